@@ -1,0 +1,70 @@
+//! Sign-in to Azure container registries, as one tower layer.
+//!
+//! ```text
+//! Entra access token ──POST /oauth2/exchange──▶ registry refresh token (about 3 h)
+//!                                                     │ POST /oauth2/token, one per scope
+//!                                                     ▼
+//!                                               access token (about 75 min) ──▶ Authorization: Bearer …
+//! ```
+//!
+//! Clients say with each request which permission it needs
+//! ([`acr_core::Scope`]); the layer fetches a token for it *before* the request
+//! is sent, so nothing is ever challenged in normal operation. Tokens are cached
+//! by scope, and any number of concurrent calls cause one fetch.
+//!
+//! What goes where: registry tokens only to the configured endpoint, whatever a
+//! challenge or redirect names; Entra tokens only to hosts of Azure Container
+//! Registry, or hosts the caller trusts by name, and never without TLS.
+//!
+//! ```
+//! use acr_auth::{AccessToken, Credential, credential_fn};
+//! use std::time::{Duration, SystemTime};
+//!
+//! // Bring your identity library; it is asked about every three hours.
+//! let identity = credential_fn(|_scopes| async {
+//!     Ok(AccessToken::new("<token from Entra>", SystemTime::now() + Duration::from_secs(3600)))
+//! });
+//! let pipeline = acr_auth::connect("myregistry.azurecr.io", Credential::entra(identity))?;
+//! # let _ = pipeline;
+//! # Ok::<(), acr_core::Error>(())
+//! ```
+
+mod access_token;
+mod cache;
+mod challenge;
+mod credential;
+mod exchange;
+mod jwt;
+mod layer;
+mod tokens;
+mod trust;
+
+use acr_core::{Endpoint, Pipeline, Result};
+
+pub use self::{
+    access_token::AccessToken,
+    credential::{BoxFuture, Credential, TokenCredential, TokenRequest, credential_fn},
+    layer::{Auth, AuthLayer},
+};
+
+/// The default stack for one registry.
+///
+/// Sends nothing yet: the first operation signs in.
+///
+/// # Errors
+///
+/// [`acr_core::ErrorKind::InvalidInput`] for a malformed endpoint or an unusable trust store.
+pub fn connect(endpoint: &str, credential: Credential) -> Result<Pipeline> {
+    let endpoint: Endpoint = endpoint.parse()?;
+    let auth = AuthLayer::new(&endpoint, credential);
+    Pipeline::builder(endpoint).layer_per_hop(auth).build()
+}
+
+/// The default stack for a registry that allows anonymous pull.
+///
+/// # Errors
+///
+/// As [`connect`].
+pub fn connect_anonymous(endpoint: &str) -> Result<Pipeline> {
+    connect(endpoint, Credential::anonymous())
+}

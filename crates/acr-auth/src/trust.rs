@@ -1,0 +1,96 @@
+//! Which hosts may see an Entra token.
+//!
+//! An Entra token is not bound to a registry: whoever receives it can spend it
+//! on every registry its owner may reach. It therefore goes only to hosts that
+//! belong to Azure Container Registry, compared label by label, or to hosts the
+//! caller named. Sharing a parent domain is no trust: `azurecr.io` has many tenants.
+
+use acr_core::{Endpoint, Error, ErrorKind, Result};
+
+/// Refuses an endpoint that must not see an Entra token.
+pub(crate) fn check(endpoint: &Endpoint, trusted: &[String]) -> Result<()> {
+    if !endpoint.is_https() {
+        let text = "an Entra token is never sent without TLS; use https or another credential";
+        return Err(Error::new(ErrorKind::Policy, text));
+    }
+    let host = endpoint.host();
+    let named = trusted.iter().any(|name| name.eq_ignore_ascii_case(host));
+    if named || (is_azure_registry(host) && endpoint.port() == 443) {
+        return Ok(());
+    }
+    let text = format!(
+        "`{host}` is not a host of Azure Container Registry, so no Entra token is sent to it; \
+         if it is yours, name it with `AuthLayer::trust_entra_for`"
+    );
+    Err(Error::new(ErrorKind::Policy, text))
+}
+
+/// `<label>(.<label>)*.azurecr.{io,cn,us,de}`, with at most one dot at the end.
+fn is_azure_registry(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let mut labels = host.rsplit('.');
+    let cloud = labels.next().is_some_and(|tld| CLOUDS.contains(&tld));
+    let azurecr = labels.next() == Some("azurecr");
+    let mut names = labels.peekable();
+    cloud && azurecr && names.peek().is_some() && names.all(is_label)
+}
+
+fn is_label(label: &str) -> bool {
+    !label.is_empty()
+        && !label.starts_with('-')
+        && !label.ends_with('-')
+        && label
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+/// Public, China, US Government, and the closed German cloud.
+const CLOUDS: &[&str] = &["io", "cn", "us", "de"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_that_may_and_hosts_that_may_not() {
+        for (host, allowed) in [
+            ("myreg.azurecr.io", true),
+            ("MyReg.AzureCR.io", true),
+            ("myreg-abc123.azurecr.io", true),
+            ("myreg.westeurope.azurecr.cn", true),
+            ("myreg.azurecr.us", true),
+            ("myreg.azurecr.io.", true),
+            ("azurecr.io", false),
+            (".azurecr.io", false),
+            ("xazurecr.io", false),
+            ("x.azurecr.io.evil.com", false),
+            ("x.azurecr.io.azurecr.com", false),
+            ("x.azurecr.com", false),
+            ("x.azurecr.io..", false),
+            ("x..azurecr.io", false),
+            ("-x.azurecr.io", false),
+            ("x_y.azurecr.io", false),
+            ("x.azurecr.io:8443", false),
+            ("evil.com", false),
+            ("127.0.0.1", false),
+            ("localhost", false),
+            ("[::1]", false),
+        ] {
+            let got = host
+                .parse::<Endpoint>()
+                .and_then(|endpoint| check(&endpoint, &[]));
+            assert_eq!(got.is_ok(), allowed, "{host}");
+        }
+    }
+
+    #[test]
+    fn a_named_host_is_trusted_exactly_and_only_with_tls() {
+        let named = ["registry.example".to_owned()];
+        let check = |host: &str| check(&host.parse().unwrap(), &named);
+        assert!(check("registry.example:5000").is_ok());
+        assert!(check("sub.registry.example").is_err());
+        let plain = Endpoint::insecure_loopback("127.0.0.1:80".parse().unwrap()).unwrap();
+        let error = super::check(&plain, &["127.0.0.1".to_owned()]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Policy);
+    }
+}

@@ -1,0 +1,222 @@
+//! The one body type of requests and responses.
+
+use std::{
+    fmt, mem,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::{Bytes, BytesMut};
+use futures_core::Stream;
+use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt as _;
+
+use crate::error::{BoxError, Error, ErrorKind, Result};
+
+/// The body of every request and response.
+///
+/// Bytes can be sent again after a failure; a stream is sent once. The library
+/// never replaces a stream that is used up by an empty body: what cannot be
+/// repeated is reported as the error it met.
+///
+/// ```
+/// use acr_core::Body;
+///
+/// let body = Body::from("hello");
+/// assert!(body.try_clone().is_some());
+/// ```
+#[derive(Default)]
+pub struct Body(Inner);
+
+type Streaming = Pin<Box<dyn http_body::Body<Data = Bytes, Error = Error> + Send>>;
+
+#[derive(Default)]
+enum Inner {
+    #[default]
+    Empty,
+    Bytes(Bytes),
+    Stream(Streaming),
+}
+
+impl Body {
+    /// A body without content.
+    pub const fn empty() -> Self {
+        Self(Inner::Empty)
+    }
+
+    /// A body that can be read once.
+    pub fn stream<B>(body: B) -> Self
+    where
+        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        Self(Inner::Stream(Box::pin(body.map_err(Error::from_body))))
+    }
+
+    /// The same body once more; `None` for a stream.
+    pub fn try_clone(&self) -> Option<Self> {
+        match &self.0 {
+            Inner::Empty => Some(Self::empty()),
+            Inner::Bytes(bytes) => Some(Self(Inner::Bytes(bytes.clone()))),
+            Inner::Stream(_) => None,
+        }
+    }
+
+    /// Reads the whole body, up to `limit` bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::TooLarge`] beyond the limit (nothing is truncated), or the
+    /// failure of the connection.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future drops the body and with it the connection.
+    pub async fn bytes(mut self, limit: usize) -> Result<Bytes> {
+        let mut first: Option<Bytes> = None;
+        let mut collected = BytesMut::new();
+        let mut total = 0usize;
+        while let Some(frame) = self.frame().await {
+            let Ok(data) = frame?.into_data() else {
+                continue;
+            };
+            total = total.saturating_add(data.len());
+            if total > limit {
+                let text = format!("the body is larger than the limit of {limit} bytes");
+                return Err(Error::new(ErrorKind::TooLarge, text));
+            }
+            match first.take() {
+                None if collected.is_empty() => first = Some(data),
+                None => collected.extend_from_slice(&data),
+                Some(head) => {
+                    collected.extend_from_slice(&head);
+                    collected.extend_from_slice(&data);
+                }
+            }
+        }
+        Ok(first.unwrap_or_else(|| collected.freeze()))
+    }
+
+    /// The data frames as a stream; trailers are left out.
+    pub fn into_data_stream(self) -> DataStream {
+        DataStream(self)
+    }
+}
+
+/// The data of a [`Body`], piece by piece.
+#[derive(Debug)]
+pub struct DataStream(Body);
+
+impl Stream for DataStream {
+    type Item = Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        use http_body::Body as _;
+        loop {
+            match std::task::ready!(Pin::new(&mut self.0).poll_frame(cx)) {
+                None => return Poll::Ready(None),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Poll::Ready(Some(Ok(data)));
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>>>> {
+        match &mut self.0 {
+            Inner::Empty => Poll::Ready(None),
+            Inner::Stream(stream) => stream.as_mut().poll_frame(cx),
+            Inner::Bytes(bytes) => {
+                let bytes = mem::take(bytes);
+                self.0 = Inner::Empty;
+                Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Inner::Empty => true,
+            Inner::Bytes(bytes) => bytes.is_empty(),
+            Inner::Stream(stream) => stream.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Inner::Empty => SizeHint::with_exact(0),
+            Inner::Bytes(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Inner::Stream(stream) => stream.size_hint(),
+        }
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        Self(Inner::Bytes(bytes))
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(Inner::Bytes(bytes.into()))
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Self(Inner::Bytes(text.into()))
+    }
+}
+
+impl From<&'static str> for Body {
+    fn from(text: &'static str) -> Self {
+        Self(Inner::Bytes(Bytes::from_static(text.as_bytes())))
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Inner::Empty => f.write_str("Body(empty)"),
+            Inner::Bytes(bytes) => write!(f, "Body({} bytes)", bytes.len()),
+            Inner::Stream(_) => f.write_str("Body(stream)"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Full;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_limit_is_an_error_and_never_truncates() {
+        for (limit, fits) in [(4, false), (5, true), (6, true)] {
+            let result = Body::from("hello").bytes(limit).await;
+            assert_eq!(result.is_ok(), fits);
+            if let Err(error) = result {
+                assert_eq!(error.kind(), ErrorKind::TooLarge);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stream_cannot_be_cloned_and_reads_whole() {
+        let body = Body::stream(Full::new(Bytes::from_static(b"abc")));
+        assert!(body.try_clone().is_none());
+        assert_eq!(body.bytes(10).await.unwrap(), "abc");
+        assert_eq!(Body::empty().bytes(0).await.unwrap(), "");
+    }
+}

@@ -1,0 +1,251 @@
+//! The address of a registry and the question whether a URL belongs to it.
+
+use std::{fmt, net::SocketAddr, str::FromStr};
+
+use http::{
+    Uri,
+    uri::{Authority, PathAndQuery, Scheme},
+};
+
+use crate::{
+    error::{Error, ErrorKind, Result},
+    redact::printable,
+};
+
+/// A registry's address: scheme, host and port, nothing else.
+///
+/// Read from the login server (`myregistry.azurecr.io`) or its `https` URL.
+/// User information, a path, a query or a fragment is refused, because a
+/// credential hidden in an address ends up in logs. Plain `http` exists only for
+/// loopback tests, through [`Endpoint::insecure_loopback`].
+///
+/// ```
+/// use acr_core::Endpoint;
+///
+/// let endpoint: Endpoint = "MyRegistry.azurecr.io".parse()?;
+/// assert_eq!(endpoint.to_string(), "https://myregistry.azurecr.io");
+/// assert!(endpoint.is_origin_of(&"https://myregistry.azurecr.io:443/v2/".parse().unwrap()));
+/// assert!(!endpoint.is_origin_of(&"http://myregistry.azurecr.io/v2/".parse().unwrap()));
+/// assert!("http://myregistry.azurecr.io".parse::<Endpoint>().is_err());
+/// # Ok::<(), acr_core::Error>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Endpoint {
+    scheme: Scheme,
+    authority: Authority,
+}
+
+impl Endpoint {
+    /// A registry on this machine without TLS: `http://127.0.0.1:port`. For tests.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidInput`] unless the address is a loopback address.
+    pub fn insecure_loopback(address: SocketAddr) -> Result<Self> {
+        if !address.ip().is_loopback() {
+            let text =
+                format!("`{address}` is not a loopback address; only those may do without TLS");
+            return Err(Error::new(ErrorKind::InvalidInput, text));
+        }
+        Ok(Self {
+            scheme: Scheme::HTTP,
+            authority: parse_authority(&address.to_string())?,
+        })
+    }
+
+    /// The host in lower case, without the port; an IPv6 address stands in brackets.
+    pub fn host(&self) -> &str {
+        self.authority.host()
+    }
+
+    /// The port that is dialled.
+    pub fn port(&self) -> u16 {
+        effective_port(&self.scheme, &self.authority)
+    }
+
+    /// Host and port as dialled, the default port left out: the `service` of the token calls.
+    pub fn authority(&self) -> &str {
+        self.authority.as_str()
+    }
+
+    /// Whether the connection is encrypted.
+    pub fn is_https(&self) -> bool {
+        self.scheme == Scheme::HTTPS
+    }
+
+    /// Whether a URL has this scheme, this host and this effective port.
+    pub fn is_origin_of(&self, uri: &Uri) -> bool {
+        let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
+            return false;
+        };
+        *scheme == self.scheme
+            && !authority.as_str().contains('@')
+            && authority.host().eq_ignore_ascii_case(self.authority.host())
+            && effective_port(scheme, authority) == self.port()
+    }
+
+    /// The URL of a path on this registry.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidInput`] when the text is not a path with an optional query.
+    pub fn uri(&self, path_and_query: &str) -> Result<Uri> {
+        let path: PathAndQuery = path_and_query
+            .parse()
+            .map_err(|e| Error::new(ErrorKind::InvalidInput, "not a URL path").with_source(e))?;
+        Uri::builder()
+            .scheme(self.scheme.clone())
+            .authority(self.authority.clone())
+            .path_and_query(path)
+            .build()
+            .map_err(|e| Error::new(ErrorKind::InvalidInput, "not a URL path").with_source(e))
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let refuse = |why: &str| {
+            let text = format!("`{}` is not a registry endpoint: {why}", printable(text));
+            Err(Error::new(ErrorKind::InvalidInput, text))
+        };
+        if text.contains('@') {
+            // The text itself is left out: what stands before the `@` may be a password.
+            let why = "a registry endpoint must not carry user information";
+            return Err(Error::new(ErrorKind::InvalidInput, why));
+        }
+        let host = match text.split_once("://") {
+            None => text,
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => rest,
+            Some((scheme, _)) if scheme.eq_ignore_ascii_case("http") => {
+                return refuse("https is required");
+            }
+            Some(_) => return refuse("unknown scheme"),
+        };
+        let host = host.strip_suffix('/').unwrap_or(host);
+        if host.contains(['/', '?', '#', '\\']) {
+            return refuse("only a host and a port are allowed");
+        }
+        match parse_authority(&host.to_ascii_lowercase()) {
+            Ok(authority) => Ok(Self {
+                scheme: Scheme::HTTPS,
+                authority,
+            }),
+            Err(_) => refuse("the host or the port is malformed"),
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme, self.authority)
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Endpoint({self})")
+    }
+}
+
+/// Host with port, without a default port, so that equal endpoints compare equal.
+fn parse_authority(text: &str) -> Result<Authority> {
+    let malformed = || Error::new(ErrorKind::InvalidInput, "malformed host");
+    let text = text.strip_suffix(":443").unwrap_or(text);
+    let authority: Authority = text.parse().map_err(|_| malformed())?;
+    let host = authority.host();
+    let name = !host.is_empty()
+        && host
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
+    let literal = host
+        .strip_prefix('[')
+        .and_then(|h| h.strip_suffix(']'))
+        .is_some_and(|h| h.parse::<std::net::Ipv6Addr>().is_ok());
+    let port = text.get(host.len()..).unwrap_or_default();
+    let port = port.is_empty()
+        || port.strip_prefix(':').is_some_and(|p| {
+            p.bytes().all(|b| b.is_ascii_digit()) && p.parse::<u16>().is_ok_and(|p| p > 0)
+        });
+    if (name || literal) && port {
+        Ok(authority)
+    } else {
+        Err(malformed())
+    }
+}
+
+fn effective_port(scheme: &Scheme, authority: &Authority) -> u16 {
+    let default = if *scheme == Scheme::HTTPS { 443 } else { 80 };
+    authority.port_u16().unwrap_or(default)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_login_servers_and_https_urls() {
+        for (text, printed) in [
+            ("myreg.azurecr.io", "https://myreg.azurecr.io"),
+            ("https://MYREG.azurecr.io/", "https://myreg.azurecr.io"),
+            ("https://myreg.azurecr.io:443", "https://myreg.azurecr.io"),
+            ("localhost:5000", "https://localhost:5000"),
+            ("[::1]:5000", "https://[::1]:5000"),
+        ] {
+            assert_eq!(text.parse::<Endpoint>().unwrap().to_string(), printed);
+        }
+    }
+
+    #[test]
+    fn refuses_everything_that_is_not_a_bare_https_origin() {
+        for bad in [
+            "",
+            "http://x.azurecr.io",
+            "ftp://x",
+            "https://x/y",
+            "x?y",
+            "x#y",
+            "user:pass@x",
+            "https://",
+            "x:0",
+            "x:99999",
+            "x:+5",
+            "x y",
+            "x\\y",
+            "é.azurecr.io",
+            "[::1",
+            "https://x:",
+            "%41.azurecr.io",
+        ] {
+            let error = bad.parse::<Endpoint>().expect_err(bad);
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            assert!(!error.to_string().contains("pass"), "{error}");
+        }
+    }
+
+    #[test]
+    fn only_loopback_may_do_without_tls() {
+        assert!(Endpoint::insecure_loopback("127.0.0.1:80".parse().unwrap()).is_ok());
+        assert!(Endpoint::insecure_loopback("[::1]:80".parse().unwrap()).is_ok());
+        assert!(Endpoint::insecure_loopback("10.0.0.1:80".parse().unwrap()).is_err());
+    }
+
+    #[test]
+    fn origin_is_scheme_host_and_effective_port() {
+        let endpoint: Endpoint = "reg.azurecr.io".parse().unwrap();
+        for (uri, same) in [
+            ("https://reg.azurecr.io/v2/", true),
+            ("https://REG.azurecr.io:443/v2/", true),
+            ("http://reg.azurecr.io/v2/", false),
+            ("https://reg.azurecr.io:444/v2/", false),
+            ("https://reg.azurecr.io.evil.com/", false),
+            ("https://evil.azurecr.io/", false),
+            ("https://reg.azurecr.io@evil.com/", false),
+            ("https://user@reg.azurecr.io/", false),
+            ("/v2/", false),
+        ] {
+            assert_eq!(endpoint.is_origin_of(&uri.parse().unwrap()), same, "{uri}");
+        }
+    }
+}

@@ -1,0 +1,418 @@
+//! The one error type: what went wrong, where, and whether to try again.
+
+use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
+
+use http::StatusCode;
+
+use crate::{
+    error_code::{ErrorCode, ErrorDetail},
+    operation::Operation,
+    redact::printable,
+};
+
+/// The result of everything that talks to a registry.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Any error, as tower and hyper pass it on.
+pub type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// What went wrong.
+///
+/// One word wide and opaque: ask [`Error::kind`] what to do, and the other
+/// methods for the facts. `Display` names the operation, what it worked on, the
+/// answer and the request id, never a secret or a URL query:
+///
+/// ```text
+/// get_manifest `library/app:v1`: 404 MANIFEST_UNKNOWN: manifest is not found (request id 7f…)
+/// ```
+///
+/// The underlying failure, if any, is in [`std::error::Error::source`].
+pub struct Error(Box<Inner>);
+
+/// What kind of failure an [`Error`] is; decides what a caller can do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// An argument is wrong; nothing was sent.
+    InvalidInput,
+    /// The caller's credential source failed.
+    Credential,
+    /// 401, also with a fresh token.
+    Unauthenticated,
+    /// The caller is known but may not do this (403, or 401 `insufficient_scope`).
+    Forbidden,
+    /// 404.
+    NotFound,
+    /// 405: the artifact is locked or quarantined; unlock it first.
+    Disallowed,
+    /// 409 or 412.
+    Conflict,
+    /// Any other 4xx.
+    Rejected,
+    /// 429; see [`Error::retry_after`].
+    Throttled,
+    /// 5xx.
+    Server,
+    /// The server was never reached: name resolution, TCP or TLS.
+    Connect,
+    /// A deadline passed.
+    Timeout,
+    /// The connection broke in flight.
+    Transport,
+    /// The server broke the specification.
+    Protocol,
+    /// A digest or size does not match.
+    Integrity,
+    /// A bound of this library was exceeded.
+    TooLarge,
+    /// A URL or scope that the server chose is refused.
+    Policy,
+    /// An upload session was lost and cannot be restarted.
+    Session,
+    /// The caller's content could not be read, or the target not be written.
+    Source,
+}
+
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    operation: Option<Operation>,
+    url: Option<String>,
+    status: Option<StatusCode>,
+    details: Vec<ErrorDetail>,
+    request_id: Option<String>,
+    correlation_id: Option<String>,
+    attempts: u32,
+    retry_after: Option<Duration>,
+    unsent: bool,
+    source: Option<BoxError>,
+}
+
+impl Error {
+    /// An error with its own words: lower case, no full stop, no secret.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            message: message.into(),
+            operation: None,
+            url: None,
+            status: None,
+            details: Vec::new(),
+            request_id: None,
+            correlation_id: None,
+            attempts: 0,
+            retry_after: None,
+            unsent: false,
+            source: None,
+        }))
+    }
+
+    /// The same failure again, for a caller that waited for another's result.
+    pub fn shared(original: &Arc<Self>) -> Self {
+        let inner = &original.0;
+        Self(Box::new(Inner {
+            kind: inner.kind,
+            message: inner.message.clone(),
+            operation: inner.operation.clone(),
+            url: inner.url.clone(),
+            status: inner.status,
+            details: inner.details.clone(),
+            request_id: inner.request_id.clone(),
+            correlation_id: inner.correlation_id.clone(),
+            attempts: inner.attempts,
+            retry_after: inner.retry_after,
+            unsent: inner.unsent,
+            source: inner
+                .source
+                .is_some()
+                .then(|| Shared(Arc::clone(original)).into()),
+        }))
+    }
+
+    /// What kind of failure this is.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The HTTP status, if an answer came.
+    pub fn status(&self) -> Option<StatusCode> {
+        self.0.status
+    }
+
+    /// The registry's error code, such as `MANIFEST_UNKNOWN`.
+    pub fn code(&self) -> Option<&ErrorCode> {
+        self.0.details.first().map(ErrorDetail::code)
+    }
+
+    /// All errors of the registry's answer.
+    pub fn details(&self) -> &[ErrorDetail] {
+        &self.0.details
+    }
+
+    /// The operation, in the words of the public method: `get_manifest`.
+    pub fn operation(&self) -> Option<&'static str> {
+        self.0.operation.as_ref().map(Operation::name)
+    }
+
+    /// The URL without its query.
+    pub fn url(&self) -> Option<&str> {
+        self.0.url.as_deref()
+    }
+
+    /// The `x-ms-client-request-id` of the call, the same for all attempts.
+    pub fn request_id(&self) -> Option<&str> {
+        self.0.request_id.as_deref()
+    }
+
+    /// The registry's `x-ms-correlation-request-id`: quote it in a support ticket.
+    pub fn correlation_id(&self) -> Option<&str> {
+        self.0.correlation_id.as_deref()
+    }
+
+    /// How many attempts were made; 0 when nothing was sent.
+    pub fn attempts(&self) -> u32 {
+        self.0.attempts
+    }
+
+    /// How long the server asked to wait.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// Whether the same call may succeed later.
+    pub fn is_retryable(&self) -> bool {
+        match self.0.kind {
+            ErrorKind::Throttled
+            | ErrorKind::Timeout
+            | ErrorKind::Transport
+            | ErrorKind::Connect => true,
+            ErrorKind::Server => self
+                .0
+                .status
+                .is_none_or(|s| matches!(s.as_u16(), 500 | 502 | 503 | 504)),
+            ErrorKind::Rejected => self.0.status == Some(StatusCode::REQUEST_TIMEOUT),
+            _ => false,
+        }
+    }
+
+    /// Whether the thing asked for does not exist.
+    pub fn is_not_found(&self) -> bool {
+        self.0.kind == ErrorKind::NotFound
+    }
+
+    /// Whether the request itself never left, so that repeating it is always safe.
+    pub fn is_unsent(&self) -> bool {
+        self.0.unsent || matches!(self.0.kind, ErrorKind::Connect | ErrorKind::InvalidInput)
+    }
+}
+
+/// How layers and clients add what they know.
+impl Error {
+    /// Adds the underlying failure.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// Names the operation unless one is named already.
+    #[must_use]
+    pub fn with_operation(mut self, operation: Option<&Operation>) -> Self {
+        if self.0.operation.is_none() {
+            self.0.operation = operation.cloned();
+        }
+        self
+    }
+
+    /// Adds the URL, reduced to scheme, host and path, unless one is known already.
+    #[must_use]
+    pub fn with_url(mut self, uri: &http::Uri) -> Self {
+        if self.0.url.is_none() {
+            self.0.url = Some(crate::redact::url_without_query(uri));
+        }
+        self
+    }
+
+    /// Adds the HTTP status.
+    #[must_use]
+    pub fn with_status(mut self, status: StatusCode) -> Self {
+        self.0.status = Some(status);
+        self
+    }
+
+    /// Adds the errors of the registry's answer.
+    #[must_use]
+    pub fn with_details(mut self, details: Vec<ErrorDetail>) -> Self {
+        self.0.details = details;
+        self
+    }
+
+    /// Adds the `x-ms-client-request-id` of the call.
+    #[must_use]
+    pub fn with_request_id(mut self, id: Option<&str>) -> Self {
+        if self.0.request_id.is_none() {
+            self.0.request_id = id.map(|id| printable(id).to_string());
+        }
+        self
+    }
+
+    /// Adds the registry's correlation id.
+    #[must_use]
+    pub fn with_correlation_id(mut self, id: Option<&str>) -> Self {
+        self.0.correlation_id = id.map(|id| printable(id).to_string());
+        self
+    }
+
+    /// Adds how many attempts were made.
+    #[must_use]
+    pub fn with_attempts(mut self, attempts: u32) -> Self {
+        self.0.attempts = attempts;
+        self
+    }
+
+    /// Adds how long the server asked to wait.
+    #[must_use]
+    pub fn with_retry_after(mut self, wait: Option<Duration>) -> Self {
+        self.0.retry_after = wait;
+        self
+    }
+
+    /// Notes that the request itself never left, as when its token could not be fetched.
+    #[must_use]
+    pub fn before_sending(mut self) -> Self {
+        self.0.unsent = true;
+        self
+    }
+
+    /// An error of a body: kept if it is one of ours, a broken connection otherwise.
+    pub(crate) fn from_body<E: Into<BoxError>>(error: E) -> Self {
+        match error.into().downcast::<Self>() {
+            Ok(ours) => *ours,
+            Err(other) => Self::new(ErrorKind::Transport, "the connection broke in the body")
+                .with_source(other),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &self.0;
+        if let Some(operation) = &inner.operation {
+            f.write_str(operation.name())?;
+            if let Some(subject) = operation.subject() {
+                write!(f, " `{}`", printable(subject))?;
+            }
+            f.write_str(": ")?;
+        }
+        if let Some(status) = inner.status {
+            write!(f, "{}", status.as_u16())?;
+            if let Some(code) = self.code() {
+                write!(f, " {}", printable(code.as_str()))?;
+            }
+            f.write_str(": ")?;
+        }
+        f.write_str(&inner.message)?;
+        for detail in inner.details.iter().skip(1).take(MAX_FURTHER_ERRORS) {
+            write!(
+                f,
+                "; {}: {}",
+                printable(detail.code().as_str()),
+                printable(detail.message())
+            )?;
+        }
+        if inner.attempts > 1 {
+            write!(f, " after {} attempts", inner.attempts)?;
+        }
+        let id = inner
+            .correlation_id
+            .as_deref()
+            .or(inner.request_id.as_deref());
+        id.map_or(Ok(()), |id| write!(f, " (request id {id})"))
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &self.0;
+        f.debug_struct("Error")
+            .field("kind", &inner.kind)
+            .field("message", &self.to_string())
+            .field("url", &inner.url)
+            .field("attempts", &inner.attempts)
+            .field("retry_after", &inner.retry_after)
+            .field("source", &inner.source)
+            .finish_non_exhaustive()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0
+            .source
+            .as_deref()
+            .map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+impl From<std::convert::Infallible> for Error {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
+/// Passes on the source of an error that several callers share.
+#[derive(Debug)]
+struct Shared(Arc<Error>);
+
+impl fmt::Display for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0
+            .source()
+            .map_or(Ok(()), |source| fmt::Display::fmt(source, f))
+    }
+}
+
+impl StdError for Shared {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source().and_then(StdError::source)
+    }
+}
+
+/// A registry can name every missing layer; a log line needs only some.
+const MAX_FURTHER_ERRORS: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_word_wide() {
+        assert_eq!(size_of::<Error>(), size_of::<usize>());
+        assert_eq!(size_of::<Result<()>>(), size_of::<usize>());
+    }
+
+    #[test]
+    fn says_operation_subject_answer_and_id() {
+        let detail = ErrorDetail::new("MANIFEST_UNKNOWN", "manifest is not found", None);
+        let error = Error::new(ErrorKind::NotFound, detail.message())
+            .with_status(StatusCode::NOT_FOUND)
+            .with_details(vec![detail])
+            .with_operation(Some(&Operation::new("get_manifest").on("library/app:v1")))
+            .with_attempts(2)
+            .with_request_id(Some("7f"));
+        assert_eq!(
+            error.to_string(),
+            "get_manifest `library/app:v1`: 404 MANIFEST_UNKNOWN: manifest is not found after 2 attempts (request id 7f)"
+        );
+        assert!(error.is_not_found() && !error.is_retryable() && !error.is_unsent());
+    }
+
+    #[test]
+    fn a_shared_error_keeps_facts_and_source() {
+        let original = Error::new(ErrorKind::Transport, "broken")
+            .with_source(std::io::Error::other("reset by peer"));
+        let copy = Error::shared(&Arc::new(original));
+        assert_eq!(copy.kind(), ErrorKind::Transport);
+        assert_eq!(copy.source().unwrap().to_string(), "reset by peer");
+    }
+}

@@ -1,0 +1,111 @@
+//! The tower layers, each usable in any stack over [`Request`], [`Response`] and [`Error`].
+//!
+//! Order, outside to inside, and why (docs/architecture.md has the whole argument):
+//!
+//! | layer | stands outside of | because |
+//! |---|---|---|
+//! | [`RequestIdLayer`] | retry | all attempts of a call share one id |
+//! | [`RetryLayer`] | redirect, auth, timeout | each attempt gets a fresh signed link, a live token and its own deadline |
+//! | [`RedirectLayer`] | auth | every hop is judged by its own origin, and a hop is built before a credential exists |
+//! | authentication | user agent, trace, log, timeout | token calls reuse all of these, and the one retry loop outside |
+//! | [`UserAgentLayer`], [`TraceLayer`], [`LogLayer`] | timeout | they see exactly what goes on the wire |
+//! | [`TimeoutLayer`] | the transport | it measures one exchange, neither waiting nor token calls |
+//!
+//! Wrong orders and what they cost: authentication outside retry sends a dead
+//! token after a long `Retry-After`; redirect outside retry repeats an expired
+//! signed link; redirect inside authentication carries the token to the storage.
+
+pub(crate) mod backoff;
+mod drain;
+mod log;
+mod redirect;
+mod request_id;
+mod retry;
+mod timeout;
+mod trace;
+mod user_agent;
+
+use std::{future::Future, mem, pin::Pin};
+
+use tower_service::Service;
+
+pub use self::{
+    log::{Log, LogLayer},
+    redirect::{Redirect, RedirectLayer},
+    request_id::{RequestId, RequestIdLayer, RequestIdService},
+    retry::{Retry, RetryLayer, RetryPolicy},
+    timeout::{Timeout, TimeoutLayer, Timeouts},
+    trace::{Trace, TraceLayer},
+    user_agent::{UserAgent, UserAgentLayer},
+};
+use crate::{
+    error::{Error, Result},
+    operation::Operation,
+    request::Request,
+    response::{Context, Response},
+};
+
+/// A service every layer here can wrap. Implemented for all that fit; nothing to do by hand.
+pub trait HttpService:
+    Service<Request, Response = Response, Error = Error, Future: Send> + Clone + Send + Sync + 'static
+{
+}
+
+impl<S> HttpService for S where
+    S: Service<Request, Response = Response, Error = Error, Future: Send>
+        + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+/// The future of the layers that await.
+pub type ResponseFuture = Pin<Box<dyn Future<Output = Result<Response>> + Send>>;
+
+/// Takes the service that was polled ready and leaves a clone in its place.
+///
+/// A tower service promises readiness for the instance that was polled; a layer
+/// whose future outlives `call` must take that instance, not a fresh clone.
+pub fn take<S: Clone>(inner: &mut S) -> S {
+    let clone = inner.clone();
+    mem::replace(inner, clone)
+}
+
+/// Sends one request through a service and notes on the result what it was for.
+///
+/// Errors made later from the response (by [`crate::response::expect`]) then name
+/// the operation, the URL and the request id.
+///
+/// # Errors
+///
+/// Those of the service.
+///
+/// # Cancellation
+///
+/// As the service: dropping the future drops the exchange.
+pub async fn send<S: HttpService>(mut service: S, request: Request) -> Result<Response> {
+    let mut context = Context {
+        operation: request.extensions().get::<Operation>().cloned(),
+        uri: request.uri().clone(),
+        request_id: None,
+    };
+    let sent_id = request.extensions().get::<RequestId>().cloned();
+    std::future::poll_fn(|cx| service.poll_ready(cx)).await?;
+    match service.call(request).await {
+        Ok(mut response) => {
+            let id = response
+                .extensions()
+                .get::<RequestId>()
+                .cloned()
+                .or(sent_id);
+            context.request_id = id.map(|id| id.as_str().to_owned());
+            response.extensions_mut().insert(context);
+            Ok(response)
+        }
+        Err(error) => Err(error
+            .with_operation(context.operation.as_ref())
+            .with_url(&context.uri)
+            .with_request_id(sent_id.as_ref().map(RequestId::as_str))),
+    }
+}

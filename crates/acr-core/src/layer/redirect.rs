@@ -1,0 +1,300 @@
+//! Follows the redirect of a blob read to the storage, and no other.
+
+use std::task::{Context, Poll};
+
+use http::{HeaderMap, Method, StatusCode, header};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::{
+    error::{Error, ErrorKind, Result},
+    layer::{HttpService, ResponseFuture, drain::drain, take},
+    operation::{Attempt, FollowRedirects, Operation},
+    redact,
+    request::Request,
+    response::{DOCKER_CONTENT_DIGEST, RedirectDigest, Response, header_text},
+    url_policy,
+};
+
+/// Follows redirects of `GET` and `HEAD` requests that carry [`FollowRedirects`].
+///
+/// Each hop is a new request with only `Accept`, `Accept-Encoding` and `Range` of
+/// the first: no credential, cookie or id travels along, also not when a later hop
+/// returns to the registry. Targets must be https; at most five hops, no URL
+/// twice. `Docker-Content-Digest` of the first redirect becomes the response
+/// extension [`RedirectDigest`], since the storage does not send the header.
+///
+/// Every other redirect is returned as it is, and no operation expects one.
+/// Must stand inside of retry (a retry gets a fresh signed link) and outside of
+/// authentication (each hop is judged by its own origin).
+///
+/// ```
+/// use acr_core::{Body, FollowRedirects, Request, Transport, layer::RedirectLayer};
+/// use tower::{ServiceBuilder, ServiceExt, service_fn};
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let servers = Transport::new(service_fn(|request: Request| async move {
+///     let response = http::Response::builder();
+///     let response = match request.uri().host() {
+///         Some("storage.example") => response.body(Body::from("content")),
+///         _ => response.status(307).header("location", "https://storage.example/c//b?sig=x").body(Body::empty()),
+///     };
+///     Ok::<_, acr_core::Error>(response.unwrap())
+/// }));
+/// let stack = ServiceBuilder::new().layer(RedirectLayer::new()).service(servers);
+/// let mut request = Request::default();
+/// *request.uri_mut() = "https://r.azurecr.io/v2/a/blobs/b".parse().unwrap();
+/// request.extensions_mut().insert(FollowRedirects::default());
+/// assert_eq!(stack.oneshot(request).await?.into_body().bytes(100).await?, "content");
+/// # Ok::<_, acr_core::Error>(()) }).unwrap();
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RedirectLayer(());
+
+/// The service of [`RedirectLayer`].
+#[derive(Clone, Debug)]
+pub struct Redirect<S> {
+    inner: S,
+}
+
+impl RedirectLayer {
+    /// The layer.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl<S> Layer<S> for RedirectLayer {
+    type Service = Redirect<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Redirect { inner }
+    }
+}
+
+impl<S: HttpService> Service<Request> for Redirect<S> {
+    type Response = Response;
+    type Error = Error;
+    type Future = ResponseFuture;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let inner = take(&mut self.inner);
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+        if reads && request.extensions().get::<FollowRedirects>().is_some() {
+            Box::pin(follow(inner, request))
+        } else {
+            let mut inner = inner;
+            Box::pin(inner.call(request))
+        }
+    }
+}
+
+async fn follow<S: HttpService>(mut inner: S, request: Request) -> Result<Response> {
+    let hop = Hop::of(&request);
+    let mut visited = vec![request.uri().clone()];
+    let mut digest = None;
+    let mut response = inner.call(request).await?;
+    while is_redirect(response.status()) {
+        let from = visited.last().cloned().unwrap_or_default();
+        let target = url_policy::redirect_target(&from, response.headers())?;
+        if visited.len() == 1 {
+            digest = header_text(response.headers(), &DOCKER_CONTENT_DIGEST)
+                .map(|text| RedirectDigest(text.to_owned()));
+        }
+        if visited.len() > MAX_HOPS || visited.contains(&target) {
+            let text = format!(
+                "redirects do not end: `{}`",
+                redact::url_without_query(&target)
+            );
+            return Err(Error::new(ErrorKind::Policy, text));
+        }
+        drain(response.into_body()).await;
+        visited.push(target.clone());
+        std::future::poll_fn(|cx| inner.poll_ready(cx)).await?;
+        response = inner.call(hop.request(target)).await?;
+    }
+    if let Some(digest) = digest {
+        response.extensions_mut().insert(digest);
+    }
+    Ok(response)
+}
+
+/// What a hop takes over from the request: an allow-list, so nothing new leaks by default.
+struct Hop {
+    method: Method,
+    headers: HeaderMap,
+    operation: Option<Operation>,
+    attempt: Option<Attempt>,
+}
+
+impl Hop {
+    fn of(request: &Request) -> Self {
+        let headers = [header::ACCEPT, header::ACCEPT_ENCODING, header::RANGE]
+            .into_iter()
+            .filter_map(|name| Some((name.clone(), request.headers().get(name)?.clone())))
+            .collect();
+        Self {
+            method: request.method().clone(),
+            headers,
+            operation: request.extensions().get().cloned(),
+            attempt: request.extensions().get().copied(),
+        }
+    }
+
+    fn request(&self, target: http::Uri) -> Request {
+        let mut request = Request::default();
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = target;
+        *request.headers_mut() = self.headers.clone();
+        let extensions = request.extensions_mut();
+        extensions.extend({
+            let mut known = http::Extensions::new();
+            self.operation
+                .clone()
+                .map(|operation| known.insert(operation));
+            self.attempt.map(|attempt| known.insert(attempt));
+            known
+        });
+        request
+    }
+}
+
+fn is_redirect(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}
+
+/// A registry needs one; five leave room for a front end.
+const MAX_HOPS: usize = 5;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tower::{ServiceExt as _, service_fn};
+
+    use super::*;
+    use crate::{body::Body, scope::Scope, transport::Transport};
+
+    type Seen = Arc<Mutex<Vec<(String, HeaderMap, bool)>>>;
+
+    /// Redirects along the chain and answers 200 at its end; notes what arrived.
+    async fn walk(
+        method: Method,
+        marked: bool,
+        chain: &'static [&'static str],
+    ) -> (Result<Response>, Seen) {
+        let seen = Seen::default();
+        let log = Arc::clone(&seen);
+        let transport = Transport::new(service_fn(move |request: Request| {
+            let mut log = log.lock().unwrap();
+            let scoped = request.extensions().get::<Scope>().is_some();
+            log.push((request.uri().to_string(), request.headers().clone(), scoped));
+            let next = chain.get(log.len());
+            async move {
+                let response = http::Response::builder();
+                Ok::<_, Error>(match next {
+                    Some(next) => response
+                        .status(307)
+                        .header("location", *next)
+                        .header("docker-content-digest", "sha256:x")
+                        .body(Body::from("<a>"))
+                        .unwrap(),
+                    None => response.body(Body::empty()).unwrap(),
+                })
+            }
+        }));
+        let mut request = Request::default();
+        *request.method_mut() = method;
+        *request.uri_mut() = chain[0].parse().unwrap();
+        for name in [
+            "authorization",
+            "cookie",
+            "x-ms-client-request-id",
+            "range",
+            "accept",
+        ] {
+            request.headers_mut().insert(name, "value".parse().unwrap());
+        }
+        request.extensions_mut().insert(Scope::catalog());
+        if marked {
+            request.extensions_mut().insert(FollowRedirects);
+        }
+        let result = RedirectLayer::new().layer(transport).oneshot(request).await;
+        (result, seen)
+    }
+
+    const STORAGE: &[&str] = &[
+        "https://r.azurecr.io/v2/a/blobs/b",
+        "https://s.example/c//b?sig=%2B",
+    ];
+
+    #[tokio::test]
+    async fn a_hop_carries_only_listed_headers_and_the_digest_is_kept() {
+        let (result, seen) = walk(Method::GET, true, STORAGE).await;
+        let response = result.unwrap();
+        assert_eq!(
+            response
+                .extensions()
+                .get::<RedirectDigest>()
+                .unwrap()
+                .as_str(),
+            "sha256:x"
+        );
+        let seen = seen.lock().unwrap();
+        assert_eq!(seen[1].0, STORAGE[1]);
+        let mut names: Vec<_> = seen[1].1.keys().map(|n| n.as_str()).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["accept", "range"]);
+        assert!(seen[0].2 && !seen[1].2, "the scope must not travel");
+    }
+
+    #[tokio::test]
+    async fn only_marked_reads_are_followed() {
+        for (method, marked) in [
+            (Method::GET, false),
+            (Method::PUT, true),
+            (Method::PATCH, true),
+            (Method::POST, true),
+        ] {
+            let (result, seen) = walk(method, marked, STORAGE).await;
+            assert_eq!(result.unwrap().status(), 307);
+            assert_eq!(seen.lock().unwrap().len(), 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn loops_long_chains_and_downgrades_are_refused() {
+        let long: &[&str] = &[
+            "https://a/0",
+            "https://a/1",
+            "https://a/2",
+            "https://a/3",
+            "https://a/4",
+            "https://a/5",
+            "https://a/6",
+        ];
+        for (chain, exchanges) in [
+            (&["https://a/1", "https://b/2", "https://a/1"][..], 2),
+            (long, 6),
+            (&["https://a/1", "http://a/1"][..], 1),
+            (&["https://a/1", "http://127.0.0.1/"][..], 1),
+        ] {
+            let (result, seen) = walk(Method::GET, true, chain).await;
+            assert_eq!(result.unwrap_err().kind(), ErrorKind::Policy);
+            assert_eq!(seen.lock().unwrap().len(), exchanges);
+        }
+        assert!(walk(Method::GET, true, &long[..6]).await.0.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_return_to_the_registry_brings_no_credential_back() {
+        let chain = &["https://r/1", "https://s/2", "https://r/3"];
+        let (_, seen) = walk(Method::GET, true, chain).await;
+        let seen = seen.lock().unwrap();
+        assert!(!seen[2].1.contains_key("authorization") && !seen[2].2);
+    }
+}

@@ -1,0 +1,495 @@
+//! The one retry loop.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+    time::{Duration, SystemTime},
+};
+
+use http::StatusCode;
+use tokio::time::Instant;
+use tower_layer::Layer;
+use tower_service::Service;
+use tracing::warn;
+
+use crate::{
+    error::{Error, ErrorKind, Result},
+    layer::{HttpService, ResponseFuture, backoff, drain::drain, take},
+    operation::{Attempt, Effect, Operation},
+    request::Request,
+    response::Response,
+};
+
+/// How often and how long to retry.
+///
+/// ```
+/// use std::time::Duration;
+/// use acr_core::layer::RetryPolicy;
+///
+/// let policy = RetryPolicy::default().retries(5).budget(Duration::from_secs(60));
+/// # let _ = policy;
+/// ```
+#[derive(Clone)]
+pub struct RetryPolicy {
+    retries: u32,
+    base: Duration,
+    cap: Duration,
+    max_retry_after: Duration,
+    budget: Duration,
+    jitter: Arc<Mutex<fastrand::Rng>>,
+}
+
+/// Repeats what is safe to repeat; the only place in a stack that does.
+///
+/// | outcome | repeated |
+/// |---|---|
+/// | [`ErrorKind::Connect`], or any retryable failure before the request itself was sent | always |
+/// | [`ErrorKind::Timeout`], [`ErrorKind::Transport`], 408, 500, 502, 503, 504 | if the request's [`Effect`] is repeatable |
+/// | 429 | always |
+/// | anything else | never |
+///
+/// A body that cannot be cloned is sent once, whatever happens. `Retry-After` is
+/// obeyed up to a minute; a longer wish ends the call at once with the answer.
+/// Before it waits, the layer reads the rest of the discarded answer, so that its
+/// connection is used again. Must stand outside of redirect and authentication.
+///
+/// ```
+/// use acr_core::{Body, Effect, Request, Transport, layer::{RetryLayer, RetryPolicy}};
+/// use std::sync::{Arc, atomic::{AtomicU32, Ordering}};
+/// use tower::{ServiceBuilder, ServiceExt, service_fn};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+/// let calls = Arc::new(AtomicU32::new(0));
+/// let counter = Arc::clone(&calls);
+/// let flaky = Transport::new(service_fn(move |_: Request| {
+///     let status = if counter.fetch_add(1, Ordering::Relaxed) == 0 { 503 } else { 200 };
+///     let response = http::Response::builder().status(status).body(Body::empty());
+///     async move { Ok::<_, acr_core::Error>(response.unwrap()) }
+/// }));
+/// let stack = ServiceBuilder::new().layer(RetryLayer::new(RetryPolicy::default())).service(flaky);
+/// let mut request = Request::default();
+/// request.extensions_mut().insert(Effect::Read);
+/// assert_eq!(stack.oneshot(request).await?.status(), 200);
+/// assert_eq!(calls.load(Ordering::Relaxed), 2);
+/// # Ok::<_, acr_core::Error>(()) }).unwrap();
+/// ```
+#[derive(Clone, Debug)]
+pub struct RetryLayer {
+    policy: RetryPolicy,
+}
+
+/// The service of [`RetryLayer`].
+#[derive(Clone, Debug)]
+pub struct Retry<S> {
+    inner: S,
+    policy: RetryPolicy,
+}
+
+impl RetryPolicy {
+    /// How often to retry after the first attempt (default 3).
+    #[must_use]
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.retries = retries;
+        self
+    }
+
+    /// The first wait's upper bound, doubled for every further one (default 0.5 s).
+    #[must_use]
+    pub fn base(mut self, base: Duration) -> Self {
+        self.base = base;
+        self
+    }
+
+    /// The upper bound of all waits (default 30 s).
+    #[must_use]
+    pub fn cap(mut self, cap: Duration) -> Self {
+        self.cap = cap;
+        self
+    }
+
+    /// The longest `Retry-After` that is obeyed (default 60 s).
+    #[must_use]
+    pub fn max_retry_after(mut self, longest: Duration) -> Self {
+        self.max_retry_after = longest;
+        self
+    }
+
+    /// No attempt starts later than this after the first (default 3 minutes).
+    #[must_use]
+    pub fn budget(mut self, budget: Duration) -> Self {
+        self.budget = budget;
+        self
+    }
+
+    /// Makes the jitter repeatable, for tests.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.jitter = Arc::new(Mutex::new(fastrand::Rng::with_seed(seed)));
+        self
+    }
+
+    /// How long to wait before repeating, or `None` for the end.
+    fn wait(&self, outcome: &Outcome, attempt: u32, elapsed: Duration) -> Option<Duration> {
+        if attempt > self.retries || !outcome.is_transient {
+            return None;
+        }
+        let wait = match outcome.retry_after {
+            Some(asked) if asked > self.max_retry_after => return None,
+            Some(asked) => asked,
+            None => {
+                let random = self
+                    .jitter
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .f64();
+                backoff::full_jitter(self.base, self.cap, attempt, random)
+            }
+        };
+        (elapsed.saturating_add(wait) <= self.budget).then_some(wait)
+    }
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            retries: 3,
+            base: Duration::from_millis(500),
+            cap: Duration::from_secs(30),
+            max_retry_after: Duration::from_secs(60),
+            budget: Duration::from_secs(180),
+            jitter: Arc::new(Mutex::new(fastrand::Rng::new())),
+        }
+    }
+}
+
+impl fmt::Debug for RetryPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RetryPolicy")
+            .field("retries", &self.retries)
+            .field("budget", &self.budget)
+            .finish_non_exhaustive()
+    }
+}
+
+impl RetryLayer {
+    /// The layer.
+    pub fn new(policy: RetryPolicy) -> Self {
+        Self { policy }
+    }
+}
+
+impl<S> Layer<S> for RetryLayer {
+    type Service = Retry<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Retry {
+            inner,
+            policy: self.policy.clone(),
+        }
+    }
+}
+
+impl<S: HttpService> Service<Request> for Retry<S> {
+    type Response = Response;
+    type Error = Error;
+    type Future = ResponseFuture;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        Box::pin(run(take(&mut self.inner), self.policy.clone(), request))
+    }
+}
+
+async fn run<S: HttpService>(
+    mut inner: S,
+    policy: RetryPolicy,
+    request: Request,
+) -> Result<Response> {
+    let start = Instant::now();
+    let (head, mut body) = request.into_parts();
+    let effect = head.extensions.get().copied().unwrap_or(Effect::Append);
+    let operation = head.extensions.get::<Operation>().map(Operation::name);
+    let mut attempt = 1;
+    loop {
+        let again = body.try_clone();
+        let mut request = Request::from_parts(head.clone(), body);
+        request.extensions_mut().insert(Attempt::new(attempt));
+        let result = inner.call(request).await;
+        let outcome = Outcome::of(&result, effect);
+        let next = policy.wait(&outcome, attempt, start.elapsed()).zip(again);
+        let Some((wait, replay)) = next else {
+            return note_attempts(result, attempt);
+        };
+        warn!(operation, attempt, wait_ms = wait.as_millis(), reason = %outcome, "retrying");
+        if let Ok(response) = result {
+            drain(response.into_body()).await;
+        }
+        tokio::time::sleep(wait).await;
+        body = replay;
+        attempt += 1;
+        std::future::poll_fn(|cx| inner.poll_ready(cx)).await?;
+    }
+}
+
+/// What the policy needs to know about the end of an attempt.
+struct Outcome {
+    status: Option<StatusCode>,
+    kind: Option<ErrorKind>,
+    retry_after: Option<Duration>,
+    is_transient: bool,
+}
+
+impl Outcome {
+    fn of(result: &Result<Response>, effect: Effect) -> Self {
+        match result {
+            Ok(response) => {
+                let status = response.status();
+                let is_transient = match status.as_u16() {
+                    429 => true,
+                    408 | 500 | 502 | 503 | 504 => effect.is_repeatable(),
+                    _ => false,
+                };
+                let retry_after = backoff::retry_after(response.headers(), SystemTime::now());
+                Self {
+                    status: Some(status),
+                    kind: None,
+                    retry_after,
+                    is_transient,
+                }
+            }
+            Err(error) => Self {
+                status: error.status(),
+                kind: Some(error.kind()),
+                retry_after: error.retry_after(),
+                is_transient: error.is_retryable() && (error.is_unsent() || effect.is_repeatable()),
+            },
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.kind, self.status) {
+            (Some(kind), _) => write!(f, "{kind:?}"),
+            (None, Some(status)) => write!(f, "{}", status.as_u16()),
+            (None, None) => f.write_str("unknown"),
+        }
+    }
+}
+
+fn note_attempts(result: Result<Response>, attempts: u32) -> Result<Response> {
+    match result {
+        Ok(mut response) => {
+            response.extensions_mut().insert(Attempt::new(attempts));
+            Ok(response)
+        }
+        Err(error) => Err(error.with_attempts(attempts)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http_body_util::Full;
+    use tower::{ServiceExt as _, service_fn};
+
+    use super::*;
+    use crate::{body::Body, transport::Transport};
+
+    type Step = Result<(u16, Option<&'static str>), ErrorKind>;
+    type Script = Vec<Step>;
+
+    struct Ran {
+        result: Result<Response>,
+        bodies: Vec<Bytes>,
+        waited: Duration,
+    }
+
+    /// Runs a request against a server that follows the script, then answers 200.
+    async fn run_script(
+        policy: RetryPolicy,
+        effect: Option<Effect>,
+        body: Body,
+        script: Script,
+    ) -> Ran {
+        let bodies = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&bodies);
+        let transport = Transport::new(service_fn(move |request: Request| {
+            let (log, script) = (Arc::clone(&log), script.clone());
+            async move {
+                let body = request.into_body().bytes(100).await?;
+                let step = {
+                    let mut log = log.lock().unwrap();
+                    log.push(body);
+                    script
+                        .get(log.len() - 1)
+                        .copied()
+                        .unwrap_or(Ok((200, None)))
+                };
+                let (status, retry_after) = step.map_err(|kind| Error::new(kind, "scripted"))?;
+                let mut response = http::Response::builder().status(status);
+                if let Some(text) = retry_after {
+                    response = response.header("retry-after", text);
+                }
+                Ok::<_, Error>(response.body(Body::from("discarded")).unwrap())
+            }
+        }));
+        let mut request = Request::new(body);
+        if let Some(effect) = effect {
+            request.extensions_mut().insert(effect);
+        }
+        let start = Instant::now();
+        let result = RetryLayer::new(policy)
+            .layer(transport)
+            .oneshot(request)
+            .await;
+        let bodies = std::mem::take(&mut *bodies.lock().unwrap());
+        Ran {
+            result,
+            bodies,
+            waited: start.elapsed(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_matrix_of_effects_and_outcomes() {
+        use ErrorKind as K;
+        let all = [
+            Some(Effect::Read),
+            Some(Effect::Set),
+            Some(Effect::Claim),
+            Some(Effect::Token),
+            Some(Effect::Append),
+            Some(Effect::Commit),
+            Some(Effect::Move),
+            None,
+        ];
+        let outcomes: Vec<(Step, &str)> = vec![
+            (Err(K::Connect), "always"),
+            (Ok((429, None)), "always"),
+            (Err(K::Timeout), "repeatable"),
+            (Err(K::Transport), "repeatable"),
+            (Ok((408, None)), "repeatable"),
+            (Ok((500, None)), "repeatable"),
+            (Ok((502, None)), "repeatable"),
+            (Ok((503, None)), "repeatable"),
+            (Ok((504, None)), "repeatable"),
+            (Ok((400, Some("1"))), "never"),
+            (Ok((401, None)), "never"),
+            (Ok((403, None)), "never"),
+            (Ok((404, None)), "never"),
+            (Ok((409, None)), "never"),
+            (Ok((501, None)), "never"),
+            (Err(K::Protocol), "never"),
+            (Err(K::Integrity), "never"),
+            (Err(K::InvalidInput), "never"),
+            (Err(K::Policy), "never"),
+            (Err(K::Forbidden), "never"),
+            (Ok((307, None)), "never"),
+        ];
+        for effect in all {
+            for (outcome, when) in &outcomes {
+                let repeated = match *when {
+                    "always" => true,
+                    "repeatable" => effect.is_some_and(Effect::is_repeatable),
+                    _ => false,
+                };
+                let ran = run_script(
+                    RetryPolicy::default(),
+                    effect,
+                    Body::from("x"),
+                    vec![*outcome],
+                )
+                .await;
+                assert_eq!(
+                    ran.bodies.len(),
+                    1 + usize::from(repeated),
+                    "{effect:?} {outcome:?}"
+                );
+                assert!(
+                    ran.bodies.iter().all(|b| b == "x"),
+                    "the body must go out whole each time"
+                );
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_is_sent_once_and_never_as_an_empty_body() {
+        let body = Body::stream(Full::new(Bytes::from_static(b"once")));
+        let ran = run_script(
+            RetryPolicy::default(),
+            Some(Effect::Set),
+            body,
+            vec![Ok((503, None))],
+        )
+        .await;
+        assert_eq!(ran.bodies, ["once"]);
+        assert_eq!(ran.result.unwrap().status(), 503);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn retry_after_is_obeyed_to_the_second_and_only_up_to_its_cap() {
+        let read = Some(Effect::Read);
+        let script = vec![Ok((429, Some("30"))), Ok((503, Some("20")))];
+        let ran = run_script(RetryPolicy::default(), read, Body::empty(), script).await;
+        assert_eq!((ran.bodies.len(), ran.waited.as_secs()), (3, 50));
+        for too_long in ["61", "86400"] {
+            let ran = run_script(
+                RetryPolicy::default(),
+                read,
+                Body::empty(),
+                vec![Ok((429, Some(too_long)))],
+            )
+            .await;
+            assert_eq!((ran.bodies.len(), ran.waited.as_secs()), (1, 0));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn attempts_and_budget_end_the_call_with_the_last_outcome() {
+        let down: Script = vec![Err(ErrorKind::Connect); 20];
+        let ran = run_script(
+            RetryPolicy::default().retries(3),
+            Some(Effect::Read),
+            Body::empty(),
+            down.clone(),
+        )
+        .await;
+        assert_eq!(ran.bodies.len(), 4);
+        assert_eq!(ran.result.unwrap_err().attempts(), 4);
+        let policy = RetryPolicy::default()
+            .retries(100)
+            .budget(Duration::from_secs(20));
+        let ran = run_script(
+            policy,
+            Some(Effect::Read),
+            Body::empty(),
+            vec![Ok((503, Some("8"))); 50],
+        )
+        .await;
+        assert_eq!((ran.bodies.len(), ran.waited.as_secs()), (3, 16));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_seed_repeats_the_waits() {
+        let mut waits = Vec::new();
+        for _ in 0..2 {
+            let policy = RetryPolicy::default().seed(7);
+            let ran = run_script(
+                policy,
+                Some(Effect::Read),
+                Body::empty(),
+                vec![Ok((503, None)); 3],
+            )
+            .await;
+            waits.push(ran.waited);
+        }
+        assert_eq!(waits[0], waits[1]);
+        assert!(waits[0] <= Duration::from_millis(500 + 1000 + 2000));
+    }
+}

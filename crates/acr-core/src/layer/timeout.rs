@@ -1,0 +1,372 @@
+//! Deadlines of one exchange: no answer, and no progress in either direction.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body::{Body as _, Frame, SizeHint};
+use tokio::time::{Instant, Sleep, timeout_at};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::{
+    body::Body,
+    error::{Error, ErrorKind, Result},
+    layer::{HttpService, ResponseFuture, take},
+    operation::Effect,
+    request::Request,
+    response::Response,
+};
+
+/// How long the parts of an exchange may take.
+///
+/// ```
+/// use std::time::Duration;
+/// use acr_core::layer::Timeouts;
+///
+/// let timeouts = Timeouts::default().head(Duration::from_secs(10)).idle(Duration::from_secs(5));
+/// # let _ = timeouts;
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    pub(crate) head: Duration,
+    pub(crate) commit: Duration,
+    pub(crate) idle: Duration,
+}
+
+/// Bounds every exchange in time.
+///
+/// The answer's head must come within [`Timeouts::head`] after the last piece of
+/// the request body was handed over, and no more than [`Timeouts::idle`] may pass
+/// between two pieces of either body. A breach is [`ErrorKind::Timeout`]. Waiting
+/// between attempts and fetching tokens is not counted, so the layer must stand
+/// directly around the transport.
+///
+/// ```
+/// use acr_core::{Body, ErrorKind, Request, Transport, layer::{TimeoutLayer, Timeouts}};
+/// use tower::{ServiceBuilder, ServiceExt, service_fn};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+/// let silent = Transport::new(service_fn(|_: Request| {
+///     std::future::pending::<Result<http::Response<Body>, acr_core::Error>>()
+/// }));
+/// let stack = ServiceBuilder::new().layer(TimeoutLayer::new(Timeouts::default())).service(silent);
+/// let error = stack.oneshot(Request::default()).await.unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::Timeout);
+/// # });
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct TimeoutLayer {
+    timeouts: Timeouts,
+}
+
+/// The service of [`TimeoutLayer`].
+#[derive(Clone, Debug)]
+pub struct Timeout<S> {
+    inner: S,
+    timeouts: Timeouts,
+}
+
+impl Timeouts {
+    /// How long the head of an answer may take (default 30 s).
+    #[must_use]
+    pub fn head(mut self, limit: Duration) -> Self {
+        self.head = limit;
+        self
+    }
+
+    /// The same where the registry has to hash or check content first: the end
+    /// of an upload and a manifest put (default 120 s).
+    #[must_use]
+    pub fn commit(mut self, limit: Duration) -> Self {
+        self.commit = limit;
+        self
+    }
+
+    /// How long a body in either direction may make no progress (default 30 s).
+    #[must_use]
+    pub fn idle(mut self, limit: Duration) -> Self {
+        self.idle = limit;
+        self
+    }
+
+    fn head_of(&self, request: &Request) -> Duration {
+        match request.extensions().get::<Effect>() {
+            Some(Effect::Commit | Effect::Move) => self.commit,
+            _ => self.head,
+        }
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(30),
+            commit: Duration::from_secs(120),
+            idle: Duration::from_secs(30),
+        }
+    }
+}
+
+impl TimeoutLayer {
+    /// The layer.
+    pub fn new(timeouts: Timeouts) -> Self {
+        Self { timeouts }
+    }
+}
+
+impl<S> Layer<S> for TimeoutLayer {
+    type Service = Timeout<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Timeout {
+            inner,
+            timeouts: self.timeouts,
+        }
+    }
+}
+
+impl<S: HttpService> Service<Request> for Timeout<S> {
+    type Response = Response;
+    type Error = Error;
+    type Future = ResponseFuture;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let timeouts = self.timeouts;
+        let head = timeouts.head_of(&request);
+        let progress = Progress::default();
+        let observed = request.map(|body| progress.observe(body));
+        let mut future = Box::pin(take(&mut self.inner).call(observed));
+        Box::pin(async move {
+            let response = loop {
+                let since = progress.last();
+                let limit = if progress.is_sending() {
+                    timeouts.idle
+                } else {
+                    head
+                };
+                match timeout_at(deadline(since, limit), &mut future).await {
+                    Ok(result) => break result?,
+                    Err(_) if progress.last() == since => {
+                        let what = if progress.is_sending() {
+                            "the server takes no more of the request body"
+                        } else {
+                            "no answer"
+                        };
+                        return Err(timed_out(what, limit));
+                    }
+                    Err(_) => {}
+                }
+            };
+            Ok(response.map(|body| guard(body, timeouts.idle)))
+        })
+    }
+}
+
+/// When the last piece of a request body was handed to the transport.
+#[derive(Clone)]
+struct Progress(Arc<Mutex<(Instant, bool)>>);
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new((Instant::now(), false))))
+    }
+}
+
+impl Progress {
+    fn observe(&self, body: Body) -> Body {
+        if body.is_end_stream() {
+            return body;
+        }
+        self.note(true);
+        Body::stream(Observed {
+            body,
+            progress: self.clone(),
+        })
+    }
+
+    fn note(&self, sending: bool) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (Instant::now(), sending);
+    }
+
+    fn last(&self) -> Instant {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    fn is_sending(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1
+    }
+}
+
+struct Observed {
+    body: Body,
+    progress: Progress,
+}
+
+impl http_body::Body for Observed {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let more = frame.is_some() && !self.body.is_end_stream();
+        self.progress.note(more);
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Adds the idle deadline to a response body.
+fn guard(body: Body, idle: Duration) -> Body {
+    if body.is_end_stream() {
+        return body;
+    }
+    let sleep = Box::pin(tokio::time::sleep_until(deadline(Instant::now(), idle)));
+    Body::stream(Guarded { body, idle, sleep })
+}
+
+struct Guarded {
+    body: Body,
+    idle: Duration,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl http_body::Body for Guarded {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
+            let next = deadline(Instant::now(), self.idle);
+            self.sleep.as_mut().reset(next);
+            return Poll::Ready(frame);
+        }
+        ready!(self.sleep.as_mut().poll(cx));
+        Poll::Ready(Some(Err(timed_out(
+            "the response body makes no progress",
+            self.idle,
+        ))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// `Instant + Duration` panics on overflow; a limit that large means no limit.
+fn deadline(since: Instant, limit: Duration) -> Instant {
+    since.checked_add(limit).unwrap_or_else(|| since + FAR)
+}
+
+fn timed_out(what: &str, limit: Duration) -> Error {
+    Error::new(ErrorKind::Timeout, format!("{what} within {limit:?}"))
+}
+
+/// Thirty years.
+const FAR: Duration = Duration::from_secs(86_400 * 365 * 30);
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+    use http_body_util::{BodyExt as _, StreamBody};
+    use tower::{ServiceExt as _, service_fn};
+
+    use super::*;
+    use crate::transport::Transport;
+
+    fn slow_body(gap: Duration, pieces: usize) -> Body {
+        let frames = stream::unfold(0, move |n| async move {
+            tokio::time::sleep(gap).await;
+            (n < pieces).then(|| (Ok::<_, Error>(Frame::data(Bytes::from_static(b"x"))), n + 1))
+        });
+        Body::stream(StreamBody::new(Box::pin(frames)))
+    }
+
+    fn layer() -> TimeoutLayer {
+        TimeoutLayer::new(Timeouts::default())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_but_steady_upload_is_no_timeout_and_a_stalled_one_is() {
+        for (gap, completes) in [
+            (Duration::from_secs(29), true),
+            (Duration::from_secs(31), false),
+        ] {
+            let transport = Transport::new(service_fn(|request: Request| async move {
+                request.into_body().collect().await?;
+                Ok::<_, Error>(http::Response::new(Body::empty()))
+            }));
+            let start = Instant::now();
+            let result = layer()
+                .layer(transport)
+                .oneshot(Request::new(slow_body(gap, 5)))
+                .await;
+            match result {
+                Ok(_) => assert!(completes),
+                Err(error) => {
+                    assert!(!completes);
+                    assert_eq!(error.kind(), ErrorKind::Timeout);
+                    assert_eq!(start.elapsed().as_secs(), 30);
+                }
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_commit_of_an_upload_may_take_longer() {
+        let transport = Transport::new(service_fn(|_: Request| async move {
+            tokio::time::sleep(Duration::from_secs(100)).await;
+            Ok::<_, Error>(http::Response::new(Body::empty()))
+        }));
+        let stack = layer().layer(transport);
+        let mut request = Request::default();
+        assert!(stack.clone().oneshot(Request::default()).await.is_err());
+        request.extensions_mut().insert(Effect::Commit);
+        assert!(stack.oneshot(request).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_response_body_that_stalls_times_out() {
+        for (gap, completes) in [
+            (Duration::from_secs(29), true),
+            (Duration::from_secs(31), false),
+        ] {
+            let transport = Transport::new(service_fn(move |_: Request| async move {
+                Ok::<_, Error>(http::Response::new(slow_body(gap, 3)))
+            }));
+            let response = layer()
+                .layer(transport)
+                .oneshot(Request::default())
+                .await
+                .unwrap();
+            let result = response.into_body().bytes(100).await;
+            assert_eq!(result.is_ok(), completes);
+            assert!(result.err().is_none_or(|e| e.kind() == ErrorKind::Timeout));
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The `User-Agent` of every exchange.
+
+use std::task::{Context, Poll};
+
+use http::{HeaderValue, header};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::{
+    error::{Error, ErrorKind, Result},
+    layer::HttpService,
+    request::Request,
+};
+
+/// Sets `User-Agent` on every exchange, token calls and redirects included.
+///
+/// The text names this library, its version and the platform, and before it the
+/// application, if given; it holds no host or user data. A header the caller has
+/// set is kept.
+///
+/// ```
+/// use acr_core::layer::UserAgentLayer;
+///
+/// let layer = UserAgentLayer::new(Some("my-service/1.2"))?;
+/// assert!(layer.value().starts_with("my-service/1.2 acr-rust/"));
+/// # Ok::<(), acr_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct UserAgentLayer {
+    value: HeaderValue,
+}
+
+/// The service of [`UserAgentLayer`].
+#[derive(Clone, Debug)]
+pub struct UserAgent<S> {
+    inner: S,
+    value: HeaderValue,
+}
+
+impl UserAgentLayer {
+    /// The layer, with the name of the application in front.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidInput`] when the name has characters no header can carry
+    /// or is longer than 200 bytes.
+    pub fn new(application_id: Option<&str>) -> Result<Self> {
+        let library = concat!("acr-rust/", env!("CARGO_PKG_VERSION"));
+        let platform = format!("({}; {})", std::env::consts::OS, std::env::consts::ARCH);
+        let text = match application_id {
+            None => format!("{library} {platform}"),
+            Some(id) => format!("{id} {library} {platform}"),
+        };
+        let refuse = || {
+            Error::new(
+                ErrorKind::InvalidInput,
+                "the application id is not usable in a user agent",
+            )
+        };
+        if text.len() > MAX_USER_AGENT || !text.is_ascii() {
+            return Err(refuse());
+        }
+        let value = HeaderValue::from_str(&text).map_err(|e| refuse().with_source(e))?;
+        Ok(Self { value })
+    }
+
+    /// The text that is sent.
+    pub fn value(&self) -> &str {
+        self.value.to_str().unwrap_or_default()
+    }
+}
+
+impl<S> Layer<S> for UserAgentLayer {
+    type Service = UserAgent<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        UserAgent {
+            inner,
+            value: self.value.clone(),
+        }
+    }
+}
+
+impl<S: HttpService> Service<Request> for UserAgent<S> {
+    type Response = S::Response;
+    type Error = Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        request
+            .headers_mut()
+            .entry(header::USER_AGENT)
+            .or_insert_with(|| self.value.clone());
+        self.inner.call(request)
+    }
+}
+
+const MAX_USER_AGENT: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_application_id_that_breaks_the_header_is_refused() {
+        for bad in ["a\nb", "é", &"x".repeat(300)] {
+            let error = UserAgentLayer::new(Some(bad)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        }
+    }
+}

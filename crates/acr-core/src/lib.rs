@@ -1,0 +1,87 @@
+//! The foundation of the container registry client: a tower middleware stack
+//! with a hyper and rustls transport, and the values all other crates speak in.
+//!
+//! Everything is a service from [`Request`] to [`Response`] or [`Error`]. A
+//! [`Pipeline`] is the finished stack; every layer in it is public in [`layer`]
+//! and works in any tower stack of the same types.
+//!
+//! ```
+//! use acr_core::{Body, Effect, Endpoint, Operation, Pipeline, Request, RequestBuilder, Transport, response};
+//! use http::{Method, StatusCode};
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+//! // Any HTTP client can be the transport; here one that answers by itself.
+//! let transport = Transport::new(tower::service_fn(|_: Request| async {
+//!     Ok::<_, std::io::Error>(http::Response::new(Body::from(r#"{"repositories":["app"]}"#)))
+//! }));
+//! let endpoint: Endpoint = "myregistry.azurecr.io".parse()?;
+//! let pipeline = Pipeline::builder(endpoint).transport(transport).build()?;
+//!
+//! let request = RequestBuilder::new(Method::GET, pipeline.endpoint(), &["v2", "_catalog"])
+//!     .operation(Operation::new("list_repositories"))
+//!     .effect(Effect::Read)
+//!     .build()?;
+//! let response = response::expect(pipeline.send(request).await?, &[StatusCode::OK]).await?;
+//! # #[derive(serde::Deserialize)] struct Catalog { repositories: Vec<String> }
+//! let catalog: Catalog = response::read_json(response, 1 << 20).await?;
+//! assert_eq!(catalog.repositories, ["app"]);
+//! # Ok::<_, acr_core::Error>(()) }).unwrap();
+//! ```
+//!
+//! # Features
+//!
+//! | feature | default | what |
+//! |---|---|---|
+//! | `aws-lc-rs` | yes | transport on hyper-util and rustls with the aws-lc-rs provider |
+//! | `ring` | no | the same with the ring provider; aws-lc-rs wins when both are on |
+//!
+//! Without either, bring your own transport: [`Transport::new`].
+
+mod body;
+#[cfg(feature = "rustls")]
+mod connector;
+mod digest;
+mod endpoint;
+mod error;
+mod error_code;
+pub mod layer;
+pub mod link;
+mod name;
+mod operation;
+mod pager;
+mod pipeline;
+mod redact;
+mod reference;
+mod request;
+pub mod response;
+mod scope;
+mod secret;
+mod timestamp;
+#[cfg(feature = "rustls")]
+mod tls;
+mod transport;
+pub mod url_policy;
+mod verify;
+
+#[cfg(feature = "rustls")]
+pub use self::tls::{TlsConfig, TransportBuilder};
+pub use self::{
+    body::{Body, DataStream},
+    digest::{Algorithm, Digest, Digester, ParseDigestError},
+    endpoint::Endpoint,
+    error::{BoxError, Error, ErrorKind, Result},
+    error_code::{ErrorCode, ErrorDetail},
+    layer::HttpService,
+    name::{ParseNameError, RepositoryName, Tag},
+    operation::{Attempt, Effect, FollowRedirects, Operation},
+    pager::{Continuation, Page, PageRequest, Pager, Pages},
+    pipeline::{Pipeline, PipelineBuilder},
+    reference::Reference,
+    request::{Request, RequestBuilder},
+    response::Response,
+    scope::{Action, Scope},
+    secret::Secret,
+    timestamp::{ParseTimestampError, Timestamp},
+    transport::Transport,
+    verify::Verified,
+};

@@ -1,0 +1,236 @@
+//! The finished stack. The order of the layers is written here and nowhere else.
+
+use std::{
+    fmt,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use tower_layer::Layer;
+use tower_service::Service;
+use tracing::Instrument as _;
+
+use crate::{
+    endpoint::Endpoint,
+    error::{Error, Result},
+    layer::{
+        self, HttpService, LogLayer, RedirectLayer, RequestIdLayer, ResponseFuture, RetryLayer,
+        RetryPolicy, TimeoutLayer, Timeouts, TraceLayer, UserAgentLayer,
+    },
+    operation::Operation,
+    request::Request,
+    response::Response,
+    transport::Transport,
+};
+
+/// Everything that is sent to a registry goes through a pipeline: retry,
+/// redirect, authentication, user agent, tracing, logging, time-outs, transport.
+///
+/// Cheap to clone. It is a tower service, so it can stand in any tower stack or
+/// behind a hyper server.
+///
+/// ```
+/// use acr_core::{Body, Endpoint, Operation, Pipeline, Request, RequestBuilder, Transport};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let transport = Transport::new(tower::service_fn(|_: Request| async {
+///     Ok::<_, acr_core::Error>(http::Response::new(Body::from("{}")))
+/// }));
+/// let endpoint: Endpoint = "myregistry.azurecr.io".parse()?;
+/// let pipeline = Pipeline::builder(endpoint).transport(transport).build()?;
+/// let request = RequestBuilder::new(http::Method::GET, pipeline.endpoint(), &["v2", ""])
+///     .operation(Operation::new("ping"))
+///     .build()?;
+/// assert_eq!(pipeline.send(request).await?.status(), 200);
+/// # Ok::<_, acr_core::Error>(()) }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct Pipeline {
+    endpoint: Endpoint,
+    service: Transport,
+}
+
+/// Builds a [`Pipeline`].
+#[derive(Clone)]
+#[must_use]
+pub struct PipelineBuilder {
+    endpoint: Endpoint,
+    transport: Option<Transport>,
+    retry: RetryPolicy,
+    timeouts: Timeouts,
+    application_id: Option<String>,
+    per_call: Vec<ErasedLayer>,
+    per_hop: Vec<ErasedLayer>,
+}
+
+type ErasedLayer = Arc<dyn Fn(Transport) -> Transport + Send + Sync>;
+
+impl Pipeline {
+    /// Starts with the defaults for a registry.
+    pub fn builder(endpoint: Endpoint) -> PipelineBuilder {
+        PipelineBuilder {
+            endpoint,
+            transport: None,
+            retry: RetryPolicy::default(),
+            timeouts: Timeouts::default(),
+            application_id: None,
+            per_call: Vec::new(),
+            per_hop: Vec::new(),
+        }
+    }
+
+    /// The registry this pipeline was built for.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Sends a request and returns the answer, whatever its status.
+    ///
+    /// # Errors
+    ///
+    /// When no answer came or a layer refused the request. A 404 is an answer; see
+    /// [`crate::response::expect`].
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future sends nothing more. Whether a write took effect is then
+    /// unknown.
+    pub async fn send(&self, request: Request) -> Result<Response> {
+        let operation = request.extensions().get::<Operation>();
+        let span = tracing::info_span!(
+            "acr.operation",
+            otel.kind = "internal",
+            otel.name = operation.map(Operation::name),
+            acr.operation = operation.map(Operation::name),
+            acr.subject = operation.and_then(Operation::subject),
+            server.address = self.endpoint.host(),
+        );
+        layer::send(self.service.clone(), request)
+            .instrument(span)
+            .await
+    }
+}
+
+impl PipelineBuilder {
+    /// Replaces the transport. Without this call the one on hyper-util and rustls is
+    /// used, which needs a feature that brings a cryptography provider.
+    pub fn transport(mut self, transport: Transport) -> Self {
+        self.transport = Some(transport);
+        self
+    }
+
+    /// Sets how often and how long to retry.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// Sets the time-outs of an exchange.
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
+        self
+    }
+
+    /// Puts the application's name in front of the user agent.
+    pub fn application_id(mut self, id: impl Into<String>) -> Self {
+        self.application_id = Some(id.into());
+        self
+    }
+
+    /// Adds a layer around the whole call, outside of all others: metrics, a
+    /// concurrency limit, a cache. The layer added last stands outermost.
+    pub fn layer_per_call<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<Transport, Service: HttpService> + Send + Sync + 'static,
+    {
+        self.per_call
+            .push(Arc::new(move |inner| Transport::erase(layer.layer(inner))));
+        self
+    }
+
+    /// Adds a layer around every hop of every attempt: this is where
+    /// authentication stands. The layer added last stands outermost.
+    pub fn layer_per_hop<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<Transport, Service: HttpService> + Send + Sync + 'static,
+    {
+        self.per_hop
+            .push(Arc::new(move |inner| Transport::erase(layer.layer(inner))));
+        self
+    }
+
+    /// Builds the stack.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::ErrorKind::InvalidInput`] for an unusable application id, when there is no
+    /// transport, or when the platform's trust store cannot be read.
+    pub fn build(self) -> Result<Pipeline> {
+        let transport = match self.transport {
+            Some(transport) => transport,
+            None => default_transport()?,
+        };
+        let user_agent = UserAgentLayer::new(self.application_id.as_deref())?;
+
+        let exchange = TimeoutLayer::new(self.timeouts).layer(transport);
+        let exchange = TraceLayer::new().layer(LogLayer::new().layer(exchange));
+        let exchange = Transport::erase(user_agent.layer(exchange));
+        let hop = self
+            .per_hop
+            .iter()
+            .fold(exchange, |inner, layer| layer(inner));
+        let call = RetryLayer::new(self.retry).layer(RedirectLayer::new().layer(hop));
+        let call = Transport::erase(RequestIdLayer::new().layer(call));
+        let service = self.per_call.iter().fold(call, |inner, layer| layer(inner));
+
+        Ok(Pipeline {
+            endpoint: self.endpoint,
+            service,
+        })
+    }
+}
+
+impl Service<Request> for Pipeline {
+    type Response = Response;
+    type Error = Error;
+    type Future = ResponseFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
+        // Readiness is awaited inside of `send`, on the instance that is called.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let pipeline = self.clone();
+        Box::pin(async move { pipeline.send(request).await })
+    }
+}
+
+impl fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pipeline")
+            .field("endpoint", &self.endpoint)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for PipelineBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PipelineBuilder")
+            .field("endpoint", &self.endpoint)
+            .field("retry", &self.retry)
+            .field("timeouts", &self.timeouts)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "rustls")]
+fn default_transport() -> Result<Transport> {
+    Transport::rustls()
+}
+
+#[cfg(not(feature = "rustls"))]
+fn default_transport() -> Result<Transport> {
+    let text = "no transport: give one, or enable the feature `aws-lc-rs` or `ring` of acr-core";
+    Err(Error::new(crate::error::ErrorKind::InvalidInput, text))
+}

@@ -1,0 +1,211 @@
+//! The permission a request needs.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+
+use crate::name::RepositoryName;
+
+/// The permission a request needs: a set of resources and actions.
+///
+/// Clients attach it to a request as an extension; the authentication layer
+/// reads it and fetches a token before the request is sent. Scopes are sorted
+/// and merged, so equal needs compare equal and share a token whatever order
+/// a server prints the actions in.
+///
+/// ```
+/// use acr_core::{Action, RepositoryName, Scope};
+///
+/// let name: RepositoryName = "library/hello".parse()?;
+/// let push = Scope::repository(&name, &[Action::PUSH, Action::PULL]);
+/// assert_eq!(push.to_string(), "repository:library/hello:pull,push");
+/// assert_eq!(push, Scope::repository(&name, &[Action::PULL, Action::PUSH]));
+/// assert!(push.contains(&Scope::repository(&name, &[Action::PULL])));
+/// # Ok::<(), acr_core::ParseNameError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Scope(BTreeMap<Resource, BTreeSet<Action>>);
+
+/// An action on a resource. Server vocabulary, hence an open set.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Action(std::borrow::Cow<'static, str>);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Resource {
+    kind: String,
+    name: String,
+}
+
+impl Action {
+    /// Read manifests and blobs.
+    pub const PULL: Self = Self::constant("pull");
+    /// Upload blobs and manifests; registries ask for `pull` with it.
+    pub const PUSH: Self = Self::constant("push");
+    /// Delete repositories, tags, manifests, blobs and upload sessions.
+    pub const DELETE: Self = Self::constant("delete");
+    /// Read properties and lists.
+    pub const METADATA_READ: Self = Self::constant("metadata_read");
+    /// Change properties and locks.
+    pub const METADATA_WRITE: Self = Self::constant("metadata_write");
+
+    const fn constant(text: &'static str) -> Self {
+        Self(std::borrow::Cow::Borrowed(text))
+    }
+
+    /// The action's name on the wire.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Scope {
+    /// No permission at all; `GET /v2/` needs a token but no scope.
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// Permission to list the repositories: `registry:catalog:*`.
+    pub fn catalog() -> Self {
+        Self::single("registry", "catalog", [Action::constant("*")])
+    }
+
+    /// Permission for actions on one repository.
+    pub fn repository(name: &RepositoryName, actions: &[Action]) -> Self {
+        Self::single("repository", name.as_str(), actions.iter().cloned())
+    }
+
+    /// Everything either scope permits.
+    #[must_use]
+    pub fn union(mut self, other: Self) -> Self {
+        for (resource, actions) in other.0 {
+            self.0.entry(resource).or_default().extend(actions);
+        }
+        self
+    }
+
+    /// Whether this scope permits everything `other` does.
+    pub fn contains(&self, other: &Self) -> bool {
+        other.0.iter().all(|(resource, actions)| {
+            actions.is_empty()
+                || self
+                    .0
+                    .get(resource)
+                    .is_some_and(|mine| actions.is_subset(mine))
+        })
+    }
+
+    /// Whether no permission is named.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Reads the form `type:name:action,action`, several separated by blanks.
+    ///
+    /// Entries that are not of this form are left out: a scope read from a
+    /// challenge is only ever compared with what an operation needs.
+    pub fn parse_lenient(text: &str) -> Self {
+        let mut scope = Self::empty();
+        for entry in text.split_ascii_whitespace() {
+            let (Some((kind, rest)), Some((_, actions))) =
+                (entry.split_once(':'), entry.rsplit_once(':'))
+            else {
+                continue;
+            };
+            let Some((name, _)) = rest.rsplit_once(':') else {
+                continue;
+            };
+            let actions = actions
+                .split(',')
+                .filter(|a| !a.is_empty())
+                .map(|a| Action(a.to_owned().into()));
+            scope = scope.union(Self::single(kind, name, actions));
+        }
+        scope
+    }
+
+    fn single(kind: &str, name: &str, actions: impl IntoIterator<Item = Action>) -> Self {
+        let resource = Resource {
+            kind: kind.to_owned(),
+            name: name.to_owned(),
+        };
+        Self(BTreeMap::from([(resource, actions.into_iter().collect())]))
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (resource, actions)) in self.0.iter().enumerate() {
+            let blank = if index == 0 { "" } else { " " };
+            write!(f, "{blank}{}:{}:", resource.kind, resource.name)?;
+            for (index, action) in actions.iter().enumerate() {
+                let comma = if index == 0 { "" } else { "," };
+                write!(f, "{comma}{}", action.as_str())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn scopes() -> impl Strategy<Value = Scope> {
+        let entry = (
+            "[a-c]",
+            proptest::sample::subsequence(vec!["pull", "push", "delete"], 1..=3),
+        )
+            .prop_map(|(name, actions)| format!("repository:{name}:{}", actions.join(",")));
+        proptest::collection::vec(entry, 0..4).prop_map(|e| Scope::parse_lenient(&e.join(" ")))
+    }
+
+    #[test]
+    fn order_of_actions_and_entries_does_not_matter() {
+        let a = Scope::parse_lenient("repository:a:push,pull repository:b:pull");
+        let b = Scope::parse_lenient("repository:b:pull repository:a:pull,push");
+        assert_eq!(a, b);
+        assert_eq!(a.to_string(), "repository:a:pull,push repository:b:pull");
+    }
+
+    #[test]
+    fn a_name_with_a_port_keeps_its_colon() {
+        let scope = Scope::parse_lenient("repository:host:5000/x:pull");
+        assert_eq!(scope.to_string(), "repository:host:5000/x:pull");
+    }
+
+    #[test]
+    fn nonsense_is_left_out() {
+        assert!(Scope::parse_lenient("x y:z ::").to_string().len() <= 2);
+        assert!(Scope::parse_lenient("").is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn union_is_associative_commutative_idempotent(a in scopes(), b in scopes(), c in scopes()) {
+            prop_assert_eq!(a.clone().union(b.clone()).union(c.clone()), a.clone().union(b.clone().union(c)));
+            prop_assert_eq!(a.clone().union(b.clone()), b.clone().union(a.clone()));
+            prop_assert_eq!(&a.clone().union(a.clone()), &a);
+            prop_assert!(a.clone().union(b.clone()).contains(&a));
+            prop_assert!(a.contains(&b) == (a.clone().union(b.clone()) == a));
+        }
+
+        #[test]
+        fn printing_and_reading_agree(scope in scopes()) {
+            prop_assert_eq!(Scope::parse_lenient(&scope.to_string()), scope);
+        }
+
+        #[test]
+        fn reading_never_panics(text in ".{0,60}") {
+            let _ = Scope::parse_lenient(&text).to_string();
+        }
+    }
+}

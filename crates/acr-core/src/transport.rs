@@ -1,0 +1,91 @@
+//! The innermost service: any HTTP client, or the one on hyper-util and rustls.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use tower::{ServiceExt as _, util::BoxCloneSyncService};
+use tower_service::Service;
+
+use crate::{
+    body::Body,
+    error::{BoxError, Error, ErrorKind, Result},
+    layer::HttpService,
+    request::Request,
+    response::Response,
+};
+
+/// Sends requests: an erased [`HttpService`], cheap to clone.
+///
+/// [`Transport::new`] takes any HTTP client whose bodies carry [`Bytes`]; the
+/// feature `rustls` adds `Transport::rustls`, the default.
+///
+/// ```
+/// use acr_core::{Body, Request, Transport};
+///
+/// // A transport that answers everything itself.
+/// let transport = Transport::new(tower::service_fn(|_request: Request| async {
+///     Ok::<_, std::io::Error>(http::Response::new(Body::from("{}")))
+/// }));
+/// # let _ = transport;
+/// ```
+#[derive(Clone)]
+pub struct Transport(BoxCloneSyncService<Request, Response, Error>);
+
+impl Transport {
+    /// Wraps an HTTP client.
+    ///
+    /// An error that is already an [`Error`] keeps its kind; any other becomes
+    /// [`ErrorKind::Transport`].
+    pub fn new<S, B>(service: S) -> Self
+    where
+        S: Service<Request, Response = http::Response<B>, Future: Send, Error: Into<BoxError>>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        let service = service
+            .map_response(|response: http::Response<B>| response.map(Body::stream))
+            .map_err(|error: S::Error| classify(error.into()));
+        Self(BoxCloneSyncService::new(service))
+    }
+
+    /// Erases a stack of layers.
+    pub(crate) fn erase<S: HttpService>(service: S) -> Self {
+        Self(BoxCloneSyncService::new(service))
+    }
+}
+
+impl Service<Request> for Transport {
+    type Response = Response;
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        self.0.call(request)
+    }
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Transport")
+    }
+}
+
+fn classify(error: BoxError) -> Error {
+    match error.downcast::<Error>() {
+        Ok(ours) => *ours,
+        Err(other) => Error::new(ErrorKind::Transport, "the exchange with the server broke")
+            .with_source(other),
+    }
+}
