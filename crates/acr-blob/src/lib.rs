@@ -1,1 +1,47 @@
-//! placeholder
+//! The content client of a container registry: uploads and verified downloads of blobs.
+//!
+//! ```no_run
+//! use acr_blob::BlobClient;
+//! use acr_core::Pipeline;
+//!
+//! # async fn run(pipeline: Pipeline) -> acr_core::Result<()> {
+//! let blobs = BlobClient::new(pipeline, "library/app".parse()?);
+//! let layer = blobs.upload(&b"sample layer"[..]).await?;
+//! let content = blobs.download(&layer.digest).await?.bytes(1 << 20).await?;
+//! assert_eq!(content, &b"sample layer"[..]);
+//! # Ok(()) }
+//! ```
+//!
+//! An upload reads its source once, hashes it while it passes, and sends it in
+//! chunks. After a failure whose outcome is unknown it asks the registry how far
+//! it got and goes on from there; a chunk is never repeated blindly. A download
+//! never yields the whole content unless its digest matched.
+//!
+//! # Features
+//!
+//! | feature | default | what |
+//! |---|---|---|
+//! | `fs` | yes | uploads from files, downloads into files |
+//! | `tokio-io` | with `fs` | uploads from any `tokio::io::AsyncRead` |
+//! | `aws-lc-rs`, `ring` | `aws-lc-rs` | the default transport, see acr-core |
+
+mod chunks;
+mod client;
+mod content;
+mod download;
+#[cfg(feature = "fs")]
+mod file;
+mod info;
+mod progress;
+mod range;
+mod session;
+mod upload;
+
+pub use self::{
+    client::BlobClient,
+    content::Content,
+    download::{BlobReader, Download},
+    info::{BlobInfo, Deletion},
+    progress::Progress,
+    upload::UploadBlob,
+};

@@ -1,0 +1,137 @@
+//! The client of one repository's blobs.
+
+use acr_core::{
+    Action, Digest, Effect, Error, ErrorKind, Operation, Pipeline, RepositoryName, RequestBuilder,
+    Result, Scope, response,
+};
+use http::{Method, StatusCode, header};
+
+use crate::{
+    content::Content,
+    download::Download,
+    info::{BlobInfo, Deletion},
+    upload::UploadBlob,
+};
+
+/// The blobs of one repository. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct BlobClient {
+    pub(crate) pipeline: Pipeline,
+    pub(crate) repository: RepositoryName,
+}
+
+impl BlobClient {
+    /// A client that sends through this pipeline.
+    pub fn new(pipeline: Pipeline, repository: RepositoryName) -> Self {
+        Self {
+            pipeline,
+            repository,
+        }
+    }
+
+    /// The repository.
+    pub fn repository(&self) -> &RepositoryName {
+        &self.repository
+    }
+
+    /// Asks for a blob's size: `HEAD /v2/{name}/blobs/{digest}`; `None` when it is absent.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Protocol`] when the answer has no size.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future sends nothing more.
+    pub async fn stat(&self, digest: &Digest) -> Result<Option<BlobInfo>> {
+        let request = self
+            .blob_request(Method::HEAD, digest, "stat_blob")
+            .scope(Scope::repository(&self.repository, &[Action::PULL]))
+            .effect(Effect::Read)
+            .follow_redirects()
+            .build()?;
+        let answer =
+            match response::expect(self.pipeline.send(request).await?, &[StatusCode::OK]).await {
+                Ok(answer) => answer,
+                Err(error) if error.is_not_found() => return Ok(None),
+                Err(error) => return Err(error),
+            };
+        let head = answer.into_parts().0;
+        match response::header_u64(&head.headers, &header::CONTENT_LENGTH) {
+            Some(size) => Ok(Some(BlobInfo {
+                digest: digest.clone(),
+                size,
+            })),
+            None => {
+                let error = Error::new(ErrorKind::Protocol, "the answer has no size");
+                Err(response::describe(error, &head))
+            }
+        }
+    }
+
+    /// Whether the repository has a blob: `HEAD /v2/{name}/blobs/{digest}`.
+    ///
+    /// # Errors
+    ///
+    /// As [`BlobClient::stat`].
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future sends nothing more.
+    pub async fn exists(&self, digest: &Digest) -> Result<bool> {
+        Ok(self.stat(digest).await?.is_some())
+    }
+
+    /// Downloads a blob: `GET /v2/{name}/blobs/{digest}` and the redirect it answers with.
+    ///
+    /// Await the builder for a [`crate::BlobReader`], or call `to_file`.
+    pub fn download(&self, digest: &Digest) -> Download<'_> {
+        Download::new(self, digest.clone())
+    }
+
+    /// Uploads content: `POST …/blobs/uploads/`, then chunks with `PATCH`, the last
+    /// one with the closing `PUT`. Content of at most one chunk takes two requests.
+    ///
+    /// Await the builder.
+    pub fn upload(&self, content: impl Into<Content>) -> UploadBlob<'_> {
+        UploadBlob::new(self, content.into())
+    }
+
+    /// Deletes a blob: `DELETE /v2/{name}/blobs/{digest}`. The registry does not check
+    /// whether a manifest still names it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Forbidden`] without the right to delete.
+    ///
+    /// # Cancellation
+    ///
+    /// After a drop the deletion may or may not have happened.
+    pub async fn delete(&self, digest: &Digest) -> Result<Deletion> {
+        let request = self
+            .blob_request(Method::DELETE, digest, "delete_blob")
+            .scope(Scope::repository(&self.repository, &[Action::DELETE]))
+            .effect(Effect::Set)
+            .build()?;
+        let answer = self.pipeline.send(request).await?;
+        match response::expect(answer, &[StatusCode::ACCEPTED]).await {
+            Ok(_) => Ok(Deletion::Deleted),
+            // The plain-text 404 of a front end has no code and stays an error.
+            Err(error) if error.is_not_found() && error.code().is_some() => {
+                Ok(Deletion::AlreadyAbsent)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(crate) fn blob_request(
+        &self,
+        method: Method,
+        digest: &Digest,
+        operation: &'static str,
+    ) -> RequestBuilder {
+        let path = ["v2", self.repository.as_str(), "blobs", digest.as_str()];
+        RequestBuilder::new(method, self.pipeline.endpoint(), &path)
+            .operation(Operation::new(operation).on(format_args!("{}@{digest}", self.repository)))
+    }
+}

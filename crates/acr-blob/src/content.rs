@@ -1,0 +1,125 @@
+//! What is uploaded: bytes, a stream, a reader or a file.
+
+use std::{fmt, pin::Pin};
+
+use acr_core::BoxError;
+use bytes::Bytes;
+use futures_core::Stream;
+
+/// The content of an upload. It is read once, in order, and hashed while it passes.
+///
+/// ```
+/// use acr_blob::Content;
+///
+/// let content = Content::from("sample layer");
+/// assert_eq!(content.len(), Some(12));
+/// ```
+pub struct Content(pub(crate) Source);
+
+pub(crate) enum Source {
+    Bytes(Bytes),
+    Stream(Pin<Box<dyn Stream<Item = Result<Bytes, BoxError>> + Send>>),
+    #[cfg(feature = "tokio-io")]
+    Reader {
+        reader: Pin<Box<dyn tokio::io::AsyncRead + Send>>,
+        len: Option<u64>,
+    },
+}
+
+impl Content {
+    /// A stream of pieces of any size; its length need not be known.
+    pub fn stream<S, E>(stream: S) -> Self
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + 'static,
+        E: Into<BoxError> + 'static,
+    {
+        Self(Source::Stream(Box::pin(MapError(Box::pin(stream)))))
+    }
+
+    /// Anything that can be read to its end; its length need not be known.
+    #[cfg(feature = "tokio-io")]
+    pub fn reader(reader: impl tokio::io::AsyncRead + Send + 'static) -> Self {
+        Self(Source::Reader {
+            reader: Box::pin(reader),
+            len: None,
+        })
+    }
+
+    /// A file, read while it is sent. If it is shorter or longer in the end than it
+    /// is now, the upload fails.
+    ///
+    /// # Errors
+    ///
+    /// [`acr_core::ErrorKind::Source`] when it cannot be opened or is a directory.
+    ///
+    /// # Cancellation
+    ///
+    /// Safe: nothing was sent.
+    #[cfg(feature = "fs")]
+    pub async fn file(path: impl AsRef<std::path::Path> + Send) -> acr_core::Result<Self> {
+        let path = path.as_ref();
+        let fail = |error: BoxError| {
+            let text = format!("cannot read `{}`", path.display());
+            acr_core::Error::new(acr_core::ErrorKind::Source, text).with_source(error)
+        };
+        let file = tokio::fs::File::open(path)
+            .await
+            .map_err(|e| fail(e.into()))?;
+        let metadata = file.metadata().await.map_err(|e| fail(e.into()))?;
+        if metadata.is_dir() {
+            return Err(fail("it is a directory".into()));
+        }
+        // Only a regular file knows its length beforehand.
+        let len = metadata.is_file().then_some(metadata.len());
+        Ok(Self(Source::Reader {
+            reader: Box::pin(file),
+            len,
+        }))
+    }
+
+    /// The length in bytes, if known.
+    pub fn len(&self) -> Option<u64> {
+        match &self.0 {
+            Source::Bytes(bytes) => Some(bytes.len() as u64),
+            Source::Stream(_) => None,
+            #[cfg(feature = "tokio-io")]
+            Source::Reader { len, .. } => *len,
+        }
+    }
+
+    /// Whether it is known to be empty.
+    pub fn is_empty(&self) -> bool {
+        self.len() == Some(0)
+    }
+}
+
+impl<T: Into<Bytes>> From<T> for Content {
+    fn from(content: T) -> Self {
+        Self(Source::Bytes(content.into()))
+    }
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Content")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+struct MapError<S>(Pin<Box<S>>);
+
+impl<S, E> Stream for MapError<S>
+where
+    S: Stream<Item = Result<Bytes, E>>,
+    E: Into<BoxError>,
+{
+    type Item = Result<Bytes, BoxError>;
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        self.0.as_mut().poll_next(cx).map_err(Into::into)
+    }
+}

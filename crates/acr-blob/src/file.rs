@@ -1,0 +1,60 @@
+//! Writes a download to disk: temporary file, sync, rename.
+
+use std::{io, path::Path};
+
+use acr_core::{Error, ErrorKind, Result};
+use tokio::io::{AsyncWriteExt as _, BufWriter};
+
+use crate::download::BlobReader;
+
+/// Stores a verified download at a path; nothing is left behind on failure or drop.
+pub(crate) async fn store(mut reader: BlobReader, path: &Path) -> Result<u64> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let unwritable = |error: io::Error| {
+        let text = format!("cannot write `{}`", path.display());
+        Error::new(ErrorKind::Source, text).with_source(error)
+    };
+    let temporary = tempfile::Builder::new()
+        .prefix(".acr-")
+        .suffix(".partial")
+        .tempfile_in(directory)
+        .map_err(|error| reader.describe(unwritable(error)))?;
+    // `place` removes the file when it is dropped before it is persisted.
+    let (file, place) = temporary.into_parts();
+    let mut writer = BufWriter::with_capacity(BUFFER, tokio::fs::File::from_std(file));
+
+    let mut size = 0u64;
+    while let Some(piece) = reader.chunk().await? {
+        size = size.saturating_add(piece.len() as u64);
+        writer
+            .write_all(&piece)
+            .await
+            .map_err(|error| reader.describe(unwritable(error)))?;
+    }
+    let finish = async {
+        writer.flush().await?;
+        writer.get_ref().sync_all().await?;
+        drop(writer);
+        place.persist(path).map_err(|error| error.error)?;
+        sync_directory(directory).await
+    };
+    finish
+        .await
+        .map_err(|error| reader.describe(unwritable(error)))?;
+    Ok(size)
+}
+
+/// Makes the new name durable. Not every platform can open a directory; where it
+/// cannot, there is nothing to sync.
+async fn sync_directory(directory: &Path) -> io::Result<()> {
+    match tokio::fs::File::open(directory).await {
+        Ok(directory) => directory.sync_all().await,
+        Err(_) => Ok(()),
+    }
+}
+
+/// TLS delivers 16 KiB at a time; the disk prefers more.
+const BUFFER: usize = 256 * 1024;

@@ -1,0 +1,352 @@
+//! The content of manifests: get and put, exact bytes. Requests are built and
+//! answers read by pure functions; only two lines await.
+
+use std::future::IntoFuture;
+
+use acr_core::{
+    Action, Digest, Effect, Endpoint, Error, ErrorKind, Operation, Reference, RepositoryName,
+    Request, RequestBuilder, Result, Scope, Tag, response,
+};
+use bytes::Bytes;
+use http::{HeaderValue, Method, StatusCode, header};
+use serde::Deserialize;
+
+use crate::{
+    model::{Manifest, MediaType},
+    repository::RepositoryClient,
+};
+
+impl RepositoryClient {
+    /// Gets a manifest: `GET /v2/{name}/manifests/{reference}`.
+    ///
+    /// Await the builder. The bytes are verified: against the digest asked for, or,
+    /// for a tag, against the digest the registry names.
+    pub fn get_manifest(&self, reference: impl Into<Reference>) -> GetManifest<'_> {
+        GetManifest {
+            client: self,
+            reference: reference.into(),
+            max_size: MAX_MANIFEST,
+        }
+    }
+
+    /// Puts a manifest: `PUT /v2/{name}/manifests/{tag or digest}`.
+    ///
+    /// Await the builder. The bytes are sent as they are.
+    pub fn put_manifest(&self, content: impl Into<Bytes>) -> PutManifest<'_> {
+        PutManifest {
+            client: self,
+            content: content.into(),
+            tag: None,
+            media_type: None,
+        }
+    }
+}
+
+/// Gets a manifest when awaited.
+///
+/// # Errors
+///
+/// [`ErrorKind::NotFound`]; [`ErrorKind::Integrity`] when the bytes do not have the
+/// digest; [`ErrorKind::TooLarge`] beyond [`GetManifest::max_size`].
+///
+/// # Cancellation
+///
+/// Dropping the future sends nothing more.
+#[derive(Debug)]
+#[must_use = "nothing is sent until it is awaited"]
+pub struct GetManifest<'a> {
+    client: &'a RepositoryClient,
+    reference: Reference,
+    max_size: usize,
+}
+
+/// Puts a manifest when awaited, and gives its digest.
+///
+/// # Errors
+///
+/// [`ErrorKind::Rejected`] when the registry finds a blob missing or the document
+/// malformed; [`ErrorKind::Disallowed`] when the tag or the repository is locked;
+/// [`ErrorKind::Integrity`] when the registry stored something else.
+///
+/// # Cancellation
+///
+/// After a drop the manifest may or may not have been stored.
+#[derive(Debug)]
+#[must_use = "nothing is sent until it is awaited"]
+pub struct PutManifest<'a> {
+    client: &'a RepositoryClient,
+    content: Bytes,
+    tag: Option<Tag>,
+    media_type: Option<MediaType>,
+}
+
+impl GetManifest<'_> {
+    /// Refuses a larger manifest while it is read (default 4 MiB, the registry's own limit).
+    pub fn max_size(mut self, bytes: usize) -> Self {
+        self.max_size = bytes;
+        self
+    }
+
+    async fn send(self) -> Result<Manifest> {
+        let Self {
+            client,
+            reference,
+            max_size,
+        } = self;
+        let request = get_request(client.pipeline.endpoint(), &client.name, &reference)?;
+        let answer = client.pipeline.send(request).await?;
+        let answer = response::expect(answer, &[StatusCode::OK]).await?;
+        let (head, content) = response::read_body(answer, max_size).await?;
+        decode(&head, content, &reference)
+    }
+}
+
+impl PutManifest<'_> {
+    /// Points this tag to the manifest; without a tag it is stored under its digest.
+    pub fn tag(mut self, tag: impl Into<Tag>) -> Self {
+        self.tag = Some(tag.into());
+        self
+    }
+
+    /// Stores it under this media type. Default: the document's own `mediaType`,
+    /// else that of an OCI image manifest.
+    pub fn media_type(mut self, media_type: impl Into<MediaType>) -> Self {
+        self.media_type = Some(media_type.into());
+        self
+    }
+
+    async fn send(self) -> Result<Digest> {
+        let Self {
+            client,
+            content,
+            tag,
+            media_type,
+        } = self;
+        let digest = Digest::sha256(&content);
+        let media_type = media_type.unwrap_or_else(|| own_media_type(&content));
+        let endpoint = client.pipeline.endpoint();
+        let request = put_request(endpoint, &client.name, tag, &digest, &media_type, content)?;
+        let answer = client.pipeline.send(request).await?;
+        let answer = response::expect(answer, &[StatusCode::CREATED]).await?;
+        response::check_digest_header(&answer.into_parts().0, &digest)?;
+        Ok(digest)
+    }
+}
+
+impl<'a> IntoFuture for GetManifest<'a> {
+    type Output = Result<Manifest>;
+    type IntoFuture = std::pin::Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.send())
+    }
+}
+
+impl<'a> IntoFuture for PutManifest<'a> {
+    type Output = Result<Digest>;
+    type IntoFuture = std::pin::Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.send())
+    }
+}
+
+fn get_request(
+    endpoint: &Endpoint,
+    name: &RepositoryName,
+    reference: &Reference,
+) -> Result<Request> {
+    let path = ["v2", name.as_str(), "manifests", reference.as_str()];
+    RequestBuilder::new(Method::GET, endpoint, &path)
+        .header(header::ACCEPT, HeaderValue::from_static(ACCEPT))
+        .header(
+            header::ACCEPT_ENCODING,
+            HeaderValue::from_static("identity"),
+        )
+        .operation(operation("get_manifest", name, reference))
+        .scope(Scope::repository(name, &[Action::PULL]))
+        .effect(Effect::Read)
+        .build()
+}
+
+fn put_request(
+    endpoint: &Endpoint,
+    name: &RepositoryName,
+    tag: Option<Tag>,
+    digest: &Digest,
+    media_type: &MediaType,
+    content: Bytes,
+) -> Result<Request> {
+    let media_type = HeaderValue::from_str(media_type.as_str()).map_err(|error| {
+        Error::new(
+            ErrorKind::InvalidInput,
+            "the media type cannot stand in a header",
+        )
+        .with_source(error)
+    })?;
+    // Content under its digest is a fact; a tag is a name that others move too.
+    let (reference, effect) = match tag {
+        Some(tag) => (Reference::Tag(tag), Effect::Move),
+        None => (Reference::from(digest), Effect::Set),
+    };
+    let path = ["v2", name.as_str(), "manifests", reference.as_str()];
+    RequestBuilder::new(Method::PUT, endpoint, &path)
+        .header(header::CONTENT_TYPE, media_type)
+        .operation(operation("put_manifest", name, &reference))
+        .scope(Scope::repository(name, &[Action::PULL, Action::PUSH]))
+        .effect(effect)
+        .body(content)
+        .build()
+}
+
+fn decode(head: &http::response::Parts, content: Bytes, reference: &Reference) -> Result<Manifest> {
+    let digest = match reference.digest() {
+        // The digest asked for is the only authority.
+        Some(asked) => {
+            let mut digester = asked.digester();
+            digester.update(&content);
+            let computed = digester.finish();
+            if computed != *asked {
+                let text = format!("asked for `{asked}`, received content with `{computed}`");
+                return Err(response::describe(
+                    Error::new(ErrorKind::Integrity, text),
+                    head,
+                ));
+            }
+            computed
+        }
+        None => Digest::sha256(&content),
+    };
+    response::check_digest_header(head, &digest)?;
+    let media_type = response::header_text(&head.headers, &header::CONTENT_TYPE)
+        .map(|text| text.split(';').next().unwrap_or_default().trim())
+        .filter(|text| !text.is_empty())
+        .map_or_else(|| own_media_type(&content), MediaType::from);
+    Ok(Manifest {
+        digest,
+        media_type,
+        content,
+    })
+}
+
+/// The `mediaType` a document names itself, else that of an OCI image manifest.
+fn own_media_type(content: &[u8]) -> MediaType {
+    #[derive(Deserialize)]
+    struct Document {
+        #[serde(rename = "mediaType")]
+        media_type: Option<MediaType>,
+    }
+    serde_json::from_slice::<Document>(content)
+        .ok()
+        .and_then(|document| document.media_type)
+        .unwrap_or(MediaType::OCI_MANIFEST)
+}
+
+fn operation(name: &'static str, repository: &RepositoryName, reference: &Reference) -> Operation {
+    let mark = if reference.digest().is_some() {
+        '@'
+    } else {
+        ':'
+    };
+    Operation::new(name).on(format_args!("{repository}{mark}{reference}"))
+}
+
+/// Every manifest type there is. With a narrower list a registry answers 404 for
+/// what it has, or the linux/amd64 child of an index in its place.
+const ACCEPT: &str = "application/vnd.oci.image.manifest.v1+json, \
+    application/vnd.oci.image.index.v1+json, \
+    application/vnd.docker.distribution.manifest.v2+json, \
+    application/vnd.docker.distribution.manifest.list.v2+json, \
+    application/vnd.oci.artifact.manifest.v1+json, \
+    application/vnd.cncf.oras.artifact.manifest.v1+json, \
+    */*";
+
+/// The registry's own limit.
+const MAX_MANIFEST: usize = 4 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(headers: &[(&'static str, &str)]) -> http::response::Parts {
+        let mut response = http::Response::new(());
+        for (name, value) in headers {
+            response.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        response.into_parts().0
+    }
+
+    #[test]
+    fn the_digest_asked_for_is_the_only_authority() {
+        let content = Bytes::from_static(b"{}");
+        let right = Digest::sha256(&content);
+        let wrong = Digest::sha256(b"other");
+        let tag: Reference = "v1".parse().unwrap();
+        for (reference, header, accepted) in [
+            (Reference::from(&right), None, true),
+            (Reference::from(&right), Some(&right), true),
+            (Reference::from(&right), Some(&wrong), false),
+            (Reference::from(&wrong), None, false),
+            (Reference::from(&wrong), Some(&wrong), false),
+            (tag.clone(), None, true),
+            (tag.clone(), Some(&right), true),
+            (tag, Some(&wrong), false),
+        ] {
+            let header: Vec<_> = header
+                .map(|d| ("docker-content-digest", d.as_str()))
+                .into_iter()
+                .collect();
+            let got = decode(&head(&header), content.clone(), &reference);
+            match got {
+                Ok(manifest) => assert!(accepted && manifest.digest == right),
+                Err(error) => assert!(!accepted && error.kind() == ErrorKind::Integrity),
+            }
+        }
+    }
+
+    #[test]
+    fn media_type_comes_from_the_header_then_the_document() {
+        let reference: Reference = "v1".parse().unwrap();
+        let document = Bytes::from_static(br#"{"mediaType":"application/x"}"#);
+        for (header, expected) in [
+            (Some("application/y; charset=utf-8"), "application/y"),
+            (None, "application/x"),
+        ] {
+            let header: Vec<_> = header
+                .map(|text| ("content-type", text))
+                .into_iter()
+                .collect();
+            let manifest = decode(&head(&header), document.clone(), &reference).unwrap();
+            assert_eq!(manifest.media_type.as_str(), expected);
+        }
+        assert_eq!(own_media_type(b"not json"), MediaType::OCI_MANIFEST);
+    }
+
+    #[test]
+    fn a_put_by_tag_is_a_move_and_by_digest_a_fact() {
+        let endpoint: Endpoint = "r.azurecr.io".parse().unwrap();
+        let name: RepositoryName = "a/b".parse().unwrap();
+        let digest = Digest::sha256(b"{}");
+        for (tag, effect, path) in [
+            (
+                Some("v1".parse().unwrap()),
+                Effect::Move,
+                "/v2/a/b/manifests/v1".to_owned(),
+            ),
+            (None, Effect::Set, format!("/v2/a/b/manifests/{digest}")),
+        ] {
+            let content = Bytes::from_static(b"{}");
+            let request = put_request(
+                &endpoint,
+                &name,
+                tag,
+                &digest,
+                &MediaType::OCI_MANIFEST,
+                content,
+            )
+            .unwrap();
+            assert_eq!(request.uri().path(), path);
+            assert_eq!(request.extensions().get::<Effect>(), Some(&effect));
+        }
+    }
+}

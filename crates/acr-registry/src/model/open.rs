@@ -1,0 +1,76 @@
+//! Vocabularies of the server: text with constants, never closed enums.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! open_text {
+    ($(#[$doc:meta])* $name:ident { $($constant:ident = $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(Cow<'static, str>);
+
+        impl $name {
+            $(#[doc = concat!("`", $text, "`")] pub const $constant: Self = Self(Cow::Borrowed($text));)*
+
+            /// The text on the wire.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self(Cow::Owned(text.to_owned()))
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(text: String) -> Self {
+                Self(Cow::Owned(text))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+open_text! {
+    /// The media type of a manifest or descriptor.
+    MediaType {
+        OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json",
+        OCI_INDEX = "application/vnd.oci.image.index.v1+json",
+        OCI_CONFIG = "application/vnd.oci.image.config.v1+json",
+        OCI_EMPTY = "application/vnd.oci.empty.v1+json",
+        DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json",
+        DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json",
+    }
+}
+
+open_text! {
+    /// The processor architecture of an image, in Go's words.
+    Architecture {
+        AMD64 = "amd64",
+        ARM = "arm",
+        ARM64 = "arm64",
+        I386 = "386",
+        PPC64LE = "ppc64le",
+        RISCV64 = "riscv64",
+        S390X = "s390x",
+        UNKNOWN = "unknown",
+    }
+}
+
+open_text! {
+    /// The operating system of an image, in Go's words.
+    OperatingSystem {
+        LINUX = "linux",
+        WINDOWS = "windows",
+        UNKNOWN = "unknown",
+    }
+}

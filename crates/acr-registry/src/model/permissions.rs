@@ -1,0 +1,110 @@
+//! The locks of a repository, tag or manifest.
+
+use serde::{Deserialize, Serialize};
+
+/// Four flags, each of which may be left as it is.
+///
+/// As the argument of an update, a flag that is not set keeps its value on the
+/// registry. As part of properties, all four are set.
+///
+/// ```
+/// use acr_registry::Permissions;
+///
+/// let locked = Permissions::new().write(false).delete(false);
+/// assert_eq!(locked.can_delete(), Some(false));
+/// assert_eq!(locked.can_read(), None);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Permissions {
+    #[serde(
+        rename = "deleteEnabled",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    delete: Option<bool>,
+    #[serde(
+        rename = "writeEnabled",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    write: Option<bool>,
+    #[serde(
+        rename = "listEnabled",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    list: Option<bool>,
+    #[serde(
+        rename = "readEnabled",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    read: Option<bool>,
+}
+
+impl Permissions {
+    /// No flag set: an update with it changes nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Allows or forbids deleting.
+    #[must_use]
+    pub fn delete(mut self, allowed: bool) -> Self {
+        self.delete = Some(allowed);
+        self
+    }
+
+    /// Allows or forbids overwriting; forbidding it also forbids deleting.
+    #[must_use]
+    pub fn write(mut self, allowed: bool) -> Self {
+        self.write = Some(allowed);
+        self
+    }
+
+    /// Shows in lists or hides from them.
+    #[must_use]
+    pub fn list(mut self, allowed: bool) -> Self {
+        self.list = Some(allowed);
+        self
+    }
+
+    /// Allows or forbids pulling.
+    #[must_use]
+    pub fn read(mut self, allowed: bool) -> Self {
+        self.read = Some(allowed);
+        self
+    }
+
+    /// Whether it may be deleted, if known.
+    pub fn can_delete(&self) -> Option<bool> {
+        self.delete
+    }
+
+    /// Whether it may be overwritten, if known.
+    pub fn can_write(&self) -> Option<bool> {
+        self.write
+    }
+
+    /// Whether it shows in lists, if known.
+    pub fn can_list(&self) -> Option<bool> {
+        self.list
+    }
+
+    /// Whether it may be pulled, if known.
+    pub fn can_read(&self) -> Option<bool> {
+        self.read
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_flags_that_are_set_go_on_the_wire() {
+        let json = serde_json::to_string(&Permissions::new().write(false).delete(true)).unwrap();
+        assert_eq!(json, r#"{"deleteEnabled":true,"writeEnabled":false}"#);
+        assert_eq!(serde_json::to_string(&Permissions::new()).unwrap(), "{}");
+    }
+}
