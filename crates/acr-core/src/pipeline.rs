@@ -14,8 +14,8 @@ use crate::{
     endpoint::Endpoint,
     error::{Error, Result},
     layer::{
-        self, HttpService, LogLayer, RedirectLayer, RequestIdLayer, ResponseFuture, RetryLayer,
-        RetryPolicy, TimeoutLayer, Timeouts, TraceLayer, UserAgentLayer,
+        self, HttpService, LogLayer, RedirectLayer, RequestId, RequestIdLayer, ResponseFuture,
+        RetryLayer, RetryPolicy, TimeoutLayer, Timeouts, TraceLayer, UserAgentLayer,
     },
     operation::Operation,
     request::Request,
@@ -95,7 +95,9 @@ impl Pipeline {
     ///
     /// Dropping the future sends nothing more. Whether a write took effect is then
     /// unknown.
-    pub async fn send(&self, request: Request) -> Result<Response> {
+    pub async fn send(&self, mut request: Request) -> Result<Response> {
+        // Known out here, so that an error can name it.
+        RequestId::of(&mut request);
         let operation = request.extensions().get::<Operation>();
         let span = tracing::info_span!(
             "acr.operation",

@@ -59,6 +59,21 @@ impl RequestId {
         &self.0
     }
 
+    /// The id a request carries, or a new one, which it then carries.
+    pub(crate) fn of(request: &mut Request) -> Self {
+        let given = request
+            .headers()
+            .get(&CLIENT_REQUEST_ID)
+            .and_then(|v| v.to_str().ok());
+        let known = request.extensions().get::<Self>().cloned();
+        let id = given
+            .map(|text| Self(text.into()))
+            .or(known)
+            .unwrap_or_else(Self::random);
+        request.extensions_mut().insert(id.clone());
+        id
+    }
+
     /// A random id in the form of a version 4 UUID. It is a name, not a secret.
     fn random() -> Self {
         let bits = (fastrand::u128(..) & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
@@ -89,19 +104,10 @@ impl<S: HttpService> Service<Request> for RequestIdService<S> {
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        let given = request
-            .headers()
-            .get(&CLIENT_REQUEST_ID)
-            .and_then(|v| v.to_str().ok());
-        let known = request.extensions().get::<RequestId>().cloned();
-        let id = given
-            .map(|text| RequestId(text.into()))
-            .or(known)
-            .unwrap_or_else(RequestId::random);
+        let id = RequestId::of(&mut request);
         if let Ok(value) = HeaderValue::from_str(id.as_str()) {
             request.headers_mut().insert(CLIENT_REQUEST_ID, value);
         }
-        request.extensions_mut().insert(id);
         self.inner.call(request)
     }
 }
