@@ -85,27 +85,20 @@ pub fn take<S: Clone>(inner: &mut S) -> S {
 ///
 /// As the service: dropping the future drops the exchange.
 pub async fn send<S: HttpService>(mut service: S, request: Request) -> Result<Response> {
-    let mut context = Context {
+    let context = Context {
         operation: request.extensions().get::<Operation>().cloned(),
         uri: request.uri().clone(),
-        request_id: None,
+        request_id: request.extensions().get::<RequestId>().map(|id| id.as_str().to_owned()),
     };
-    let sent_id = request.extensions().get::<RequestId>().cloned();
     std::future::poll_fn(|cx| service.poll_ready(cx)).await?;
     match service.call(request).await {
         Ok(mut response) => {
-            let id = response
-                .extensions()
-                .get::<RequestId>()
-                .cloned()
-                .or(sent_id);
-            context.request_id = id.map(|id| id.as_str().to_owned());
             response.extensions_mut().insert(context);
             Ok(response)
         }
         Err(error) => Err(error
             .with_operation(context.operation.as_ref())
             .with_url(&context.uri)
-            .with_request_id(sent_id.as_ref().map(RequestId::as_str))),
+            .with_request_id(context.request_id.as_deref())),
     }
 }
