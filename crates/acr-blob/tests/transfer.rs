@@ -1,0 +1,433 @@
+//! Uploads and downloads against the fake registry, in process and on a paused clock.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "tests may stop at the first surprise"
+)]
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+    time::SystemTime,
+};
+
+use acr_auth::{AccessToken, AuthLayer, Credential, credential_fn};
+use acr_blob::{BlobClient, Content, Deletion};
+use acr_core::{BoxError, Digest, ErrorKind, Pipeline};
+use acr_testkit::{BlobDelivery, FakeRegistry, Fault, Kind};
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+use proptest::prelude::*;
+
+const CHUNK: usize = 1024;
+
+fn client(registry: &FakeRegistry) -> BlobClient {
+    let token = registry.entra_token();
+    let source = credential_fn(move |_| {
+        let token = AccessToken::new(token.clone(), SystemTime::now());
+        async move { Ok(token) }
+    });
+    let auth = AuthLayer::new(&registry.endpoint(), Credential::entra(source));
+    let pipeline = Pipeline::builder(registry.endpoint())
+        .transport(registry.transport())
+        .layer_per_hop(auth)
+        .build()
+        .unwrap();
+    BlobClient::new(pipeline, "library/app".parse().unwrap())
+}
+
+fn content(len: usize) -> Bytes {
+    (0..len).map(|n| (n * 7 + n / 251) as u8).collect()
+}
+
+fn operations(registry: &FakeRegistry) -> Vec<String> {
+    let entries = registry.journal().entries();
+    entries
+        .iter()
+        .map(|e| e.operation.to_owned())
+        .filter(|o| o != "token" && o != "exchange")
+        .collect()
+}
+
+fn files_in(folder: &Path) -> Vec<String> {
+    let names = std::fs::read_dir(folder).unwrap();
+    names
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn small_content_takes_two_requests_and_comes_back_verified() {
+    let registry = FakeRegistry::new();
+    let blobs = client(&registry);
+    for content in [content(0), content(1), content(CHUNK)] {
+        registry.journal().clear();
+        let info = blobs
+            .upload(content.clone())
+            .chunk_size(CHUNK)
+            .await
+            .unwrap();
+        assert_eq!(info.digest, Digest::sha256(&content));
+        assert_eq!(info.size, content.len() as u64);
+        assert_eq!(operations(&registry), ["start_upload", "complete_upload"]);
+        let back = blobs
+            .download(&info.digest)
+            .await
+            .unwrap()
+            .bytes(CHUNK)
+            .await
+            .unwrap();
+        assert_eq!(back, content);
+    }
+    assert_eq!(registry.open_uploads(), 0);
+    assert_eq!(registry.journal().count(Kind::Challenge), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn large_content_goes_in_chunks_and_the_last_rides_on_the_commit() {
+    let registry = FakeRegistry::new();
+    let blobs = client(&registry);
+    let content = content(3 * CHUNK + 5);
+    let info = blobs
+        .upload(content.clone())
+        .chunk_size(CHUNK)
+        .await
+        .unwrap();
+    assert_eq!(
+        operations(&registry),
+        [
+            "start_upload",
+            "write_chunk",
+            "write_chunk",
+            "write_chunk",
+            "complete_upload"
+        ]
+    );
+    assert_eq!(
+        blobs.stat(&info.digest).await.unwrap().unwrap().size,
+        content.len() as u64
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn bytes_streams_readers_and_files_store_the_same_blob() {
+    let registry = FakeRegistry::new();
+    let blobs = client(&registry);
+    let content = content(5 * CHUNK + 1);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("source");
+    std::fs::write(&path, &content).unwrap();
+    let pieces: Vec<Result<Bytes, BoxError>> = content
+        .chunks(100)
+        .map(|piece| Ok(Bytes::copy_from_slice(piece)))
+        .collect();
+    for source in [
+        Content::from(content.clone()),
+        Content::stream(stream::iter(pieces)),
+        Content::reader(std::io::Cursor::new(content.clone())),
+        Content::file(&path).await.unwrap(),
+    ] {
+        let info = blobs.upload(source).chunk_size(CHUNK).await.unwrap();
+        assert_eq!(info.digest, Digest::sha256(&content));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_download_to_a_file_appears_whole_and_leaves_nothing_else() {
+    for delivery in [BlobDelivery::Redirect, BlobDelivery::Direct] {
+        let registry = FakeRegistry::builder().blobs(delivery).build();
+        let blobs = client(&registry);
+        let content = content(10_000);
+        let info = blobs.upload(content.clone()).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("layer");
+        std::fs::write(&target, "an older file").unwrap();
+        let size = blobs.download(&info.digest).to_file(&target).await.unwrap();
+        assert_eq!(size, 10_000);
+        assert_eq!(std::fs::read(&target).unwrap(), content);
+        assert_eq!(files_in(folder.path()), ["layer"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_byte_a_missing_byte_or_a_broken_line_leaves_no_file() {
+    let registry = FakeRegistry::new();
+    let blobs = client(&registry);
+    let info = blobs.upload(content(10_000)).await.unwrap();
+    for (fault, kind) in [
+        (Fault::corrupt("get_storage", 0), ErrorKind::Integrity),
+        (Fault::corrupt("get_storage", 9_999), ErrorKind::Integrity),
+        (Fault::truncate("get_storage", 5_000), ErrorKind::Transport),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        registry.inject(fault);
+        let target = folder.path().join("layer");
+        let error = blobs
+            .download(&info.digest)
+            .to_file(&target)
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+        assert_eq!(error.operation(), Some("download_blob"));
+        assert!(files_in(folder.path()).is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn code_that_ignores_the_final_error_never_sees_the_whole_content() {
+    let registry = FakeRegistry::new();
+    let blobs = client(&registry);
+    let content = content(600_000);
+    let info = blobs.upload(content.clone()).await.unwrap();
+    registry.inject(Fault::corrupt("get_storage", 599_999));
+    let reader = blobs.download(&info.digest).await.unwrap();
+    let pieces: Vec<Bytes> = reader
+        .filter_map(|item| async { item.ok() })
+        .collect()
+        .await;
+    let seen = pieces.concat();
+    assert!(seen.len() < content.len() && content.starts_with(&seen));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_storage_link_gets_no_credential_and_a_fresh_one_is_asked_for_after_a_failure() {
+    let registry = FakeRegistry::new();
+    let blobs = client(&registry);
+    let info = blobs.upload(content(100)).await.unwrap();
+    registry.journal().clear();
+    registry.inject(Fault::status("get_storage", 1, 503));
+    blobs
+        .download(&info.digest)
+        .await
+        .unwrap()
+        .bytes(100)
+        .await
+        .unwrap();
+    let journal = registry.journal().entries();
+    let seen: Vec<_> = journal
+        .iter()
+        .filter(|e| e.operation != "token")
+        .map(|e| (e.operation.to_owned(), e.authorized))
+        .collect();
+    let expected = [
+        ("get_blob", true),
+        ("get_storage", false),
+        ("get_blob", true),
+        ("get_storage", false),
+    ]
+    .map(|(operation, authorized)| (operation.to_owned(), authorized));
+    assert_eq!(seen, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_absent_is_none_or_not_found_or_already_absent() {
+    let registry = FakeRegistry::new();
+    let blobs = client(&registry);
+    let info = blobs.upload(content(10)).await.unwrap();
+    assert!(blobs.exists(&info.digest).await.unwrap());
+    assert_eq!(blobs.delete(&info.digest).await.unwrap(), Deletion::Deleted);
+    assert_eq!(
+        blobs.delete(&info.digest).await.unwrap(),
+        Deletion::AlreadyAbsent
+    );
+    assert_eq!(blobs.stat(&info.digest).await.unwrap(), None);
+    assert!(
+        blobs
+            .download(&info.digest)
+            .await
+            .unwrap_err()
+            .is_not_found()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unexpected_digest_stores_nothing_and_cancels_the_session() {
+    let registry = FakeRegistry::new();
+    let blobs = client(&registry);
+    let right = Digest::sha256(&content(5_000));
+    let error = blobs
+        .upload(content(5_000))
+        .digest(Digest::sha256(b"other"))
+        .chunk_size(CHUNK)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Integrity);
+    assert!(!blobs.exists(&right).await.unwrap());
+    assert_eq!(registry.open_uploads(), 0);
+    assert!(
+        blobs
+            .upload(content(5_000))
+            .digest(right)
+            .chunk_size(CHUNK)
+            .await
+            .is_ok()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_breaks_cancels_the_session_and_keeps_its_error() {
+    let registry = FakeRegistry::new();
+    let blobs = client(&registry);
+    let items: Vec<Result<Bytes, BoxError>> = vec![Ok(content(3_000)), Err("disk on fire".into())];
+    let source = Content::stream(stream::iter(items));
+    let error = blobs.upload(source).chunk_size(CHUNK).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Source);
+    assert_eq!(registry.open_uploads(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn doubtful_chunks_and_commits_are_asked_about_and_nothing_is_sent_twice() {
+    for (fault, sent_twice) in [
+        // Applied, but the answer was lost: the status says so, and nothing is sent again.
+        (Fault::lose_response("write_chunk").on_nth(2), false),
+        // Not applied: the chunk goes out again, after asking.
+        (Fault::drop_request("write_chunk").on_nth(2), true),
+        (Fault::status("write_chunk", 1, 503), true),
+        (Fault::status("write_chunk", 3, 500), true),
+        (Fault::lose_response("complete_upload"), false),
+        (Fault::drop_request("complete_upload"), true),
+        (Fault::status("complete_upload", 1, 503), true),
+        (Fault::lose_response("start_upload"), false),
+        (Fault::status("start_upload", 1, 503), false),
+    ] {
+        let registry = FakeRegistry::new();
+        let blobs = client(&registry);
+        let line = fault.to_string();
+        registry.inject(fault);
+        let content = content(4 * CHUNK);
+        let info = blobs
+            .upload(content.clone())
+            .chunk_size(CHUNK)
+            .await
+            .expect(&line);
+        assert_eq!(info.digest, Digest::sha256(&content), "{line}");
+        let back = blobs
+            .download(&info.digest)
+            .await
+            .unwrap()
+            .bytes(1 << 20)
+            .await
+            .unwrap();
+        assert_eq!(back, content, "{line}");
+        let writes = operations(&registry)
+            .iter()
+            .filter(|o| *o == "write_chunk" || *o == "complete_upload")
+            .count();
+        assert_eq!(
+            writes,
+            4 + usize::from(sent_twice),
+            "{line}: {}",
+            registry.journal()
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_gives_up_in_bounded_time_when_nothing_helps() {
+    for operation in ["start_upload", "write_chunk", "complete_upload"] {
+        let registry = FakeRegistry::new();
+        let blobs = client(&registry);
+        registry.inject(Fault::status(operation, 1, 503).times(1_000));
+        let start = tokio::time::Instant::now();
+        let error = blobs
+            .upload(content(4 * CHUNK))
+            .chunk_size(CHUNK)
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Server);
+        assert!(start.elapsed().as_secs() < 60);
+        assert_eq!(registry.open_uploads(), 0, "{operation}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_registry_is_a_timeout() {
+    let registry = FakeRegistry::new();
+    let blobs = client(&registry);
+    registry.inject(Fault::stall("write_chunk"));
+    registry.inject(Fault::stall("upload_status").times(100));
+    let error = blobs
+        .upload(content(4 * CHUNK))
+        .chunk_size(CHUNK)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+}
+
+#[tokio::test(start_paused = true)]
+async fn progress_counts_up_to_the_whole() {
+    let registry = FakeRegistry::new();
+    let blobs = client(&registry);
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&seen);
+    let content = content(2 * CHUNK + 1);
+    let info = blobs
+        .upload(content.clone())
+        .chunk_size(CHUNK)
+        .on_progress(move |p| log.lock().unwrap().push((p.transferred, p.total)))
+        .await
+        .unwrap();
+    assert_eq!(
+        *seen.lock().unwrap(),
+        [(1024, Some(2049)), (2048, Some(2049)), (2049, Some(2049))]
+    );
+    let log = Arc::clone(&seen);
+    let download = blobs
+        .download(&info.digest)
+        .on_progress(move |p| log.lock().unwrap().push((p.transferred, p.total)));
+    download.await.unwrap().bytes(10_000).await.unwrap();
+    assert_eq!(seen.lock().unwrap().last(), Some(&(2049, Some(2049))));
+}
+
+/// One fault of an upload, on its nth request of that kind.
+fn upload_fault() -> impl Strategy<Value = Fault> {
+    let operation = prop::sample::select(vec![
+        "start_upload",
+        "write_chunk",
+        "upload_status",
+        "complete_upload",
+    ]);
+    (operation, 1u32..5, 0u8..4).prop_map(|(operation, nth, how)| {
+        let fault = match how {
+            0 => Fault::status(operation, 1, 503),
+            1 => Fault::lose_response(operation),
+            2 => Fault::drop_request(operation),
+            _ => Fault::status(operation, 1, 429),
+        };
+        fault.on_nth(nth)
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn under_any_faults_the_blob_is_the_source_or_the_error_is_typed(
+        len in 0usize..6_000,
+        faults in prop::collection::vec(upload_fault(), 0..5),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let registry = FakeRegistry::new();
+            let blobs = client(&registry);
+            for fault in faults {
+                registry.inject(fault);
+            }
+            let content = content(len);
+            match blobs.upload(content.clone()).chunk_size(CHUNK).await {
+                Ok(info) => {
+                    assert_eq!(info.digest, Digest::sha256(&content));
+                    let back = blobs.download(&info.digest).await.unwrap().bytes(1 << 20).await.unwrap();
+                    assert_eq!(back, content);
+                }
+                Err(error) => assert!(
+                    matches!(error.kind(), ErrorKind::Server | ErrorKind::Transport | ErrorKind::Throttled | ErrorKind::Session),
+                    "{error}"
+                ),
+            }
+        });
+    }
+}

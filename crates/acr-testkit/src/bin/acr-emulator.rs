@@ -1,0 +1,207 @@
+//! A fake of Azure Container Registry on loopback, for clients in any language.
+//!
+//! Prints one line of JSON when it is ready and runs until SIGTERM or SIGINT:
+//!
+//! ```text
+//! {"endpoint":"https://127.0.0.1:41237","storage":"https://127.0.0.1:35211","ca":"/tmp/…/ca.pem","pid":4711,"entra_token":"…"}
+//! ```
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use acr_testkit::{Anonymous, BlobDelivery, FakeRegistry, Fault, Server, Tls};
+use clap::{Parser, ValueEnum};
+use serde::Serialize;
+use tempfile::TempDir;
+
+/// A fake of Azure Container Registry on loopback
+#[derive(Parser)]
+#[command(version, about)]
+struct Arguments {
+    /// Loopback address of the registry; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:0", value_parser = loopback)]
+    listen: SocketAddr,
+    /// Serve HTTPS with a certificate made at start
+    #[arg(long)]
+    tls: bool,
+    /// Folder for the certificate of the authority, `ca.pem`; a temporary one by default
+    #[arg(long, value_name = "DIR", requires = "tls")]
+    cert_dir: Option<PathBuf>,
+    /// What a client without a credential may do
+    #[arg(long, value_enum, default_value_t = AnonymousArgument::None)]
+    anonymous: AnonymousArgument,
+    /// A user with all rights; repeatable
+    #[arg(long, value_name = "NAME:PASSWORD", value_parser = user)]
+    user: Vec<(String, String)>,
+    /// An Entra token to accept; repeatable. Without any, one is made and printed
+    #[arg(long, value_name = "TOKEN")]
+    entra_token: Vec<String>,
+    /// Something that shall go wrong, such as `status op=get_manifest status=503`; repeatable
+    #[arg(long, value_name = "SPEC")]
+    fault: Vec<Fault>,
+    /// How blobs are downloaded
+    #[arg(long, value_enum, default_value_t = BlobsArgument::Redirect)]
+    blobs: BlobsArgument,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum AnonymousArgument {
+    Pull,
+    None,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum BlobsArgument {
+    Redirect,
+    Direct,
+}
+
+/// The line that tells a parent process where to connect.
+#[derive(Serialize)]
+struct Ready {
+    endpoint: String,
+    storage: String,
+    ca: Option<PathBuf>,
+    pid: u32,
+    entra_token: String,
+}
+
+fn main() -> ExitCode {
+    // Exits with code 2 for arguments that are refused.
+    let arguments = Arguments::parse();
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody is left to tell if standard error is closed too.
+            let _ = writeln!(io::stderr(), "acr-emulator: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> io::Result<()> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(serve(arguments))
+}
+
+async fn serve(arguments: Arguments) -> io::Result<()> {
+    // Before anything is made that has to be removed again.
+    let stop = stop_signal()?;
+    let tls = if arguments.tls { Tls::On } else { Tls::Off };
+    let listen = arguments.listen;
+    let cert_dir = arguments.cert_dir.clone();
+    let registry = registry(arguments);
+    let server = registry.serve_on(listen, tls).await?;
+    let (ca, _folder) = write_authority(&server, cert_dir.as_deref())?;
+    announce(&Ready {
+        endpoint: server.endpoint().to_string(),
+        storage: server.storage_endpoint().to_string(),
+        ca,
+        pid: std::process::id(),
+        entra_token: registry.entra_token(),
+    })?;
+    stop.await;
+    server.shutdown().await;
+    Ok(())
+}
+
+fn registry(arguments: Arguments) -> FakeRegistry {
+    let anonymous = match arguments.anonymous {
+        AnonymousArgument::Pull => Anonymous::Pull,
+        AnonymousArgument::None => Anonymous::None,
+    };
+    let blobs = match arguments.blobs {
+        BlobsArgument::Redirect => BlobDelivery::Redirect,
+        BlobsArgument::Direct => BlobDelivery::Direct,
+    };
+    let mut builder = FakeRegistry::builder().anonymous(anonymous).blobs(blobs);
+    for (name, password) in arguments.user {
+        builder = builder.user(name, password);
+    }
+    for token in arguments.entra_token {
+        builder = builder.entra_token(token);
+    }
+    let registry = builder.build();
+    arguments
+        .fault
+        .into_iter()
+        .for_each(|fault| registry.inject(fault));
+    registry
+}
+
+/// Writes the authority's certificate; the folder made for it goes when the guard does.
+fn write_authority(
+    server: &Server,
+    folder: Option<&Path>,
+) -> io::Result<(Option<PathBuf>, Option<TempDir>)> {
+    let Some(pem) = server.ca_pem() else {
+        return Ok((None, None));
+    };
+    let (folder, guard) = match folder {
+        Some(folder) => {
+            fs::create_dir_all(folder)?;
+            (folder.to_owned(), None)
+        }
+        None => {
+            let guard = tempfile::Builder::new().prefix("acr-emulator-").tempdir()?;
+            (guard.path().to_owned(), Some(guard))
+        }
+    };
+    let path = folder.join("ca.pem");
+    fs::write(&path, pem)?;
+    Ok((Some(path), guard))
+}
+
+fn announce(ready: &Ready) -> io::Result<()> {
+    let mut line = serde_json::to_string(ready)?;
+    line.push('\n');
+    let mut output = io::stdout().lock();
+    output.write_all(line.as_bytes())?;
+    output.flush()
+}
+
+#[cfg(unix)]
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+#[cfg(not(unix))]
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    })
+}
+
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr = text
+        .parse()
+        .map_err(|_| "not an address with a port".to_owned())?;
+    if address.ip().is_loopback() {
+        Ok(address)
+    } else {
+        Err("only loopback addresses are served".to_owned())
+    }
+}
+
+fn user(text: &str) -> Result<(String, String), String> {
+    let (name, password) = text.split_once(':').ok_or("the form is NAME:PASSWORD")?;
+    Ok((name.to_owned(), password.to_owned()))
+}

@@ -1,0 +1,77 @@
+//! A strict fake of Azure Container Registry, for tests of clients in any language.
+//!
+//! It answers the metadata interface (`/acr/v1`), the OCI distribution interface
+//! (`/v2`) and the token service (`/oauth2`) as recorded registries do, down to the
+//! bytes of their errors. It is strict: what a real registry refuses is refused here,
+//! so that a passing test proves something. There are three ways to use it:
+//!
+//! 1. **In process**, without a socket: [`FakeRegistry::transport`]. The clock may be
+//!    paused.
+//! 2. **On loopback**, with or without TLS: [`FakeRegistry::serve`].
+//! 3. **As a program**, `acr-emulator`, for clients in other languages.
+//!
+//! ```
+//! use acr_core::{Body, Transport};
+//! use acr_testkit::{FakeRegistry, Kind};
+//! use tower_service::Service as _;
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! let registry = FakeRegistry::new();
+//! let mut transport: Transport = registry.transport();
+//!
+//! let uri = registry.endpoint().uri("/v2/").unwrap();
+//! let request = http::Request::get(uri).body(Body::empty()).unwrap();
+//! let response = transport.call(request).await.unwrap();
+//!
+//! assert_eq!(response.status(), 401);
+//! assert_eq!(registry.journal().count(Kind::Challenge), 1);
+//! # });
+//! ```
+//!
+//! # Types
+//!
+//! | type | what |
+//! |---|---|
+//! | [`FakeRegistry`], [`FakeRegistryBuilder`] | the registry and its settings |
+//! | [`Server`], [`Tls`] | the registry on loopback |
+//! | [`Fault`] | what shall go wrong, one line of text each |
+//! | [`Journal`], [`Entry`] | what was asked, without any secret |
+//!
+//! # Features
+//!
+//! | feature | default | what |
+//! |---|---|---|
+//! | `cli` | yes | the program `acr-emulator` |
+
+mod access;
+mod answer;
+mod attributes;
+mod certificates;
+mod clock;
+mod content;
+mod damage;
+mod fault;
+mod form;
+mod journal;
+mod locks;
+mod manifest;
+mod operation;
+mod paging;
+mod registry;
+mod route;
+mod routes;
+mod seal;
+mod server;
+mod service;
+mod state;
+mod storage;
+mod sync;
+mod token;
+mod upload;
+
+pub use self::{
+    fault::{Fault, ParseFaultError},
+    journal::{Entry, Journal, Kind, Origin},
+    registry::{Anonymous, BlobDelivery, FakeRegistry, FakeRegistryBuilder},
+    server::{Server, Tls},
+};

@@ -1,0 +1,204 @@
+//! Cuts lists into pages and writes the link to the next one.
+
+use http::{StatusCode, header};
+
+use crate::{
+    answer::{Answer, Refusal, set},
+    clock::Stamp,
+    form::{Form, encode},
+};
+
+/// What a list request asks for.
+#[derive(Debug)]
+pub(crate) struct Paging {
+    size: usize,
+    last: Option<String>,
+    order: Order,
+    /// `orderby` as it came, for the link.
+    order_text: String,
+}
+
+/// A page and the marker of the next one, if more items remain.
+#[derive(Debug)]
+pub(crate) struct Page<T> {
+    pub(crate) items: Vec<T>,
+    next: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    Name,
+    OldestFirst,
+    NewestFirst,
+}
+
+impl Paging {
+    pub(crate) fn read(query: &Form) -> Result<Self, Refusal> {
+        let size = match query.get("n") {
+            None => DEFAULT_PAGE,
+            Some(text) => text.parse().ok().filter(|n| *n > 0).ok_or_else(|| {
+                let message = "invalid number of results requested";
+                Refusal::new(
+                    StatusCode::BAD_REQUEST,
+                    "PAGINATION_NUMBER_INVALID",
+                    message,
+                )
+                .detail(&std::collections::BTreeMap::from([("n", text)]))
+            })?,
+        };
+        let order_text = query.get("orderby").unwrap_or_default().to_owned();
+        let order = match order_text.as_str() {
+            "timeasc" => Order::OldestFirst,
+            "timedesc" => Order::NewestFirst,
+            _ => Order::Name,
+        };
+        let last = query.filled("last").map(str::to_owned);
+        Ok(Self {
+            size: size.min(MAX_PAGE),
+            last,
+            order,
+            order_text,
+        })
+    }
+
+    /// For lists that know no order but that of the names.
+    pub(crate) fn read_by_name(query: &Form) -> Result<Self, Refusal> {
+        let paging = Self::read(query)?;
+        Ok(Self {
+            order: Order::Name,
+            ..paging
+        })
+    }
+
+    /// Orders items by name or time and cuts out the page after the marker.
+    pub(crate) fn cut<T>(&self, items: impl Iterator<Item = (String, Stamp, T)>) -> Page<T> {
+        let mut items: Vec<_> = items.collect();
+        match self.order {
+            Order::Name => items.sort_by(|a, b| a.0.cmp(&b.0)),
+            Order::OldestFirst => items.sort_by(|a, b| (a.1, &a.0).cmp(&(b.1, &b.0))),
+            Order::NewestFirst => items.sort_by(|a, b| (b.1, &a.0).cmp(&(a.1, &b.0))),
+        }
+        let mut rest = items
+            .into_iter()
+            .filter(|(name, time, _)| self.is_after(name, *time));
+        let mut page = Page {
+            items: Vec::new(),
+            next: None,
+        };
+        let mut marker = None;
+        for (name, time, item) in rest.by_ref().take(self.size) {
+            marker = Some(match self.order {
+                Order::Name => name,
+                _ => format!("{}&{name}", time.ticks()),
+            });
+            page.items.push(item);
+        }
+        page.next = rest.next().and(marker);
+        page
+    }
+
+    /// Adds the link: the path as the request wrote it, the keys in alphabetical order.
+    pub(crate) fn link<T>(&self, answer: &mut Answer, path: &str, page: &Page<T>) {
+        if let Some(last) = &page.next {
+            let (last, order) = (encode(last), encode(&self.order_text));
+            let link = format!(
+                "<{path}?last={last}&n={}&orderby={order}>; rel=\"next\"",
+                self.size
+            );
+            set(answer, header::LINK, &link);
+        }
+    }
+
+    /// Whether an item comes after the marker; the marker itself need not exist any more.
+    fn is_after(&self, name: &str, time: Stamp) -> bool {
+        let Some(last) = &self.last else { return true };
+        if self.order == Order::Name {
+            return name > last.as_str();
+        }
+        let Some((ticks, last_name)) = last.split_once('&') else {
+            return true;
+        };
+        let Ok(ticks) = ticks.parse().map(Stamp::from_ticks) else {
+            return true;
+        };
+        match self.order {
+            Order::NewestFirst => time < ticks || (time == ticks && name > last_name),
+            _ => time > ticks || (time == ticks && name > last_name),
+        }
+    }
+}
+
+impl<T> Page<T> {
+    /// The items, or nothing for an empty page: an empty list is `null` on the wire.
+    pub(crate) fn or_null(&self) -> Option<&[T]> {
+        (!self.items.is_empty()).then_some(&self.items)
+    }
+}
+
+const DEFAULT_PAGE: usize = 100;
+
+/// More than this is cut silently.
+const MAX_PAGE: usize = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn items() -> impl Iterator<Item = (String, Stamp, &'static str)> {
+        [("b", 1), ("a", 3), ("c/d", 2)]
+            .into_iter()
+            .map(|(name, time)| (name.to_owned(), Stamp::from_ticks(time), name))
+    }
+
+    fn walk(query: &str) -> (Vec<&'static str>, Vec<String>) {
+        let (mut seen, mut links) = (Vec::new(), Vec::new());
+        let mut query = query.to_owned();
+        loop {
+            let paging = Paging::read(&Form::parse(&query)).unwrap();
+            let page = paging.cut(items());
+            seen.extend(&page.items);
+            let mut answer = crate::answer::empty(StatusCode::OK);
+            paging.link(&mut answer, "/p", &page);
+            let Some(link) = answer.headers().get("link") else {
+                return (seen, links);
+            };
+            let link = link.to_str().unwrap().to_owned();
+            query = link
+                .split_once('?')
+                .unwrap()
+                .1
+                .split_once('>')
+                .unwrap()
+                .0
+                .to_owned();
+            links.push(link);
+        }
+    }
+
+    #[test]
+    fn pages_join_to_the_whole_in_each_order() {
+        assert_eq!(walk("n=1").0, ["a", "b", "c/d"]);
+        assert_eq!(walk("n=1&orderby=timeasc").0, ["b", "c/d", "a"]);
+        assert_eq!(walk("n=2&orderby=timedesc").0, ["a", "c/d", "b"]);
+        assert_eq!(walk("n=3").1.len(), 0, "a full last page has no link");
+    }
+
+    #[test]
+    fn links_are_those_of_the_registry() {
+        assert_eq!(walk("n=2").1, ["</p?last=b&n=2&orderby=>; rel=\"next\""]);
+        let link = &walk("n=2&orderby=timeasc").1[0];
+        assert_eq!(
+            link,
+            "</p?last=2%26c%2Fd&n=2&orderby=timeasc>; rel=\"next\""
+        );
+    }
+
+    #[test]
+    fn sizes_are_checked_and_capped() {
+        for bad in ["n=0", "n=-1", "n=x", "n="] {
+            assert!(Paging::read(&Form::parse(bad)).is_err(), "{bad}");
+        }
+        assert_eq!(Paging::read(&Form::parse("n=5000")).unwrap().size, 1000);
+        assert_eq!(Paging::read(&Form::parse("")).unwrap().size, 100);
+    }
+}

@@ -1,0 +1,39 @@
+//! The names of all repositories.
+
+use http::StatusCode;
+use serde::Serialize;
+
+use crate::{
+    answer::{Reply, json},
+    operation::Operation,
+    paging::Paging,
+    service::Exchange,
+    sync::lock,
+};
+
+#[derive(Serialize)]
+struct Repositories<'a> {
+    repositories: Option<&'a [String]>,
+}
+
+/// `GET /acr/v1/_catalog` and `GET /v2/_catalog`.
+pub(crate) fn list(x: &Exchange<'_>) -> Reply {
+    let paging = match x.route.operation {
+        Operation::ListCatalog => Paging::read_by_name(x.query)?,
+        _ => Paging::read(x.query)?,
+    };
+    let state = lock(&x.shared.state);
+    let listed = state
+        .repositories
+        .iter()
+        .filter(|(_, r)| r.attributes.is_listed());
+    let page = paging.cut(listed.map(|(name, r)| (name.clone(), r.updated, name.clone())));
+    let mut answer = json(
+        StatusCode::OK,
+        &Repositories {
+            repositories: page.or_null(),
+        },
+    );
+    paging.link(&mut answer, x.head.uri.path(), &page);
+    Ok(answer)
+}

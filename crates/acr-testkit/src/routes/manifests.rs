@@ -1,0 +1,270 @@
+//! Manifests as content: get, put, delete.
+
+use acr_core::{Body, Digest};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::{
+    answer::{Answer, DOCKER_CONTENT_DIGEST, Refusal, Reply, empty, set, with},
+    attributes::Attributes,
+    manifest::{self, Form, MAX_MANIFEST, Parsed, Platform},
+    operation::Operation,
+    route::is_digest,
+    service::Exchange,
+    state::{ManifestRecord, Repository, State},
+    sync::lock,
+};
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ByTag<'a> {
+    tag: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ByDigest<'a> {
+    name: &'a str,
+    revision: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Reason {
+    reason: Map<String, Value>,
+}
+
+/// `GET` and `HEAD /v2/{name}/manifests/{reference}`.
+pub(crate) fn get(x: &Exchange<'_>) -> Reply {
+    let state = lock(&x.shared.state);
+    let reference = x.route.item.as_str();
+    let repository = state.repositories.get(&x.route.repository);
+    let found = repository.and_then(|repository| {
+        let digest = repository.resolve(reference)?;
+        Some((repository, digest, repository.manifests.get(digest)?))
+    });
+    let (repository, digest, manifest) = found.ok_or_else(|| unknown(x))?;
+    let accept = Accept::read(x);
+    let (digest, manifest) = negotiate(&accept, repository, reference, digest, manifest)?;
+    let etag = format!("\"{digest}\"");
+    if x.header(header::IF_NONE_MATCH) == Some(etag.as_str()) {
+        return Ok(with(empty(StatusCode::NOT_MODIFIED), header::ETAG, &etag));
+    }
+    let mut answer = Answer::new(Body::from(manifest.bytes.clone()));
+    let length = HeaderValue::from(manifest.bytes.len());
+    answer.headers_mut().insert(header::CONTENT_LENGTH, length);
+    set(&mut answer, header::CONTENT_TYPE, &manifest.media_type);
+    set(&mut answer, DOCKER_CONTENT_DIGEST, digest);
+    set(&mut answer, header::ETAG, &etag);
+    Ok(answer)
+}
+
+/// `PUT /v2/{name}/manifests/{reference}`.
+pub(crate) async fn put(x: &mut Exchange<'_>) -> Reply {
+    let bytes = x.small_body(MAX_MANIFEST).await?;
+    let (name, reference) = (&x.route.repository, x.route.item.as_str());
+    let media_type = x.header(header::CONTENT_TYPE).unwrap_or_default();
+    let media_type = media_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_owned();
+    let (form, parsed) = manifest::parse(&media_type, &bytes).ok_or_else(invalid)?;
+    let digest = Digest::sha256(&bytes);
+    if is_digest(reference) && reference != digest.as_str() {
+        let message = "provided digest did not match uploaded content";
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, "DIGEST_INVALID", message).into());
+    }
+    let subject = parsed
+        .subject
+        .as_ref()
+        .map(|subject| subject.digest.clone());
+    let tag = (!is_digest(reference)).then_some(reference);
+    let mut state = lock(&x.shared.state);
+    check_references(&state, name, &parsed)?;
+    let manifest = record(&mut state, x, form, parsed, media_type, bytes);
+    state.put_manifest(name, &digest, tag, manifest);
+    drop(state);
+    let location = format!("/v2/{name}/manifests/{digest}");
+    let mut answer = with(empty(StatusCode::CREATED), header::LOCATION, &location);
+    set(&mut answer, DOCKER_CONTENT_DIGEST, digest.as_str());
+    if let Some(subject) = subject {
+        set(&mut answer, OCI_SUBJECT, &subject);
+    }
+    Ok(answer)
+}
+
+/// `DELETE /v2/{name}/manifests/{digest}`.
+pub(crate) fn delete(x: &Exchange<'_>) -> Reply {
+    let digest = &x.route.item;
+    if !is_digest(digest) {
+        let message = "A manifest can only be deleted by digest.";
+        let status = StatusCode::METHOD_NOT_ALLOWED;
+        return Err(Refusal::new(status, "UNSUPPORTED", message).into());
+    }
+    let mut state = lock(&x.shared.state);
+    let now = state.stamp(&x.shared.clock);
+    if state.remove_manifest(&x.route.repository, digest, now) {
+        Ok(empty(StatusCode::ACCEPTED))
+    } else {
+        Err(unknown(x).into())
+    }
+}
+
+/// The types a request accepts.
+struct Accept(Vec<String>);
+
+impl Accept {
+    fn read(x: &Exchange<'_>) -> Self {
+        let lines = x
+            .head
+            .headers
+            .get_all(header::ACCEPT)
+            .iter()
+            .filter_map(|v| v.to_str().ok());
+        let types = lines.flat_map(|line| line.split(','));
+        Self(
+            types
+                .map(|t| t.split(';').next().unwrap_or_default().trim().to_owned())
+                .collect(),
+        )
+    }
+
+    fn takes(&self, media_type: &str) -> bool {
+        self.0
+            .iter()
+            .any(|own| own == media_type || own == "*/*" || own == "application/*")
+    }
+}
+
+/// What is served instead of a manifest that is not accepted: of a Docker list asked for by tag
+/// the linux/amd64 child, of an OCI type an error, of all others the manifest all the same.
+fn negotiate<'a>(
+    accept: &Accept,
+    repository: &'a Repository,
+    reference: &str,
+    digest: &'a str,
+    stored: &'a ManifestRecord,
+) -> Result<(&'a str, &'a ManifestRecord), Refusal> {
+    if accept.takes(&stored.media_type) {
+        return Ok((digest, stored));
+    }
+    let (kind, kinds) = match stored.media_type.as_str() {
+        manifest::OCI_INDEX => ("index", "indexes"),
+        manifest::OCI_MANIFEST => ("manifest", "manifests"),
+        manifest::DOCKER_LIST if !is_digest(reference) => {
+            let mut children = stored.parsed.manifests.iter().flatten();
+            let child = children.find(|child| {
+                let Platform { architecture, os } = &child.platform;
+                os.as_deref() == Some("linux") && architecture.as_deref() == Some("amd64")
+            });
+            let known = child.and_then(|child| repository.manifests.get_key_value(&child.digest));
+            let message = "manifest unknown";
+            return known
+                .map(|(digest, manifest)| (digest.as_str(), manifest))
+                .ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN", message));
+        }
+        _ => return Ok((digest, stored)),
+    };
+    let message = format!("OCI {kind} found, but accept header does not support OCI {kinds}");
+    Err(Refusal::new(
+        StatusCode::NOT_FOUND,
+        "MANIFEST_UNKNOWN",
+        message,
+    ))
+}
+
+/// One error for each blob or child that the repository lacks. A subject may be missing.
+fn check_references(state: &State, name: &str, parsed: &Parsed) -> Result<(), Refusal> {
+    let blobs = parsed
+        .required_blobs()
+        .filter(|blob| state.blob(name, &blob.digest).is_none());
+    let repository = state.repositories.get(name);
+    let children = parsed.manifests.iter().flatten().filter(|child| {
+        repository.is_none_or(|known| !known.manifests.contains_key(&child.digest))
+    });
+    let (code, message) = ("MANIFEST_BLOB_UNKNOWN", "blob unknown to registry");
+    let missing = blobs
+        .chain(children)
+        .fold(None, |refusal: Option<Refusal>, missing| {
+            let refusal = match refusal {
+                None => Refusal::new(StatusCode::BAD_REQUEST, code, message),
+                Some(refusal) => refusal.and(code, message),
+            };
+            Some(refusal.detail(&missing.digest))
+        });
+    missing.map_or(Ok(()), Err)
+}
+
+fn record(
+    state: &mut State,
+    x: &Exchange<'_>,
+    form: Form,
+    parsed: Parsed,
+    media_type: String,
+    bytes: Bytes,
+) -> ManifestRecord {
+    let now = state.stamp(&x.shared.clock);
+    let name = &x.route.repository;
+    let image_size = match form {
+        Form::Image => parsed.image_size(),
+        Form::Artifact => 0,
+        Form::Index => {
+            let known = state.repositories.get(name);
+            let children = parsed.manifests.iter().flatten();
+            let sizes = children.filter_map(|c| Some(known?.manifests.get(&c.digest)?.image_size));
+            sizes.fold(0, u64::saturating_add)
+        }
+    };
+    let platform = match &parsed.config {
+        Some(config) if manifest::is_image_config(&config.media_type) => state
+            .blob(name, &config.digest)
+            .and_then(|content| serde_json::from_slice(content.small()?).ok())
+            .unwrap_or_default(),
+        _ => Platform::default(),
+    };
+    ManifestRecord {
+        bytes,
+        media_type,
+        form,
+        parsed,
+        platform,
+        image_size,
+        created: now,
+        updated: now,
+        attributes: Attributes::default(),
+    }
+}
+
+/// The 404, in the words of how the manifest was asked for.
+fn unknown(x: &Exchange<'_>) -> Refusal {
+    let reference = x.route.item.as_str();
+    if !is_digest(reference) {
+        let message = format!("manifest tagged by \"{reference}\" is not found");
+        return Refusal::new(StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN", message)
+            .detail(&ByTag { tag: reference });
+    }
+    let message = format!("manifest {reference} is not found");
+    let refusal = Refusal::new(StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN", message);
+    if x.route.operation == Operation::DeleteManifest {
+        return refusal;
+    }
+    refusal.detail(&ByDigest {
+        name: &x.route.repository,
+        revision: reference,
+    })
+}
+
+fn invalid() -> Refusal {
+    Refusal::new(
+        StatusCode::BAD_REQUEST,
+        "MANIFEST_INVALID",
+        "manifest invalid",
+    )
+    .detail(&Reason { reason: Map::new() })
+}
+
+const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");

@@ -1,0 +1,63 @@
+//! The handlers, one file for each kind of resource.
+
+mod blobs;
+mod catalog;
+mod manifests;
+pub(crate) mod oauth;
+mod properties;
+mod referrers;
+mod repositories;
+mod tags;
+mod uploads;
+
+use http::StatusCode;
+
+use crate::{
+    answer::{Reply, text},
+    operation::Operation,
+    service::Exchange,
+};
+
+/// A bound on the body of an attribute change, which is a few dozen bytes.
+const MAX_ATTRIBUTES: usize = 64 * 1024;
+
+/// Hands an admitted request to its handler.
+pub(crate) async fn dispatch(mut exchange: Exchange<'_>) -> Reply {
+    let x = &mut exchange;
+    match x.route.operation {
+        Operation::Ping => Ok(text(
+            StatusCode::OK,
+            "application/json; charset=utf-8",
+            "{}",
+        )),
+        Operation::ListRepositories | Operation::ListCatalog => catalog::list(x),
+        Operation::GetRepository => repositories::get(x),
+        Operation::UpdateRepository => repositories::update(x).await,
+        Operation::DeleteRepository => repositories::delete(x),
+        Operation::ListTags => tags::list(x),
+        Operation::ListTagNames => tags::list_names(x),
+        Operation::GetTag => tags::get(x),
+        Operation::UpdateTag => tags::update(x).await,
+        Operation::DeleteTag => tags::delete(x),
+        Operation::ListManifests => properties::list(x),
+        Operation::GetManifestProperties => properties::get(x),
+        Operation::UpdateManifestProperties => properties::update(x).await,
+        Operation::GetManifest | Operation::HeadManifest => manifests::get(x),
+        Operation::PutManifest => manifests::put(x).await,
+        Operation::DeleteManifest => manifests::delete(x),
+        Operation::HeadBlob => blobs::head(x),
+        Operation::GetBlob => blobs::get(x).await,
+        Operation::DeleteBlob => blobs::delete(x),
+        Operation::StartUpload => uploads::start(x).await,
+        Operation::MountBlob => uploads::mount(x).await,
+        Operation::WriteChunk => uploads::write_chunk(x).await,
+        Operation::UploadStatus => uploads::status(x).await,
+        Operation::CompleteUpload => uploads::complete(x).await,
+        Operation::CancelUpload => uploads::cancel(x).await,
+        Operation::Referrers => referrers::list(x),
+        Operation::Exchange => oauth::exchange(x).await,
+        Operation::Token => oauth::token(x).await,
+        // Never routed on the login server.
+        Operation::GetStorage => Ok(crate::answer::page_not_found()),
+    }
+}

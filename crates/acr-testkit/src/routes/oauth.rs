@@ -1,0 +1,188 @@
+//! The token service.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::{Method, StatusCode, header};
+use serde::Serialize;
+
+use crate::{
+    access::{self, Challenge, Rights},
+    answer::{Answer, Failure, Refusal, Reply, chunked_json, empty, text},
+    form::Form,
+    service::Exchange,
+    token::{self, Issue, TokenKind},
+};
+
+#[derive(Serialize)]
+struct RefreshToken {
+    refresh_token: String,
+}
+
+#[derive(Serialize)]
+struct AccessToken {
+    access_token: String,
+}
+
+/// `POST /oauth2/exchange`: an Entra token for a refresh token.
+pub(crate) async fn exchange(x: &mut Exchange<'_>) -> Reply {
+    let form = read_form(x).await?;
+    if form.get("grant_type") != Some("access_token") {
+        return Err(bad_request("grant_type must be access_token").into());
+    }
+    check_service(x, &form)?;
+    let credential = form.get("access_token").unwrap_or_default();
+    let settings = &x.shared.settings;
+    if settings.knows_entra_token(credential) {
+        let lifetime = settings.lifetimes().refresh;
+        let token = token::refresh(&x.shared.key, issue(x, lifetime), Rights::All);
+        return Ok(chunked_json(&RefreshToken {
+            refresh_token: token,
+        }));
+    }
+    if token::is_for_another_audience(credential) {
+        let body = r#"{"errors":[{"code":"UNAUTHORIZED","message":"token validation failed"}]}"#;
+        return Ok(text(StatusCode::UNAUTHORIZED, "application/json", body));
+    }
+    Ok(empty(StatusCode::UNAUTHORIZED))
+}
+
+/// `POST /oauth2/token`, and `GET` as Docker does it.
+pub(crate) async fn token(x: &mut Exchange<'_>) -> Reply {
+    if x.head.method == Method::GET {
+        return docker(x);
+    }
+    let form = read_form(x).await?;
+    check_service(x, &form)?;
+    let rights = match form.get("grant_type") {
+        Some("refresh_token") => {
+            let token = form.get("refresh_token").unwrap_or_default();
+            match refresh_rights(x, token) {
+                Some(rights) => rights,
+                None => return Ok(empty(StatusCode::UNAUTHORIZED)),
+            }
+        }
+        Some("password") => match (form.filled("username"), form.get("password")) {
+            (None, None) if form.filled("refresh_token").is_none() => anonymous(x),
+            (Some(name), Some(password)) if x.shared.settings.knows_user(name, password) => {
+                Rights::All
+            }
+            _ => return Ok(bad_password()),
+        },
+        _ => return Err(bad_request("grant_type is unknown").into()),
+    };
+    Ok(issue_access(x, rights, &form))
+}
+
+/// The credential of `Basic`, if the header is that.
+pub(crate) fn basic(header: &str) -> Option<(String, String)> {
+    let encoded = scheme(header, "basic")?;
+    let decoded = STANDARD
+        .decode(encoded)
+        .ok()
+        .and_then(|bytes| String::from_utf8(bytes).ok());
+    // A malformed one is a wrong password.
+    let decoded = decoded.unwrap_or_default();
+    let (name, password) = decoded.split_once(':').unwrap_or((&decoded, ""));
+    Some((name.to_owned(), password.to_owned()))
+}
+
+/// The token of `Bearer`, if the header is that.
+pub(crate) fn bearer(header: &str) -> Option<&str> {
+    scheme(header, "bearer")
+}
+
+fn scheme<'a>(header: &'a str, name: &str) -> Option<&'a str> {
+    let (scheme, rest) = header.split_once(' ')?;
+    scheme.eq_ignore_ascii_case(name).then(|| rest.trim())
+}
+
+fn docker(x: &Exchange<'_>) -> Reply {
+    check_service(x, x.query)?;
+    let rights = match x.head.headers.get(header::AUTHORIZATION) {
+        None => anonymous(x),
+        Some(value) => {
+            let credential = value.to_str().ok().and_then(basic);
+            let rights = credential.and_then(|(name, password)| match name.as_str() {
+                TOKEN_USER => refresh_rights(x, &password),
+                _ => x
+                    .shared
+                    .settings
+                    .knows_user(&name, &password)
+                    .then_some(Rights::All),
+            });
+            match rights {
+                Some(rights) => rights,
+                None => return Ok(bad_password()),
+            }
+        }
+    };
+    Ok(issue_access(x, rights, x.query))
+}
+
+fn issue_access(x: &Exchange<'_>, rights: Rights, form: &Form) -> Answer {
+    let grants = access::grant(rights, &form.all("scope").collect::<Vec<_>>());
+    let lifetime = x.shared.settings.lifetimes().access;
+    let token = token::access(&x.shared.key, issue(x, lifetime), grants);
+    chunked_json(&AccessToken {
+        access_token: token,
+    })
+}
+
+fn issue<'a>(x: &Exchange<'a>, lifetime: i64) -> Issue<'a> {
+    Issue {
+        id: x.shared.uuid(),
+        service: x.authority,
+        now: x.shared.now(),
+        lifetime,
+    }
+}
+
+fn refresh_rights(x: &Exchange<'_>, token: &str) -> Option<Rights> {
+    let claims = token::verify(&x.shared.key, TokenKind::Refresh, token, x.shared.now());
+    claims.map(|claims| claims.rights())
+}
+
+fn anonymous(x: &Exchange<'_>) -> Rights {
+    if x.shared.settings.anonymous_pull() {
+        Rights::Reader
+    } else {
+        Rights::Nothing
+    }
+}
+
+async fn read_form(x: &mut Exchange<'_>) -> Result<Form, Failure> {
+    let is_form = x.header(header::CONTENT_TYPE).is_some_and(|value| {
+        value
+            .split(';')
+            .next()
+            .is_some_and(|t| t.trim().eq_ignore_ascii_case(FORM))
+    });
+    let body = x.small_body(MAX_FORM).await?;
+    if !is_form {
+        return Err(bad_request("the body is not a form").into());
+    }
+    Ok(Form::parse(&String::from_utf8_lossy(&body)))
+}
+
+fn check_service(x: &Exchange<'_>, form: &Form) -> Result<(), Failure> {
+    match form.get("service") {
+        None => Err(bad_request("service is missing").into()),
+        Some(service) if service == x.authority => Ok(()),
+        Some(_) => Err(bad_request("service is another registry").into()),
+    }
+}
+
+fn bad_request(message: &str) -> Refusal {
+    Refusal::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", message)
+}
+
+fn bad_password() -> Answer {
+    access::challenge(Challenge::BadPassword, "", "", &[], false)
+}
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// The user name that says the password is a refresh token.
+const TOKEN_USER: &str = "00000000-0000-0000-0000-000000000000";
+
+/// Tokens are a few thousand bytes.
+const MAX_FORM: usize = 64 * 1024;

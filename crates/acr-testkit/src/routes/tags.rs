@@ -1,0 +1,160 @@
+//! Tags: their properties and their names.
+
+use http::{HeaderName, StatusCode};
+use serde::Serialize;
+
+use super::repositories;
+use crate::{
+    answer::{Answer, Refusal, Reply, empty, json, with},
+    attributes::Attributes,
+    clock::Stamp,
+    paging::Paging,
+    service::Exchange,
+    state::TagRecord,
+    sync::lock,
+};
+
+#[derive(Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TagItem {
+    name: String,
+    digest: String,
+    created_time: Stamp,
+    last_update_time: Stamp,
+    signed: bool,
+    changeable_attributes: Attributes,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Envelope<'a> {
+    registry: &'a str,
+    image_name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tag: Option<TagItem>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tags: Option<Option<&'a [TagItem]>>,
+}
+
+#[derive(Serialize)]
+struct Names<'a> {
+    name: &'a str,
+    tags: Option<&'a [String]>,
+}
+
+/// `GET /acr/v1/{name}/_tags`. The link to the next page forgets the `digest` filter.
+pub(crate) fn list(x: &Exchange<'_>) -> Reply {
+    let paging = Paging::read(x.query)?;
+    let state = lock(&x.shared.state);
+    let name = &x.route.repository;
+    let repository = state
+        .repositories
+        .get(name)
+        .ok_or_else(|| repositories::unknown(name))?;
+    let digest = x.query.filled("digest");
+    let listed = repository.tags.iter().filter(|(_, tag)| {
+        tag.attributes.is_listed() && digest.is_none_or(|digest| tag.digest == digest)
+    });
+    let page = paging.cut(listed.map(|(name, tag)| (name.clone(), tag.updated, item(name, tag))));
+    let envelope = Envelope {
+        registry: x.authority,
+        image_name: name,
+        tag: None,
+        tags: Some(page.or_null()),
+    };
+    let mut answer = json(StatusCode::OK, &envelope);
+    paging.link(&mut answer, x.head.uri.path(), &page);
+    Ok(answer)
+}
+
+/// `GET /v2/{name}/tags/list`.
+pub(crate) fn list_names(x: &Exchange<'_>) -> Reply {
+    let paging = Paging::read_by_name(x.query)?;
+    let state = lock(&x.shared.state);
+    let name = &x.route.repository;
+    let repository = state
+        .repositories
+        .get(name)
+        .ok_or_else(|| repositories::unknown(name))?;
+    let listed = repository
+        .tags
+        .iter()
+        .filter(|(_, tag)| tag.attributes.is_listed());
+    let page = paging.cut(listed.map(|(name, tag)| (name.clone(), tag.updated, name.clone())));
+    let mut answer = json(
+        StatusCode::OK,
+        &Names {
+            name,
+            tags: page.or_null(),
+        },
+    );
+    paging.link(&mut answer, x.head.uri.path(), &page);
+    Ok(answer)
+}
+
+/// `GET /acr/v1/{name}/_tags/{tag}`.
+pub(crate) fn get(x: &Exchange<'_>) -> Reply {
+    let state = lock(&x.shared.state);
+    let repository = state
+        .repositories
+        .get(&x.route.repository)
+        .ok_or_else(unknown)?;
+    let tag = repository.tags.get(&x.route.item).ok_or_else(unknown)?;
+    Ok(describe(x, tag))
+}
+
+/// `PATCH /acr/v1/{name}/_tags/{tag}`.
+pub(crate) async fn update(x: &mut Exchange<'_>) -> Reply {
+    let body = x.small_body(super::MAX_ATTRIBUTES).await?;
+    let mut state = lock(&x.shared.state);
+    let repository = state
+        .repositories
+        .get_mut(&x.route.repository)
+        .ok_or_else(unknown)?;
+    let tag = repository.tags.get_mut(&x.route.item).ok_or_else(unknown)?;
+    tag.attributes.merge(&body)?;
+    Ok(describe(x, tag))
+}
+
+/// `DELETE /acr/v1/{name}/_tags/{tag}`: the manifest stays.
+pub(crate) fn delete(x: &Exchange<'_>) -> Reply {
+    let mut state = lock(&x.shared.state);
+    let now = state.stamp(&x.shared.clock);
+    let repository = state
+        .repositories
+        .get_mut(&x.route.repository)
+        .ok_or_else(unknown)?;
+    let tag = repository.tags.remove(&x.route.item).ok_or_else(unknown)?;
+    repository.updated = now;
+    Ok(with(empty(StatusCode::ACCEPTED), POINTED_TO, &tag.digest))
+}
+
+fn describe(x: &Exchange<'_>, tag: &TagRecord) -> Answer {
+    let envelope = Envelope {
+        registry: x.authority,
+        image_name: &x.route.repository,
+        tag: Some(item(&x.route.item, tag)),
+        tags: None,
+    };
+    json(StatusCode::OK, &envelope)
+}
+
+fn item(name: &str, tag: &TagRecord) -> TagItem {
+    TagItem {
+        name: name.to_owned(),
+        digest: tag.digest.clone(),
+        created_time: tag.created,
+        last_update_time: tag.updated,
+        signed: false,
+        changeable_attributes: tag.attributes.clone(),
+    }
+}
+
+/// The 404 of a tag, also when its repository does not exist.
+fn unknown() -> Refusal {
+    let message = "the specified tag does not exist";
+    Refusal::new(StatusCode::NOT_FOUND, "TAG_UNKNOWN", message)
+}
+
+/// The digest that a deleted tag pointed to.
+const POINTED_TO: HeaderName = HeaderName::from_static("x-ms-int-docker-content-digest");

@@ -1,0 +1,250 @@
+//! Blob uploads: sessions, single requests and mounts.
+
+use acr_core::{Algorithm, Digest};
+use http::{StatusCode, header};
+use serde::Serialize;
+
+use crate::{
+    access,
+    answer::{
+        Answer, DOCKER_CONTENT_DIGEST, DOCKER_UPLOAD_UUID, Failure, Refusal, Reply, empty, set,
+        with,
+    },
+    service::Exchange,
+    sync::lock,
+    upload::{Guard, UploadState, invalid, receive, size_invalid},
+};
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct RangeDetail<'a> {
+    range: &'a str,
+    reason: &'a str,
+}
+
+/// `POST /v2/{name}/blobs/uploads/`, with the whole blob where `digest` is given.
+pub(crate) async fn start(x: &mut Exchange<'_>) -> Reply {
+    let digest = x
+        .query
+        .get("digest")
+        .map(|text| parse_digest(Some(text)))
+        .transpose()?;
+    let session = open_new(x).await?;
+    let Some(digest) = digest else {
+        return Ok(progress(x, &session, StatusCode::ACCEPTED));
+    };
+    let id = session.id.clone();
+    match receive(session, x.body, None).await {
+        Ok(session) => finish(x, session, &digest),
+        Err(failure) => {
+            x.shared.uploads.forget(&id);
+            Err(failure)
+        }
+    }
+}
+
+/// `POST /v2/{name}/blobs/uploads/?mount=…&from=…`: mounted, or an ordinary session.
+pub(crate) async fn mount(x: &mut Exchange<'_>) -> Reply {
+    let source = x.query.get("from").unwrap_or_default();
+    let blob = x.query.get("mount").unwrap_or_default();
+    let needed = access::required(x.route, Some(source));
+    let content = lock(&x.shared.state).blob(source, blob).cloned();
+    let digest = blob.parse::<Digest>().ok();
+    if let (true, Some(content), Some(digest)) = (x.may(needed.get(1)), content, digest) {
+        lock(&x.shared.state).add_blob(&x.route.repository, &digest, content);
+        return Ok(created(x, &digest));
+    }
+    let session = open_new(x).await?;
+    Ok(progress(x, &session, StatusCode::ACCEPTED))
+}
+
+/// `PATCH` of a session: a chunk, in order.
+pub(crate) async fn write_chunk(x: &mut Exchange<'_>) -> Reply {
+    let (session, state) = open(x).await?;
+    check_type(x)?;
+    let declared = check_position(x, &session, &state)?;
+    let session = receive(session, x.body, declared).await?;
+    Ok(progress(x, &session, StatusCode::ACCEPTED))
+}
+
+/// `GET` of a session, also with an older state.
+pub(crate) async fn status(x: &mut Exchange<'_>) -> Reply {
+    let (session, _) = open(x).await?;
+    Ok(progress(x, &session, StatusCode::NO_CONTENT))
+}
+
+/// `PUT` of a session: the digest, and what is left of the content.
+pub(crate) async fn complete(x: &mut Exchange<'_>) -> Reply {
+    let (session, state) = open(x).await?;
+    let declared = check_position(x, &session, &state)?;
+    let digest = parse_digest(x.query.get("digest"))?;
+    let session = receive(session, x.body, declared).await?;
+    finish(x, session, &digest)
+}
+
+/// `DELETE` of a session, also with an older state.
+pub(crate) async fn cancel(x: &mut Exchange<'_>) -> Reply {
+    let (session, _) = open(x).await?;
+    let answer = with(
+        empty(StatusCode::NO_CONTENT),
+        DOCKER_UPLOAD_UUID,
+        &session.id,
+    );
+    x.shared.uploads.close(session)?;
+    Ok(answer)
+}
+
+async fn open_new(x: &mut Exchange<'_>) -> Result<Guard, Failure> {
+    let shared = x.shared;
+    let started = shared.clock.stamp().to_string();
+    shared
+        .uploads
+        .start(&x.route.repository, shared.uuid(), started, &shared.store)
+        .await
+}
+
+async fn open(x: &mut Exchange<'_>) -> Result<(Guard, UploadState), Failure> {
+    let (name, id) = (&x.route.repository, &x.route.item);
+    x.shared
+        .uploads
+        .open(&x.shared.key, name, id, x.query.get("_state"))
+        .await
+}
+
+fn check_type(x: &Exchange<'_>) -> Result<(), Refusal> {
+    match x.header(header::CONTENT_TYPE) {
+        None | Some("" | "application/octet-stream") => Ok(()),
+        Some(_) => {
+            let message = "blob upload invalid";
+            let refusal = Refusal::new(StatusCode::BAD_REQUEST, "BLOB_UPLOAD_INVALID", message);
+            Err(refusal.detail("bad Content-Type"))
+        }
+    }
+}
+
+/// Whether the body continues what arrived; gives the length that the client declared.
+///
+/// Without `Content-Range` only the state tells the position, and a stale one is no session.
+/// With it the client learns where to go on, except for a first chunk that is not the first.
+fn check_position(
+    x: &Exchange<'_>,
+    session: &Guard,
+    state: &UploadState,
+) -> Result<Option<u64>, Failure> {
+    let received = session.len();
+    let Some(text) = x.header(header::CONTENT_RANGE) else {
+        return if state.offset == received {
+            Ok(None)
+        } else {
+            Err(invalid().into())
+        };
+    };
+    let Some((start, end)) = parse_range(text) else {
+        let reason = "the Content-Range header format is invalid";
+        return Err(range_invalid(text, reason).into());
+    };
+    if received == 0 && start > 0 {
+        let reason = "out of order chunk: content range should start at 0";
+        return Err(range_invalid(text, reason).into());
+    }
+    if start != received || state.offset != received {
+        return Err(progress(x, session, StatusCode::RANGE_NOT_SATISFIABLE).into());
+    }
+    let declared = end.saturating_sub(start).saturating_add(1);
+    let length = x
+        .header(header::CONTENT_LENGTH)
+        .and_then(|text| text.parse().ok());
+    if length.is_some_and(|length: u64| length != declared) {
+        return Err(size_invalid().into());
+    }
+    Ok(Some(declared))
+}
+
+/// Ends a session: with the digest it is a blob, without it nothing is left.
+fn finish(x: &Exchange<'_>, session: Guard, digest: &Digest) -> Reply {
+    let spool = x.shared.uploads.close(session)?;
+    let computed = spool.digest();
+    if computed != *digest {
+        return Err(mismatch("digest does not match the content").into());
+    }
+    let content = spool.finish()?;
+    lock(&x.shared.state).add_blob(&x.route.repository, digest, content);
+    Ok(created(x, digest))
+}
+
+fn created(x: &Exchange<'_>, digest: &Digest) -> Answer {
+    let location = format!("/v2/{}/blobs/{digest}", x.route.repository);
+    let answer = with(empty(StatusCode::CREATED), header::LOCATION, &location);
+    with(answer, DOCKER_CONTENT_DIGEST, digest.as_str())
+}
+
+/// Where the session stands and where it goes on.
+fn progress(x: &Exchange<'_>, session: &Guard, status: StatusCode) -> Answer {
+    let mut answer = empty(status);
+    set(
+        &mut answer,
+        header::LOCATION,
+        &session.location(&x.shared.key),
+    );
+    set(&mut answer, header::RANGE, &session.range());
+    set(&mut answer, DOCKER_UPLOAD_UUID, &session.id);
+    answer
+}
+
+/// `START-END`: no unit, no total.
+fn parse_range(text: &str) -> Option<(u64, u64)> {
+    let (start, end) = text.split_once('-')?;
+    let number = |text: &str| {
+        let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        digits.then(|| text.parse::<u64>().ok()).flatten()
+    };
+    let (start, end) = (number(start)?, number(end)?);
+    (start <= end).then_some((start, end))
+}
+
+/// The digest of a finished upload; the registry knows only sha256.
+fn parse_digest(text: Option<&str>) -> Result<Digest, Refusal> {
+    let text = text
+        .filter(|text| !text.is_empty())
+        .ok_or_else(|| mismatch("digest missing"))?;
+    let digest = text.parse::<Digest>().ok();
+    let digest = digest.filter(|digest| digest.algorithm() == Algorithm::Sha256);
+    digest.ok_or_else(|| mismatch("digest parsing failed"))
+}
+
+fn mismatch(detail: &str) -> Refusal {
+    let message = "provided digest did not match uploaded content";
+    Refusal::new(StatusCode::BAD_REQUEST, "DIGEST_INVALID", message).detail(detail)
+}
+
+fn range_invalid(range: &str, reason: &str) -> Refusal {
+    let (status, code) = (
+        StatusCode::RANGE_NOT_SATISFIABLE,
+        "BLOB_UPLOAD_RANGE_INVALID",
+    );
+    Refusal::new(status, code, "blob upload range invalid").detail(&RangeDetail { range, reason })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_ranges() {
+        assert_eq!(parse_range("0-0"), Some((0, 0)));
+        assert_eq!(parse_range("22-41"), Some((22, 41)));
+        for bad in [
+            "-1--1",
+            "bytes 0-5/*",
+            "bytes=0-5",
+            "0-5/9",
+            "5-4",
+            "+1-2",
+            "1-",
+            "-",
+            "",
+        ] {
+            assert_eq!(parse_range(bad), None, "{bad}");
+        }
+    }
+}

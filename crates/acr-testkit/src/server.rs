@@ -1,0 +1,223 @@
+//! The registry and its storage on two loopback sockets.
+
+use std::{fmt, io, net::SocketAddr, sync::Arc};
+
+use acr_core::{Body, Endpoint};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    task::{JoinHandle, JoinSet},
+};
+use tokio_rustls::TlsAcceptor;
+
+use crate::{
+    certificates,
+    journal::Origin,
+    registry::Shared,
+    service::{self, Site},
+};
+
+/// Whether a [`Server`] speaks TLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Tls {
+    /// Plain HTTP.
+    #[default]
+    Off,
+    /// HTTPS with a certificate for `localhost`, `127.0.0.1` and `::1`, signed by an authority
+    /// made for this server: [`Server::ca_pem`].
+    On,
+}
+
+/// A registry on loopback; it stops when it is dropped.
+///
+/// ```
+/// use acr_testkit::{FakeRegistry, Tls};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let registry = FakeRegistry::new();
+/// let server = registry.serve(Tls::On).await?;
+/// assert!(server.endpoint().is_https());
+/// assert!(server.ca_pem().is_some());
+/// server.shutdown().await;
+/// # Ok::<_, std::io::Error>(()) }).unwrap();
+/// ```
+#[must_use = "the server stops when it is dropped"]
+pub struct Server {
+    endpoint: Endpoint,
+    storage: Endpoint,
+    ca_pem: Option<String>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Server {
+    /// The address of the registry.
+    pub fn endpoint(&self) -> Endpoint {
+        self.endpoint.clone()
+    }
+
+    /// The address of the storage that downloads are redirected to.
+    pub fn storage_endpoint(&self) -> Endpoint {
+        self.storage.clone()
+    }
+
+    /// The certificate of the authority to trust, as PEM; `None` without TLS.
+    pub fn ca_pem(&self) -> Option<&str> {
+        self.ca_pem.as_deref()
+    }
+
+    /// Closes the sockets and breaks all connections.
+    ///
+    /// # Cancellation
+    ///
+    /// The server stops all the same.
+    pub async fn shutdown(mut self) {
+        self.stop();
+        for task in std::mem::take(&mut self.tasks) {
+            // Aborted on purpose: the error says only that.
+            let _ = task.await;
+        }
+    }
+
+    fn stop(&self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("endpoint", &self.endpoint)
+            .field("storage", &self.storage)
+            .finish_non_exhaustive()
+    }
+}
+
+pub(crate) async fn start(
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    tls: Tls,
+) -> io::Result<Server> {
+    if !address.ip().is_loopback() {
+        let text = format!("`{address}` is not a loopback address");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
+    let (acceptor, ca_pem) = match tls {
+        Tls::Off => (None, None),
+        Tls::On => {
+            let (config, pem) = certificates::make()?;
+            (Some(TlsAcceptor::from(config)), Some(pem))
+        }
+    };
+    let registry = TcpListener::bind(address).await?;
+    let storage = TcpListener::bind((address.ip(), 0)).await?;
+    let (registry_address, storage_address) = (registry.local_addr()?, storage.local_addr()?);
+    let scheme = if acceptor.is_some() { "https" } else { "http" };
+    let site = Site::new(
+        scheme,
+        registry_address.to_string(),
+        &storage_address.to_string(),
+    );
+    let site = Arc::new(site);
+    let tasks =
+        [(registry, Origin::Registry), (storage, Origin::Storage)].map(|(socket, origin)| {
+            let desk = Desk {
+                shared: Arc::clone(&shared),
+                site: Arc::clone(&site),
+                origin,
+                acceptor: acceptor.clone(),
+            };
+            tokio::spawn(accept(socket, desk))
+        });
+    Ok(Server {
+        endpoint: endpoint(registry_address, tls)?,
+        storage: endpoint(storage_address, tls)?,
+        ca_pem,
+        tasks: tasks.into(),
+    })
+}
+
+/// What a connection needs to be served.
+#[derive(Clone)]
+struct Desk {
+    shared: Arc<Shared>,
+    site: Arc<Site>,
+    origin: Origin,
+    acceptor: Option<TlsAcceptor>,
+}
+
+/// Accepts connections until aborted, which drops and so aborts all connections.
+async fn accept(socket: TcpListener, desk: Desk) {
+    let mut connections = JoinSet::new();
+    loop {
+        let Ok((stream, _)) = socket.accept().await else {
+            // Out of file descriptors, or the like: others may be freed meanwhile.
+            tokio::task::yield_now().await;
+            continue;
+        };
+        while connections.try_join_next().is_some() {}
+        connections.spawn(connection(stream, desk.clone()));
+    }
+}
+
+async fn connection(stream: TcpStream, desk: Desk) {
+    // Latency only; a socket without the option works too.
+    let _ = stream.set_nodelay(true);
+    let result = match desk.acceptor.clone() {
+        None => serve(stream, desk).await,
+        Some(acceptor) => match acceptor.accept(stream).await {
+            Ok(stream) => serve(stream, desk).await,
+            Err(error) => {
+                tracing::debug!(%error, "the TLS handshake failed");
+                return;
+            }
+        },
+    };
+    if let Err(error) = result {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+async fn serve<S>(stream: S, desk: Desk) -> hyper::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |request: http::Request<Incoming>| {
+        let Desk {
+            shared,
+            site,
+            origin,
+            ..
+        } = desk.clone();
+        Box::pin(service::answer(
+            shared,
+            site,
+            origin,
+            request.map(Body::stream),
+        ))
+    });
+    http1::Builder::new()
+        .title_case_headers(true)
+        .max_buf_size(MAX_BUFFER)
+        .serve_connection(TokioIo::new(stream), service)
+        .await
+}
+
+fn endpoint(address: SocketAddr, tls: Tls) -> io::Result<Endpoint> {
+    match tls {
+        Tls::Off => Endpoint::insecure_loopback(address),
+        Tls::On => address.to_string().parse(),
+    }
+    .map_err(io::Error::other)
+}
+
+/// For each connection; large enough for speed, small enough to serve many.
+const MAX_BUFFER: usize = 256 * 1024;

@@ -1,0 +1,511 @@
+//! The order of checks that every request goes through.
+
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use acr_core::{Body, Request};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
+use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use tower_service::Service;
+
+use crate::{
+    access::{self, Challenge},
+    answer::{Answer, Failure, Refusal, page_not_found, set, text, without_body},
+    damage,
+    fault::Effect,
+    form::Form,
+    journal::{Entry, Origin},
+    locks,
+    operation::Operation,
+    registry::Shared,
+    route::{self, Route, Unrouted},
+    routes, storage,
+    sync::lock,
+    token::{self, TokenKind},
+};
+
+/// Under which addresses the registry and its storage are reached.
+#[derive(Debug)]
+pub(crate) struct Site {
+    scheme: &'static str,
+    authority: String,
+    storage: String,
+}
+
+/// A request on its way through a handler.
+pub(crate) struct Exchange<'a> {
+    pub(crate) shared: &'a Arc<Shared>,
+    pub(crate) site: &'a Site,
+    /// Host and port as the client named them.
+    pub(crate) authority: &'a str,
+    pub(crate) head: &'a Parts,
+    pub(crate) query: &'a Form,
+    pub(crate) route: &'a Route,
+    pub(crate) body: &'a mut Body,
+}
+
+/// The service behind the in-process transport.
+#[derive(Clone)]
+pub(crate) struct InProcess {
+    shared: Arc<Shared>,
+    site: Arc<Site>,
+}
+
+impl Site {
+    pub(crate) const IN_PROCESS_HOST: &'static str = "fakeregistry.azurecr.io";
+    const IN_PROCESS_STORAGE: &'static str = "fakestorage.blob.core.windows.net";
+
+    pub(crate) fn in_process() -> Self {
+        Self::new(
+            "https",
+            Self::IN_PROCESS_HOST.into(),
+            Self::IN_PROCESS_STORAGE,
+        )
+    }
+
+    pub(crate) fn new(scheme: &'static str, authority: String, storage: &str) -> Self {
+        Self {
+            scheme,
+            authority,
+            storage: format!("{scheme}://{storage}"),
+        }
+    }
+
+    /// Scheme and host of the storage.
+    pub(crate) fn storage(&self) -> &str {
+        &self.storage
+    }
+
+    pub(crate) fn is_https(&self) -> bool {
+        self.scheme == "https"
+    }
+
+    fn realm(&self, authority: &str) -> String {
+        format!("{}://{authority}/oauth2/token", self.scheme)
+    }
+
+    /// The host the client used, if it is another name of this machine with the same port.
+    fn authority<'a>(&'a self, headers: &'a HeaderMap) -> &'a str {
+        let named = headers
+            .get(header::HOST)
+            .and_then(|value| value.to_str().ok());
+        let port = |text: &'a str| text.rsplit_once(':').map(|(_, port)| port);
+        match named.and_then(|named| named.rsplit_once(':').map(|(host, p)| (named, host, p))) {
+            Some((named, "localhost" | "127.0.0.1" | "[::1]", p))
+                if port(&self.authority) == Some(p) =>
+            {
+                named
+            }
+            _ => &self.authority,
+        }
+    }
+}
+
+impl InProcess {
+    pub(crate) fn new(shared: Arc<Shared>, site: Site) -> Self {
+        Self {
+            shared,
+            site: Arc::new(site),
+        }
+    }
+}
+
+impl Service<Request> for InProcess {
+    type Response = Answer;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Answer>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let Self { shared, site } = self.clone();
+        let uri = request.uri();
+        let is_default = uri.port_u16().is_none_or(|port| port == 443);
+        let host = uri.host().unwrap_or_default().to_ascii_lowercase();
+        let origin = match (uri.scheme_str(), host.as_str()) {
+            (Some("https"), Site::IN_PROCESS_HOST) if is_default => Origin::Registry,
+            (Some("https"), Site::IN_PROCESS_STORAGE) if is_default => Origin::Storage,
+            _ => {
+                let error = io::Error::new(io::ErrorKind::NotFound, "no such host in this process");
+                return Box::pin(std::future::ready(Err(error)));
+            }
+        };
+        Box::pin(answer(shared, site, origin, request))
+    }
+}
+
+/// Answers a request, or breaks the connection.
+pub(crate) async fn answer(
+    shared: Arc<Shared>,
+    site: Arc<Site>,
+    origin: Origin,
+    request: Request,
+) -> io::Result<Answer> {
+    let (head, body) = request.into_parts();
+    let received = Arc::new(AtomicU64::new(0));
+    let mut body = Body::stream(Counted {
+        inner: body,
+        received: Arc::clone(&received),
+    });
+    let query = Form::parse(head.uri.query().unwrap_or_default());
+    let routed = match origin {
+        Origin::Registry => route::parse(&head.method, head.uri.path(), &query),
+        Origin::Storage => storage::route(&head.method),
+    };
+    let operation = routed.as_ref().ok().map(|route| route.operation);
+    let number = shared.journal.add(entry(origin, &head, &query, operation));
+
+    let effects = operation
+        .map(|op| lock(&shared.faults).strike(op))
+        .unwrap_or_default();
+    let authority = site.authority(&head.headers);
+    let result = match routed {
+        Err(why) => Ok(unrouted(why)),
+        Ok(route) => {
+            let exchange = Exchange {
+                shared: &shared,
+                site: &site,
+                authority,
+                head: &head,
+                query: &query,
+                route: &route,
+                body: &mut body,
+            };
+            Box::pin(handle(exchange, origin, &effects)).await
+        }
+    };
+    let result = match result {
+        Ok(mut answer) => {
+            drain(&head.headers, &mut body, &received).await;
+            if origin == Origin::Registry {
+                finish(&mut answer, &shared, operation, &head.headers);
+            }
+            if head.method == Method::HEAD {
+                answer = without_body(answer);
+            }
+            Ok(damage::apply(answer, &effects))
+        }
+        Err(error) => Err(error),
+    };
+    let result = result.and_then(|answer| match effects.contains(&Effect::LoseResponse) {
+        true => Err(damage::broken()),
+        false => Ok(answer),
+    });
+    shared.journal.update(number, |entry| {
+        entry.body_bytes = received.load(Ordering::Relaxed);
+        if let Ok(answer) = &result {
+            entry.status = answer.status().as_u16();
+            entry.challenged = answer.status() == StatusCode::UNAUTHORIZED
+                && answer.headers().contains_key(header::WWW_AUTHENTICATE);
+        }
+    });
+    tracing::debug!(%origin, operation = operation.map_or("unrouted", Operation::name), "answered");
+    result
+}
+
+/// Faults, authentication, locks, handler.
+async fn handle(
+    mut exchange: Exchange<'_>,
+    origin: Origin,
+    effects: &[Effect],
+) -> io::Result<Answer> {
+    for effect in effects {
+        match effect {
+            Effect::DropRequest => return Err(damage::broken()),
+            Effect::Stall => std::future::pending::<()>().await,
+            Effect::Status {
+                status,
+                retry_after,
+            } => {
+                return Ok(injected(origin, *status, retry_after.as_deref()));
+            }
+            _ => {}
+        }
+    }
+    let reply = match origin {
+        Origin::Storage => storage::get(&mut exchange).await,
+        Origin::Registry => match admit(&exchange) {
+            Ok(()) => routes::dispatch(exchange).await,
+            Err(failure) => Err(failure),
+        },
+    };
+    match reply {
+        Ok(answer) => Ok(answer),
+        Err(Failure::Refused(answer)) => Ok(*answer),
+        Err(Failure::Broken(error)) => Err(error),
+    }
+}
+
+/// Authentication first, then locks.
+fn admit(exchange: &Exchange<'_>) -> Result<(), Failure> {
+    let Exchange {
+        shared,
+        site,
+        authority,
+        route,
+        ..
+    } = exchange;
+    if route.operation.is_token_service() {
+        return Ok(());
+    }
+    let needed = access::required(route, exchange.query.get("from"));
+    if let Err(why) = authenticate(exchange, &needed) {
+        let realm = site.realm(authority);
+        return Err(access::challenge(why, &realm, authority, &needed, shared.coin()).into());
+    }
+    Ok(locks::check(&lock(&shared.state), route)?)
+}
+
+fn authenticate(exchange: &Exchange<'_>, needed: &[access::Grant]) -> Result<(), Challenge> {
+    let shared = exchange.shared;
+    let credential = exchange.head.headers.get(header::AUTHORIZATION);
+    let credential = credential.ok_or(Challenge::NoToken)?.to_str();
+    let credential = credential.map_err(|_| Challenge::InvalidToken)?;
+    if let Some((name, password)) = routes::oauth::basic(credential) {
+        let known = shared.settings.knows_user(&name, &password);
+        return if known {
+            Ok(())
+        } else {
+            Err(Challenge::BadPassword)
+        };
+    }
+    let claims = routes::oauth::bearer(credential)
+        .and_then(|token| token::verify(&shared.key, TokenKind::Access, token, shared.now()))
+        .ok_or(Challenge::InvalidToken)?;
+    // Only the first is indispensable: without the source a mount becomes an upload.
+    let granted = needed
+        .first()
+        .is_none_or(|first| access::covers(claims.grants(), first));
+    if granted {
+        Ok(())
+    } else {
+        Err(Challenge::InsufficientScope)
+    }
+}
+
+impl Exchange<'_> {
+    /// Whether the token of an admitted request also covers this.
+    pub(crate) fn may(&self, grant: Option<&access::Grant>) -> bool {
+        let credential = self.head.headers.get(header::AUTHORIZATION);
+        let Some(credential) = credential.and_then(|value| value.to_str().ok()) else {
+            return false;
+        };
+        let Some(token) = routes::oauth::bearer(credential) else {
+            return true; // Basic, which has all rights, was checked before.
+        };
+        let claims = token::verify(
+            &self.shared.key,
+            TokenKind::Access,
+            token,
+            self.shared.now(),
+        );
+        claims
+            .is_some_and(|claims| grant.is_none_or(|grant| access::covers(claims.grants(), grant)))
+    }
+
+    /// Reads a small body; the answer for one that is too large is a plain 413.
+    pub(crate) async fn small_body(&mut self, limit: usize) -> Result<Bytes, Failure> {
+        let body = std::mem::take(self.body);
+        body.bytes(limit).await.map_err(|error| match error.kind() {
+            acr_core::ErrorKind::TooLarge => {
+                let status = StatusCode::PAYLOAD_TOO_LARGE;
+                text(
+                    status,
+                    "text/plain; charset=utf-8",
+                    "request entity too large\n",
+                )
+                .into()
+            }
+            _ => Failure::Broken(io::Error::other(error)),
+        })
+    }
+
+    /// A header's text.
+    pub(crate) fn header(&self, name: HeaderName) -> Option<&str> {
+        self.head.headers.get(name)?.to_str().ok()
+    }
+}
+
+fn unrouted(why: Unrouted) -> Answer {
+    match why {
+        Unrouted::NotFound => page_not_found(),
+        Unrouted::Foreign => text(
+            StatusCode::NOT_FOUND,
+            "application/octet-stream",
+            "Not found",
+        ),
+        Unrouted::Method => {
+            let message = "The operation is unsupported.";
+            Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", message).answer()
+        }
+    }
+}
+
+/// The answer of a status fault, in the clothes such answers wear.
+fn injected(origin: Origin, status: u16, retry_after: Option<&str>) -> Answer {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut answer = match (origin, status.as_u16()) {
+        (Origin::Storage, _) => storage::error(status, "ServerBusy", "The server is busy."),
+        (_, 429) => Refusal::new(status, "TOOMANYREQUESTS", "Too many requests.").answer(),
+        (_, 503) => Refusal::new(status, "UNAVAILABLE", "service unavailable").answer(),
+        (_, 502 | 504) => text(
+            status,
+            "text/html",
+            "<html><body>Bad gateway</body></html>\n",
+        ),
+        (_, 401) => crate::answer::empty(status),
+        _ => Refusal::new(status, "UNKNOWN", "unknown error").answer(),
+    };
+    if let Some(value) = retry_after {
+        set(&mut answer, header::RETRY_AFTER, value);
+    }
+    answer
+}
+
+/// Adds the headers that all answers of the login server share.
+fn finish(answer: &mut Answer, shared: &Shared, operation: Option<Operation>, request: &HeaderMap) {
+    let is_plain = operation.is_none()
+        && answer
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|value| value != JSON);
+    let is_front_end = is_plain
+        && answer
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|value| value == OCTETS);
+    let is_token = operation.is_some_and(Operation::is_token_service);
+    let headers = answer.headers_mut();
+    headers.insert(
+        header::SERVER,
+        HeaderValue::from_static("AzureContainerRegistry"),
+    );
+    let sts = HeaderValue::from_static("max-age=31536000; includeSubDomains");
+    headers.insert(header::STRICT_TRANSPORT_SECURITY, sts.clone());
+    if is_front_end {
+        return;
+    }
+    if let Ok(id) = HeaderValue::from_str(&shared.uuid()) {
+        headers.insert("x-ms-correlation-request-id", id);
+    }
+    if is_token {
+        let rate = HeaderValue::from_static("333.283333");
+        headers.insert("x-ms-ratelimit-remaining-calls-per-second", rate);
+        return;
+    }
+    headers.append(header::STRICT_TRANSPORT_SECURITY, sts);
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    let version = HeaderValue::from_static("registry/2.0");
+    headers.insert("docker-distribution-api-version", version);
+    if !is_plain {
+        for name in EXPOSED {
+            let value = HeaderValue::from_static(name);
+            headers.append(header::ACCESS_CONTROL_EXPOSE_HEADERS, value);
+        }
+    }
+    let Some(operation) = operation.filter(|operation| operation.is_backend()) else {
+        return;
+    };
+    if answer.status() == StatusCode::UNAUTHORIZED {
+        return;
+    }
+    let headers = answer.headers_mut();
+    let echo = request.get(&CLIENT_REQUEST_ID).cloned();
+    headers.insert(
+        CLIENT_REQUEST_ID,
+        echo.unwrap_or_else(|| HeaderValue::from_static("")),
+    );
+    if let Ok(id) = HeaderValue::from_str(&shared.uuid()) {
+        headers.insert("x-ms-request-id", id);
+    }
+    if operation.is_counted_delete() {
+        let left = format!("{}.000000", shared.remaining_deletes());
+        if let Ok(value) = HeaderValue::from_str(&left) {
+            headers.insert("x-ms-ratelimit-remaining-calls-per-second", value);
+        }
+    }
+}
+
+/// Reads what the handler left of the body, as the registry answers only after the body was
+/// sent. A client that waits for `100 Continue` is not asked for a body that nobody wants.
+async fn drain(headers: &HeaderMap, body: &mut Body, received: &AtomicU64) {
+    if headers.contains_key(header::EXPECT) && received.load(Ordering::Relaxed) == 0 {
+        return;
+    }
+    while let Some(Ok(_)) = body.frame().await {}
+}
+
+fn entry(origin: Origin, head: &Parts, query: &Form, operation: Option<Operation>) -> Entry {
+    Entry {
+        origin,
+        method: head.method.clone(),
+        path: head.uri.path().to_owned(),
+        query: query.names(),
+        headers: head
+            .headers
+            .keys()
+            .map(|name| name.as_str().to_owned())
+            .collect(),
+        status: 0,
+        operation: operation.map_or("unrouted", Operation::name),
+        authorized: head.headers.contains_key(header::AUTHORIZATION),
+        body_bytes: 0,
+        challenged: false,
+    }
+}
+
+/// A request body that counts what arrives.
+struct Counted {
+    inner: Body,
+    received: Arc<AtomicU64>,
+}
+
+impl http_body::Body for Counted {
+    type Data = Bytes;
+    type Error = acr_core::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<acr_core::Result<Frame<Bytes>>>> {
+        let polled = Pin::new(&mut self.inner).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &polled {
+            let len = frame.data_ref().map_or(0, |data| data.len() as u64);
+            self.received.fetch_add(len, Ordering::Relaxed);
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");
+const JSON: &str = "application/json; charset=utf-8";
+const OCTETS: &str = "application/octet-stream";
+const EXPOSED: [&str; 4] = [
+    "Docker-Content-Digest",
+    "WWW-Authenticate",
+    "Link",
+    "X-Ms-Correlation-Request-Id",
+];

@@ -1,0 +1,16 @@
+//! What all examples share: a registry to talk to, and a count of what goes over the wire.
+
+mod memory;
+mod registry;
+mod wire;
+
+pub use self::{
+    memory::peak_mebibytes,
+    registry::{Registry, connect, connect_over},
+    wire::{Counts, Step, Wire},
+};
+
+/// Compiles the programs of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

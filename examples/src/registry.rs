@@ -1,0 +1,146 @@
+//! The registry an example talks to: a real one named by the environment, or the
+//! emulator, started on loopback with TLS.
+
+use std::{
+    env,
+    time::{Duration, SystemTime},
+};
+
+use acr_auth::{AccessToken, AuthLayer, Credential, credential_fn};
+use acr_core::{
+    BoxError, Endpoint, Pipeline, Result, Secret, TlsConfig, Transport, TransportBuilder,
+};
+use acr_testkit::{FakeRegistry, Server, Tls};
+
+use crate::wire::Wire;
+
+/// A registry and how to sign in.
+///
+/// | variable | meaning |
+/// |---|---|
+/// | `CONTAINERREGISTRY_ENDPOINT` | login server; without it the emulator is started |
+/// | `CONTAINERREGISTRY_ENTRA_TOKEN` | an Entra token for the audience `https://containerregistry.azure.net`; without it the access is anonymous |
+/// | `CONTAINERREGISTRY_CA_FILE` | trust only the authorities in this PEM file |
+/// | `CONTAINERREGISTRY_TRUST_HOST` | a host outside `azurecr.io` that may see the Entra token |
+#[derive(Debug)]
+pub struct Registry {
+    endpoint: Endpoint,
+    entra_token: Option<Secret>,
+    tls: TlsConfig,
+    trusted_host: Option<String>,
+    emulator: Option<Server>,
+}
+
+impl Registry {
+    /// The registry the environment names, or else a new emulator.
+    ///
+    /// # Errors
+    ///
+    /// When a variable is malformed or the emulator cannot start.
+    pub async fn from_env() -> Result<Self, BoxError> {
+        let Ok(endpoint) = env::var("CONTAINERREGISTRY_ENDPOINT") else {
+            return Self::emulator(&FakeRegistry::new()).await;
+        };
+        let tls = match env::var_os("CONTAINERREGISTRY_CA_FILE") {
+            Some(path) => TlsConfig::only_roots(&tokio::fs::read(path).await?)?,
+            None => TlsConfig::default(),
+        };
+        Ok(Self {
+            endpoint: endpoint.parse()?,
+            entra_token: env::var("CONTAINERREGISTRY_ENTRA_TOKEN")
+                .ok()
+                .map(Secret::from),
+            tls,
+            trusted_host: env::var("CONTAINERREGISTRY_TRUST_HOST").ok(),
+            emulator: None,
+        })
+    }
+
+    /// Serves an emulator on loopback with TLS and signs in there.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot start.
+    pub async fn emulator(registry: &FakeRegistry) -> Result<Self, BoxError> {
+        let server = registry.serve(Tls::On).await?;
+        let endpoint = server.endpoint().clone();
+        Ok(Self {
+            entra_token: Some(Secret::from(registry.entra_token())),
+            tls: TlsConfig::only_roots(server.ca_pem().unwrap_or_default().as_bytes())?,
+            trusted_host: Some(endpoint.host().to_owned()),
+            endpoint,
+            emulator: Some(server),
+        })
+    }
+
+    /// The registry's address.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// A transport that trusts the authorities of this registry.
+    ///
+    /// # Errors
+    ///
+    /// When the TLS setting cannot be used.
+    pub fn transport(&self) -> Result<Transport> {
+        TransportBuilder::new().tls(self.tls.clone()).build()
+    }
+
+    /// Whether it is the emulator.
+    pub fn is_emulator(&self) -> bool {
+        self.emulator.is_some()
+    }
+
+    /// Stops the emulator, if one was started.
+    pub async fn shutdown(self) {
+        if let Some(server) = self.emulator {
+            server.shutdown().await;
+        }
+    }
+}
+
+/// The stack for a registry, with every exchange counted.
+///
+/// # Errors
+///
+/// When the TLS setting cannot be used.
+pub fn connect(registry: &Registry, wire: &Wire) -> Result<Pipeline> {
+    connect_over(registry, wire, registry.transport()?)
+}
+
+/// The same over another transport.
+///
+/// # Errors
+///
+/// As [`connect`].
+pub fn connect_over(registry: &Registry, wire: &Wire, transport: Transport) -> Result<Pipeline> {
+    let endpoint = registry.endpoint.clone();
+    let mut auth = AuthLayer::new(&endpoint, credential(registry.entra_token.clone()));
+    if let Some(host) = &registry.trusted_host {
+        auth = auth.trust_entra_for(host);
+    }
+    Pipeline::builder(endpoint)
+        .transport(wire.count(transport))
+        .application_id("acr-examples")
+        .layer_per_hop(auth)
+        .build()
+}
+
+fn credential(entra_token: Option<Secret>) -> Credential {
+    let Some(token) = entra_token else {
+        return Credential::anonymous();
+    };
+    Credential::entra(credential_fn(move |_scopes| {
+        let token = token.clone();
+        async move {
+            Ok(AccessToken::new(
+                token,
+                SystemTime::now() + ASSUMED_LIFETIME,
+            ))
+        }
+    }))
+}
+
+/// Entra tokens live about an hour; nothing here runs longer.
+const ASSUMED_LIFETIME: Duration = Duration::from_secs(3600);

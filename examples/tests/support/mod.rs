@@ -1,0 +1,98 @@
+//! Programs of this workspace, built and started as real child processes.
+
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+use std::{
+    io::{BufRead as _, BufReader},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+};
+
+/// The path of the example `tour`, built.
+pub(crate) fn tour() -> PathBuf {
+    build(&["-p", "acr-examples", "--example", "tour"]);
+    target_folder().join("examples").join(name("tour"))
+}
+
+/// A running `acr-emulator`; killed when dropped.
+pub(crate) struct Emulator {
+    child: Child,
+    pub(crate) endpoint: String,
+    pub(crate) ca: PathBuf,
+    pub(crate) entra_token: String,
+}
+
+impl Emulator {
+    /// Starts it with TLS and these further arguments, and waits for its line of JSON.
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        build(&["-p", "acr-testkit", "--bin", "acr-emulator"]);
+        let mut child = Command::new(target_folder().join(name("acr-emulator")))
+            .args(["--listen", "127.0.0.1:0", "--tls"])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("acr-emulator starts");
+        let mut line = String::new();
+        let output = child.stdout.take().expect("its output is piped");
+        BufReader::new(output)
+            .read_line(&mut line)
+            .expect("it prints a line");
+        let ready: serde_json::Value = serde_json::from_str(&line).expect("the line is JSON");
+        let text = |key: &str| ready[key].as_str().expect(key).to_owned();
+        Self {
+            child,
+            endpoint: text("endpoint"),
+            ca: text("ca").into(),
+            entra_token: text("entra_token"),
+        }
+    }
+
+    /// Kills it at once, as the kernel would.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("it is running");
+        self.child.wait().expect("it ends");
+    }
+
+    /// The environment that leads a program of ours to it.
+    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("CONTAINERREGISTRY_ENDPOINT", self.endpoint.clone()),
+            ("CONTAINERREGISTRY_CA_FILE", self.ca.display().to_string()),
+            ("CONTAINERREGISTRY_ENTRA_TOKEN", self.entra_token.clone()),
+            ("CONTAINERREGISTRY_TRUST_HOST", "127.0.0.1".to_owned()),
+        ]
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Tests run with the build finished, so cargo can be called again; it has little to do.
+fn build(arguments: &[&str]) {
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--quiet"])
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stdin(Stdio::null())
+        .status()
+        .expect("cargo runs");
+    assert!(status.success(), "cargo build {arguments:?}");
+}
+
+/// `target/debug`: this test program lies in its folder `deps`.
+fn target_folder() -> PathBuf {
+    let own = std::env::current_exe().expect("this program has a path");
+    own.parent()
+        .and_then(|deps| deps.parent())
+        .expect("it lies in deps")
+        .to_owned()
+}
+
+fn name(program: &str) -> String {
+    format!("{program}{}", std::env::consts::EXE_SUFFIX)
+}
