@@ -78,6 +78,10 @@ async fn start(options: Options, wire: &Wire) -> Result<(), BoxError> {
 }
 
 /// The tour itself.
+///
+/// # Errors
+///
+/// The first thing that fails or differs.
 pub async fn run(options: Options, pipeline: Pipeline, wire: &Wire) -> Result<(), BoxError> {
     let source = match options.path {
         Some(path) => path,

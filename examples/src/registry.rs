@@ -63,7 +63,7 @@ impl Registry {
     /// When it cannot start.
     pub async fn emulator(registry: &FakeRegistry) -> Result<Self, BoxError> {
         let server = registry.serve(Tls::On).await?;
-        let endpoint = server.endpoint().clone();
+        let endpoint = server.endpoint();
         Ok(Self {
             entra_token: Some(Secret::from(registry.entra_token())),
             tls: TlsConfig::only_roots(server.ca_pem().unwrap_or_default().as_bytes())?,

@@ -1,7 +1,7 @@
 //! A file or folder as an OCI artifact: an empty config and one layer per file.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
 };
@@ -9,6 +9,7 @@ use std::{
 use acr_blob::BlobInfo;
 use acr_core::{BoxError, Digest};
 use acr_registry::{Manifest, MediaType};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// The files of an artifact, in the order of their titles.
@@ -108,30 +109,34 @@ pub(crate) fn manifest(
 }
 
 pub(crate) fn layers(manifest: &Manifest) -> Result<Vec<Layer>, BoxError> {
-    let document: Value = manifest.json()?;
-    let layers = document["layers"]
-        .as_array()
-        .ok_or("the manifest has no layers")?;
-    layers
-        .iter()
-        .map(|layer| {
-            let title = layer["annotations"]["org.opencontainers.image.title"].as_str();
-            let digest = layer["digest"].as_str().ok_or("a layer has no digest")?;
-            Ok(Layer {
-                title: title.unwrap_or_default().to_owned(),
-                digest: digest.parse()?,
-            })
-        })
-        .collect()
+    let document: Document = manifest.json()?;
+    let layers = document.layers.into_iter().map(|mut layer| {
+        let title = layer.annotations.remove("org.opencontainers.image.title");
+        Layer {
+            title: title.unwrap_or_default(),
+            digest: layer.digest,
+        }
+    });
+    Ok(layers.collect())
 }
 
 /// Every blob a manifest names, once.
 pub(crate) fn blobs(manifest: &Manifest) -> Result<BTreeSet<Digest>, BoxError> {
-    let document: Value = manifest.json()?;
-    let config = document["config"]["digest"]
-        .as_str()
-        .ok_or("the manifest has no config")?;
-    let mut named: BTreeSet<Digest> = layers(manifest)?.into_iter().map(|l| l.digest).collect();
-    named.insert(config.parse()?);
-    Ok(named)
+    let document: Document = manifest.json()?;
+    let parts = document.layers.into_iter().chain([document.config]);
+    Ok(parts.map(|part| part.digest).collect())
+}
+
+/// The parts of a manifest that the tour reads.
+#[derive(Deserialize)]
+struct Document {
+    config: Descriptor,
+    layers: Vec<Descriptor>,
+}
+
+#[derive(Deserialize)]
+struct Descriptor {
+    digest: Digest,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
 }

@@ -1,0 +1,27 @@
+# shellcheck shell=bash
+# What the stages share. Sourced, with the repository's root as working directory.
+
+export CARGO_TERM_COLOR=never
+# A machine that builds once has no use for incremental state.
+export CARGO_INCREMENTAL=0
+
+# The crates that are for users; each must stand alone.
+# shellcheck disable=SC2034
+crates=(acr-core acr-auth acr-registry acr-blob acr-testkit)
+
+# Prints a command, then runs it.
+run() {
+  printf '+ %s\n' "$*"
+  "$@"
+}
+
+# Prints why a stage is red and ends it.
+fail() {
+  printf 'FAILED: %s\n' "$*" >&2
+  exit 1
+}
+
+# The folder that cargo builds into.
+target_dir() {
+  printf '%s' "${CARGO_TARGET_DIR:-$PWD/target}"
+}

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Installs what the stages need beyond a Rust toolchain. Something that cannot be
+# installed makes CI red.
+set -euo pipefail
+# shellcheck source=.ci/common.sh
+source .ci/common.sh
+
+run rustc --version
+run cargo --version
+run cargo fmt --version || fail "the toolchain lacks rustfmt"
+run cargo clippy --version || fail "the toolchain lacks clippy"
+
+missing=()
+# Program, then the packages that bring it.
+while read -r program packages; do
+  # shellcheck disable=SC2206
+  command -v "$program" >/dev/null || missing+=($packages)
+done <<'PROGRAMS'
+cc gcc libc6-dev
+update-ca-certificates ca-certificates
+docker-registry docker-registry
+skopeo skopeo
+umoci umoci
+busybox busybox-static
+PROGRAMS
+
+if [[ ${#missing[@]} -gt 0 ]]; then
+  export DEBIAN_FRONTEND=noninteractive
+  run apt-get update -qq || fail "apt-get update"
+  run apt-get install -qq -y --no-install-recommends "${missing[@]}" ||
+    fail "these packages cannot be installed: ${missing[*]}"
+fi
+run docker-registry --version
+run skopeo --version
+run umoci --version
+
+# Takes about seven minutes on two cores when it is not there.
+if ! cargo deny --version >/dev/null 2>&1; then
+  run cargo install --locked --quiet cargo-deny --version 0.20.2 || fail "cargo-deny cannot be installed"
+fi
+run cargo deny --version
