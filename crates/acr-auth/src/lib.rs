@@ -29,6 +29,8 @@
 //! # Ok::<(), acr_core::Error>(())
 //! ```
 
+#![forbid(unsafe_code)]
+
 mod access_token;
 mod cache;
 mod challenge;

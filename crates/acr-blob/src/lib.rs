@@ -25,6 +25,8 @@
 //! | `tokio-io` | with `fs` | uploads from any `tokio::io::AsyncRead` |
 //! | `aws-lc-rs`, `ring` | `aws-lc-rs` | the default transport, see acr-core |
 
+#![forbid(unsafe_code)]
+
 mod chunks;
 mod client;
 mod content;

@@ -37,6 +37,8 @@
 //!
 //! Without either, bring your own transport: [`Transport::new`].
 
+#![forbid(unsafe_code)]
+
 mod body;
 #[cfg(feature = "rustls")]
 mod connector;

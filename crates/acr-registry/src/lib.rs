@@ -25,6 +25,8 @@
 //! | [`Permissions`] | the locks |
 //! | [`Manifest`] | the exact bytes of a manifest, verified |
 
+#![forbid(unsafe_code)]
+
 mod content;
 mod list;
 mod manifests;

@@ -43,6 +43,8 @@
 //! |---|---|---|
 //! | `cli` | yes | the program `acr-emulator` |
 
+#![forbid(unsafe_code)]
+
 mod access;
 mod answer;
 mod attributes;
