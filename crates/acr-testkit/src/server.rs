@@ -12,12 +12,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::{
-    certificates,
-    journal::Origin,
-    registry::Shared,
-    service::{self, Site},
-};
+use crate::{certificates, journal::Origin, registry::Shared, service, site::Site};
 
 /// Whether a [`Server`] speaks TLS.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -12,9 +12,7 @@ use std::{
 };
 
 use acr_core::{Body, Request};
-use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
-use http_body::{Frame, SizeHint};
+use http::{HeaderMap, Method, StatusCode, header, request::Parts};
 use http_body_util::BodyExt as _;
 use tower_service::Service;
 
@@ -22,93 +20,27 @@ use crate::{
     access::{self, Challenge},
     answer::{Answer, Failure, Refusal, page_not_found, set, text, without_body},
     damage,
+    exchange::{Counted, Exchange},
     fault::Effect,
     form::Form,
+    headers,
     journal::{Entry, Origin},
     locks,
     operation::Operation,
     registry::Shared,
-    route::{self, Route, Unrouted},
-    routes, storage,
+    route::{self, Unrouted},
+    routes,
+    site::Site,
+    storage,
     sync::lock,
     token::{self, TokenKind},
 };
-
-/// Under which addresses the registry and its storage are reached.
-#[derive(Debug)]
-pub(crate) struct Site {
-    scheme: &'static str,
-    authority: String,
-    storage: String,
-}
-
-/// A request on its way through a handler.
-pub(crate) struct Exchange<'a> {
-    pub(crate) shared: &'a Arc<Shared>,
-    pub(crate) site: &'a Site,
-    /// Host and port as the client named them.
-    pub(crate) authority: &'a str,
-    pub(crate) head: &'a Parts,
-    pub(crate) query: &'a Form,
-    pub(crate) route: &'a Route,
-    pub(crate) body: &'a mut Body,
-}
 
 /// The service behind the in-process transport.
 #[derive(Clone)]
 pub(crate) struct InProcess {
     shared: Arc<Shared>,
     site: Arc<Site>,
-}
-
-impl Site {
-    pub(crate) const IN_PROCESS_HOST: &'static str = "fakeregistry.azurecr.io";
-    const IN_PROCESS_STORAGE: &'static str = "fakestorage.blob.core.windows.net";
-
-    pub(crate) fn in_process() -> Self {
-        Self::new(
-            "https",
-            Self::IN_PROCESS_HOST.into(),
-            Self::IN_PROCESS_STORAGE,
-        )
-    }
-
-    pub(crate) fn new(scheme: &'static str, authority: String, storage: &str) -> Self {
-        Self {
-            scheme,
-            authority,
-            storage: format!("{scheme}://{storage}"),
-        }
-    }
-
-    /// Scheme and host of the storage.
-    pub(crate) fn storage(&self) -> &str {
-        &self.storage
-    }
-
-    pub(crate) fn is_https(&self) -> bool {
-        self.scheme == "https"
-    }
-
-    fn realm(&self, authority: &str) -> String {
-        format!("{}://{authority}/oauth2/token", self.scheme)
-    }
-
-    /// The host the client used, if it is another name of this machine with the same port.
-    fn authority<'a>(&'a self, headers: &'a HeaderMap) -> &'a str {
-        let named = headers
-            .get(header::HOST)
-            .and_then(|value| value.to_str().ok());
-        let port = |text: &'a str| text.rsplit_once(':').map(|(_, port)| port);
-        match named.and_then(|named| named.rsplit_once(':').map(|(host, p)| (named, host, p))) {
-            Some((named, "localhost" | "127.0.0.1" | "[::1]", p))
-                if port(&self.authority) == Some(p) =>
-            {
-                named
-            }
-            _ => &self.authority,
-        }
-    }
 }
 
 impl InProcess {
@@ -172,7 +104,7 @@ pub(crate) async fn answer(
         .unwrap_or_default();
     let authority = site.authority(&head.headers);
     let result = match routed {
-        Err(why) => Ok(unrouted(why)),
+        Err(why) => Ok(unrouted(origin, why)),
         Ok(route) => {
             let exchange = Exchange {
                 shared: &shared,
@@ -190,7 +122,7 @@ pub(crate) async fn answer(
         Ok(mut answer) => {
             drain(&head.headers, &mut body, &received).await;
             if origin == Origin::Registry {
-                finish(&mut answer, &shared, operation, &head.headers);
+                headers::finish(&mut answer, &shared, operation, &head.headers);
             }
             if head.method == Method::HEAD {
                 answer = without_body(answer);
@@ -295,51 +227,16 @@ fn authenticate(exchange: &Exchange<'_>, needed: &[access::Grant]) -> Result<(),
     }
 }
 
-impl Exchange<'_> {
-    /// Whether the token of an admitted request also covers this.
-    pub(crate) fn may(&self, grant: Option<&access::Grant>) -> bool {
-        let credential = self.head.headers.get(header::AUTHORIZATION);
-        let Some(credential) = credential.and_then(|value| value.to_str().ok()) else {
-            return false;
-        };
-        let Some(token) = routes::oauth::bearer(credential) else {
-            return true; // Basic, which has all rights, was checked before.
-        };
-        let claims = token::verify(
-            &self.shared.key,
-            TokenKind::Access,
-            token,
-            self.shared.now(),
-        );
-        claims
-            .is_some_and(|claims| grant.is_none_or(|grant| access::covers(claims.grants(), grant)))
-    }
-
-    /// Reads a small body; the answer for one that is too large is a plain 413.
-    pub(crate) async fn small_body(&mut self, limit: usize) -> Result<Bytes, Failure> {
-        let body = std::mem::take(self.body);
-        body.bytes(limit).await.map_err(|error| match error.kind() {
-            acr_core::ErrorKind::TooLarge => {
-                let status = StatusCode::PAYLOAD_TOO_LARGE;
-                text(
-                    status,
-                    "text/plain; charset=utf-8",
-                    "request entity too large\n",
-                )
-                .into()
-            }
-            _ => Failure::Broken(io::Error::other(error)),
-        })
-    }
-
-    /// A header's text.
-    pub(crate) fn header(&self, name: HeaderName) -> Option<&str> {
-        self.head.headers.get(name)?.to_str().ok()
-    }
-}
-
-fn unrouted(why: Unrouted) -> Answer {
+fn unrouted(origin: Origin, why: Unrouted) -> Answer {
     match why {
+        Unrouted::Method if origin == Origin::Storage => {
+            let message = "The resource doesn't support specified Http Verb.";
+            storage::error(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "UnsupportedHttpVerb",
+                message,
+            )
+        }
         Unrouted::NotFound => page_not_found(),
         Unrouted::Foreign => text(
             StatusCode::NOT_FOUND,
@@ -374,73 +271,6 @@ fn injected(origin: Origin, status: u16, retry_after: Option<&str>) -> Answer {
     answer
 }
 
-/// Adds the headers that all answers of the login server share.
-fn finish(answer: &mut Answer, shared: &Shared, operation: Option<Operation>, request: &HeaderMap) {
-    let is_plain = operation.is_none()
-        && answer
-            .headers()
-            .get(header::CONTENT_TYPE)
-            .is_some_and(|value| value != JSON);
-    let is_front_end = is_plain
-        && answer
-            .headers()
-            .get(header::CONTENT_TYPE)
-            .is_some_and(|value| value == OCTETS);
-    let is_token = operation.is_some_and(Operation::is_token_service);
-    let headers = answer.headers_mut();
-    headers.insert(
-        header::SERVER,
-        HeaderValue::from_static("AzureContainerRegistry"),
-    );
-    let sts = HeaderValue::from_static("max-age=31536000; includeSubDomains");
-    headers.insert(header::STRICT_TRANSPORT_SECURITY, sts.clone());
-    if is_front_end {
-        return;
-    }
-    if let Ok(id) = HeaderValue::from_str(&shared.uuid()) {
-        headers.insert("x-ms-correlation-request-id", id);
-    }
-    if is_token {
-        let rate = HeaderValue::from_static("333.283333");
-        headers.insert("x-ms-ratelimit-remaining-calls-per-second", rate);
-        return;
-    }
-    headers.append(header::STRICT_TRANSPORT_SECURITY, sts);
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
-    let version = HeaderValue::from_static("registry/2.0");
-    headers.insert("docker-distribution-api-version", version);
-    if !is_plain {
-        for name in EXPOSED {
-            let value = HeaderValue::from_static(name);
-            headers.append(header::ACCESS_CONTROL_EXPOSE_HEADERS, value);
-        }
-    }
-    let Some(operation) = operation.filter(|operation| operation.is_backend()) else {
-        return;
-    };
-    if answer.status() == StatusCode::UNAUTHORIZED {
-        return;
-    }
-    let headers = answer.headers_mut();
-    let echo = request.get(&CLIENT_REQUEST_ID).cloned();
-    headers.insert(
-        CLIENT_REQUEST_ID,
-        echo.unwrap_or_else(|| HeaderValue::from_static("")),
-    );
-    if let Ok(id) = HeaderValue::from_str(&shared.uuid()) {
-        headers.insert("x-ms-request-id", id);
-    }
-    if operation.is_counted_delete() {
-        let left = format!("{}.000000", shared.remaining_deletes());
-        if let Ok(value) = HeaderValue::from_str(&left) {
-            headers.insert("x-ms-ratelimit-remaining-calls-per-second", value);
-        }
-    }
-}
-
 /// Reads what the handler left of the body, as the registry answers only after the body was
 /// sent. A client that waits for `100 Continue` is not asked for a body that nobody wants.
 async fn drain(headers: &HeaderMap, body: &mut Body, received: &AtomicU64) {
@@ -468,44 +298,3 @@ fn entry(origin: Origin, head: &Parts, query: &Form, operation: Option<Operation
         challenged: false,
     }
 }
-
-/// A request body that counts what arrives.
-struct Counted {
-    inner: Body,
-    received: Arc<AtomicU64>,
-}
-
-impl http_body::Body for Counted {
-    type Data = Bytes;
-    type Error = acr_core::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<acr_core::Result<Frame<Bytes>>>> {
-        let polled = Pin::new(&mut self.inner).poll_frame(cx);
-        if let Poll::Ready(Some(Ok(frame))) = &polled {
-            let len = frame.data_ref().map_or(0, |data| data.len() as u64);
-            self.received.fetch_add(len, Ordering::Relaxed);
-        }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
-    }
-}
-
-const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");
-const JSON: &str = "application/json; charset=utf-8";
-const OCTETS: &str = "application/octet-stream";
-const EXPOSED: [&str; 4] = [
-    "Docker-Content-Digest",
-    "WWW-Authenticate",
-    "Link",
-    "X-Ms-Correlation-Request-Id",
-];

@@ -7,11 +7,12 @@ use crate::{
     answer::{Answer, Reply, set, text},
     clock::Stamp,
     content::Content,
+    exchange::Exchange,
     form::encode,
     operation::Operation,
     registry::Shared,
     route::{Route, Unrouted},
-    service::{Exchange, Site},
+    site::Site,
     sync::lock,
 };
 

@@ -63,13 +63,7 @@ impl Uploads {
         started: String,
         store: &Arc<Store>,
     ) -> Result<Guard, Failure> {
-        let session = Session {
-            id: id.clone(),
-            repository: repository.to_owned(),
-            started,
-            spool: Some(Spool::new(Arc::clone(store))),
-        };
-        let session = Arc::new(tokio::sync::Mutex::new(session));
+        let session = Session::new(repository, id.clone(), started, store);
         {
             let mut sessions = lock(&self.0);
             if sessions.len() >= MAX_SESSIONS {
@@ -104,11 +98,6 @@ impl Uploads {
         Ok((session, state))
     }
 
-    /// Drops a session that failed before its client knew of it.
-    pub(crate) fn forget(&self, id: &str) {
-        lock(&self.0).remove(id);
-    }
-
     /// Ends a session and hands out what arrived.
     pub(crate) fn close(&self, mut session: Guard) -> Result<Spool, Failure> {
         lock(&self.0).remove(&session.id);
@@ -117,6 +106,23 @@ impl Uploads {
 }
 
 impl Session {
+    /// A session that has no address yet: dropped, it leaves nothing.
+    pub(crate) fn new(
+        repository: &str,
+        id: String,
+        started: String,
+        store: &Arc<Store>,
+    ) -> Arc<tokio::sync::Mutex<Self>> {
+        let spool = Some(Spool::new(Arc::clone(store)));
+        let repository = repository.to_owned();
+        Arc::new(tokio::sync::Mutex::new(Self {
+            id,
+            repository,
+            started,
+            spool,
+        }))
+    }
+
     /// How many bytes arrived.
     pub(crate) fn len(&self) -> u64 {
         self.spool.as_ref().map_or(0, Spool::len)

@@ -88,7 +88,10 @@ pub async fn send<S: HttpService>(mut service: S, request: Request) -> Result<Re
     let context = Context {
         operation: request.extensions().get::<Operation>().cloned(),
         uri: request.uri().clone(),
-        request_id: request.extensions().get::<RequestId>().map(|id| id.as_str().to_owned()),
+        request_id: request
+            .extensions()
+            .get::<RequestId>()
+            .map(|id| id.as_str().to_owned()),
     };
     std::future::poll_fn(|cx| service.poll_ready(cx)).await?;
     match service.call(request).await {

@@ -5,7 +5,7 @@ use http::{HeaderValue, StatusCode, header};
 use crate::{
     answer::{DOCKER_CONTENT_DIGEST, Refusal, Reply, empty, set, text},
     content::Content,
-    service::Exchange,
+    exchange::Exchange,
     storage,
     sync::lock,
 };

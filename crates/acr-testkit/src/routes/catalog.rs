@@ -5,9 +5,9 @@ use serde::Serialize;
 
 use crate::{
     answer::{Reply, json},
+    exchange::Exchange,
     operation::Operation,
     paging::Paging,
-    service::Exchange,
     sync::lock,
 };
 

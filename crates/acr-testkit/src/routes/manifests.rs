@@ -9,10 +9,10 @@ use serde_json::{Map, Value};
 use crate::{
     answer::{Answer, DOCKER_CONTENT_DIGEST, Refusal, Reply, empty, set, with},
     attributes::Attributes,
+    exchange::Exchange,
     manifest::{self, Form, MAX_MANIFEST, Parsed, Platform},
     operation::Operation,
     route::is_digest,
-    service::Exchange,
     state::{ManifestRecord, Repository, State},
     sync::lock,
 };

@@ -14,8 +14,8 @@ use http::StatusCode;
 
 use crate::{
     answer::{Reply, text},
+    exchange::Exchange,
     operation::Operation,
-    service::Exchange,
 };
 
 /// A bound on the body of an attribute change, which is a few dozen bytes.

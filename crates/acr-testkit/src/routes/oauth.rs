@@ -7,8 +7,8 @@ use serde::Serialize;
 use crate::{
     access::{self, Challenge, Rights},
     answer::{Answer, Failure, Refusal, Reply, chunked_json, empty, text},
+    exchange::Exchange,
     form::Form,
-    service::Exchange,
     token::{self, Issue, TokenKind},
 };
 

@@ -8,9 +8,9 @@ use crate::{
     answer::{Answer, Refusal, Reply, json},
     attributes::Attributes,
     clock::Stamp,
+    exchange::Exchange,
     manifest::{Form, Platform},
     paging::Paging,
-    service::Exchange,
     state::{ManifestRecord, Repository},
     sync::lock,
 };

@@ -5,9 +5,9 @@ use serde::Serialize;
 
 use crate::{
     answer::{Reply, json, set},
+    exchange::Exchange,
     manifest::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX},
     paging::Paging,
-    service::Exchange,
     state::ManifestRecord,
     sync::lock,
 };

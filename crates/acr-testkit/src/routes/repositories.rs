@@ -7,7 +7,7 @@ use crate::{
     answer::{Refusal, Reply, json},
     attributes::Attributes,
     clock::Stamp,
-    service::Exchange,
+    exchange::Exchange,
     state::Repository,
     sync::lock,
 };

@@ -8,8 +8,8 @@ use crate::{
     answer::{Answer, Refusal, Reply, empty, json, with},
     attributes::Attributes,
     clock::Stamp,
+    exchange::Exchange,
     paging::Paging,
-    service::Exchange,
     state::TagRecord,
     sync::lock,
 };

@@ -10,9 +10,9 @@ use crate::{
         Answer, DOCKER_CONTENT_DIGEST, DOCKER_UPLOAD_UUID, Failure, Refusal, Reply, empty, set,
         with,
     },
-    service::Exchange,
+    exchange::Exchange,
     sync::lock,
-    upload::{Guard, UploadState, invalid, receive, size_invalid},
+    upload::{Guard, Session, UploadState, invalid, receive, size_invalid},
 };
 
 #[derive(Serialize)]
@@ -29,18 +29,19 @@ pub(crate) async fn start(x: &mut Exchange<'_>) -> Reply {
         .get("digest")
         .map(|text| parse_digest(Some(text)))
         .transpose()?;
-    let session = open_new(x).await?;
     let Some(digest) = digest else {
+        let session = open_new(x).await?;
         return Ok(progress(x, &session, StatusCode::ACCEPTED));
     };
-    let id = session.id.clone();
-    match receive(session, x.body, None).await {
-        Ok(session) => finish(x, session, &digest),
-        Err(failure) => {
-            x.shared.uploads.forget(&id);
-            Err(failure)
-        }
-    }
+    let shared = x.shared;
+    let session = Session::new(
+        &x.route.repository,
+        shared.uuid(),
+        String::new(),
+        &shared.store,
+    );
+    let session = receive(session.lock_owned().await, x.body, None).await?;
+    finish(x, session, &digest)
 }
 
 /// `POST /v2/{name}/blobs/uploads/?mount=…&from=…`: mounted, or an ordinary session.
