@@ -1,8 +1,8 @@
 //! The client of one repository's blobs.
 
 use acr_core::{
-    Action, Digest, Effect, Error, ErrorKind, Operation, Pipeline, RepositoryName, RequestBuilder,
-    Result, Scope, response,
+    Action, CallOptions, Digest, Effect, Error, ErrorKind, Operation, Pipeline, RepositoryName,
+    RequestBuilder, Result, Scope, response,
 };
 use http::{Method, StatusCode, header};
 
@@ -26,6 +26,15 @@ impl BlobClient {
         Self {
             pipeline,
             repository,
+        }
+    }
+
+    /// The same client with other options for its calls: a cheap clone.
+    #[must_use]
+    pub fn with(&self, options: CallOptions) -> Self {
+        Self {
+            pipeline: self.pipeline.with(options),
+            ..self.clone()
         }
     }
 

@@ -85,6 +85,7 @@ struct Inner {
     attempts: u32,
     retry_after: Option<Duration>,
     unsent: bool,
+    permanent: bool,
     source: Option<BoxError>,
 }
 
@@ -103,6 +104,7 @@ impl Error {
             attempts: 0,
             retry_after: None,
             unsent: false,
+            permanent: false,
             source: None,
         }))
     }
@@ -122,6 +124,7 @@ impl Error {
             attempts: inner.attempts,
             retry_after: inner.retry_after,
             unsent: inner.unsent,
+            permanent: inner.permanent,
             source: inner
                 .source
                 .is_some()
@@ -181,6 +184,9 @@ impl Error {
 
     /// Whether the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
+        if self.0.permanent {
+            return false;
+        }
         match self.0.kind {
             ErrorKind::Throttled
             | ErrorKind::Timeout
@@ -281,6 +287,14 @@ impl Error {
     #[must_use]
     pub fn before_sending(mut self) -> Self {
         self.0.unsent = true;
+        self
+    }
+
+    /// Notes that trying again cannot help although its kind is retryable: a certificate
+    /// that is not trusted will not be trusted a second later.
+    #[must_use]
+    pub fn permanent(mut self) -> Self {
+        self.0.permanent = true;
         self
     }
 

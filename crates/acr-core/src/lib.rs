@@ -40,6 +40,7 @@
 #![forbid(unsafe_code)]
 
 mod body;
+mod call_options;
 #[cfg(feature = "rustls")]
 mod connector;
 mod digest;
@@ -69,6 +70,7 @@ mod verify;
 pub use self::tls::{TlsConfig, TransportBuilder};
 pub use self::{
     body::{Body, DataStream},
+    call_options::CallOptions,
     digest::{Algorithm, Digest, Digester, ParseDigestError},
     endpoint::Endpoint,
     error::{BoxError, Error, ErrorKind, Result},
@@ -78,6 +80,7 @@ pub use self::{
     operation::{Attempt, Effect, FollowRedirects, Operation},
     pager::{Continuation, Page, PageRequest, Pager, Pages},
     pipeline::{Pipeline, PipelineBuilder},
+    redact::Redaction,
     reference::Reference,
     request::{Request, RequestBuilder},
     response::Response,

@@ -11,6 +11,7 @@ use tower_service::Service;
 use tracing::Instrument as _;
 
 use crate::{
+    call_options::CallOptions,
     endpoint::Endpoint,
     error::{Error, Result},
     layer::{
@@ -18,6 +19,7 @@ use crate::{
         RetryLayer, RetryPolicy, TimeoutLayer, Timeouts, TraceLayer, UserAgentLayer,
     },
     operation::Operation,
+    redact::Redaction,
     request::Request,
     response::Response,
     transport::Transport,
@@ -48,6 +50,7 @@ use crate::{
 pub struct Pipeline {
     endpoint: Endpoint,
     service: Transport,
+    options: Option<Arc<CallOptions>>,
 }
 
 /// Builds a [`Pipeline`].
@@ -59,6 +62,7 @@ pub struct PipelineBuilder {
     retry: RetryPolicy,
     timeouts: Timeouts,
     application_id: Option<String>,
+    redaction: Redaction,
     per_call: Vec<ErasedLayer>,
     per_hop: Vec<ErasedLayer>,
 }
@@ -74,6 +78,7 @@ impl Pipeline {
             retry: RetryPolicy::default(),
             timeouts: Timeouts::default(),
             application_id: None,
+            redaction: Redaction::new(),
             per_call: Vec::new(),
             per_hop: Vec::new(),
         }
@@ -82,6 +87,15 @@ impl Pipeline {
     /// The registry this pipeline was built for.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// The same pipeline with other options for the calls made through it: a cheap clone.
+    #[must_use]
+    pub fn with(&self, options: CallOptions) -> Self {
+        Self {
+            options: Some(Arc::new(options)),
+            ..self.clone()
+        }
     }
 
     /// Sends a request and returns the answer, whatever its status.
@@ -96,6 +110,10 @@ impl Pipeline {
     /// Dropping the future sends nothing more. Whether a write took effect is then
     /// unknown.
     pub async fn send(&self, mut request: Request) -> Result<Response> {
+        if let Some(options) = &self.options {
+            request.headers_mut().extend(options.headers().clone());
+            request.extensions_mut().insert(CallOptions::clone(options));
+        }
         // Known out here, so that an error can name it.
         RequestId::of(&mut request);
         let operation = request.extensions().get::<Operation>();
@@ -139,6 +157,12 @@ impl PipelineBuilder {
         self
     }
 
+    /// Sets which further names logs and spans may show the values of.
+    pub fn redaction(mut self, redaction: Redaction) -> Self {
+        self.redaction = redaction;
+        self
+    }
+
     /// Adds a layer around the whole call, outside of all others: metrics, a
     /// concurrency limit, a cache. The layer added last stands outermost.
     pub fn layer_per_call<L>(mut self, layer: L) -> Self
@@ -175,7 +199,8 @@ impl PipelineBuilder {
         let user_agent = UserAgentLayer::new(self.application_id.as_deref())?;
 
         let exchange = TimeoutLayer::new(self.timeouts).layer(transport);
-        let exchange = TraceLayer::new().layer(LogLayer::new().layer(exchange));
+        let exchange = TraceLayer::new(self.redaction.clone())
+            .layer(LogLayer::new(self.redaction).layer(exchange));
         let exchange = Transport::erase(user_agent.layer(exchange));
         let hop = self
             .per_hop
@@ -188,6 +213,7 @@ impl PipelineBuilder {
         Ok(Pipeline {
             endpoint: self.endpoint,
             service,
+            options: None,
         })
     }
 }

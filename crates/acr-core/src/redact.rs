@@ -52,40 +52,106 @@ pub(crate) fn url_without_query(uri: &Uri) -> String {
     text
 }
 
-/// A URL for logs: query values redacted unless their names are allow-listed.
-pub(crate) fn url(uri: &Uri) -> String {
-    let mut text = url_without_query(uri);
-    for (index, pair) in uri
-        .query()
-        .into_iter()
-        .flat_map(|q| q.split('&'))
-        .enumerate()
-    {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let value = if QUERY_ALLOWED.contains(&name) {
-            value
-        } else {
-            REDACTED
-        };
-        let mark = if index == 0 { '?' } else { '&' };
-        let _ = write!(text, "{mark}{}={}", printable(name), printable(value));
-    }
-    text
+/// What logs and spans may show: the names on the built-in lists, and names added here.
+///
+/// There is no switch that shows everything, and no name on the deny-list can be
+/// added: credentials, cookies, signatures, upload states. Their values print as
+/// `REDACTED` whatever is asked for.
+///
+/// ```
+/// use acr_core::Redaction;
+///
+/// let redaction = Redaction::new()
+///     .show_header("x-meta-source-client".parse()?)
+///     .show_header("authorization".parse()?) // has no effect
+///     .show_query("build");
+/// let uri = "https://r.azurecr.io/v2/?build=7&sig=secret".parse()?;
+/// assert_eq!(redaction.url(&uri), "https://r.azurecr.io/v2/?build=7&sig=REDACTED");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Redaction {
+    headers: Vec<HeaderName>,
+    query: Vec<String>,
 }
 
-/// A header value for logs: redacted unless the name is allow-listed and the value not sensitive.
-pub(crate) fn header_value(name: &HeaderName, value: &HeaderValue) -> String {
-    let allowed =
-        HEADERS_ALLOWED.contains(&name.as_str()) || name.as_str().starts_with("x-ms-ratelimit-");
-    match value.to_str() {
-        Ok(text) if allowed && !value.is_sensitive() => printable(text).to_string(),
-        _ if URL_HEADERS.contains(name) && !value.is_sensitive() => value
-            .to_str()
-            .ok()
-            .and_then(|text| text.parse::<Uri>().ok())
-            .map_or_else(|| REDACTED.to_owned(), |uri| url(&uri)),
-        _ => REDACTED.to_owned(),
+impl Redaction {
+    /// The built-in lists.
+    pub fn new() -> Self {
+        Self::default()
     }
+
+    /// Shows the values of another header, unless it is on the deny-list.
+    #[must_use]
+    pub fn show_header(mut self, name: HeaderName) -> Self {
+        if !HEADERS_DENIED.contains(&name.as_str()) {
+            self.headers.push(name);
+        }
+        self
+    }
+
+    /// Shows the values of another query parameter, unless it is on the deny-list.
+    #[must_use]
+    pub fn show_query(mut self, name: impl Into<String>) -> Self {
+        let name = name.into();
+        if !is_secret_parameter(&name) {
+            self.query.push(name);
+        }
+        self
+    }
+
+    /// A URL for logs: no user information, no fragment, query values only if allowed.
+    pub fn url(&self, uri: &Uri) -> String {
+        let mut text = url_without_query(uri);
+        for (index, pair) in uri
+            .query()
+            .into_iter()
+            .flat_map(|q| q.split('&'))
+            .enumerate()
+        {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let shown = QUERY_ALLOWED.contains(&name) || self.query.iter().any(|n| n == name);
+            let value = if shown { value } else { REDACTED };
+            let mark = if index == 0 { '?' } else { '&' };
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{mark}{}={}", printable(name), printable(value));
+        }
+        text
+    }
+
+    /// A header value for logs: escaped and capped, or `REDACTED`.
+    pub fn header(&self, name: &HeaderName, value: &HeaderValue) -> String {
+        let Ok(text) = value.to_str() else {
+            return REDACTED.to_owned();
+        };
+        if value.is_sensitive() {
+            return REDACTED.to_owned();
+        }
+        if URL_HEADERS.contains(name) {
+            return text
+                .parse()
+                .map_or_else(|_| REDACTED.to_owned(), |uri| self.url(&uri));
+        }
+        let shown = HEADERS_ALLOWED.contains(&name.as_str())
+            || name.as_str().starts_with("x-ms-ratelimit-")
+            || self.headers.contains(name);
+        if shown {
+            printable(text).to_string()
+        } else {
+            REDACTED.to_owned()
+        }
+    }
+}
+
+/// Signatures, tokens, upload states, and everything a signed link consists of.
+fn is_secret_parameter(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    QUERY_DENIED.contains(&name.as_str())
+        || name.starts_with("x-amz-")
+        || name.starts_with("x-goog-")
+        || ["token", "secret", "password", "signature"]
+            .iter()
+            .any(|word| name.contains(word))
 }
 
 /// Invisible and direction-changing characters can make a log line lie.
@@ -149,6 +215,36 @@ const HEADERS_ALLOWED: &[&str] = &[
     "x-ms-retry-after-ms",
 ];
 
+/// Headers that no option shows: credentials, and URLs that may carry one.
+const HEADERS_DENIED: &[&str] = &[
+    "authorization",
+    "content-location",
+    "cookie",
+    "link",
+    "location",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "referer",
+    "set-cookie",
+    "www-authenticate",
+    "x-ms-authorization-auxiliary",
+];
+
+/// Query parameters that no option shows.
+const QUERY_DENIED: &[&str] = &[
+    "_state",
+    "assertion",
+    "code",
+    "se",
+    "sig",
+    "skoid",
+    "sktid",
+    "sp",
+    "sr",
+    "st",
+    "sv",
+];
+
 /// Headers that hold a URL: printed through the URL redactor.
 const URL_HEADERS: &[HeaderName] = &[header::LOCATION, header::CONTENT_LOCATION];
 
@@ -158,13 +254,20 @@ mod tests {
 
     use super::*;
 
+    fn shown(redaction: &Redaction, name: &'static str, value: &'static str) -> String {
+        redaction.header(
+            &HeaderName::from_static(name),
+            &HeaderValue::from_static(value),
+        )
+    }
+
     #[test]
     fn signed_links_and_upload_states_lose_their_secrets() {
         let uri: Uri = "https://x.blob.core.windows.net/c//data?se=1&sig=canary&n=3&_state=canary2"
             .parse()
             .unwrap();
         assert_eq!(
-            url(&uri),
+            Redaction::new().url(&uri),
             "https://x.blob.core.windows.net/c//data?se=REDACTED&sig=REDACTED&n=3&_state=REDACTED"
         );
         assert_eq!(
@@ -175,27 +278,45 @@ mod tests {
 
     #[test]
     fn only_listed_headers_show_their_values() {
-        let shown = |name: HeaderName, value: &'static str| {
-            header_value(&name, &HeaderValue::from_static(value))
-        };
-        assert_eq!(shown(header::RANGE, "0-5"), "0-5");
-        assert_eq!(shown(header::AUTHORIZATION, "Bearer canary"), REDACTED);
-        assert_eq!(shown(header::SET_COOKIE, "canary"), REDACTED);
-        assert_eq!(shown(header::WWW_AUTHENTICATE, "Bearer x"), REDACTED);
-        assert_eq!(
-            shown(header::LOCATION, "/v2/a?_state=canary"),
-            "/v2/a?_state=REDACTED"
-        );
-        assert_eq!(
-            shown(
-                HeaderName::from_static("x-ms-ratelimit-remaining-calls-per-second"),
-                "8"
-            ),
-            "8"
-        );
+        let redaction = Redaction::new();
+        for (name, value, expected) in [
+            ("range", "0-5", "0-5"),
+            ("x-ms-ratelimit-remaining-calls-per-second", "8", "8"),
+            ("location", "/v2/a?_state=canary", "/v2/a?_state=REDACTED"),
+            ("authorization", "Bearer canary", REDACTED),
+            ("set-cookie", "canary", REDACTED),
+            ("www-authenticate", "Bearer x", REDACTED),
+            ("x-unknown", "canary", REDACTED),
+        ] {
+            assert_eq!(shown(&redaction, name, value), expected, "{name}");
+        }
         let mut sensitive = HeaderValue::from_static("canary");
         sensitive.set_sensitive(true);
-        assert_eq!(header_value(&header::RANGE, &sensitive), REDACTED);
+        assert_eq!(redaction.header(&header::RANGE, &sensitive), REDACTED);
+    }
+
+    #[test]
+    fn no_option_shows_what_is_denied() {
+        let mut redaction = Redaction::new().show_header(HeaderName::from_static("x-mine"));
+        for name in HEADERS_DENIED {
+            redaction = redaction.show_header(HeaderName::from_static(name));
+        }
+        for name in
+            QUERY_DENIED
+                .iter()
+                .chain(&["access_token", "X-Amz-Signature", "client_secret", "SIG"])
+        {
+            redaction = redaction.show_query(*name);
+            let uri: Uri = format!("https://r/?{name}=canary").parse().unwrap();
+            assert!(!redaction.url(&uri).contains("canary"), "{name}");
+        }
+        assert_eq!(shown(&redaction, "x-mine", "mine"), "mine");
+        for name in HEADERS_DENIED {
+            assert!(
+                !shown(&redaction, name, "https://r/?x=canary").contains("canary"),
+                "{name}"
+            );
+        }
     }
 
     proptest! {
@@ -203,7 +324,7 @@ mod tests {
         fn planted_secrets_never_survive(name in "[a-z_]{1,12}", path in "[a-z/]{0,10}") {
             prop_assume!(!QUERY_ALLOWED.contains(&name.as_str()));
             let uri: Uri = format!("https://user:CANARY@host/{path}?{name}=CANARY").parse().unwrap();
-            prop_assert!(!url(&uri).contains("CANARY"));
+            prop_assert!(!Redaction::new().url(&uri).contains("CANARY"));
             prop_assert!(!url_without_query(&uri).contains("CANARY"));
         }
 

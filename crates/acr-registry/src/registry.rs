@@ -1,6 +1,6 @@
 //! The client of a whole registry.
 
-use acr_core::{Error, Operation, Pager, Pipeline, RepositoryName, Result, Scope};
+use acr_core::{CallOptions, Error, Operation, Pager, Pipeline, RepositoryName, Result, Scope};
 use serde::Deserialize;
 
 use crate::{list::List, model, repository::RepositoryClient};
@@ -15,6 +15,14 @@ impl RegistryClient {
     /// A client that sends through this pipeline.
     pub fn new(pipeline: Pipeline) -> Self {
         Self { pipeline }
+    }
+
+    /// The same client with other options for its calls: a cheap clone.
+    #[must_use]
+    pub fn with(&self, options: CallOptions) -> Self {
+        Self {
+            pipeline: self.pipeline.with(options),
+        }
     }
 
     /// Opens a repository. Sends nothing; the repository need not exist.

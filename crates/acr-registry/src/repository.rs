@@ -2,8 +2,8 @@
 //! content are further `impl` blocks in `tags.rs`, `manifests.rs` and `content.rs`.
 
 use acr_core::{
-    Action, Body, Effect, Operation, Pipeline, RepositoryName, Request, RequestBuilder, Response,
-    Result, Scope, response,
+    Action, Body, CallOptions, Effect, Operation, Pipeline, RepositoryName, Request,
+    RequestBuilder, Response, Result, Scope, response,
 };
 use http::{HeaderValue, Method, StatusCode, header};
 use serde::{Deserialize, de::DeserializeOwned};
@@ -24,6 +24,15 @@ impl RepositoryClient {
     /// A client that sends through this pipeline.
     pub fn new(pipeline: Pipeline, name: RepositoryName) -> Self {
         Self { pipeline, name }
+    }
+
+    /// The same client with other options for its calls: a cheap clone.
+    #[must_use]
+    pub fn with(&self, options: CallOptions) -> Self {
+        Self {
+            pipeline: self.pipeline.with(options),
+            ..self.clone()
+        }
     }
 
     /// The repository's name.

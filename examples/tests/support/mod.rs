@@ -8,6 +8,23 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+/// A folder with a nested file, an empty one, two equal ones and one of several chunks.
+pub(crate) fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let write =
+        |name: &str, content: &[u8]| std::fs::write(folder.path().join(name), content).unwrap();
+    std::fs::create_dir(folder.path().join("below")).unwrap();
+    write("below/small", b"small");
+    write("empty", b"");
+    write("twin-a", b"twin");
+    write("twin-b", b"twin");
+    let large: Vec<u8> = (0..20_000_000u32)
+        .map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0])
+        .collect();
+    write("large", &large);
+    folder
+}
+
 /// The path of the example `tour`, built.
 pub(crate) fn tour() -> PathBuf {
     build(&["-p", "acr-examples", "--example", "tour"]);

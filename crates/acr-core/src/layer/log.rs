@@ -1,53 +1,63 @@
-//! Debug events with the head of every request and response, redacted.
+//! One event per exchange, and its headers for those who look closer; redacted.
 
 use std::{
     fmt,
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use http::HeaderMap;
+use tokio::time::Instant;
 use tower_layer::Layer;
 use tower_service::Service;
-use tracing::debug;
+use tracing::{Level, debug, enabled, info};
 
 use crate::{
+    call_options::CallOptions,
     error::{Error, Result},
     layer::{HttpService, ResponseFuture, take},
-    redact,
+    redact::Redaction,
     request::Request,
     response::Response,
 };
 
-/// Logs the head of every exchange at level `debug`.
+/// Logs every exchange: one event at level `info` with method, URL, status and
+/// duration; the headers of both sides at level `debug`.
 ///
-/// Header values and query values are printed only if their names are on an
-/// allow-list; everything else prints as `REDACTED`. Bodies are never logged, at
-/// any level. Redaction has no switch: no feature, variable or wildcard turns it
-/// off. Must stand inside of authentication, beside [`super::TraceLayer`].
+/// Header values and query values are printed only if [`Redaction`] allows their
+/// names; everything else prints as `REDACTED`. Bodies are never logged, at any
+/// level, and no feature or variable turns redaction off. A program that must see
+/// more puts a layer of its own beside this one. Calls with [`CallOptions::quiet`]
+/// are left out. Must stand inside of authentication, beside [`super::TraceLayer`].
 ///
 /// ```
-/// use acr_core::{Body, Request, Transport, layer::LogLayer};
+/// use acr_core::{Body, Redaction, Request, Transport, layer::LogLayer};
 /// use tower::{ServiceBuilder, service_fn};
 ///
 /// let transport = Transport::new(service_fn(|_: Request| async {
 ///     Ok::<_, acr_core::Error>(http::Response::new(Body::empty()))
 /// }));
-/// let stack = ServiceBuilder::new().layer(LogLayer::new()).service(transport);
+/// let stack = ServiceBuilder::new().layer(LogLayer::new(Redaction::new())).service(transport);
 /// # let _ = stack;
 /// ```
-#[derive(Clone, Copy, Debug, Default)]
-pub struct LogLayer(());
+#[derive(Clone, Debug, Default)]
+pub struct LogLayer {
+    redaction: Arc<Redaction>,
+}
 
 /// The service of [`LogLayer`].
 #[derive(Clone, Debug)]
 pub struct Log<S> {
     inner: S,
+    redaction: Arc<Redaction>,
 }
 
 impl LogLayer {
     /// The layer.
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(redaction: Redaction) -> Self {
+        Self {
+            redaction: Arc::new(redaction),
+        }
     }
 }
 
@@ -55,7 +65,10 @@ impl<S> Layer<S> for LogLayer {
     type Service = Log<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Log { inner }
+        Log {
+            inner,
+            redaction: Arc::clone(&self.redaction),
+        }
     }
 }
 
@@ -69,21 +82,29 @@ impl<S: HttpService> Service<Request> for Log<S> {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
+        let is_quiet = request
+            .extensions()
+            .get::<CallOptions>()
+            .is_some_and(CallOptions::is_quiet);
+        if is_quiet || !enabled!(Level::INFO) {
+            return Box::pin(take(&mut self.inner).call(request));
+        }
         let method = request.method().clone();
-        let url = redact::url(request.uri());
-        debug!(%method, url, headers = %Head(request.headers()), "request");
+        let redaction = Arc::clone(&self.redaction);
+        let url = redaction.url(request.uri());
+        debug!(%method, url, headers = %Head(request.headers(), &redaction), "request");
         let future = take(&mut self.inner).call(request);
+        let start = Instant::now();
         Box::pin(async move {
             let result = future.await;
+            let ms = start.elapsed().as_millis();
             match &result {
-                Ok(response) => debug!(
-                    %method,
-                    url,
-                    status = response.status().as_u16(),
-                    headers = %Head(response.headers()),
-                    "response"
-                ),
-                Err(error) => debug!(%method, url, kind = ?error.kind(), "no response"),
+                Ok(response) => {
+                    let status = response.status().as_u16();
+                    info!(%method, url, status, ms, "exchange");
+                    debug!(%method, url, headers = %Head(response.headers(), &redaction), "response");
+                }
+                Err(error) => info!(%method, url, kind = ?error.kind(), ms, "exchange failed"),
             }
             result
         })
@@ -91,17 +112,13 @@ impl<S: HttpService> Service<Request> for Log<S> {
 }
 
 /// Header lines for a log, one after another.
-struct Head<'a>(&'a HeaderMap);
+struct Head<'a>(&'a HeaderMap, &'a Redaction);
 
 impl fmt::Display for Head<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, (name, value)) in self.0.iter().take(MAX_HEADERS).enumerate() {
             let separator = if index == 0 { "" } else { "; " };
-            write!(
-                f,
-                "{separator}{name}: {}",
-                redact::header_value(name, value)
-            )?;
+            write!(f, "{separator}{name}: {}", self.1.header(name, value))?;
         }
         Ok(())
     }

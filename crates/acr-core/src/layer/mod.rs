@@ -16,6 +16,7 @@
 //! signed link; redirect inside authentication carries the token to the storage.
 
 pub(crate) mod backoff;
+mod budget;
 mod drain;
 mod log;
 mod redirect;

@@ -7,9 +7,10 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
+    call_options::CallOptions,
     error::{Error, ErrorKind, Result},
     layer::{HttpService, ResponseFuture, drain::drain, take},
-    operation::{Attempt, FollowRedirects, Operation},
+    operation::{Attempt, Effect, FollowRedirects, Operation},
     redact,
     request::Request,
     response::{DOCKER_CONTENT_DIGEST, RedirectDigest, Response, header_text},
@@ -129,6 +130,20 @@ struct Hop {
     headers: HeaderMap,
     operation: Option<Operation>,
     attempt: Option<Attempt>,
+    effect: Option<Effect>,
+    options: Option<CallOptions>,
+    mark: ForeignHop,
+}
+
+/// Marks a request whose URL a server chose, for the transport's address guard.
+#[derive(Clone, Debug)]
+#[cfg_attr(
+    not(feature = "rustls"),
+    expect(dead_code, reason = "only our own transport looks at addresses")
+)]
+pub(crate) struct ForeignHop {
+    /// The URL that the caller asked for.
+    pub(crate) from: http::Uri,
 }
 
 impl Hop {
@@ -142,6 +157,11 @@ impl Hop {
             headers,
             operation: request.extensions().get().cloned(),
             attempt: request.extensions().get().copied(),
+            effect: request.extensions().get().copied(),
+            options: request.extensions().get().cloned(),
+            mark: ForeignHop {
+                from: request.uri().clone(),
+            },
         }
     }
 
@@ -157,6 +177,9 @@ impl Hop {
                 .clone()
                 .map(|operation| known.insert(operation));
             self.attempt.map(|attempt| known.insert(attempt));
+            self.effect.map(|effect| known.insert(effect));
+            self.options.clone().map(|options| known.insert(options));
+            known.insert(self.mark.clone());
             known
         });
         request

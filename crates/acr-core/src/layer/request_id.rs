@@ -10,6 +10,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
+    call_options::CallOptions,
     error::{Error, Result},
     layer::HttpService,
     request::Request,
@@ -61,10 +62,10 @@ impl RequestId {
 
     /// The id a request carries, or a new one, which it then carries.
     pub(crate) fn of(request: &mut Request) -> Self {
-        let given = request
-            .headers()
-            .get(&CLIENT_REQUEST_ID)
-            .and_then(|v| v.to_str().ok());
+        let header = request.headers().get(&CLIENT_REQUEST_ID);
+        let header = header.and_then(|value| value.to_str().ok());
+        let options = request.extensions().get::<CallOptions>();
+        let given = header.or(options.and_then(CallOptions::client_request_id));
         let known = request.extensions().get::<Self>().cloned();
         let id = given
             .map(|text| Self(text.into()))

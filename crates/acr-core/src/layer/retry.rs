@@ -14,8 +14,9 @@ use tower_service::Service;
 use tracing::warn;
 
 use crate::{
+    call_options::CallOptions,
     error::{Error, ErrorKind, Result},
-    layer::{HttpService, ResponseFuture, backoff, drain::drain, take},
+    layer::{HttpService, ResponseFuture, backoff, budget::Budget, drain::drain, take},
     operation::{Attempt, Effect, Operation},
     request::Request,
     response::Response,
@@ -27,7 +28,7 @@ use crate::{
 /// use std::time::Duration;
 /// use acr_core::layer::RetryPolicy;
 ///
-/// let policy = RetryPolicy::default().retries(5).budget(Duration::from_secs(60));
+/// let policy = RetryPolicy::default().retries(5).deadline(Duration::from_secs(60));
 /// # let _ = policy;
 /// ```
 #[derive(Clone)]
@@ -36,7 +37,8 @@ pub struct RetryPolicy {
     base: Duration,
     cap: Duration,
     max_retry_after: Duration,
-    budget: Duration,
+    last_start: Duration,
+    deadline: Option<Duration>,
     jitter: Arc<Mutex<fastrand::Rng>>,
 }
 
@@ -51,7 +53,8 @@ pub struct RetryPolicy {
 ///
 /// A body that cannot be cloned is sent once, whatever happens. `Retry-After` is
 /// obeyed up to a minute; a longer wish ends the call at once with the answer.
-/// Before it waits, the layer reads the rest of the discarded answer, so that its
+/// All clones of a layer share one budget of retries, so that a service that is down
+/// gets hardly more requests than one that is up. Before it waits, the layer reads the rest of the discarded answer, so that its
 /// connection is used again. Must stand outside of redirect and authentication.
 ///
 /// ```
@@ -77,6 +80,7 @@ pub struct RetryPolicy {
 #[derive(Clone, Debug)]
 pub struct RetryLayer {
     policy: RetryPolicy,
+    budget: Budget,
 }
 
 /// The service of [`RetryLayer`].
@@ -84,6 +88,7 @@ pub struct RetryLayer {
 pub struct Retry<S> {
     inner: S,
     policy: RetryPolicy,
+    budget: Budget,
 }
 
 impl RetryPolicy {
@@ -117,8 +122,16 @@ impl RetryPolicy {
 
     /// No attempt starts later than this after the first (default 3 minutes).
     #[must_use]
-    pub fn budget(mut self, budget: Duration) -> Self {
-        self.budget = budget;
+    pub fn last_start(mut self, limit: Duration) -> Self {
+        self.last_start = limit;
+        self
+    }
+
+    /// The whole call, waits included, must have its answer's head by then (default:
+    /// no deadline, so that a large body may take its time). Waits never go past it.
+    #[must_use]
+    pub fn deadline(mut self, limit: Duration) -> Self {
+        self.deadline = Some(limit);
         self
     }
 
@@ -146,7 +159,10 @@ impl RetryPolicy {
                 backoff::full_jitter(self.base, self.cap, attempt, random)
             }
         };
-        (elapsed.saturating_add(wait) <= self.budget).then_some(wait)
+        let next_start = elapsed.saturating_add(wait);
+        let is_in_time = next_start <= self.last_start
+            && self.deadline.is_none_or(|deadline| next_start < deadline);
+        is_in_time.then_some(wait)
     }
 }
 
@@ -157,7 +173,8 @@ impl Default for RetryPolicy {
             base: Duration::from_millis(500),
             cap: Duration::from_secs(30),
             max_retry_after: Duration::from_secs(60),
-            budget: Duration::from_secs(180),
+            last_start: Duration::from_secs(180),
+            deadline: None,
             jitter: Arc::new(Mutex::new(fastrand::Rng::new())),
         }
     }
@@ -167,7 +184,8 @@ impl fmt::Debug for RetryPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RetryPolicy")
             .field("retries", &self.retries)
-            .field("budget", &self.budget)
+            .field("last_start", &self.last_start)
+            .field("deadline", &self.deadline)
             .finish_non_exhaustive()
     }
 }
@@ -175,7 +193,10 @@ impl fmt::Debug for RetryPolicy {
 impl RetryLayer {
     /// The layer.
     pub fn new(policy: RetryPolicy) -> Self {
-        Self { policy }
+        Self {
+            policy,
+            budget: Budget::new(),
+        }
     }
 }
 
@@ -186,6 +207,7 @@ impl<S> Layer<S> for RetryLayer {
         Retry {
             inner,
             policy: self.policy.clone(),
+            budget: self.budget.clone(),
         }
     }
 }
@@ -200,38 +222,77 @@ impl<S: HttpService> Service<Request> for Retry<S> {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        Box::pin(run(take(&mut self.inner), self.policy.clone(), request))
+        let options = request.extensions().get::<CallOptions>();
+        let policy = options
+            .and_then(CallOptions::retry_policy)
+            .unwrap_or(&self.policy)
+            .clone();
+        let call = Call {
+            policy,
+            budget: self.budget.clone(),
+            start: Instant::now(),
+        };
+        Box::pin(call.run(take(&mut self.inner), request))
     }
 }
 
-async fn run<S: HttpService>(
-    mut inner: S,
+/// One call and its attempts.
+struct Call {
     policy: RetryPolicy,
-    request: Request,
-) -> Result<Response> {
-    let start = Instant::now();
-    let (head, mut body) = request.into_parts();
-    let effect = head.extensions.get().copied().unwrap_or(Effect::Append);
-    let operation = head.extensions.get::<Operation>().map(Operation::name);
-    let mut attempt = 1;
-    loop {
-        let again = body.try_clone();
-        let mut request = Request::from_parts(head.clone(), body);
-        request.extensions_mut().insert(Attempt::new(attempt));
-        let result = inner.call(request).await;
-        let outcome = Outcome::of(&result, effect);
-        let next = policy.wait(&outcome, attempt, start.elapsed()).zip(again);
-        let Some((wait, replay)) = next else {
-            return note_attempts(result, attempt);
-        };
-        warn!(operation, attempt, wait_ms = wait.as_millis(), reason = %outcome, "retrying");
-        if let Ok(response) = result {
-            drain(response.into_body()).await;
+    budget: Budget,
+    start: Instant,
+}
+
+impl Call {
+    async fn run<S: HttpService>(self, mut inner: S, request: Request) -> Result<Response> {
+        let (head, mut body) = request.into_parts();
+        let effect = head.extensions.get().copied().unwrap_or(Effect::Append);
+        let operation = head.extensions.get::<Operation>().map(Operation::name);
+        let mut attempt = 1;
+        loop {
+            let again = body.try_clone();
+            let mut request = Request::from_parts(head.clone(), body);
+            request.extensions_mut().insert(Attempt::new(attempt));
+            let result = self.attempt(&mut inner, request).await;
+            let outcome = Outcome::of(&result, effect);
+            let Some((wait, replay)) = self.wait(&outcome, attempt).zip(again) else {
+                if !outcome.is_transient {
+                    self.budget.deposit(attempt > 1);
+                }
+                return note_attempts(result, attempt);
+            };
+            let wait_ms = wait.as_millis();
+            warn!(operation, attempt, wait_ms, reason = %outcome, "retrying");
+            if let Ok(response) = result {
+                drain(response.into_body()).await;
+            }
+            tokio::time::sleep(wait).await;
+            body = replay;
+            attempt += 1;
         }
-        tokio::time::sleep(wait).await;
-        body = replay;
-        attempt += 1;
-        std::future::poll_fn(|cx| inner.poll_ready(cx)).await?;
+    }
+
+    async fn attempt<S: HttpService>(&self, inner: &mut S, request: Request) -> Result<Response> {
+        let attempt = async {
+            std::future::poll_fn(|cx| inner.poll_ready(cx)).await?;
+            inner.call(request).await
+        };
+        let Some(limit) = self.policy.deadline else {
+            return attempt.await;
+        };
+        let left = limit.saturating_sub(self.start.elapsed());
+        tokio::time::timeout(left, attempt)
+            .await
+            .unwrap_or_else(|_| {
+                let text = format!("the call's deadline of {limit:?} passed");
+                Err(Error::new(ErrorKind::Timeout, text))
+            })
+    }
+
+    /// How long to wait before the next attempt, paid for; `None` for the end.
+    fn wait(&self, outcome: &Outcome, attempt: u32) -> Option<Duration> {
+        let wait = self.policy.wait(outcome, attempt, self.start.elapsed())?;
+        self.budget.withdraw(outcome.is_throttled()).then_some(wait)
     }
 }
 
@@ -244,6 +305,10 @@ struct Outcome {
 }
 
 impl Outcome {
+    fn is_throttled(&self) -> bool {
+        self.status == Some(StatusCode::TOO_MANY_REQUESTS)
+    }
+
     fn of(result: &Result<Response>, effect: Effect) -> Self {
         match result {
             Ok(response) => {
@@ -464,7 +529,7 @@ mod tests {
         assert_eq!(ran.result.unwrap_err().attempts(), 4);
         let policy = RetryPolicy::default()
             .retries(100)
-            .budget(Duration::from_secs(20));
+            .last_start(Duration::from_secs(20));
         let ran = run_script(
             policy,
             Some(Effect::Read),
@@ -473,6 +538,66 @@ mod tests {
         )
         .await;
         assert_eq!((ran.bodies.len(), ran.waited.as_secs()), (3, 16));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_deadline_ends_a_silent_attempt_and_no_wait_goes_past_it() {
+        let silent = Transport::new(service_fn(|_: Request| {
+            std::future::pending::<Result<http::Response<Body>>>()
+        }));
+        let policy = RetryPolicy::default().deadline(Duration::from_secs(5));
+        let start = Instant::now();
+        let stack = RetryLayer::new(policy.clone()).layer(silent);
+        let error = stack.oneshot(Request::default()).await.unwrap_err();
+        assert_eq!(
+            (error.kind(), start.elapsed().as_secs()),
+            (ErrorKind::Timeout, 5)
+        );
+
+        let script = vec![Ok((503, Some("3"))); 10];
+        let ran = run_script(policy, Some(Effect::Read), Body::empty(), script).await;
+        assert_eq!((ran.bodies.len(), ran.waited.as_secs()), (2, 3));
+        assert_eq!(ran.result.unwrap().status(), 503);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dead_service_gets_hardly_more_requests_than_calls() {
+        let sent = Arc::new(std::sync::atomic::AtomicU32::new(0));
+        let counter = Arc::clone(&sent);
+        let dead = Transport::new(service_fn(move |_: Request| {
+            counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            async { Err::<Response, _>(Error::new(ErrorKind::Connect, "down")) }
+        }));
+        let stack = RetryLayer::new(RetryPolicy::default()).layer(dead);
+        for _ in 0..1_000 {
+            let mut request = Request::default();
+            request.extensions_mut().insert(Effect::Read);
+            assert!(stack.clone().oneshot(request).await.is_err());
+        }
+        let sent = sent.load(std::sync::atomic::Ordering::Relaxed);
+        assert!(
+            (1_000..=1_300).contains(&sent),
+            "{sent} requests for 1,000 calls"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn options_of_a_call_replace_the_policy() {
+        let options = CallOptions::new().retry(RetryPolicy::default().retries(0));
+        let transport = Transport::new(service_fn(|_: Request| async {
+            Ok::<_, Error>(
+                http::Response::builder()
+                    .status(503)
+                    .body(Body::empty())
+                    .unwrap(),
+            )
+        }));
+        let mut request = Request::default();
+        request.extensions_mut().insert(Effect::Read);
+        request.extensions_mut().insert(options);
+        let layer = RetryLayer::new(RetryPolicy::default());
+        let answer = layer.layer(transport).oneshot(request).await.unwrap();
+        assert_eq!(answer.extensions().get::<Attempt>().unwrap().get(), 1);
     }
 
     #[tokio::test(start_paused = true)]

@@ -15,6 +15,7 @@ use tower_service::Service;
 
 use crate::{
     body::Body,
+    call_options::CallOptions,
     error::{Error, ErrorKind, Result},
     layer::{HttpService, ResponseFuture, take},
     operation::Effect,
@@ -140,7 +141,10 @@ impl<S: HttpService> Service<Request> for Timeout<S> {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let timeouts = self.timeouts;
+        let options = request.extensions().get::<CallOptions>();
+        let timeouts = options
+            .and_then(CallOptions::exchange_timeouts)
+            .unwrap_or(self.timeouts);
         let head = timeouts.head_of(&request);
         let progress = Progress::default();
         let observed = request.map(|body| progress.observe(body));

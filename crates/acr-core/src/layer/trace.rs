@@ -1,6 +1,9 @@
 //! One span per exchange, with OpenTelemetry's names.
 
-use std::task::{Context, Poll};
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use tower_layer::Layer;
 use tower_service::Service;
@@ -10,7 +13,7 @@ use crate::{
     error::{Error, Result},
     layer::{HttpService, ResponseFuture, take},
     operation::{Attempt, Operation},
-    redact,
+    redact::{self, Redaction},
     request::Request,
     response::{CORRELATION_ID, Response, header_text},
 };
@@ -24,28 +27,33 @@ use crate::{
 /// is recorded. Must stand inside of retry, redirect and authentication.
 ///
 /// ```
-/// use acr_core::{Body, Request, Transport, layer::TraceLayer};
+/// use acr_core::{Body, Redaction, Request, Transport, layer::TraceLayer};
 /// use tower::{ServiceBuilder, service_fn};
 ///
 /// let transport = Transport::new(service_fn(|_: Request| async {
 ///     Ok::<_, acr_core::Error>(http::Response::new(Body::empty()))
 /// }));
-/// let stack = ServiceBuilder::new().layer(TraceLayer::new()).service(transport);
+/// let stack = ServiceBuilder::new().layer(TraceLayer::new(Redaction::new())).service(transport);
 /// # let _ = stack;
 /// ```
-#[derive(Clone, Copy, Debug, Default)]
-pub struct TraceLayer(());
+#[derive(Clone, Debug, Default)]
+pub struct TraceLayer {
+    redaction: Arc<Redaction>,
+}
 
 /// The service of [`TraceLayer`].
 #[derive(Clone, Debug)]
 pub struct Trace<S> {
     inner: S,
+    redaction: Arc<Redaction>,
 }
 
 impl TraceLayer {
     /// The layer.
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(redaction: Redaction) -> Self {
+        Self {
+            redaction: Arc::new(redaction),
+        }
     }
 }
 
@@ -53,7 +61,10 @@ impl<S> Layer<S> for TraceLayer {
     type Service = Trace<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Trace { inner }
+        Trace {
+            inner,
+            redaction: Arc::clone(&self.redaction),
+        }
     }
 }
 
@@ -67,7 +78,7 @@ impl<S: HttpService> Service<Request> for Trace<S> {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let span = exchange_span(&request);
+        let span = exchange_span(&request, &self.redaction);
         // Entered for the call itself as well, so that inner layers see it.
         let future = span.in_scope(|| take(&mut self.inner).call(request));
         let recorded = span.clone();
@@ -82,7 +93,7 @@ impl<S: HttpService> Service<Request> for Trace<S> {
     }
 }
 
-fn exchange_span(request: &Request) -> Span {
+fn exchange_span(request: &Request, redaction: &Redaction) -> Span {
     let operation = request.extensions().get::<Operation>().map(Operation::name);
     let attempt = request.extensions().get::<Attempt>().map_or(1, |a| a.get());
     let uri = request.uri();
@@ -97,7 +108,7 @@ fn exchange_span(request: &Request) -> Span {
         http.request.method = request.method().as_str(),
         http.request.resend_count = (attempt > 1).then_some(attempt.saturating_sub(1)),
         http.response.status_code = Empty,
-        url.full = redact::url(uri),
+        url.full = redaction.url(uri),
         server.address = uri.host(),
         server.port = uri.port_u16().or(if uri.scheme_str() == Some("http") {
             Some(80)

@@ -1,0 +1,162 @@
+//! What one call may do differently from the rest of its client.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::{
+    error::{Error, ErrorKind, Result},
+    layer::{RetryPolicy, Timeouts},
+};
+
+/// Options of single calls: retry, time-outs, request id, further headers, quiet.
+///
+/// Every client has a method `with` that takes them and returns a clone which
+/// uses them; so every method has a place for options without another argument.
+/// They travel as a request extension, and each layer reads its own part.
+///
+/// ```
+/// use std::time::Duration;
+/// use acr_core::{CallOptions, layer::{RetryPolicy, Timeouts}};
+///
+/// let patient = CallOptions::new()
+///     .retry(RetryPolicy::default().retries(10))
+///     .timeouts(Timeouts::default().head(Duration::from_secs(300)))
+///     .request_id("build-4711")
+///     .header("x-meta-source-client".parse()?, "nightly".parse()?)?;
+/// # let _ = patient;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct CallOptions {
+    retry: Option<RetryPolicy>,
+    timeouts: Option<Timeouts>,
+    request_id: Option<String>,
+    headers: HeaderMap,
+    is_quiet: bool,
+}
+
+impl CallOptions {
+    /// No option set: everything as the client has it.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Retries by another policy. The client's retry budget stays in force.
+    #[must_use]
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = Some(policy);
+        self
+    }
+
+    /// Uses other time-outs.
+    #[must_use]
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = Some(timeouts);
+        self
+    }
+
+    /// Sends this `x-ms-client-request-id` instead of a random one. An id that no
+    /// header can carry is replaced by a random one.
+    #[must_use]
+    pub fn request_id(mut self, id: impl Into<String>) -> Self {
+        self.request_id = Some(id.into());
+        self
+    }
+
+    /// Adds a header to requests to the registry; it does not travel along redirects.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidInput`] for headers that the stack sets itself:
+    /// credentials, framing, ranges, media types.
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Result<Self> {
+        if RESERVED.contains(&name.as_str()) {
+            let text = format!("the header `{name}` is set by the client itself");
+            return Err(Error::new(ErrorKind::InvalidInput, text));
+        }
+        self.headers.insert(name, value);
+        Ok(self)
+    }
+
+    /// Logs nothing of these calls below the level of warnings.
+    #[must_use]
+    pub fn quiet(mut self) -> Self {
+        self.is_quiet = true;
+        self
+    }
+
+    pub(crate) fn retry_policy(&self) -> Option<&RetryPolicy> {
+        self.retry.as_ref()
+    }
+
+    pub(crate) fn exchange_timeouts(&self) -> Option<Timeouts> {
+        self.timeouts
+    }
+
+    pub(crate) fn client_request_id(&self) -> Option<&str> {
+        self.request_id
+            .as_deref()
+            .filter(|id| HeaderValue::from_str(id).is_ok())
+    }
+
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.is_quiet
+    }
+}
+
+/// Headers whose value decides what a request means or who sends it.
+const RESERVED: &[&str] = &[
+    "accept",
+    "accept-encoding",
+    "authorization",
+    "connection",
+    "content-length",
+    "content-range",
+    "content-type",
+    "cookie",
+    "host",
+    "proxy-authorization",
+    "range",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-ms-client-request-id",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_of_the_stack_cannot_be_replaced() {
+        for name in RESERVED {
+            let name: HeaderName = name.parse().unwrap();
+            let error = CallOptions::new()
+                .header(name, HeaderValue::from_static("x"))
+                .unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        }
+        let name = HeaderName::from_static("x-meta-source-client");
+        assert!(
+            CallOptions::new()
+                .header(name, HeaderValue::from_static("x"))
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn an_unusable_request_id_is_not_used() {
+        assert_eq!(
+            CallOptions::new().request_id("a\nb").client_request_id(),
+            None
+        );
+        assert_eq!(
+            CallOptions::new().request_id("ok").client_request_id(),
+            Some("ok")
+        );
+    }
+}
