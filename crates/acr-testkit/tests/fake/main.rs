@@ -1,0 +1,21 @@
+//! The fake obeys the specification of the wire.
+
+#[cfg(test)]
+mod support;
+
+#[cfg(test)]
+mod download;
+#[cfg(test)]
+mod fault;
+#[cfg(test)]
+mod lock;
+#[cfg(test)]
+mod manifest;
+#[cfg(test)]
+mod metadata;
+#[cfg(test)]
+mod oauth;
+#[cfg(test)]
+mod server;
+#[cfg(test)]
+mod upload;

@@ -1,0 +1,43 @@
+//! Real registry software for tests: the pieces that start it, guard it and read it.
+//!
+//! Three opinions that are not ours judge the clients of this workspace:
+//!
+//! | what | from | module |
+//! |---|---|---|
+//! | a registry | Debian's `docker-registry` | [`RegistryProcess`] |
+//! | a client | Debian's `skopeo` | [`Skopeo`] |
+//! | an image | Debian's `umoci` and `busybox-static` | [`ImageLayout`] |
+//!
+//! `docker-registry` verifies tokens but does not issue them. A [`Facade`] stands
+//! in front of it on an origin of its own: it answers `/oauth2/*` and forwards the
+//! rest. [`GuardedRegistry`] starts the pair.
+//!
+//! Everything listens on loopback. The tests need the programs above and stand
+//! behind the feature `servers`; a missing program fails them, it never skips them.
+
+mod certificates;
+mod command;
+mod error;
+mod facade;
+mod foreign_listener;
+mod form;
+mod guarded_registry;
+mod image;
+mod oauth;
+mod registry_process;
+mod skopeo;
+mod token_signer;
+mod upstream;
+
+pub use self::{
+    certificates::CertificateAuthority,
+    error::{Error, Result},
+    facade::{Counts, Facade, FacadeListener, TlsMode},
+    foreign_listener::ForeignListener,
+    guarded_registry::{GuardedRegistry, GuardedRegistryBuilder},
+    image::{ImageBlob, ImageLayout},
+    oauth::{Accounts, Grant, TokenCall},
+    registry_process::{RegistryProcess, RegistryProcessBuilder, TokenAuth},
+    skopeo::{Inspection, RemoteImage, Skopeo},
+    token_signer::{Access, TokenSigner},
+};

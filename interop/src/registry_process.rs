@@ -1,0 +1,239 @@
+//! Debian's `docker-registry` as a child process on loopback.
+
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::Path,
+    process::Stdio,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, header::HOST};
+use http_body_util::Empty;
+use tempfile::TempDir;
+use tokio::{
+    process::Child,
+    time::{sleep, timeout},
+};
+
+use crate::{
+    command::Program,
+    error::{Attempt as _, Error, Result},
+    upstream,
+};
+
+/// A running registry with a storage folder of its own; stops when dropped.
+#[derive(Debug)]
+pub struct RegistryProcess {
+    address: SocketAddr,
+    // Fields drop in order: the process ends before its folder goes.
+    _child: Child,
+    _folder: TempDir,
+}
+
+/// Settings of a [`RegistryProcess`].
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct RegistryProcessBuilder {
+    locations: Locations,
+    auth: Option<TokenAuth>,
+}
+
+/// How a registry asks for tokens and which it accepts.
+#[derive(Clone, Debug)]
+pub struct TokenAuth {
+    realm: String,
+    service: String,
+    issuer: String,
+    trust_bundle: String,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum Locations {
+    #[default]
+    Relative,
+    Absolute,
+}
+
+impl TokenAuth {
+    /// Sends clients to `realm`; accepts tokens for `service` by `issuer` whose
+    /// certificate is under `trust_bundle` (PEM).
+    pub fn new(
+        realm: impl Into<String>,
+        service: impl Into<String>,
+        issuer: impl Into<String>,
+        trust_bundle: impl Into<String>,
+    ) -> Self {
+        Self {
+            realm: realm.into(),
+            service: service.into(),
+            issuer: issuer.into(),
+            trust_bundle: trust_bundle.into(),
+        }
+    }
+}
+
+impl RegistryProcess {
+    /// A registry that asks nobody for a token and answers with relative locations.
+    pub fn builder() -> RegistryProcessBuilder {
+        RegistryProcessBuilder::default()
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl RegistryProcessBuilder {
+    /// Answers with absolute `Location` headers, made from the request's `Host`.
+    pub fn absolute_locations(mut self) -> Self {
+        self.locations = Locations::Absolute;
+        self
+    }
+
+    /// Demands tokens.
+    pub fn token_auth(mut self, auth: TokenAuth) -> Self {
+        self.auth = Some(auth);
+        self
+    }
+
+    /// Starts the registry and waits until it answers.
+    ///
+    /// # Errors
+    ///
+    /// When `docker-registry` is not installed or does not come up.
+    pub async fn start(self) -> Result<RegistryProcess> {
+        let mut last = Error::new("start docker-registry");
+        for _ in 0..PORTS_TRIED {
+            match self.start_once().await {
+                Ok(Started::Ready(registry)) => return Ok(*registry),
+                Ok(Started::Ended(why)) => last = why,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(last)
+    }
+
+    async fn start_once(&self) -> Result<Started> {
+        let folder = TempDir::with_prefix("docker-registry-").attempt(|| "make a folder")?;
+        let address = free_port()?;
+        let instance = format!("{:032x}", fastrand::u128(..));
+        let config = folder.path().join("config.yml");
+        write(&config, &self.config(folder.path(), address, &instance))?;
+        if let Some(auth) = &self.auth {
+            write(&folder.path().join(TRUST_BUNDLE), &auth.trust_bundle)?;
+        }
+        let log_path = folder.path().join("log");
+        let log = fs::File::create(&log_path).attempt(|| "make the registry's log")?;
+        let mut child = PROGRAM
+            .command()
+            .arg("serve")
+            .arg(&config)
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .map_err(|source| PROGRAM.not_started(source))?;
+        for _ in 0..POLLS {
+            if answers(address, &instance).await {
+                let registry = RegistryProcess {
+                    address,
+                    _child: child,
+                    _folder: folder,
+                };
+                return Ok(Started::Ready(Box::new(registry)));
+            }
+            if let Some(status) = child.try_wait().attempt(|| "ask for the registry's end")? {
+                // Most likely another process took the port between our choice and its start.
+                let log = fs::read_to_string(&log_path).unwrap_or_default();
+                let text = format!("docker-registry ended with {status}: {}", log.trim());
+                return Ok(Started::Ended(Error::new(text)));
+            }
+            sleep(POLL_INTERVAL).await;
+        }
+        let log = fs::read_to_string(&log_path).unwrap_or_default();
+        Err(Error::new(format!(
+            "docker-registry did not answer on {address}: {}",
+            log.trim()
+        )))
+    }
+
+    /// JSON, which is YAML too and knows how to quote.
+    fn config(&self, folder: &Path, address: SocketAddr, instance: &str) -> String {
+        let mut config = serde_json::json!({
+            "version": 0.1,
+            "log": { "level": "warn", "accesslog": { "disabled": true } },
+            "storage": {
+                "filesystem": { "rootdirectory": folder.join("storage") },
+                "delete": { "enabled": true },
+            },
+            "http": {
+                "addr": address.to_string(),
+                "relativeurls": matches!(self.locations, Locations::Relative),
+                "headers": { INSTANCE_HEADER: [instance] },
+            },
+        });
+        if let (Some(auth), Some(object)) = (&self.auth, config.as_object_mut()) {
+            let token = serde_json::json!({
+                "realm": auth.realm,
+                "service": auth.service,
+                "issuer": auth.issuer,
+                "rootcertbundle": folder.join(TRUST_BUNDLE),
+            });
+            object.insert("auth".into(), serde_json::json!({ "token": token }));
+        }
+        config.to_string()
+    }
+}
+
+enum Started {
+    Ready(Box<RegistryProcess>),
+    Ended(Error),
+}
+
+/// Whether *this* registry answers on the port, and not one that was quicker to take it.
+async fn answers(address: SocketAddr, instance: &str) -> bool {
+    let request = Request::get("/v2/")
+        .header(HOST, address.to_string())
+        .body(Empty::<Bytes>::new());
+    let Ok(request) = request else { return false };
+    let answer = timeout(ANSWER_LIMIT, upstream::send(address, request)).await;
+    let Ok(Ok(response)) = answer else {
+        return false;
+    };
+    response
+        .headers()
+        .get(INSTANCE_HEADER)
+        .is_some_and(|found| found == instance)
+}
+
+fn free_port() -> Result<SocketAddr> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|listener| listener.local_addr())
+        .attempt(|| "find a free port")
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).attempt(|| format!("write {}", path.display()))
+}
+
+const PROGRAM: Program = Program {
+    name: "docker-registry",
+    package: "docker-registry",
+};
+
+const TRUST_BUNDLE: &str = "trust.pem";
+
+/// On every answer, also on a challenge: says which process answered.
+const INSTANCE_HEADER: &str = "X-Interop-Instance";
+
+/// A port chosen by us can be lost to another process before the registry binds it.
+const PORTS_TRIED: usize = 5;
+
+/// 30 seconds: a cold start on a busy machine takes about one.
+const POLLS: usize = 1500;
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+
+/// The port may belong to something that accepts and never answers.
+const ANSWER_LIMIT: Duration = Duration::from_secs(2);
