@@ -1,12 +1,12 @@
 //! The ranges of uploads: bare `first-last`, without unit and total. Pure.
 
-use acr_core::response::header_text;
+use acr_core::{UploadRange, response::header_text};
 use http::{HeaderMap, HeaderValue, header};
 
 /// `Content-Range` of a chunk of at least one byte that starts at an offset.
 pub(crate) fn chunk(offset: u64, len: u64) -> Option<HeaderValue> {
     let last = offset.checked_add(len.checked_sub(1)?)?;
-    HeaderValue::from_str(&format!("{offset}-{last}")).ok()
+    HeaderValue::from_str(&UploadRange::new(offset, last).ok()?.to_string()).ok()
 }
 
 /// How many bytes an upload's `Range` header says were received.
@@ -15,16 +15,11 @@ pub(crate) fn chunk(offset: u64, len: u64) -> Option<HeaderValue> {
 /// received before, decides.
 pub(crate) fn received(headers: &HeaderMap, confirmed: u64) -> Option<u64> {
     let text = header_text(headers, &header::RANGE)?;
-    let last = text
-        .strip_prefix("bytes=")
-        .unwrap_or(text)
-        .strip_prefix("0-")?;
-    if last.is_empty() || !last.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    match last.parse::<u64>().ok()? {
-        0 => Some(confirmed.min(1)),
-        last => last.checked_add(1),
+    let range: UploadRange = text.strip_prefix("bytes=").unwrap_or(text).parse().ok()?;
+    match (range.first(), range.last()) {
+        (0, 0) => Some(confirmed.min(1)),
+        (0, last) => last.checked_add(1),
+        _ => None,
     }
 }
 

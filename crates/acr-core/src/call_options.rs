@@ -1,5 +1,7 @@
 //! What one call may do differently from the rest of its client.
 
+use std::fmt;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::{
@@ -25,7 +27,7 @@ use crate::{
 /// # let _ = patient;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct CallOptions {
     retry: Option<RetryPolicy>,
     timeouts: Option<Timeouts>,
@@ -104,6 +106,20 @@ impl CallOptions {
 
     pub(crate) fn is_quiet(&self) -> bool {
         self.is_quiet
+    }
+}
+
+impl fmt::Debug for CallOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Names only: a header of the caller's may hold a key.
+        let headers: Vec<&str> = self.headers.keys().map(HeaderName::as_str).collect();
+        f.debug_struct("CallOptions")
+            .field("retry", &self.retry)
+            .field("timeouts", &self.timeouts)
+            .field("request_id", &self.request_id)
+            .field("headers", &headers)
+            .field("is_quiet", &self.is_quiet)
+            .finish()
     }
 }
 

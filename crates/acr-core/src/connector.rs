@@ -1,182 +1,205 @@
-//! Opens connections: TCP, then TLS where the URL says https. Names the phase that failed.
+//! Opens connections: name resolution, TCP, a proxy's tunnel where one is set, TLS where
+//! the URL says https. Names the phase that failed.
 
 use std::{
-    future::Future,
-    io,
+    convert::Infallible,
+    future::{Future, Ready, ready},
+    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
+    vec,
 };
 
-use http::Uri;
-use hyper::rt::{Read, ReadBufCursor, Write};
+use http::{
+    Uri,
+    uri::{PathAndQuery, Scheme},
+};
 use hyper_util::{
-    client::legacy::connect::{Connected, Connection, HttpConnector},
+    client::legacy::connect::{HttpConnector, dns::Name},
     rt::TokioIo,
 };
 use rustls::{ClientConfig, pki_types::ServerName};
-use thiserror::Error as ThisError;
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tower_service::Service;
 
-use crate::error::BoxError;
+use crate::{
+    address::{self, Class, Guard, ResolveError, without_brackets},
+    connect_error::{ConnectError, TlsFailure},
+    error::BoxError,
+    proxy::{Proxy, Server},
+    stream::{Io, Stream},
+    tunnel::{self, TunnelError},
+};
 
 #[derive(Clone)]
 pub(crate) struct Connector {
-    tcp: HttpConnector,
-    tls: TlsConnector,
-    timeout: Duration,
-}
-
-/// Why there is no connection.
-#[derive(Debug, ThisError)]
-pub(crate) enum ConnectError {
-    #[error("no connection to `{host}`: name resolution or TCP failed")]
-    Tcp { host: String, source: BoxError },
-    #[error("no connection to `{host}`: TLS failed")]
-    Tls { host: String, source: io::Error },
-    #[error("no connection to `{host}`: {phase} took longer than {limit:?}")]
-    Timeout {
-        host: String,
-        phase: &'static str,
-        limit: Duration,
-    },
-    #[error("no connection: the URL has no usable host")]
-    Host,
-}
-
-/// A plain or an encrypted connection.
-pub(crate) enum Stream {
-    Plain(TokioIo<TcpStream>),
-    Tls(Box<TokioIo<TlsStream<TcpStream>>>),
-}
-
-impl Connector {
-    pub(crate) fn new(config: Arc<ClientConfig>, timeout: Duration) -> Self {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        Self {
-            tcp,
-            tls: TlsConnector::from(config),
-            timeout,
-        }
-    }
+    pub(crate) tls: Arc<ClientConfig>,
+    /// For proxies that speak TLS themselves.
+    pub(crate) proxy_tls: Arc<ClientConfig>,
+    pub(crate) proxy: Option<Arc<Proxy>>,
+    pub(crate) guard: Guard,
+    /// Of each phase.
+    pub(crate) timeout: Duration,
 }
 
 impl Service<Uri> for Connector {
-    type Response = Stream;
+    type Response = TokioIo<Stream>;
     type Error = ConnectError;
-    type Future = Pin<Box<dyn Future<Output = Result<Stream, ConnectError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, ConnectError>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ConnectError>> {
-        // HttpConnector is always ready.
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let Self {
-            mut tcp,
-            tls,
-            timeout,
-        } = self.clone();
-        Box::pin(async move {
-            let host = uri.host().ok_or(ConnectError::Host)?.to_owned();
-            let is_tls = uri.scheme_str() == Some("https");
-            let late = |phase| ConnectError::Timeout {
-                host: host.clone(),
-                phase,
-                limit: timeout,
-            };
-            let tcp = tokio::time::timeout(timeout, tcp.call(uri))
-                .await
-                .map_err(|_| late("name resolution and TCP"))?
-                .map_err(|source| ConnectError::Tcp {
-                    host: host.clone(),
-                    source: source.into(),
-                })?;
-            if !is_tls {
-                return Ok(Stream::Plain(tcp));
+        let connector = self.clone();
+        Box::pin(async move { connector.connect(&uri).await.map(TokioIo::new) })
+    }
+}
+
+impl Connector {
+    async fn connect(&self, uri: &Uri) -> Result<Stream, ConnectError> {
+        let is_tls = uri.scheme() == Some(&Scheme::HTTPS);
+        let host = without_brackets(uri.host().ok_or(ConnectError::Host)?);
+        let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
+        if self.guard == Guard::On {
+            // Also what is not resolved here: IP addresses, and names for a proxy.
+            if let Some(class) = Class::of_host(host) {
+                return Err(ConnectError::forbidden(host, class));
             }
-            let name = host
-                .trim_start_matches('[')
-                .trim_end_matches(']')
-                .to_owned();
-            let name = ServerName::try_from(name).map_err(|_| ConnectError::Host)?;
-            let tls = tokio::time::timeout(timeout, tls.connect(name, tcp.into_inner()))
-                .await
-                .map_err(|_| late("TLS"))?
-                .map_err(|source| ConnectError::Tls {
-                    host: host.clone(),
+        }
+        let proxy = self.proxy.as_ref().filter(|_| is_tls);
+        let io: Io = match proxy.and_then(|proxy| proxy.server_for(host, port)) {
+            Some(server) => self.tunnel(server, host, port).await?,
+            None => Box::new(
+                self.tcp(&format!("`{host}`"), host, port, self.guard)
+                    .await?,
+            ),
+        };
+        if !is_tls {
+            return Ok(Stream::new(io, false));
+        }
+        let tls = self.tls(&self.tls, &format!("`{host}`"), host, io).await?;
+        let is_h2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
+        Ok(Stream::new(Box::new(tls), is_h2))
+    }
+
+    async fn tcp(
+        &self,
+        peer: &str,
+        host: &str,
+        port: u16,
+        guard: Guard,
+    ) -> Result<TcpStream, ConnectError> {
+        let addresses = self
+            .timed(peer, "name resolution", address::resolve(host, port, guard))
+            .await?
+            .map_err(|error| match error {
+                ResolveError::Io(source) => ConnectError::Dns {
+                    peer: peer.to_owned(),
                     source,
-                })?;
-            Ok(Stream::Tls(Box::new(TokioIo::new(tls))))
-        })
+                },
+                ResolveError::Forbidden(class) => ConnectError::forbidden(host, class),
+            })?;
+        let dial = dial(host, port, addresses);
+        self.timed(peer, "TCP", dial)
+            .await?
+            .map_err(|source| ConnectError::Tcp {
+                peer: peer.to_owned(),
+                source,
+            })
+    }
+
+    async fn tunnel(&self, server: &Server, host: &str, port: u16) -> Result<Io, ConnectError> {
+        let peer = format!("the proxy `{server}`");
+        // The caller named the proxy, so it may be anywhere.
+        let tcp = self.tcp(&peer, &server.host, server.port, Guard::Off);
+        let mut io: Io = Box::new(tcp.await?);
+        if server.is_tls {
+            io = Box::new(self.tls(&self.proxy_tls, &peer, &server.host, io).await?);
+        }
+        let open = tunnel::open(&mut io, host, port, server.authorization.as_ref());
+        self.timed(&peer, "the tunnel", open)
+            .await?
+            .map_err(|error| match error {
+                TunnelError::Io(source) => ConnectError::Tunnel {
+                    peer: peer.clone(),
+                    source,
+                },
+                TunnelError::Refused(status) => ConnectError::refused(&peer, status),
+                TunnelError::Malformed => ConnectError::NoProxy { peer: peer.clone() },
+            })?;
+        Ok(io)
+    }
+
+    async fn tls(
+        &self,
+        config: &Arc<ClientConfig>,
+        peer: &str,
+        host: &str,
+        io: Io,
+    ) -> Result<TlsStream<Io>, ConnectError> {
+        let name = ServerName::try_from(host.to_owned()).map_err(|_| ConnectError::Host)?;
+        let handshake = TlsConnector::from(Arc::clone(config)).connect(name, io);
+        self.timed(peer, "TLS", handshake)
+            .await?
+            .map_err(|source| ConnectError::Tls {
+                peer: peer.to_owned(),
+                failure: TlsFailure::of(&source),
+                source,
+            })
+    }
+
+    async fn timed<F: Future>(
+        &self,
+        peer: &str,
+        phase: &'static str,
+        work: F,
+    ) -> Result<F::Output, ConnectError> {
+        tokio::time::timeout(self.timeout, work)
+            .await
+            .map_err(|_| ConnectError::Timeout {
+                peer: peer.to_owned(),
+                phase,
+                limit: self.timeout,
+            })
     }
 }
 
-impl Connection for Stream {
-    fn connected(&self) -> Connected {
-        Connected::new()
-    }
+/// TCP by hyper-util's connector, which tries IPv6 and IPv4 side by side, to addresses
+/// that are known already.
+async fn dial(host: &str, port: u16, addresses: Vec<SocketAddr>) -> Result<TcpStream, BoxError> {
+    let host = match host.contains(':') {
+        true => format!("[{host}]:{port}"),
+        false => format!("{host}:{port}"),
+    };
+    let uri = Uri::builder()
+        .scheme(Scheme::HTTP)
+        .authority(host)
+        .path_and_query(PathAndQuery::from_static("/"))
+        .build()?;
+    let mut tcp = HttpConnector::new_with_resolver(Known(addresses));
+    tcp.set_nodelay(true);
+    Ok(tcp.call(uri).await?.into_inner())
 }
 
-impl Read for Stream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        match &mut *self {
-            Self::Plain(io) => Pin::new(io).poll_read(cx, buffer),
-            Self::Tls(io) => Pin::new(io).poll_read(cx, buffer),
-        }
-    }
-}
+/// A resolver that knows the answer.
+#[derive(Clone)]
+struct Known(Vec<SocketAddr>);
 
-impl Write for Stream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match &mut *self {
-            Self::Plain(io) => Pin::new(io).poll_write(cx, buffer),
-            Self::Tls(io) => Pin::new(io).poll_write(cx, buffer),
-        }
+impl Service<Name> for Known {
+    type Response = vec::IntoIter<SocketAddr>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut *self {
-            Self::Plain(io) => Pin::new(io).poll_flush(cx),
-            Self::Tls(io) => Pin::new(io).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut *self {
-            Self::Plain(io) => Pin::new(io).poll_shutdown(cx),
-            Self::Tls(io) => Pin::new(io).poll_shutdown(cx),
-        }
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffers: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match &mut *self {
-            Self::Plain(io) => Pin::new(io).poll_write_vectored(cx, buffers),
-            Self::Tls(io) => Pin::new(io).poll_write_vectored(cx, buffers),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Plain(io) => io.is_write_vectored(),
-            Self::Tls(io) => io.is_write_vectored(),
-        }
+    fn call(&mut self, _: Name) -> Self::Future {
+        ready(Ok(self.0.clone().into_iter()))
     }
 }

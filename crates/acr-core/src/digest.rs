@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256, Sha512};
+use sha2::{Digest as _, Sha256, Sha512, digest::common::hazmat::SerializableState};
 use thiserror::Error as ThisError;
 
 use crate::error::{Error, ErrorKind};
@@ -45,7 +45,8 @@ pub struct Digester {
 }
 
 /// A hash algorithm a [`Digest`] can name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Algorithm {
     /// SHA-256, the one every registry accepts.
@@ -57,9 +58,26 @@ pub enum Algorithm {
 
 /// The text is not a digest this library accepts.
 #[derive(Clone, Debug, PartialEq, Eq, ThisError)]
-#[error("`{}` is not a sha256 or sha512 digest in lower-case hexadecimal", crate::redact::printable(.text))]
-pub struct ParseDigestError {
-    text: String,
+#[non_exhaustive]
+pub enum ParseDigestError {
+    /// It has the form of a digest, of an algorithm that is not known here.
+    #[error("`{}` is a digest of an unsupported algorithm; sha256 and sha512 are supported", crate::redact::printable(.0))]
+    UnsupportedAlgorithm(String),
+    /// It has not the form `algorithm:hex` with the right number of lower-case digits.
+    #[error("`{}` is not a sha256 or sha512 digest in lower-case hexadecimal", crate::redact::printable(.0))]
+    Malformed(String),
+}
+
+/// A digester's state between two pieces: serializable, to go on in another process.
+///
+/// Holds the algorithm, the number of bytes hashed, and the hash's inner state, from
+/// which nothing but the last block's bytes (up to 127) could be read back. Made for
+/// the same version of this library; another one refuses it if it cannot read it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DigesterState {
+    algorithm: Algorithm,
+    len: u64,
+    state: String,
 }
 
 #[derive(Clone)]
@@ -130,6 +148,60 @@ impl Digester {
         self.len == 0
     }
 
+    /// The state so far; [`Digester::restore`] goes on from it, in another process too.
+    ///
+    /// ```
+    /// use acr_core::{Digest, Digester};
+    ///
+    /// let mut digester = Digester::default();
+    /// digester.update(b"hello ");
+    /// let saved = serde_json::to_string(&digester.save())?;
+    ///
+    /// let mut resumed = Digester::restore(&serde_json::from_str(&saved)?)?;
+    /// resumed.update(b"world");
+    /// assert_eq!(resumed.finish(), Digest::sha256(b"hello world"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn save(&self) -> DigesterState {
+        let (algorithm, state) = match &self.state {
+            State::Sha256(hasher) => (
+                Algorithm::Sha256,
+                base16ct::lower::encode_string(&hasher.serialize()),
+            ),
+            State::Sha512(hasher) => (
+                Algorithm::Sha512,
+                base16ct::lower::encode_string(&hasher.serialize()),
+            ),
+        };
+        DigesterState {
+            algorithm,
+            len: self.len,
+            state,
+        }
+    }
+
+    /// Goes on from a saved state.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidInput`] when the state is damaged or of another version.
+    pub fn restore(saved: &DigesterState) -> Result<Self, Error> {
+        let state = match saved.algorithm {
+            Algorithm::Sha256 => restore(&saved.state).map(State::Sha256),
+            Algorithm::Sha512 => restore(&saved.state).map(State::Sha512),
+        };
+        let unusable = || {
+            Error::new(
+                ErrorKind::InvalidInput,
+                "the saved digester state cannot be used",
+            )
+        };
+        Ok(Self {
+            state: state.ok_or_else(unusable)?,
+            len: saved.len,
+        })
+    }
+
     /// Ends hashing.
     pub fn finish(self) -> Digest {
         let (algorithm, hex) = match self.state {
@@ -189,12 +261,24 @@ impl FromStr for Digest {
                 })
             });
         if valid {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(ParseDigestError {
-                text: text.to_owned(),
-            })
+            return Ok(Self(text.to_owned()));
         }
+        let is_other_algorithm = text.split_once(':').is_some_and(|(algorithm, encoded)| {
+            let known = matches!(algorithm, "sha256" | "sha512");
+            let in_algorithm =
+                |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+._-".contains(&b);
+            let in_encoded = |b: u8| b.is_ascii_alphanumeric() || b"=_-".contains(&b);
+            !known
+                && algorithm.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+                && algorithm.bytes().all(in_algorithm)
+                && !encoded.is_empty()
+                && encoded.bytes().all(in_encoded)
+        });
+        Err(if is_other_algorithm {
+            ParseDigestError::UnsupportedAlgorithm(text.to_owned())
+        } else {
+            ParseDigestError::Malformed(text.to_owned())
+        })
     }
 }
 
@@ -230,6 +314,21 @@ impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+impl fmt::Debug for DigesterState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The inner state holds bytes of the content.
+        f.debug_struct("DigesterState")
+            .field("len", &self.len)
+            .finish_non_exhaustive()
+    }
+}
+
+fn restore<H: SerializableState>(hex: &str) -> Option<H> {
+    let bytes = base16ct::lower::decode_vec(hex).ok()?;
+    let state = bytes.as_slice().try_into().ok()?;
+    H::deserialize(state).ok()
 }
 
 impl From<ParseDigestError> for Error {
@@ -288,6 +387,58 @@ mod tests {
         }
     }
 
+    #[test]
+    fn an_unsupported_algorithm_is_told_from_a_malformed_digest() {
+        for (text, unsupported) in [
+            ("blake3:abcdef", true),
+            ("md5:00000000000000000000000000000000", true),
+            (
+                "multihash+base58:QmRZxt2b1FVZPNqd8hsiykDL3TdBDeTSPX9Kv46HmX4Gx8",
+                true,
+            ),
+            ("sha256:abc", false),
+            ("sha512:abc", false),
+            ("SHA256:abc", false),
+            ("blake3:", false),
+            (":abc", false),
+            ("no colon", false),
+        ] {
+            let error = text.parse::<Digest>().unwrap_err();
+            assert_eq!(
+                matches!(error, ParseDigestError::UnsupportedAlgorithm(_)),
+                unsupported,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_damaged_state_is_refused() {
+        let good = Digester::default().save();
+        for state in [
+            "",
+            "00",
+            "zz",
+            &good.state[2..],
+            &"f".repeat(good.state.len()),
+        ] {
+            let bad = DigesterState {
+                state: state.to_owned(),
+                ..good.clone()
+            };
+            if let Err(error) = Digester::restore(&bad) {
+                assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            } else {
+                assert_eq!(state.len(), good.state.len());
+            }
+        }
+        let crossed = DigesterState {
+            algorithm: Algorithm::Sha512,
+            ..good
+        };
+        assert!(Digester::restore(&crossed).is_err());
+    }
+
     proptest! {
         #[test]
         fn any_split_has_the_digest_of_the_whole(content in proptest::collection::vec(any::<u8>(), 0..500), cuts in proptest::collection::vec(0usize..500, 0..6)) {
@@ -298,6 +449,9 @@ mod tests {
             for pair in cuts.windows(2) {
                 digester.update(&content[pair[0]..pair[1]]);
             }
+            // A trip through storage changes nothing.
+            let saved = serde_json::to_string(&digester.save()).unwrap();
+            let digester = Digester::restore(&serde_json::from_str(&saved).unwrap()).unwrap();
             prop_assert_eq!(digester.len(), content.len() as u64);
             prop_assert_eq!(digester.finish(), Digest::sha256(&content));
         }

@@ -34,13 +34,21 @@
 //! |---|---|---|
 //! | `aws-lc-rs` | yes | transport on hyper-util and rustls with the aws-lc-rs provider |
 //! | `ring` | no | the same with the ring provider; aws-lc-rs wins when both are on |
+//! | `http2` | no | HTTP/2 where the server offers it |
+//! | `webpki-roots` | no | `TlsConfig::webpki_roots`, for machines without a trust store |
 //!
 //! Without either, bring your own transport: [`Transport::new`].
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "rustls")]
+mod address;
 mod body;
 mod call_options;
+#[cfg(feature = "rustls")]
+mod client;
+#[cfg(feature = "rustls")]
+mod connect_error;
 #[cfg(feature = "rustls")]
 mod connector;
 mod digest;
@@ -53,25 +61,31 @@ mod name;
 mod operation;
 mod pager;
 mod pipeline;
+#[cfg(feature = "rustls")]
+mod proxy;
+mod range;
 mod redact;
 mod reference;
 mod request;
 pub mod response;
+mod retry_after;
 mod scope;
 mod secret;
+#[cfg(feature = "rustls")]
+mod stream;
 mod timestamp;
 #[cfg(feature = "rustls")]
 mod tls;
 mod transport;
+#[cfg(feature = "rustls")]
+mod tunnel;
 pub mod url_policy;
 mod verify;
 
-#[cfg(feature = "rustls")]
-pub use self::tls::{TlsConfig, TransportBuilder};
 pub use self::{
     body::{Body, DataStream},
     call_options::CallOptions,
-    digest::{Algorithm, Digest, Digester, ParseDigestError},
+    digest::{Algorithm, Digest, Digester, DigesterState, ParseDigestError},
     endpoint::Endpoint,
     error::{BoxError, Error, ErrorKind, Result},
     error_code::{ErrorCode, ErrorDetail},
@@ -80,13 +94,17 @@ pub use self::{
     operation::{Attempt, Effect, FollowRedirects, Operation},
     pager::{Continuation, Page, PageRequest, Pager, Pages},
     pipeline::{Pipeline, PipelineBuilder},
+    range::{ByteRange, ContentRange, ParseRangeError, UploadRange},
     redact::Redaction,
     reference::Reference,
     request::{Request, RequestBuilder},
     response::Response,
+    retry_after::{ParseRetryAfterError, RetryAfter},
     scope::{Action, Scope},
     secret::Secret,
     timestamp::{ParseTimestampError, Timestamp},
     transport::Transport,
     verify::Verified,
 };
+#[cfg(feature = "rustls")]
+pub use self::{client::TransportBuilder, proxy::Proxy, tls::TlsConfig};

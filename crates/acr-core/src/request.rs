@@ -1,6 +1,6 @@
 //! Builds requests. Pure: nothing here awaits or sends.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use http::{HeaderName, HeaderValue, Method, Uri, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -10,6 +10,7 @@ use crate::{
     endpoint::Endpoint,
     error::{Error, ErrorKind, Result},
     operation::{Effect, FollowRedirects, Operation},
+    redact,
     scope::Scope,
 };
 
@@ -31,7 +32,6 @@ pub type Request = http::Request<Body>;
 /// assert_eq!(request.uri(), "https://myregistry.azurecr.io/acr/v1/_catalog?n=50");
 /// # Ok::<(), acr_core::Error>(())
 /// ```
-#[derive(Debug)]
 #[must_use]
 pub struct RequestBuilder {
     uri: Result<Uri>,
@@ -142,6 +142,17 @@ impl RequestBuilder {
         }
         *request.uri_mut() = uri;
         Ok(request)
+    }
+}
+
+impl fmt::Debug for RequestBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // No headers and no query: either may hold a secret.
+        let url = self.uri.as_ref().ok().map(redact::url_without_query);
+        f.debug_struct("RequestBuilder")
+            .field("method", self.request.method())
+            .field("url", &url)
+            .finish_non_exhaustive()
     }
 }
 

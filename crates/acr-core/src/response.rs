@@ -1,5 +1,7 @@
 //! Reads responses: status first, then a bounded body, then the registry's error envelope.
 
+use std::time::SystemTime;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode, Uri};
 use serde::{Deserialize, de::DeserializeOwned};
@@ -10,9 +12,9 @@ use crate::{
     digest::Digest,
     error::{Error, ErrorKind, Result},
     error_code::{ErrorCode, ErrorDetail},
-    layer::backoff,
     operation::{Attempt, Operation},
     redact::printable_up_to,
+    retry_after::RetryAfter,
 };
 
 /// The response type of every layer.
@@ -205,10 +207,7 @@ fn decode_error(head: &http::response::Parts, body: &[u8]) -> Error {
     );
     let error = Error::new(kind, message)
         .with_details(details)
-        .with_retry_after(backoff::retry_after(
-            &head.headers,
-            std::time::SystemTime::now(),
-        ));
+        .with_retry_after(RetryAfter::of(&head.headers, SystemTime::now()));
     describe(error, head)
 }
 

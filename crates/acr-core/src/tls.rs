@@ -1,195 +1,209 @@
-//! The default transport: hyper-util over our connector, with rustls. rustls and
-//! the hyper-util client are named only here and in `connector.rs`.
+//! Whom to trust and who we are: the settings of TLS. rustls stands in no signature.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
-use hyper_util::{
-    client::legacy::Client,
-    rt::{TokioExecutor, TokioTimer},
-};
 use rustls::{
     ClientConfig, RootCertStore,
+    client::Resumption,
     crypto::CryptoProvider,
-    pki_types::{CertificateDer, pem::PemObject as _},
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    sign::{CertifiedKey, SingleCertAndKey},
 };
-use rustls_platform_verifier::BuilderVerifierExt as _;
+use rustls_platform_verifier::Verifier;
 
-use crate::{
-    body::Body,
-    connector::{ConnectError, Connector},
-    error::{BoxError, Error, ErrorKind, Result},
-    request::Request,
-    transport::Transport,
-};
+use crate::error::{Error, ErrorKind, Result};
 
-/// Whom to trust.
+/// Whom to trust, and the certificate to show.
 ///
-/// By default the platform's trust store. Verification cannot be switched off.
-#[derive(Clone, Debug, Default)]
-pub struct TlsConfig {
-    roots: Roots,
-}
-
-#[derive(Clone, Debug, Default)]
-enum Roots {
-    #[default]
-    Platform,
-    Only(Vec<CertificateDer<'static>>),
-}
-
-/// Builds the transport on hyper-util and rustls.
+/// By default the platform's trust store, and none. Verification cannot be switched off.
+/// TLS 1.2 and 1.3.
 ///
 /// ```no_run
 /// use acr_core::{TlsConfig, TransportBuilder};
 ///
-/// let pem = std::fs::read("my-ca.pem")?;
-/// let transport = TransportBuilder::new().tls(TlsConfig::only_roots(&pem)?).build()?;
+/// let tls = TlsConfig::new()
+///     .add_roots(&std::fs::read("company-ca.pem")?)?
+///     .client_certificate(&std::fs::read("client.pem")?, &std::fs::read("client.key")?)?;
+/// let transport = TransportBuilder::new().tls(tls).build()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct TransportBuilder {
-    tls: TlsConfig,
-    connect_timeout: Duration,
+#[derive(Clone, Default)]
+pub struct TlsConfig {
+    base: Roots,
+    extra: Vec<CertificateDer<'static>>,
+    identity: Option<Arc<CertifiedKey>>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Roots {
+    #[default]
+    Platform,
+    #[cfg(feature = "webpki-roots")]
+    Webpki,
+    None,
+}
+
+/// One setting each for those we connect to.
+pub(crate) struct ClientConfigs {
+    /// The host that the caller named.
+    pub(crate) endpoint: Arc<ClientConfig>,
+    /// A host that a server named: sees no client certificate.
+    pub(crate) foreign: Arc<ClientConfig>,
+    /// A proxy that speaks TLS itself: no client certificate, no HTTP/2.
+    pub(crate) proxy: Arc<ClientConfig>,
 }
 
 impl TlsConfig {
+    /// Trusts the platform's authorities.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
     /// Trusts these authorities (PEM, one or more certificates) and no others.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidInput`] when the text holds no certificate.
+    /// [`ErrorKind::InvalidInput`] when the text holds no certificate, or one that cannot
+    /// be an authority's.
     pub fn only_roots(pem: &[u8]) -> Result<Self> {
-        let invalid = || Error::new(ErrorKind::InvalidInput, "no certificate in the PEM text");
-        let roots: Vec<_> = CertificateDer::pem_slice_iter(pem)
-            .collect::<Result<_, _>>()
-            .map_err(|e| invalid().with_source(e))?;
-        if roots.is_empty() {
-            Err(invalid())
-        } else {
-            Ok(Self {
-                roots: Roots::Only(roots),
-            })
-        }
+        let config = Self {
+            base: Roots::None,
+            ..Self::default()
+        };
+        config.add_roots(pem)
     }
 
-    fn client_config(&self) -> Result<ClientConfig> {
-        let unusable = |what: &str| {
-            Error::new(
-                ErrorKind::InvalidInput,
-                format!("unusable TLS setting: {what}"),
-            )
-        };
-        // The provider is passed explicitly: a process-wide default would be global state.
-        let builder = ClientConfig::builder_with_provider(Arc::new(provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|e| unusable("protocol versions").with_source(e))?;
-        let builder = match &self.roots {
-            Roots::Platform => builder.with_platform_verifier().map_err(|e| {
-                let text = "the platform's trust store cannot be used; give certificates with `TlsConfig::only_roots`";
-                Error::new(ErrorKind::InvalidInput, text).with_source(e)
-            })?,
-            Roots::Only(certificates) => {
-                let mut store = RootCertStore::empty();
-                for certificate in certificates {
-                    store
-                        .add(certificate.clone())
-                        .map_err(|e| unusable("root certificate").with_source(e))?;
-                }
-                builder.with_root_certificates(store)
-            }
-        };
-        Ok(builder.with_no_client_auth())
-    }
-}
-
-impl TransportBuilder {
-    /// Starts with the defaults.
-    pub fn new() -> Self {
+    /// Trusts Mozilla's authorities as they were when this library was built, for machines
+    /// without a trust store such as minimal containers.
+    #[cfg(feature = "webpki-roots")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "webpki-roots")))]
+    pub fn webpki_roots() -> Self {
         Self {
-            tls: TlsConfig::default(),
-            connect_timeout: CONNECT_TIMEOUT,
+            base: Roots::Webpki,
+            ..Self::default()
         }
     }
 
-    /// Sets whom to trust.
-    pub fn tls(mut self, tls: TlsConfig) -> Self {
-        self.tls = tls;
-        self
-    }
-
-    /// How long name resolution and TCP, and after them TLS, may take (default 10 s each).
-    pub fn connect_timeout(mut self, limit: Duration) -> Self {
-        self.connect_timeout = limit;
-        self
-    }
-
-    /// Builds the transport; it connects when the first request is sent.
+    /// Trusts these authorities (PEM, one or more certificates) as well.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidInput`] for a TLS setting that cannot be used, the
-    /// platform's trust store included.
-    pub fn build(self) -> Result<Transport> {
-        let config = Arc::new(self.tls.client_config()?);
-        let connector = Connector::new(config, self.connect_timeout);
-        let client: Client<Connector, Body> = Client::builder(TokioExecutor::new())
-            // Without a pool timer hyper-util ignores the idle time-out.
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
-            .pool_max_idle_per_host(POOL_MAX_IDLE)
-            // The one retry loop is the retry layer's.
-            .retry_canceled_requests(false)
-            .build(connector);
-        Ok(Transport::new(tower::service_fn(
-            move |request: Request| {
-                let client = client.clone();
-                async move { client.request(request).await.map_err(classify) }
-            },
-        )))
+    /// As [`TlsConfig::only_roots`].
+    pub fn add_roots(mut self, pem: &[u8]) -> Result<Self> {
+        let roots = certificates(pem, "no root certificate in the PEM text")?;
+        for root in &roots {
+            RootCertStore::empty()
+                .add(root.clone())
+                .map_err(|e| invalid("a root certificate is malformed").with_source(e))?;
+        }
+        self.extra.extend(roots);
+        Ok(self)
     }
-}
 
-impl Default for TransportBuilder {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Transport {
-    /// The default transport: hyper-util and rustls, trusting the platform's authorities.
+    /// Shows this certificate to a server that asks for one (mutual TLS): the chain as PEM,
+    /// the client's own certificate first, and its private key as PEM (PKCS #8, PKCS #1 or
+    /// SEC 1, not encrypted).
+    ///
+    /// Only the registry sees it: neither a proxy nor a host that a redirect names.
     ///
     /// # Errors
     ///
-    /// As [`TransportBuilder::build`].
-    pub fn rustls() -> Result<Self> {
-        TransportBuilder::new().build()
+    /// [`ErrorKind::InvalidInput`] when the texts hold no certificate or no key, when the key
+    /// has an unknown form, or when it is another certificate's key.
+    pub fn client_certificate(mut self, chain_pem: &[u8], key_pem: &[u8]) -> Result<Self> {
+        let chain = certificates(chain_pem, "no client certificate in the PEM text")?;
+        // The source is left out: it may quote the text.
+        let key = PrivateKeyDer::from_pem_slice(key_pem)
+            .map_err(|_| invalid("no private key in the PEM text"))?;
+        let identity = CertifiedKey::from_der(chain, key, &provider()).map_err(|e| {
+            invalid("the client certificate and its key cannot be used").with_source(e)
+        })?;
+        self.identity = Some(Arc::new(identity));
+        Ok(self)
+    }
+
+    pub(crate) fn client_configs(&self) -> Result<ClientConfigs> {
+        let proxy = self.anonymous()?;
+        let mut foreign = proxy.clone();
+        if cfg!(feature = "http2") {
+            foreign.alpn_protocols.insert(0, b"h2".to_vec());
+        }
+        let mut endpoint = foreign.clone();
+        if let Some(identity) = &self.identity {
+            let identity = SingleCertAndKey::from(Arc::clone(identity));
+            endpoint.client_auth_cert_resolver = Arc::new(identity);
+            // A session in which the certificate was shown must not be resumed elsewhere.
+            endpoint.resumption = Resumption::default();
+        }
+        Ok(ClientConfigs {
+            endpoint: Arc::new(endpoint),
+            foreign: Arc::new(foreign),
+            proxy: Arc::new(proxy),
+        })
+    }
+
+    /// HTTP/1.1 and no client certificate.
+    fn anonymous(&self) -> Result<ClientConfig> {
+        let provider = Arc::new(provider());
+        // The provider is passed explicitly: a process-wide default would be global state.
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|e| invalid("unusable TLS setting: protocol versions").with_source(e))?;
+        let builder = match self.base {
+            Roots::Platform => {
+                let verifier = Verifier::new_with_extra_roots(self.extra.iter().cloned(), provider)
+                    .map_err(|e| invalid(NO_TRUST_STORE).with_source(e))?;
+                // rustls' name for every verifier that is not its own; this one is by its
+                // authors and asks the platform.
+                builder
+                    .dangerous()
+                    .with_custom_certificate_verifier(Arc::new(verifier))
+            }
+            _ => builder.with_root_certificates(self.store()?),
+        };
+        let mut config = builder.with_no_client_auth();
+        config.alpn_protocols.push(b"http/1.1".to_vec());
+        Ok(config)
+    }
+
+    fn store(&self) -> Result<RootCertStore> {
+        let mut store = RootCertStore::empty();
+        #[cfg(feature = "webpki-roots")]
+        if self.base == Roots::Webpki {
+            store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        }
+        for root in &self.extra {
+            store
+                .add(root.clone())
+                .map_err(|e| invalid("a root certificate is malformed").with_source(e))?;
+        }
+        Ok(store)
     }
 }
 
-fn classify(error: hyper_util::client::legacy::Error) -> Error {
-    let kind = if error.is_connect() {
-        ErrorKind::Connect
+impl fmt::Debug for TlsConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsConfig")
+            .field("roots", &self.base)
+            .field("further_roots", &self.extra.len())
+            .field("client_certificate", &self.identity.is_some())
+            .finish()
+    }
+}
+
+fn certificates(pem: &[u8], none: &str) -> Result<Vec<CertificateDer<'static>>> {
+    let found: Vec<_> = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<_, _>>()
+        .map_err(|e| invalid(none).with_source(e))?;
+    if found.is_empty() {
+        Err(invalid(none))
     } else {
-        ErrorKind::Transport
-    };
-    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(&error);
-    while let Some(cause) = source {
-        if let Some(connect) = cause.downcast_ref::<ConnectError>() {
-            return Error::new(ErrorKind::Connect, connect.to_string()).with_source(error);
-        }
-        if let Some(ours) = cause.downcast_ref::<Error>() {
-            // Our own body failed while it was sent; its kind says why.
-            return Error::new(ours.kind(), "the request body could not be sent")
-                .with_source(BoxError::from(error));
-        }
-        source = cause.source();
+        Ok(found)
     }
-    let text = match kind {
-        ErrorKind::Connect => "no connection to the server",
-        _ => "the connection broke before the answer",
-    };
-    Error::new(kind, text).with_source(error)
+}
+
+fn invalid(text: &str) -> Error {
+    Error::new(ErrorKind::InvalidInput, text)
 }
 
 #[cfg(feature = "aws-lc-rs")]
@@ -205,11 +219,6 @@ fn provider() -> CryptoProvider {
 #[cfg(not(any(feature = "aws-lc-rs", feature = "ring")))]
 compile_error!("the feature `rustls` needs a provider: enable `aws-lc-rs` or `ring`");
 
-/// Long enough for a far region, short enough for a person.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Azure's load balancers forget an idle connection after about four minutes.
-const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// Idle connections kept per host.
-const POOL_MAX_IDLE: usize = 16;
+/// Minimal containers have none.
+const NO_TRUST_STORE: &str = "the platform's trust store cannot be used; give certificates with \
+    `TlsConfig::only_roots`, or enable the feature `webpki-roots` and use `TlsConfig::webpki_roots`";

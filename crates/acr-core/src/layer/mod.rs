@@ -15,7 +15,7 @@
 //! token after a long `Retry-After`; redirect outside retry repeats an expired
 //! signed link; redirect inside authentication carries the token to the storage.
 
-pub(crate) mod backoff;
+mod backoff;
 mod budget;
 mod drain;
 mod log;
@@ -30,6 +30,8 @@ use std::{future::Future, mem, pin::Pin};
 
 use tower_service::Service;
 
+#[cfg(feature = "rustls")]
+pub(crate) use self::redirect::ForeignHop;
 pub use self::{
     log::{Log, LogLayer},
     redirect::{Redirect, RedirectLayer},

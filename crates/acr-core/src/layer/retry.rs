@@ -20,6 +20,7 @@ use crate::{
     operation::{Attempt, Effect, Operation},
     request::Request,
     response::Response,
+    retry_after::RetryAfter,
 };
 
 /// How often and how long to retry.
@@ -318,7 +319,7 @@ impl Outcome {
                     408 | 500 | 502 | 503 | 504 => effect.is_repeatable(),
                     _ => false,
                 };
-                let retry_after = backoff::retry_after(response.headers(), SystemTime::now());
+                let retry_after = RetryAfter::of(response.headers(), SystemTime::now());
                 Self {
                     status: Some(status),
                     kind: None,
