@@ -61,11 +61,7 @@ async fn main() -> ExitCode {
 
 async fn start(options: Options, wire: &Wire) -> Result<(), BoxError> {
     let registry = Registry::from_env().await?;
-    let place = if registry.is_emulator() {
-        "emulator"
-    } else {
-        "registry"
-    };
+    let place = if registry.is_emulator() { "emulator" } else { "registry" };
     println!("{place} at {}", registry.endpoint());
     let result = match connect(&registry, wire) {
         Ok(pipeline) => run(options, pipeline, wire).await,
@@ -77,7 +73,7 @@ async fn start(options: Options, wire: &Wire) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// The tour itself.
+/// The tour itself. Whatever happens, what it pushed is deleted at the end.
 ///
 /// # Errors
 ///
@@ -88,6 +84,11 @@ pub async fn run(options: Options, pipeline: Pipeline, wire: &Wire) -> Result<()
         None => std::env::current_exe()?,
     };
     let artifact = Artifact::find(&source)?;
+    let temporary = tempfile::tempdir()?;
+    let folder = options.pull_into.unwrap_or_else(|| temporary.path().to_owned());
+    tokio::fs::create_dir_all(&folder)
+        .await
+        .map_err(|error| format!("cannot pull into `{}`: {error}", folder.display()))?;
     let name: RepositoryName = "tour/artifact".parse()?;
     let tag: Tag = format!("run-{}", std::process::id()).parse()?;
     let registry = RegistryClient::new(pipeline.clone());
@@ -96,35 +97,32 @@ pub async fn run(options: Options, pipeline: Pipeline, wire: &Wire) -> Result<()
 
     wire.step("push");
     let digest = push(&repo, &blobs, &artifact, &tag).await?;
+    let tour = async {
+        wire.step("list");
+        list(&registry, &repo).await?;
 
-    wire.step("list");
-    list(&registry, &repo).await?;
+        wire.step("properties");
+        properties(&repo, &tag, &digest).await?;
 
-    wire.step("properties");
-    properties(&repo, &tag, &digest).await?;
+        wire.step("lock");
+        repo.update_tag(&tag, &Permissions::new().delete(false).write(false)).await?;
+        println!("locked {tag}");
 
-    wire.step("lock");
-    let locked = repo
-        .update_tag(&tag, &Permissions::new().delete(false).write(false))
-        .await?;
-    println!(
-        "locked {tag}: may be deleted: {:?}",
-        locked.permissions.can_delete()
-    );
+        wire.step("delete locked");
+        expect_locked(&repo, &tag).await?;
 
-    wire.step("delete locked");
-    expect_locked(&repo, &tag).await?;
+        wire.step("unlock");
+        repo.update_tag(&tag, &Permissions::new().delete(true).write(true)).await?;
 
-    wire.step("unlock");
-    repo.update_tag(&tag, &Permissions::new().delete(true).write(true))
-        .await?;
-
-    wire.step("pull");
-    let kept = options.pull_into;
-    let temporary = tempfile::tempdir()?;
-    let folder = kept.unwrap_or_else(|| temporary.path().to_owned());
-    pull(&repo, &blobs, &artifact, &tag, &folder).await?;
-
+        wire.step("pull");
+        pull(&repo, &blobs, &artifact, &tag, &folder).await
+    };
+    if let Err(error) = tour.await {
+        // Unlocking what is not locked does no harm; the first error is the one to tell.
+        let _ = repo.update_tag(&tag, &Permissions::new().delete(true).write(true)).await;
+        let _ = delete(&registry, &repo, &blobs, &digest).await;
+        return Err(error);
+    }
     wire.step("delete");
     delete(&registry, &repo, &blobs, &digest).await
 }
@@ -142,19 +140,12 @@ async fn push(
     for file in artifact.files() {
         let content = Content::file(&file.path).await?;
         let bar = bars.file(&file.title, file.size);
-        let layer = blobs
-            .upload(content)
-            .on_progress(move |p| bar.set(p.transferred))
-            .await?;
+        let layer = blobs.upload(content).on_progress(move |p| bar.set(p.transferred)).await?;
         bars.done(file.size);
         layers.push((file.title.clone(), layer));
     }
     let manifest = artifact::manifest(&config, &layers)?;
-    let digest = repo
-        .put_manifest(manifest)
-        .tag(tag)
-        .media_type(MediaType::OCI_MANIFEST)
-        .await?;
+    let digest = repo.put_manifest(manifest).tag(tag).media_type(MediaType::OCI_MANIFEST).await?;
     println!(
         "pushed {} files, {} bytes as {}:{tag} ({digest})",
         layers.len(),
@@ -176,10 +167,7 @@ async fn list(registry: &RegistryClient, repo: &RepositoryClient) -> Result<(), 
     let mut manifests = repo.list_manifests();
     while let Some(manifest) = manifests.try_next().await? {
         let size = manifest.size.unwrap_or_default();
-        println!(
-            "manifest {} of {size} bytes, pushed {}",
-            manifest.digest, manifest.created_at
-        );
+        println!("manifest {} of {size} bytes, pushed {}", manifest.digest, manifest.created_at);
     }
     Ok(())
 }
@@ -189,7 +177,7 @@ async fn properties(repo: &RepositoryClient, tag: &Tag, digest: &Digest) -> Resu
     let of_tag = repo.get_tag(tag).await?;
     let of_manifest = repo.get_manifest_properties(digest).await?;
     println!(
-        "{} has {} manifests and {} tags; {tag} was last moved {}; the manifest has the tags {:?}",
+        "{}: manifests {}, tags {}; {tag} was last moved {}; the manifest has the tags {:?}",
         repository.name,
         repository.manifest_count,
         repository.tag_count,
@@ -227,10 +215,8 @@ async fn pull(
         // Names out of a manifest are never used as paths.
         let target = folder.join(format!("layer-{index:05}"));
         let bar = bars.file(&file.title, file.size);
-        let download = blobs
-            .download(&layer.digest)
-            .on_progress(move |p| bar.set(p.transferred));
-        download.to_file(&target).await?;
+        let download = blobs.download(&layer.digest).size(layer.size);
+        download.on_progress(move |p| bar.set(p.transferred)).to_file(&target).await?;
         compare::files(&file.path, &target).await?;
         bars.done(file.size);
     }
@@ -246,11 +232,7 @@ async fn delete(
     digest: &Digest,
 ) -> Result<(), BoxError> {
     let manifest = repo.get_manifest(digest).await?;
-    same(
-        "deletion of the manifest",
-        &repo.delete_manifest(digest).await?,
-        &Deletion::Deleted,
-    )?;
+    same("deletion of the manifest", &repo.delete_manifest(digest).await?, &Deletion::Deleted)?;
     let named = artifact::blobs(&manifest)?;
     for blob in &named {
         blobs.delete(blob).await?;

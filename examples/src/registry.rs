@@ -38,20 +38,28 @@ impl Registry {
     ///
     /// When a variable is malformed or the emulator cannot start.
     pub async fn from_env() -> Result<Self, BoxError> {
-        let Ok(endpoint) = env::var("CONTAINERREGISTRY_ENDPOINT") else {
+        let Some(endpoint) = variable("CONTAINERREGISTRY_ENDPOINT")? else {
+            for name in ["CONTAINERREGISTRY_ENTRA_TOKEN", "CONTAINERREGISTRY_CA_FILE"] {
+                if variable(name)?.is_some() {
+                    return Err(
+                        format!("{name} is set, but CONTAINERREGISTRY_ENDPOINT is not").into()
+                    );
+                }
+            }
             return Self::emulator(&FakeRegistry::new()).await;
         };
-        let tls = match env::var_os("CONTAINERREGISTRY_CA_FILE") {
-            Some(path) => TlsConfig::only_roots(&tokio::fs::read(path).await?)?,
+        let tls = match variable("CONTAINERREGISTRY_CA_FILE")? {
+            Some(path) => {
+                let pem = tokio::fs::read(&path).await;
+                TlsConfig::only_roots(&pem.map_err(|e| format!("cannot read `{path}`: {e}"))?)?
+            }
             None => TlsConfig::default(),
         };
         Ok(Self {
             endpoint: endpoint.parse()?,
-            entra_token: env::var("CONTAINERREGISTRY_ENTRA_TOKEN")
-                .ok()
-                .map(Secret::from),
+            entra_token: variable("CONTAINERREGISTRY_ENTRA_TOKEN")?.map(Secret::from),
             tls,
-            trusted_host: env::var("CONTAINERREGISTRY_TRUST_HOST").ok(),
+            trusted_host: variable("CONTAINERREGISTRY_TRUST_HOST")?,
             emulator: None,
         })
     }
@@ -100,6 +108,16 @@ impl Registry {
     }
 }
 
+/// A variable's text. Set but empty is most likely the output of a command that failed.
+fn variable(name: &str) -> Result<Option<String>, BoxError> {
+    match env::var(name) {
+        Ok(text) if text.trim().is_empty() => Err(format!("{name} is set, but empty").into()),
+        Ok(text) => Ok(Some(text)),
+        Err(env::VarError::NotPresent) => Ok(None),
+        Err(error) => Err(format!("{name}: {error}").into()),
+    }
+}
+
 /// The stack for a registry, with every exchange counted.
 ///
 /// # Errors
@@ -133,12 +151,7 @@ fn credential(entra_token: Option<Secret>) -> Credential {
     };
     Credential::entra(credential_fn(move |_scopes| {
         let token = token.clone();
-        async move {
-            Ok(AccessToken::new(
-                token,
-                SystemTime::now() + ASSUMED_LIFETIME,
-            ))
-        }
+        async move { Ok(AccessToken::new(token, SystemTime::now() + ASSUMED_LIFETIME)) }
     }))
 }
 

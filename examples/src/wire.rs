@@ -58,11 +58,7 @@ impl Wire {
         let mut recorded = self.lock();
         recorded.end();
         recorded.started = Some(Instant::now());
-        recorded.steps.push(Step {
-            name,
-            counts: Counts::default(),
-            took: Duration::ZERO,
-        });
+        recorded.steps.push(Step { name, counts: Counts::default(), took: Duration::ZERO });
     }
 
     /// All steps so far.
@@ -88,10 +84,7 @@ impl Wire {
     }
 
     fn note_request(&self, request: &Request) {
-        let is_retry = request
-            .extensions()
-            .get::<Attempt>()
-            .is_some_and(|a| a.get() > 1);
+        let is_retry = request.extensions().get::<Attempt>().is_some_and(|a| a.get() > 1);
         let mut recorded = self.lock();
         let scope = request.extensions().get::<Scope>().cloned();
         let is_registry = scope.is_some();

@@ -14,11 +14,7 @@
 
 mod support;
 #[path = "../tour.rs"]
-#[allow(
-    dead_code,
-    unreachable_pub,
-    reason = "its main function is not called here"
-)]
+#[allow(dead_code, unreachable_pub, reason = "its main function is not called here")]
 mod tour;
 
 use std::{
@@ -62,25 +58,13 @@ async fn the_most_verbose_log_holds_no_secret() {
     drop(guard);
 
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    for expected in [
-        "http.exchange",
-        "retrying",
-        "asking the registry",
-        "REDACTED",
-        "PATCH",
-        "oauth2",
-    ] {
+    for expected in
+        ["http.exchange", "retrying", "asking the registry", "REDACTED", "PATCH", "oauth2"]
+    {
         assert!(log.contains(expected), "the log has no `{expected}`");
     }
     let secrets = secrets.0.lock().unwrap();
-    for kind in [
-        "entra",
-        "refresh",
-        "access",
-        "authorization",
-        "_state",
-        "sig",
-    ] {
+    for kind in ["entra", "refresh", "access", "authorization", "_state", "sig"] {
         assert!(
             secrets.iter().any(|(k, _)| k == kind),
             "no secret of kind `{kind}` was on the wire"
@@ -88,10 +72,7 @@ async fn the_most_verbose_log_holds_no_secret() {
     }
     for (kind, secret) in secrets.iter() {
         for form in forms(secret) {
-            assert!(
-                !log.contains(&form),
-                "a secret of kind `{kind}` is in the log"
-            );
+            assert!(!log.contains(&form), "a secret of kind `{kind}` is in the log");
         }
     }
 }
@@ -143,10 +124,7 @@ impl Secrets {
 
     async fn of_request(&self, request: Request) -> Result<Request, Error> {
         if let Some(value) = request.headers().get("authorization") {
-            self.add(
-                "authorization",
-                value.to_str().unwrap().trim_start_matches("Bearer "),
-            );
+            self.add("authorization", value.to_str().unwrap().trim_start_matches("Bearer "));
         }
         self.of_query(&request.uri().to_string());
         if !request.uri().path().starts_with("/oauth2/") {
@@ -166,11 +144,7 @@ impl Secrets {
     }
 
     fn of_query(&self, url: &str) {
-        for pair in url
-            .split_once('?')
-            .map_or("", |(_, query)| query)
-            .split('&')
-        {
+        for pair in url.split_once('?').map_or("", |(_, query)| query).split('&') {
             if let Some((name @ ("_state" | "sig"), value)) = pair.split_once('=') {
                 self.add(name, value);
             }
@@ -179,10 +153,7 @@ impl Secrets {
 
     fn add(&self, kind: &str, secret: &str) {
         if !secret.is_empty() {
-            self.0
-                .lock()
-                .unwrap()
-                .insert((kind.to_owned(), secret.to_owned()));
+            self.0.lock().unwrap().insert((kind.to_owned(), secret.to_owned()));
         }
     }
 }
@@ -190,11 +161,7 @@ impl Secrets {
 /// A secret as it is, decoded, and in the parts of a token, any of which would be a leak.
 fn forms(secret: &str) -> Vec<String> {
     let decoded = percent_decode_str(secret).decode_utf8_lossy().into_owned();
-    let parts = decoded
-        .split('.')
-        .skip(1)
-        .filter(|part| part.len() >= 8)
-        .map(str::to_owned);
+    let parts = decoded.split('.').skip(1).filter(|part| part.len() >= 8).map(str::to_owned);
     let mut forms: Vec<String> = parts.collect();
     forms.extend([secret.to_owned(), decoded]);
     forms

@@ -10,11 +10,7 @@
 
 mod support;
 #[path = "../tour.rs"]
-#[allow(
-    dead_code,
-    unreachable_pub,
-    reason = "its main function is not called here"
-)]
+#[allow(dead_code, unreachable_pub, reason = "its main function is not called here")]
 mod tour;
 
 use std::{
@@ -39,9 +35,7 @@ async fn nothing_is_challenged_and_no_token_is_fetched_twice() {
     let registry = Registry::emulator(&FakeRegistry::new()).await.unwrap();
     let wire = Wire::default();
     let pipeline = connect(&registry, &wire).unwrap();
-    tour::run(options(&[folder.path()]), pipeline, &wire)
-        .await
-        .unwrap();
+    tour::run(options(&[folder.path()]), pipeline, &wire).await.unwrap();
     registry.shutdown().await;
 
     let mut total = Counts::default();
@@ -67,19 +61,15 @@ async fn a_wrong_byte_in_a_layer_is_an_integrity_error_and_leaves_no_file() {
     let options = options(&[source.path(), Path::new("--pull-into"), target.path()]);
     let error = tour::run(options, pipeline, &wire).await.unwrap_err();
     registry.shutdown().await;
-    assert_eq!(
-        error.downcast_ref::<Error>().unwrap().kind(),
-        ErrorKind::Integrity
-    );
+    assert_eq!(error.downcast_ref::<Error>().unwrap().kind(), ErrorKind::Integrity);
     assert_eq!(std::fs::read_dir(target.path()).unwrap().count(), 0);
 }
 
 #[test]
 fn the_program_exits_with_failure_on_a_wrong_byte_and_with_success_otherwise() {
-    for (arguments, succeeds) in [
-        (&["--fault", "corrupt op=get_storage at=2"][..], false),
-        (&[], true),
-    ] {
+    for (arguments, succeeds) in
+        [(&["--fault", "corrupt op=get_storage at=2"][..], false), (&[], true)]
+    {
         let emulator = Emulator::start(arguments);
         let (source, target) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         std::fs::write(source.path().join("file"), b"content").unwrap();
@@ -95,15 +85,8 @@ fn the_program_exits_with_failure_on_a_wrong_byte_and_with_success_otherwise() {
         let errors = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.success(), succeeds, "{errors}");
         assert_eq!(errors.contains("kind: Integrity"), !succeeds, "{errors}");
-        assert_eq!(
-            std::fs::read_dir(target.path()).unwrap().count(),
-            usize::from(succeeds)
-        );
-        for part in emulator
-            .entra_token
-            .split('.')
-            .filter(|part| part.len() > 8)
-        {
+        assert_eq!(std::fs::read_dir(target.path()).unwrap().count(), usize::from(succeeds));
+        for part in emulator.entra_token.split('.').filter(|part| part.len() > 8) {
             assert!(!errors.contains(part), "the Entra token was printed");
         }
     }

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -11,6 +10,7 @@ use acr_core::{BoxError, Digest};
 use acr_registry::{Manifest, MediaType};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use walkdir::WalkDir;
 
 /// The files of an artifact, in the order of their titles.
 #[derive(Debug)]
@@ -31,24 +31,30 @@ pub(crate) struct SourceFile {
 pub(crate) struct Layer {
     pub(crate) title: String,
     pub(crate) digest: Digest,
+    pub(crate) size: u64,
 }
 
 /// The config of an artifact that has none.
 pub(crate) const EMPTY_CONFIG: &str = "{}";
 
 impl Artifact {
-    pub(crate) fn find(source: &Path) -> io::Result<Self> {
+    pub(crate) fn find(source: &Path) -> Result<Self, BoxError> {
+        let below = if source.is_dir() { source } else { source.parent().unwrap_or(source) };
         let mut files = Vec::new();
-        let below = if source.is_dir() {
-            source
-        } else {
-            source.parent().unwrap_or(source)
-        };
-        collect(source, below, &mut files)?;
-        files.sort_by(|a, b| a.title.cmp(&b.title));
+        for entry in WalkDir::new(source).sort_by_file_name() {
+            // Its error names the path. Links are followed only if the source itself is one.
+            let entry = entry?;
+            let metadata = entry.metadata()?;
+            if !metadata.is_file() {
+                // Folders are walked; pipes, sockets and links have no content of their own.
+                continue;
+            }
+            let path = entry.into_path();
+            let title = path.strip_prefix(below).unwrap_or(&path).to_string_lossy().into_owned();
+            files.push(SourceFile { path, title, size: metadata.len() });
+        }
         if files.is_empty() {
-            let text = format!("`{}` has no files", source.display());
-            return Err(io::Error::new(io::ErrorKind::NotFound, text));
+            return Err(format!("`{}` has no files", source.display()).into());
         }
         Ok(Self { files })
     }
@@ -60,27 +66,6 @@ impl Artifact {
     pub(crate) fn total(&self) -> u64 {
         self.files.iter().map(|file| file.size).sum()
     }
-}
-
-fn collect(path: &Path, below: &Path, files: &mut Vec<SourceFile>) -> io::Result<()> {
-    if !path.is_dir() {
-        let title = path
-            .strip_prefix(below)
-            .unwrap_or(path)
-            .to_string_lossy()
-            .into_owned();
-        let size = fs::metadata(path)?.len();
-        files.push(SourceFile {
-            path: path.to_owned(),
-            title,
-            size,
-        });
-        return Ok(());
-    }
-    for entry in fs::read_dir(path)? {
-        collect(&entry?.path(), below, files)?;
-    }
-    Ok(())
 }
 
 pub(crate) fn manifest(
@@ -112,10 +97,7 @@ pub(crate) fn layers(manifest: &Manifest) -> Result<Vec<Layer>, BoxError> {
     let document: Document = manifest.json()?;
     let layers = document.layers.into_iter().map(|mut layer| {
         let title = layer.annotations.remove("org.opencontainers.image.title");
-        Layer {
-            title: title.unwrap_or_default(),
-            digest: layer.digest,
-        }
+        Layer { title: title.unwrap_or_default(), digest: layer.digest, size: layer.size }
     });
     Ok(layers.collect())
 }
@@ -137,6 +119,7 @@ struct Document {
 #[derive(Deserialize)]
 struct Descriptor {
     digest: Digest,
+    size: u64,
     #[serde(default)]
     annotations: BTreeMap<String, String>,
 }

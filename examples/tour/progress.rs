@@ -14,18 +14,12 @@ pub(crate) struct FileBar(ProgressBar);
 impl Bars {
     pub(crate) fn new(what: &'static str, total: u64) -> Self {
         let all = MultiProgress::new();
-        let total = all.add(
-            ProgressBar::new(total)
-                .with_style(style())
-                .with_message(what),
-        );
+        let total = all.add(ProgressBar::new(total).with_style(style()).with_message(what));
         Self { all, total }
     }
 
     pub(crate) fn file(&self, title: &str, size: u64) -> FileBar {
-        let bar = ProgressBar::new(size)
-            .with_style(style())
-            .with_message(title.to_owned());
+        let bar = ProgressBar::new(size).with_style(style()).with_message(title.to_owned());
         FileBar(self.all.add(bar))
     }
 

@@ -11,8 +11,8 @@ pub(crate) fn table(wire: &Wire) {
     table.load_style(UTF8_FULL_CONDENSED).set_header([
         "step",
         "challenges",
-        "exchanges",
-        "token calls",
+        "sign-in",
+        "tokens",
         "calls",
         "storage",
         "retries",
@@ -21,14 +21,14 @@ pub(crate) fn table(wire: &Wire) {
     let mut total = Counts::default();
     for step in wire.steps() {
         total += step.counts;
-        table.add_row(row(
-            step.name,
-            step.counts,
-            &step.took.as_millis().to_string(),
-        ));
+        table.add_row(row(step.name, step.counts, &step.took.as_millis().to_string()));
     }
     table.add_row(row("all", total, ""));
     println!("requests on the wire\n{table}");
+    println!(
+        "challenges: answers 401; sign-in: Entra token for refresh token; tokens: access tokens; \
+         calls: requests to the registry; storage: where redirects lead; retries: among all these"
+    );
     println!("distinct permission sets: {}", wire.distinct_scopes());
     match peak_mebibytes() {
         Some(peak) => println!("peak memory: {peak} MiB"),
@@ -37,15 +37,7 @@ pub(crate) fn table(wire: &Wire) {
 }
 
 fn row(name: &str, counts: Counts, took: &str) -> [String; 8] {
-    let Counts {
-        challenges,
-        exchanges,
-        tokens,
-        calls,
-        storage,
-        retries,
-        ..
-    } = counts;
+    let Counts { challenges, exchanges, tokens, calls, storage, retries, .. } = counts;
     let numbers = [challenges, exchanges, tokens, calls, storage, retries].map(|n| n.to_string());
     let [a, b, c, d, e, f] = numbers;
     [name.to_owned(), a, b, c, d, e, f, took.to_owned()]

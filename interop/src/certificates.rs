@@ -33,19 +33,10 @@ impl CertificateAuthority {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![
-            KeyUsagePurpose::KeyCertSign,
-            KeyUsagePurpose::DigitalSignature,
-        ];
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
         let key = KeyPair::generate().attempt(|| "make the authority's key")?;
-        let pem = params
-            .self_signed(&key)
-            .attempt(|| "sign the authority")?
-            .pem();
-        Ok(Self {
-            issuer: Issuer::new(params, key),
-            pem,
-        })
+        let pem = params.self_signed(&key).attempt(|| "sign the authority")?.pem();
+        Ok(Self { issuer: Issuer::new(params, key), pem })
     }
 
     /// The authority's certificate as PEM.
@@ -58,15 +49,9 @@ impl CertificateAuthority {
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
         let params = CertificateParams::new(names).attempt(|| "name a certificate")?;
         let key = KeyPair::generate().attempt(|| "make a certificate's key")?;
-        let certificate = params
-            .signed_by(&key, &self.issuer)
-            .attempt(|| "sign a certificate")?
-            .der()
-            .clone();
-        Ok(Leaf {
-            certificate,
-            key: key.serialize_der(),
-        })
+        let certificate =
+            params.signed_by(&key, &self.issuer).attempt(|| "sign a certificate")?.der().clone();
+        Ok(Leaf { certificate, key: key.serialize_der() })
     }
 
     /// The TLS settings of a server on loopback.
@@ -84,7 +69,6 @@ impl CertificateAuthority {
 
 impl fmt::Debug for CertificateAuthority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CertificateAuthority")
-            .finish_non_exhaustive()
+        f.debug_struct("CertificateAuthority").finish_non_exhaustive()
     }
 }

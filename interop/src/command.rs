@@ -45,11 +45,7 @@ impl Program {
             return Ok(output.stdout);
         }
         let complaint = String::from_utf8_lossy(&output.stderr);
-        Err(Error::new(format!(
-            "{line}: {}: {}",
-            output.status,
-            complaint.trim()
-        )))
+        Err(Error::new(format!("{line}: {}: {}", output.status, complaint.trim())))
     }
 }
 
@@ -62,16 +58,10 @@ mod tests {
 
     #[tokio::test]
     async fn missing_program_is_named_with_its_package() {
-        let program = Program {
-            name: "no-such-program",
-            package: "no-such-package",
-        };
+        let program = Program { name: "no-such-program", package: "no-such-package" };
         let error = program.run(program.command()).await.unwrap_err();
         let text = error.to_string();
-        assert!(
-            text.contains("`no-such-program` is not installed"),
-            "{text}"
-        );
+        assert!(text.contains("`no-such-program` is not installed"), "{text}");
         assert!(text.contains("apt-get install no-such-package"), "{text}");
     }
 }

@@ -17,20 +17,14 @@ pub struct Error {
 
 impl Error {
     pub(crate) fn new(what: impl Into<String>) -> Self {
-        Self {
-            what: what.into(),
-            source: None,
-        }
+        Self { what: what.into(), source: None }
     }
 
     pub(crate) fn with_source(
         what: impl Into<String>,
         source: impl Into<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
-        Self {
-            what: what.into(),
-            source: Some(source.into()),
-        }
+        Self { what: what.into(), source: Some(source.into()) }
     }
 }
 

@@ -106,17 +106,9 @@ impl FacadeListener {
             TlsMode::Off => None,
             TlsMode::On => Some(Tls::new()?),
         };
-        let listener = TcpListener::bind("127.0.0.1:0")
-            .await
-            .attempt(|| "bind the façade")?;
-        let address = listener
-            .local_addr()
-            .attempt(|| "read the façade's address")?;
-        Ok(Self {
-            listener,
-            address,
-            tls,
-        })
+        let listener = TcpListener::bind("127.0.0.1:0").await.attempt(|| "bind the façade")?;
+        let address = listener.local_addr().attempt(|| "read the façade's address")?;
+        Ok(Self { listener, address, tls })
     }
 
     /// Host and port: the `service` of its tokens.
@@ -138,20 +130,10 @@ impl FacadeListener {
             forwarded: AtomicUsize::new(0),
             challenges: AtomicUsize::new(0),
         });
-        let Self {
-            listener,
-            address,
-            tls,
-        } = self;
+        let Self { listener, address, tls } = self;
         let (acceptor, ca_pem) = tls.map(|tls| (tls.acceptor, tls.ca_pem)).unzip();
         let task = tokio::spawn(accept(listener, acceptor, Arc::clone(&state)));
-        Facade {
-            origin,
-            address,
-            ca_pem,
-            state,
-            task,
-        }
+        Facade { origin, address, ca_pem, state, task }
     }
 
     fn origin(&self) -> String {
@@ -162,9 +144,7 @@ impl FacadeListener {
 
 impl fmt::Debug for FacadeListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FacadeListener")
-            .field("address", &self.address)
-            .finish_non_exhaustive()
+        f.debug_struct("FacadeListener").field("address", &self.address).finish_non_exhaustive()
     }
 }
 
@@ -213,10 +193,7 @@ impl Tls {
         let authority = CertificateAuthority::new("interop façade authority")?;
         let config = authority.server_config()?;
         let ca_pem = authority.pem().to_owned();
-        Ok(Self {
-            acceptor: TlsAcceptor::from(Arc::new(config)),
-            ca_pem,
-        })
+        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), ca_pem })
     }
 }
 
@@ -229,10 +206,7 @@ impl State {
                 .await
                 .map_err(|source| Error::with_source("read a form", source))?
                 .to_bytes();
-            return Ok(self
-                .tokens
-                .answer(&head, &body)?
-                .map(|body| Either::Left(body.into())));
+            return Ok(self.tokens.answer(&head, &body)?.map(|body| Either::Left(body.into())));
         }
         self.forward(request).await
     }
@@ -280,9 +254,7 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, state: Arc<State>) {
     });
     // An error here is the client hanging up or the registry going away: both
     // close the connection, which is how a proxy says it.
-    let _ended = http1::Builder::new()
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+    let _ended = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
 fn remove_hop_headers(headers: &mut HeaderMap) {
@@ -292,14 +264,8 @@ fn remove_hop_headers(headers: &mut HeaderMap) {
 }
 
 /// Headers that belong to one connection (RFC 9110, section 7.6.1).
-const HOP_HEADERS: [HeaderName; 6] = [
-    CONNECTION,
-    TE,
-    TRAILER,
-    TRANSFER_ENCODING,
-    UPGRADE,
-    HeaderName::from_static("keep-alive"),
-];
+const HOP_HEADERS: [HeaderName; 6] =
+    [CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, HeaderName::from_static("keep-alive")];
 
 /// A form holds two tokens at most.
 const FORM_LIMIT: usize = 64 * 1024;

@@ -31,12 +31,9 @@ impl ForeignListener {
     ///
     /// When no loopback port is free.
     pub async fn start() -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")
-            .await
-            .attempt(|| "bind a foreign origin")?;
-        let address = listener
-            .local_addr()
-            .attempt(|| "read the foreign origin's address")?;
+        let listener =
+            TcpListener::bind("127.0.0.1:0").await.attempt(|| "bind a foreign origin")?;
+        let address = listener.local_addr().attempt(|| "read the foreign origin's address")?;
         let accepted = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&accepted);
         let task = tokio::spawn(async move {
@@ -45,11 +42,7 @@ impl ForeignListener {
                 drop(stream);
             }
         });
-        Ok(Self {
-            address,
-            accepted,
-            task,
-        })
+        Ok(Self { address, accepted, task })
     }
 
     /// Where it listens.
@@ -65,9 +58,7 @@ impl ForeignListener {
     pub async fn finish(self) -> Result<usize> {
         // Connections are accepted in the order they came, so once this last one is
         // closed from the other side every earlier one has been counted.
-        let mut last = TcpStream::connect(self.address)
-            .await
-            .attempt(|| "reach the origin")?;
+        let mut last = TcpStream::connect(self.address).await.attempt(|| "reach the origin")?;
         let _closed = last.read(&mut [0; 1]).await;
         Ok(self.accepted.load(Ordering::SeqCst).saturating_sub(1))
     }

@@ -33,11 +33,7 @@ enum Trust {
 impl GuardedRegistry {
     /// TLS, a realm that names the façade, and tokens that the registry accepts.
     pub fn builder() -> GuardedRegistryBuilder {
-        GuardedRegistryBuilder {
-            tls: TlsMode::On,
-            realm: None,
-            trust: Trust::Facade,
-        }
+        GuardedRegistryBuilder { tls: TlsMode::On, realm: None, trust: Trust::Facade }
     }
 
     /// The front door.

@@ -72,20 +72,10 @@ impl ImageLayout {
         umoci(|command| command.args(["init", "--layout"]).arg(&layout)).await?;
         umoci(|command| command.args(["new", "--image", &image])).await?;
         for (content, target) in [(&root, "/"), (&app, "/srv/app")] {
-            umoci(|command| {
-                command
-                    .args(["insert", "--image", &image])
-                    .arg(content)
-                    .arg(target)
-            })
-            .await?;
+            umoci(|command| command.args(["insert", "--image", &image]).arg(content).arg(target))
+                .await?;
         }
-        let start = [
-            "--config.entrypoint",
-            "/bin/sh",
-            "--config.workingdir",
-            "/srv/app",
-        ];
+        let start = ["--config.entrypoint", "/bin/sh", "--config.workingdir", "/srv/app"];
         umoci(|command| command.args(["config", "--image", &image]).args(start)).await?;
         umoci(|command| command.args(["gc", "--layout"]).arg(&layout)).await?;
         Self::read(folder)
@@ -129,24 +119,13 @@ impl ImageLayout {
         };
         let content = read_blob(&layout, &manifest.digest)?;
         let read: Manifest = serde_json::from_slice(&content).attempt(|| "read a manifest")?;
-        let blobs = [read.config]
-            .into_iter()
-            .chain(read.layers)
-            .map(|descriptor| {
-                let path = blob_path(&layout, &descriptor.digest)?;
-                Ok(ImageBlob {
-                    digest: descriptor.digest,
-                    size: descriptor.size,
-                    path,
-                })
-            });
+        let blobs = [read.config].into_iter().chain(read.layers).map(|descriptor| {
+            let path = blob_path(&layout, &descriptor.digest)?;
+            Ok(ImageBlob { digest: descriptor.digest, size: descriptor.size, path })
+        });
         let blobs = blobs.collect::<Result<_>>()?;
         let manifest = manifest.clone();
-        Ok(Self {
-            folder,
-            manifest,
-            blobs,
-        })
+        Ok(Self { folder, manifest, blobs })
     }
 }
 
@@ -165,19 +144,14 @@ async fn write_root(root: &Path) -> Result<()> {
     copy.args(["cp", "/proc/self/exe"]).arg(&busybox);
     BUSYBOX.run(copy).await?;
     let mut install = Command::new(&busybox);
-    install
-        .args(["--install", "-s"])
-        .arg(&bin)
-        .kill_on_drop(true);
+    install.args(["--install", "-s"]).arg(&bin).kill_on_drop(true);
     BUSYBOX.run(install).await.map(drop)
 }
 
 /// A second layer, with a file that does not compress, so that its blob has some length.
 fn write_app(app: &Path) -> Result<()> {
     fs::create_dir_all(app).attempt(|| "make the application's folder")?;
-    let noise: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..))
-        .take(NOISE)
-        .collect();
+    let noise: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(NOISE).collect();
     fs::write(app.join("noise"), noise).attempt(|| "write the application")?;
     fs::write(app.join("hello.txt"), "hello\n").attempt(|| "write the application")
 }
@@ -198,20 +172,13 @@ fn read_blob(layout: &Path, digest: &str) -> Result<Vec<u8>> {
 }
 
 fn blob_path(layout: &Path, digest: &str) -> Result<PathBuf> {
-    let (algorithm, hex) = digest
-        .split_once(':')
-        .ok_or_else(|| Error::new(format!("`{digest}` is not a digest")))?;
+    let (algorithm, hex) =
+        digest.split_once(':').ok_or_else(|| Error::new(format!("`{digest}` is not a digest")))?;
     Ok(layout.join("blobs").join(algorithm).join(hex))
 }
 
-const UMOCI: Program = Program {
-    name: "umoci",
-    package: "umoci",
-};
-const BUSYBOX: Program = Program {
-    name: "busybox",
-    package: "busybox-static",
-};
+const UMOCI: Program = Program { name: "umoci", package: "umoci" };
+const BUSYBOX: Program = Program { name: "busybox", package: "busybox-static" };
 
 const TAG: &str = "v1";
 

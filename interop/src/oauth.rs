@@ -73,11 +73,7 @@ impl Accounts {
     /// Accounts with secrets that nobody has seen before.
     pub fn random() -> Self {
         let secret = |what: &str| format!("{what}-{:032x}", fastrand::u128(..));
-        Self {
-            entra_token: secret("entra"),
-            user: "tester".into(),
-            password: secret("password"),
-        }
+        Self { entra_token: secret("entra"), user: "tester".into(), password: secret("password") }
     }
 
     /// The only Entra token that the exchange takes.
@@ -98,12 +94,7 @@ impl Accounts {
 
 impl TokenService {
     pub(crate) fn new(service: String, accounts: Accounts, signer: TokenSigner) -> Self {
-        Self {
-            service,
-            accounts,
-            signer,
-            journal: Mutex::default(),
-        }
+        Self { service, accounts, signer, journal: Mutex::default() }
     }
 
     pub(crate) fn accounts(&self) -> &Accounts {
@@ -111,10 +102,7 @@ impl TokenService {
     }
 
     pub(crate) fn journal(&self) -> Journal {
-        self.journal
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Answers a request to `/oauth2/*`.
@@ -136,11 +124,7 @@ impl TokenService {
 
     fn exchange(&self, form: &Form) -> Result<Response<Bytes>> {
         if form.field("grant_type") != "access_token" || form.field("service") != self.service {
-            return refuse(
-                StatusCode::BAD_REQUEST,
-                "UNSUPPORTED",
-                "wrong grant or service",
-            );
+            return refuse(StatusCode::BAD_REQUEST, "UNSUPPORTED", "wrong grant or service");
         }
         if form.field("access_token") != self.accounts.entra_token {
             return unauthorized();
@@ -195,17 +179,10 @@ impl TokenService {
             return refuse(StatusCode::BAD_REQUEST, "UNSUPPORTED", "wrong service");
         }
         let scope = form.field("scope");
-        let access: Vec<Access> = scope
-            .split(' ')
-            .filter_map(|entry| read_access(entry, grant))
-            .collect();
+        let access: Vec<Access> =
+            scope.split(' ').filter_map(|entry| read_access(entry, grant)).collect();
         let token = self.signer.access_token(&self.service, &access)?;
-        self.note(|journal| {
-            journal.token_calls.push(TokenCall {
-                grant,
-                scope: scope.to_owned(),
-            })
-        });
+        self.note(|journal| journal.token_calls.push(TokenCall { grant, scope: scope.to_owned() }));
         reply(StatusCode::OK, &json!({ "access_token": token }))
     }
 
@@ -219,31 +196,16 @@ fn read_access(text: &str, grant: Grant) -> Option<Access> {
     let (kind, rest) = text.split_once(':')?;
     let (name, actions) = rest.rsplit_once(':')?;
     let allowed = |action: &&str| grant != Grant::Anonymous || *action == "pull";
-    let actions = actions
-        .split(',')
-        .filter(allowed)
-        .map(ToOwned::to_owned)
-        .collect();
-    Some(Access {
-        kind: kind.to_owned(),
-        name: name.to_owned(),
-        actions,
-    })
+    let actions = actions.split(',').filter(allowed).map(ToOwned::to_owned).collect();
+    Some(Access { kind: kind.to_owned(), name: name.to_owned(), actions })
 }
 
 fn unauthorized() -> Result<Response<Bytes>> {
-    refuse(
-        StatusCode::UNAUTHORIZED,
-        "UNAUTHORIZED",
-        "authentication required",
-    )
+    refuse(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "authentication required")
 }
 
 fn refuse(status: StatusCode, code: &str, message: &str) -> Result<Response<Bytes>> {
-    reply(
-        status,
-        &json!({ "errors": [{ "code": code, "message": message, "detail": null }] }),
-    )
+    reply(status, &json!({ "errors": [{ "code": code, "message": message, "detail": null }] }))
 }
 
 fn reply(status: StatusCode, body: &serde_json::Value) -> Result<Response<Bytes>> {
@@ -262,20 +224,13 @@ mod tests {
     use super::*;
 
     fn service() -> TokenService {
-        TokenService::new(
-            "here:1".into(),
-            Accounts::random(),
-            TokenSigner::new().unwrap(),
-        )
+        TokenService::new("here:1".into(), Accounts::random(), TokenSigner::new().unwrap())
     }
 
     fn ask(service: &TokenService, request: Request<String>) -> (StatusCode, serde_json::Value) {
         let (head, body) = request.into_parts();
         let answer = service.answer(&head, body.as_bytes()).unwrap();
-        (
-            answer.status(),
-            serde_json::from_slice(answer.body()).unwrap(),
-        )
+        (answer.status(), serde_json::from_slice(answer.body()).unwrap())
     }
 
     fn post(path: &str, form: &str) -> Request<String> {
@@ -285,9 +240,7 @@ mod tests {
     fn granted(answer: &serde_json::Value) -> serde_json::Value {
         let token = answer["access_token"].as_str().unwrap();
         let claims = token.split('.').nth(1).unwrap();
-        let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD
-            .decode(claims)
-            .unwrap();
+        let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(claims).unwrap();
         serde_json::from_slice::<serde_json::Value>(&claims).unwrap()["access"].clone()
     }
 
@@ -313,14 +266,7 @@ mod tests {
             ])
         );
         let journal = service.journal();
-        assert_eq!(
-            (
-                journal.exchanges,
-                journal.token_calls.len(),
-                journal.refused
-            ),
-            (1, 1, 0)
-        );
+        assert_eq!((journal.exchanges, journal.token_calls.len(), journal.refused), (1, 1, 0));
     }
 
     #[test]
@@ -355,31 +301,15 @@ mod tests {
         let service = service();
         let entra = service.accounts().entra_token().to_owned();
         for (path, form, status) in [
-            (
-                "/oauth2/exchange",
-                "grant_type=access_token&service=here:1&access_token=x",
-                401,
-            ),
+            ("/oauth2/exchange", "grant_type=access_token&service=here:1&access_token=x", 401),
             (
                 "/oauth2/exchange",
                 &*format!("grant_type=access_token&service=there&access_token={entra}"),
                 400,
             ),
-            (
-                "/oauth2/token",
-                "grant_type=refresh_token&service=here:1&refresh_token=x",
-                401,
-            ),
-            (
-                "/oauth2/token",
-                "grant_type=password&username=tester&password=x",
-                401,
-            ),
-            (
-                "/oauth2/token",
-                "grant_type=password&refresh_token=&service=there",
-                400,
-            ),
+            ("/oauth2/token", "grant_type=refresh_token&service=here:1&refresh_token=x", 401),
+            ("/oauth2/token", "grant_type=password&username=tester&password=x", 401),
+            ("/oauth2/token", "grant_type=password&refresh_token=&service=there", 400),
             ("/oauth2/other", "", 404),
         ] {
             let (found, _) = ask(&service, post(path, form));

@@ -137,11 +137,7 @@ impl RegistryProcessBuilder {
             .map_err(|source| PROGRAM.not_started(source))?;
         for _ in 0..POLLS {
             if answers(address, &instance).await {
-                let registry = RegistryProcess {
-                    address,
-                    _child: child,
-                    _folder: folder,
-                };
+                let registry = RegistryProcess { address, _child: child, _folder: folder };
                 return Ok(Started::Ready(Box::new(registry)));
             }
             if let Some(status) = child.try_wait().attempt(|| "ask for the registry's end")? {
@@ -153,10 +149,7 @@ impl RegistryProcessBuilder {
             sleep(POLL_INTERVAL).await;
         }
         let log = fs::read_to_string(&log_path).unwrap_or_default();
-        Err(Error::new(format!(
-            "docker-registry did not answer on {address}: {}",
-            log.trim()
-        )))
+        Err(Error::new(format!("docker-registry did not answer on {address}: {}", log.trim())))
     }
 
     /// JSON, which is YAML too and knows how to quote.
@@ -194,18 +187,14 @@ enum Started {
 
 /// Whether *this* registry answers on the port, and not one that was quicker to take it.
 async fn answers(address: SocketAddr, instance: &str) -> bool {
-    let request = Request::get("/v2/")
-        .header(HOST, address.to_string())
-        .body(Empty::<Bytes>::new());
+    let request =
+        Request::get("/v2/").header(HOST, address.to_string()).body(Empty::<Bytes>::new());
     let Ok(request) = request else { return false };
     let answer = timeout(ANSWER_LIMIT, upstream::send(address, request)).await;
     let Ok(Ok(response)) = answer else {
         return false;
     };
-    response
-        .headers()
-        .get(INSTANCE_HEADER)
-        .is_some_and(|found| found == instance)
+    response.headers().get(INSTANCE_HEADER).is_some_and(|found| found == instance)
 }
 
 fn free_port() -> Result<SocketAddr> {
@@ -218,10 +207,7 @@ fn write(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).attempt(|| format!("write {}", path.display()))
 }
 
-const PROGRAM: Program = Program {
-    name: "docker-registry",
-    package: "docker-registry",
-};
+const PROGRAM: Program = Program { name: "docker-registry", package: "docker-registry" };
 
 const TRUST_BUNDLE: &str = "trust.pem";
 

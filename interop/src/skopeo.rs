@@ -49,28 +49,18 @@ impl RemoteImage {
     /// An image on a registry without TLS: `127.0.0.1:5000`, `library/app:v1`.
     pub fn plain(authority: impl AsRef<str>, image: &str) -> Self {
         let name = format!("docker://{}/{image}", authority.as_ref());
-        Self {
-            name,
-            ca_pem: None,
-            login: None,
-        }
+        Self { name, ca_pem: None, login: None }
     }
 
     /// An image on a registry with a certificate under this authority (PEM).
     pub fn tls(authority: impl AsRef<str>, ca_pem: impl Into<String>, image: &str) -> Self {
-        Self {
-            ca_pem: Some(ca_pem.into()),
-            ..Self::plain(authority, image)
-        }
+        Self { ca_pem: Some(ca_pem.into()), ..Self::plain(authority, image) }
     }
 
     /// An image behind a façade.
     pub fn behind(facade: &Facade, image: &str) -> Self {
         let ca_pem = facade.ca_pem().map(ToOwned::to_owned);
-        Self {
-            ca_pem,
-            ..Self::plain(facade.address().to_string(), image)
-        }
+        Self { ca_pem, ..Self::plain(facade.address().to_string(), image) }
     }
 
     /// Signs in.
@@ -176,19 +166,13 @@ impl Skopeo {
     }
 
     fn certificates(&self, pem: &str) -> Result<PathBuf> {
-        let folder = self
-            .home
-            .path()
-            .join(format!("certificates-{:016x}", fastrand::u64(..)));
+        let folder = self.home.path().join(format!("certificates-{:016x}", fastrand::u64(..)));
         fs::create_dir(&folder).attempt(|| "make a folder for certificates")?;
         fs::write(folder.join("ca.crt"), pem).attempt(|| "write a certificate")?;
         Ok(folder)
     }
 }
 
-const PROGRAM: Program = Program {
-    name: "skopeo",
-    package: "skopeo",
-};
+const PROGRAM: Program = Program { name: "skopeo", package: "skopeo" };
 
 const AUTH_FILE: &str = "auth.json";

@@ -74,11 +74,7 @@ impl TokenSigner {
         let leaf = authority.issue(&["token-signer"])?;
         let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &leaf.key)
             .attempt(|| "read the signer's key")?;
-        Ok(Self {
-            authority,
-            certificate: STANDARD.encode(leaf.certificate),
-            key,
-        })
+        Ok(Self { authority, certificate: STANDARD.encode(leaf.certificate), key })
     }
 
     /// The certificates that a registry must trust to accept this signer (PEM).
@@ -102,10 +98,8 @@ impl TokenSigner {
     }
 
     fn sign(&self, audience: &str, grant_type: &'static str, access: &[Access]) -> Result<String> {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .attempt(|| "read the clock")?
-            .as_secs();
+        let now =
+            SystemTime::now().duration_since(UNIX_EPOCH).attempt(|| "read the clock")?.as_secs();
         let claims = Claims {
             iss: ISSUER,
             sub: "interop",
@@ -117,16 +111,10 @@ impl TokenSigner {
             grant_type,
             access,
         };
-        let header = Header {
-            typ: "JWT",
-            alg: "ES256",
-            x5c: [&self.certificate],
-        };
+        let header = Header { typ: "JWT", alg: "ES256", x5c: [&self.certificate] };
         let signed = format!("{}.{}", part(&header)?, part(&claims)?);
-        let signature = self
-            .key
-            .sign(&SystemRandom::new(), signed.as_bytes())
-            .attempt(|| "sign a token")?;
+        let signature =
+            self.key.sign(&SystemRandom::new(), signed.as_bytes()).attempt(|| "sign a token")?;
         Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
 }
@@ -154,19 +142,12 @@ mod tests {
     #[test]
     fn token_has_three_parts_and_a_signature_of_fixed_length() {
         let signer = TokenSigner::new().unwrap();
-        let access = Access {
-            kind: "repository".into(),
-            name: "app".into(),
-            actions: vec!["pull".into()],
-        };
+        let access =
+            Access { kind: "repository".into(), name: "app".into(), actions: vec!["pull".into()] };
         let token = signer.access_token("registry:5000", &[access]).unwrap();
-        let parts: Vec<Vec<u8>> = token
-            .split('.')
-            .map(|part| URL_SAFE_NO_PAD.decode(part).unwrap())
-            .collect();
-        let [header, claims, signature] = parts.as_slice() else {
-            panic!("{token}")
-        };
+        let parts: Vec<Vec<u8>> =
+            token.split('.').map(|part| URL_SAFE_NO_PAD.decode(part).unwrap()).collect();
+        let [header, claims, signature] = parts.as_slice() else { panic!("{token}") };
         let header: serde_json::Value = serde_json::from_slice(header).unwrap();
         let claims: serde_json::Value = serde_json::from_slice(claims).unwrap();
         assert_eq!(header["alg"], "ES256");

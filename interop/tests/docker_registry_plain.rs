@@ -19,25 +19,16 @@ async fn content_with_relative_locations() -> Result {
 
 #[tokio::test]
 async fn content_with_absolute_locations() -> Result {
-    let registry = RegistryProcess::builder()
-        .absolute_locations()
-        .start()
-        .await?;
+    let registry = RegistryProcess::builder().absolute_locations().start().await?;
     let pipeline = without_auth(&registry)?;
-    assert!(
-        upload_location(&pipeline)
-            .await?
-            .starts_with("http://127.0.0.1:")
-    );
+    assert!(upload_location(&pipeline).await?.starts_with("http://127.0.0.1:"));
     slice::run(&pipeline).await
 }
 
 #[tokio::test]
 async fn two_registries_do_not_share_content() -> Result {
-    let (one, other) = (
-        RegistryProcess::builder().start().await?,
-        RegistryProcess::builder().start().await?,
-    );
+    let (one, other) =
+        (RegistryProcess::builder().start().await?, RegistryProcess::builder().start().await?);
     let name = "library/one".parse()?;
     let digest = slice::put_something(&without_auth(&one)?, &name).await?;
 

@@ -52,28 +52,13 @@ async fn anonymous_flow_over_tls_may_read_and_not_write() -> Result {
 
     let counts = facade.counts();
     assert_eq!(counts.exchanges, before.exchanges);
-    assert_eq!(
-        counts.token_calls.len() - before.token_calls.len(),
-        1,
-        "one scope: pull"
-    );
-    assert_eq!(
-        counts.token_calls.last().map(|call| call.grant),
-        Some(Grant::Anonymous)
-    );
+    assert_eq!(counts.token_calls.len() - before.token_calls.len(), 1, "one scope: pull");
+    assert_eq!(counts.token_calls.last().map(|call| call.grant), Some(Grant::Anonymous));
     assert_eq!((counts.challenges, counts.refused), (0, 0), "{counts:?}");
 
-    let error = blobs
-        .upload("mine")
-        .await
-        .err()
-        .ok_or("an anonymous upload was taken")?;
+    let error = blobs.upload("mine").await.err().ok_or("an anonymous upload was taken")?;
     assert_eq!(error.kind(), ErrorKind::Forbidden, "{error}");
-    let error = repository
-        .delete_manifest(&digest)
-        .await
-        .err()
-        .ok_or("it was deleted")?;
+    let error = repository.delete_manifest(&digest).await.err().ok_or("it was deleted")?;
     assert_eq!(error.kind(), ErrorKind::Forbidden, "{error}");
     assert_eq!(repository.get_manifest(&digest).await?.digest, digest);
     Ok(())
@@ -82,10 +67,7 @@ async fn anonymous_flow_over_tls_may_read_and_not_write() -> Result {
 #[tokio::test]
 async fn foreign_realm_is_not_needed() -> Result {
     let foreign = ForeignListener::start().await?;
-    let registry = GuardedRegistry::builder()
-        .realm(realm_of(&foreign))
-        .start()
-        .await?;
+    let registry = GuardedRegistry::builder().realm(realm_of(&foreign)).start().await?;
     let facade = registry.facade();
 
     slice::run(&pipeline(facade, entra(facade))?).await?;
@@ -98,22 +80,14 @@ async fn foreign_realm_is_not_needed() -> Result {
 #[tokio::test]
 async fn foreign_realm_of_a_registry_that_takes_no_token_is_not_followed() -> Result {
     let foreign = ForeignListener::start().await?;
-    let registry = GuardedRegistry::builder()
-        .realm(realm_of(&foreign))
-        .distrust()
-        .start()
-        .await?;
+    let registry = GuardedRegistry::builder().realm(realm_of(&foreign)).distrust().start().await?;
     let facade = registry.facade();
 
     for credential in [entra(facade), Credential::anonymous()] {
         let repository =
             RepositoryClient::new(pipeline(facade, credential)?, "library/app".parse()?);
         let absent = Digest::sha256(b"absent");
-        let error = repository
-            .get_manifest(absent)
-            .await
-            .err()
-            .ok_or("a token was taken")?;
+        let error = repository.get_manifest(absent).await.err().ok_or("a token was taken")?;
         assert_eq!(error.kind(), ErrorKind::Policy, "{error}");
     }
 
@@ -126,21 +100,14 @@ async fn foreign_realm_of_a_registry_that_takes_no_token_is_not_followed() -> Re
 #[tokio::test]
 async fn foreign_realm_is_not_followed_without_credentials_either() -> Result {
     let foreign = ForeignListener::start().await?;
-    let registry = GuardedRegistry::builder()
-        .realm(realm_of(&foreign))
-        .start()
-        .await?;
+    let registry = GuardedRegistry::builder().realm(realm_of(&foreign)).start().await?;
     // Straight to the registry, which has no token service of its own.
     let endpoint = Endpoint::insecure_loopback(registry.registry().address())?;
     let pipeline = Pipeline::builder(endpoint).build()?;
 
     let repository = RepositoryClient::new(pipeline, "library/app".parse()?);
     let absent = Digest::sha256(b"absent");
-    let error = repository
-        .get_manifest(absent)
-        .await
-        .err()
-        .ok_or("no token was asked for")?;
+    let error = repository.get_manifest(absent).await.err().ok_or("no token was asked for")?;
 
     assert_eq!(error.kind(), ErrorKind::Unauthenticated, "{error}");
     assert_eq!(foreign.finish().await?, 0);
@@ -155,30 +122,18 @@ async fn wrong_entra_token_ends_in_an_error_without_a_token_call() -> Result {
 
     let repository = RepositoryClient::new(pipeline, "library/app".parse()?);
     let absent = Digest::sha256(b"absent");
-    let error = repository
-        .get_manifest(absent)
-        .await
-        .err()
-        .ok_or("a token was given")?;
+    let error = repository.get_manifest(absent).await.err().ok_or("a token was given")?;
 
     assert_eq!(error.kind(), ErrorKind::Unauthenticated, "{error}");
     let counts = facade.counts();
-    assert_eq!(
-        (counts.exchanges, counts.token_calls.len(), counts.forwarded),
-        (0, 0, 0)
-    );
+    assert_eq!((counts.exchanges, counts.token_calls.len(), counts.forwarded), (0, 0, 0));
     Ok(())
 }
 
 /// Every token call had this grant, and no scope was asked for twice.
 fn assert_one_call_per_scope(counts: &Counts, grant: Grant) {
     let scopes: HashSet<_> = counts.token_calls.iter().map(|call| &call.scope).collect();
-    assert_eq!(
-        scopes.len(),
-        counts.token_calls.len(),
-        "{:?}",
-        counts.token_calls
-    );
+    assert_eq!(scopes.len(), counts.token_calls.len(), "{:?}", counts.token_calls);
     assert!(counts.token_calls.iter().all(|call| call.grant == grant));
     assert!(!scopes.is_empty());
 }
@@ -191,26 +146,17 @@ fn entra_token(token: &str) -> Credential {
     let token = token.to_owned();
     Credential::entra(credential_fn(move |_scopes| {
         let token = token.clone();
-        async move {
-            Ok(AccessToken::new(
-                token,
-                SystemTime::now() + Duration::from_secs(3600),
-            ))
-        }
+        async move { Ok(AccessToken::new(token, SystemTime::now() + Duration::from_secs(3600))) }
     }))
 }
 
 fn pipeline(facade: &Facade, credential: Credential) -> Result<Pipeline> {
     let endpoint: Endpoint = facade.origin().parse()?;
     let ca_pem = facade.ca_pem().ok_or("the façade does not speak TLS")?;
-    let transport = TransportBuilder::new()
-        .tls(TlsConfig::only_roots(ca_pem.as_bytes())?)
-        .build()?;
+    let transport =
+        TransportBuilder::new().tls(TlsConfig::only_roots(ca_pem.as_bytes())?).build()?;
     let auth = AuthLayer::new(&endpoint, credential).trust_entra_for("127.0.0.1");
-    Ok(Pipeline::builder(endpoint)
-        .transport(transport)
-        .layer_per_hop(auth)
-        .build()?)
+    Ok(Pipeline::builder(endpoint).transport(transport).layer_per_hop(auth).build()?)
 }
 
 fn realm_of(foreign: &ForeignListener) -> String {

@@ -50,12 +50,7 @@ async fn skopeo_reads_what_we_pushed(pipeline: &Pipeline, image: &RemoteImage) -
     let skopeo = Skopeo::new()?;
     let inspection = skopeo.inspect(image).await?;
     assert_eq!(inspection.digest, pushed.to_string());
-    let layers: Vec<_> = layout
-        .blobs()
-        .iter()
-        .skip(1)
-        .map(|blob| blob.digest.clone())
-        .collect();
+    let layers: Vec<_> = layout.blobs().iter().skip(1).map(|blob| blob.digest.clone()).collect();
     assert_eq!(inspection.layers, layers);
     assert_eq!(inspection.repo_tags, [TAG]);
 
@@ -92,10 +87,7 @@ async fn we_read_what_skopeo_pushed(pipeline: &Pipeline, image: &RemoteImage) ->
         let path = folder.path().join(digest.hex());
         // Verified on the way: the file appears only when its digest is right.
         assert_eq!(blobs.download(&digest).to_file(&path).await?, blob.size);
-        assert!(
-            fs::read(&path)? == fs::read(&blob.path)?,
-            "{digest} differs"
-        );
+        assert!(fs::read(&path)? == fs::read(&blob.path)?, "{digest} differs");
     }
     Ok(())
 }
@@ -106,17 +98,12 @@ async fn push(pipeline: &Pipeline, layout: &ImageLayout) -> Result<Digest> {
     for blob in layout.blobs() {
         let content = Content::file(&blob.path).await?;
         let info = blobs.upload(content).chunk_size(256 * 1024).await?;
-        assert_eq!(
-            (info.digest.to_string(), info.size),
-            (blob.digest.clone(), blob.size)
-        );
+        assert_eq!((info.digest.to_string(), info.size), (blob.digest.clone(), blob.size));
     }
     let repository = RepositoryClient::new(pipeline.clone(), repository_name()?);
     let tag: Tag = TAG.parse()?;
-    let manifest = repository
-        .put_manifest(layout.manifest()?)
-        .media_type(layout.media_type())
-        .tag(tag);
+    let manifest =
+        repository.put_manifest(layout.manifest()?).media_type(layout.media_type()).tag(tag);
     Ok(manifest.await?)
 }
 
@@ -157,32 +144,20 @@ impl Emulator {
         let token = self.registry.entra_token();
         let credential = Credential::entra(credential_fn(move |_scopes| {
             let token = token.clone();
-            async move {
-                Ok(AccessToken::new(
-                    token,
-                    SystemTime::now() + Duration::from_secs(3600),
-                ))
-            }
+            async move { Ok(AccessToken::new(token, SystemTime::now() + Duration::from_secs(3600))) }
         }));
         let auth = AuthLayer::new(&endpoint, credential).trust_entra_for(endpoint.host());
-        Ok(Pipeline::builder(endpoint)
-            .transport(transport)
-            .layer_per_hop(auth)
-            .build()?)
+        Ok(Pipeline::builder(endpoint).transport(transport).layer_per_hop(auth).build()?)
     }
 
     fn image(&self) -> Result<RemoteImage> {
         let endpoint = self.server.endpoint();
-        Ok(
-            RemoteImage::tls(endpoint.authority(), self.ca_pem()?, &image_name())
-                .login(USER, PASSWORD),
-        )
+        Ok(RemoteImage::tls(endpoint.authority(), self.ca_pem()?, &image_name())
+            .login(USER, PASSWORD))
     }
 
     fn ca_pem(&self) -> Result<&str> {
-        self.server
-            .ca_pem()
-            .ok_or_else(|| "the emulator does not speak TLS".into())
+        self.server.ca_pem().ok_or_else(|| "the emulator does not speak TLS".into())
     }
 }
 

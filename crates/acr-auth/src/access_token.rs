@@ -14,10 +14,7 @@ pub struct AccessToken {
 impl AccessToken {
     /// A token and when it expires.
     pub fn new(token: impl Into<Secret>, expires_at: SystemTime) -> Self {
-        Self {
-            token: token.into(),
-            expires_at,
-        }
+        Self { token: token.into(), expires_at }
     }
 
     /// The token.

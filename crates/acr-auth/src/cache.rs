@@ -18,6 +18,7 @@ use tokio::{sync::Mutex, time::Instant};
 pub(crate) struct Lease {
     pub(crate) token: Arc<Secret>,
     refresh_at: Instant,
+    expires_at: Instant,
 }
 
 /// Holds at most one lease and lets at most one fetch run.
@@ -44,10 +45,12 @@ impl Lease {
         let useful = lifetime.saturating_sub(margin(lifetime));
         let now = Instant::now();
         let refresh_at = now.checked_add(useful).unwrap_or(now);
-        Self {
-            token: Arc::new(token),
-            refresh_at,
-        }
+        let expires_at = now.checked_add(lifetime).unwrap_or(now);
+        Self { token: Arc::new(token), refresh_at, expires_at }
+    }
+
+    fn is_alive(&self) -> bool {
+        Instant::now() < self.expires_at
     }
 
     fn is_fresh(&self) -> bool {
@@ -75,20 +78,19 @@ impl Slot {
         let result = fetch().await;
         let round = self.rounds.fetch_add(1, Ordering::AcqRel).saturating_add(1);
         match result {
+            // Refreshed early, so a token service in trouble costs nothing yet.
+            Err(error) if error.is_retryable() && state.has_live_lease() => {
+                tracing::warn!(%error, "a token is kept: it could not be refreshed early");
+                state.lease.clone().map(|lease| (lease, false)).ok_or(error)
+            }
             Ok(lease) => {
-                *state = State {
-                    lease: Some(lease.clone()),
-                    failure: None,
-                };
+                *state = State { lease: Some(lease.clone()), failure: None };
                 Ok((lease, true))
             }
             Err(error) => {
                 let error = Arc::new(error);
                 let copy = Error::shared(&error);
-                *state = State {
-                    lease: None,
-                    failure: Some((round, error)),
-                };
+                *state = State { lease: None, failure: Some((round, error)) };
                 Err(copy)
             }
         }
@@ -97,22 +99,22 @@ impl Slot {
     /// Drops exactly this token, so that a late 401 cannot kill a newer one.
     pub(crate) async fn invalidate(&self, token: &Arc<Secret>) {
         let mut state = self.state.lock().await;
-        if state
-            .lease
-            .as_ref()
-            .is_some_and(|lease| Arc::ptr_eq(&lease.token, token))
-        {
+        if state.lease.as_ref().is_some_and(|lease| Arc::ptr_eq(&lease.token, token)) {
             state.lease = None;
         }
+    }
+}
+
+impl State {
+    fn has_live_lease(&self) -> bool {
+        self.lease.as_ref().is_some_and(Lease::is_alive)
     }
 }
 
 /// How long before its end a token is replaced: a fifth of its life, between one
 /// and five minutes, but never more than half.
 fn margin(lifetime: Duration) -> Duration {
-    (lifetime / 5)
-        .clamp(Duration::from_secs(60), Duration::from_secs(300))
-        .min(lifetime / 2)
+    (lifetime / 5).clamp(Duration::from_secs(60), Duration::from_secs(300)).min(lifetime / 2)
 }
 
 #[cfg(test)]
@@ -130,20 +132,10 @@ mod tests {
 
     #[test]
     fn the_margin_leaves_every_token_some_use() {
-        for (life, seconds) in [
-            (11_700, 300),
-            (4_500, 300),
-            (600, 120),
-            (200, 60),
-            (60, 30),
-            (30, 15),
-            (0, 0),
-        ] {
-            assert_eq!(
-                margin(Duration::from_secs(life)).as_secs(),
-                seconds,
-                "{life}"
-            );
+        for (life, seconds) in
+            [(11_700, 300), (4_500, 300), (600, 120), (200, 60), (60, 30), (30, 15), (0, 0)]
+        {
+            assert_eq!(margin(Duration::from_secs(life)).as_secs(), seconds, "{life}");
         }
     }
 
@@ -158,12 +150,7 @@ mod tests {
                 Ok(lease(4_500))
             })
         };
-        assert!(
-            join_all((0..1_000).map(|_| get()))
-                .await
-                .iter()
-                .all(Result::is_ok)
-        );
+        assert!(join_all((0..1_000).map(|_| get())).await.iter().all(Result::is_ok));
         assert_eq!(fetches.load(Ordering::Relaxed), 1);
         tokio::time::advance(Duration::from_secs(4_190)).await;
         get().await.unwrap();
@@ -185,15 +172,27 @@ mod tests {
             })
         };
         let results = join_all((0..100).map(|_| fail())).await;
-        assert!(
-            results
-                .iter()
-                .all(|r| r.as_ref().is_err_and(|e| e.kind() == ErrorKind::Server))
-        );
+        assert!(results.iter().all(|r| r.as_ref().is_err_and(|e| e.kind() == ErrorKind::Server)));
         assert_eq!(fetches.load(Ordering::Relaxed), 1);
         assert!(fail().await.is_err());
         assert_eq!(fetches.load(Ordering::Relaxed), 2);
         assert!(slot.get(|| async { Ok(lease(60)) }).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_live_token_outlasts_a_failing_refresh_but_not_its_own_end() {
+        let slot = Slot::default();
+        slot.get(|| async { Ok(lease(4_500)) }).await.unwrap();
+        let fail = |kind| slot.get(move || async move { Err(Error::new(kind, "down")) });
+        tokio::time::advance(Duration::from_secs(4_210)).await;
+        assert!(!fail(ErrorKind::Server).await.unwrap().1);
+        assert!(
+            fail(ErrorKind::Unauthenticated).await.is_err(),
+            "a refusal is no trouble of the service"
+        );
+        slot.get(|| async { Ok(lease(4_500)) }).await.unwrap();
+        tokio::time::advance(Duration::from_secs(4_500)).await;
+        assert!(fail(ErrorKind::Server).await.is_err());
     }
 
     #[tokio::test(start_paused = true)]

@@ -13,10 +13,7 @@ pub(crate) struct Challenge {
 impl Challenge {
     /// A parameter's value; names compare without case.
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
-        let mut found = self
-            .parameters
-            .iter()
-            .filter(|(n, _)| n.eq_ignore_ascii_case(name));
+        let mut found = self.parameters.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
         found.next().map(|(_, value)| value.as_str())
     }
 }
@@ -65,10 +62,7 @@ fn parse(text: &str) -> Vec<Challenge> {
                     return challenges;
                 }
                 let scheme = word.to_ascii_lowercase();
-                challenges.push(Challenge {
-                    scheme,
-                    parameters: Vec::new(),
-                });
+                challenges.push(Challenge { scheme, parameters: Vec::new() });
                 after
             }
         };
@@ -112,10 +106,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Option<Challenge> {
-        bearer(&HeaderMap::from_iter([(
-            header::WWW_AUTHENTICATE,
-            text.parse().unwrap(),
-        )]))
+        bearer(&HeaderMap::from_iter([(header::WWW_AUTHENTICATE, text.parse().unwrap())]))
     }
 
     #[test]
@@ -163,13 +154,7 @@ mod tests {
                 Some("repository:a:pull"),
                 None,
             ),
-            (
-                r#"Bearer realm=https://r/oauth2/token"#,
-                "https://r/oauth2/token",
-                None,
-                None,
-                None,
-            ),
+            (r#"Bearer realm=https://r/oauth2/token"#, "https://r/oauth2/token", None, None, None),
         ] {
             let challenge = read(text).expect(text);
             assert_eq!(challenge.parameter("Realm"), Some(realm), "{text}");

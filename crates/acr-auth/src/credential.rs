@@ -83,8 +83,6 @@ where
         &'a self,
         request: TokenRequest<'a>,
     ) -> BoxFuture<'a, Result<AccessToken, BoxError>> {
-        Box::pin((self.0)(
-            request.scopes.iter().map(ToString::to_string).collect(),
-        ))
+        Box::pin((self.0)(request.scopes.iter().map(ToString::to_string).collect()))
     }
 }

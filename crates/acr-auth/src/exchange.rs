@@ -58,24 +58,34 @@ fn access_request(endpoint: &Endpoint, grant: Grant<'_>, scope: &Scope) -> Resul
         .field("service", endpoint.authority())
         .field("scope", &scope.to_string())
         .field("refresh_token", refresh_token);
-    form.post(
-        endpoint,
-        "token",
-        Operation::new("fetch_access_token").on(scope),
-    )
+    form.post(endpoint, "token", Operation::new("fetch_access_token").on(scope))
 }
 
 async fn send<S: HttpService>(service: S, request: Request) -> Result<Response> {
-    response::expect(layer::send(service, request).await?, &[StatusCode::OK]).await
+    let answer = layer::send(service, request).await?;
+    response::expect(answer, &[StatusCode::OK]).await.map_err(|error| {
+        // The answer may echo what was sent, which is nothing but secrets.
+        let error = error.without_server_text();
+        match error.status() {
+            Some(status @ (StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED)) => {
+                // Never "not found": what the caller asked for was not even looked at.
+                let text = "the registry has no token service; use a pipeline without sign-in";
+                let operation = error.operation().map(Operation::new);
+                Error::new(ErrorKind::Protocol, text)
+                    .with_status(status)
+                    .with_operation(operation.as_ref())
+                    .with_correlation_id(error.correlation_id())
+            }
+            _ => error,
+        }
+    })
 }
 
 /// The token, checked to fit into a header, so that no answer can break a later request.
 fn present(token: Option<Zeroizing<String>>, field: &str) -> Result<Secret> {
     let token = token.filter(|t| !t.is_empty() && t.bytes().all(|b| b.is_ascii_graphic()));
     let text = || format!("the token service's answer has no usable `{field}`");
-    token
-        .map(|t| Secret::new(t.as_str()))
-        .ok_or_else(|| Error::new(ErrorKind::Protocol, text()))
+    token.map(|t| Secret::new(t.as_str())).ok_or_else(|| Error::new(ErrorKind::Protocol, text()))
 }
 
 /// A form body that is wiped after use.
@@ -120,11 +130,7 @@ struct AccessAnswer {
 }
 
 /// A blank becomes `%20`: sent otherwise, the second of two scopes is silently lost.
-const FORM: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 const MAX_TOKEN_ANSWER: usize = 64 * 1024;
 
@@ -140,12 +146,7 @@ mod tests {
     }
 
     fn body(request: Request) -> String {
-        let bytes = request
-            .into_body()
-            .bytes(1000)
-            .now_or_never()
-            .unwrap()
-            .unwrap();
+        let bytes = request.into_body().bytes(1000).now_or_never().unwrap().unwrap();
         String::from_utf8(bytes.to_vec()).unwrap()
     }
 
@@ -170,24 +171,44 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_refusal_keeps_status_and_code_and_no_word_of_the_server() {
+        for (status, kind) in [
+            (400, ErrorKind::Rejected),
+            (401, ErrorKind::Unauthenticated),
+            (403, ErrorKind::Forbidden),
+            (404, ErrorKind::Protocol),
+            (405, ErrorKind::Protocol),
+            (429, ErrorKind::Throttled),
+            (503, ErrorKind::Server),
+        ] {
+            for body in [
+                r#"{"errors":[{"code":"C","message":"canary","detail":"canary"}]}"#,
+                "you sent access_token=canary",
+            ] {
+                let transport = Transport::new(tower::service_fn(move |_: Request| async move {
+                    let response = http::Response::builder().status(status);
+                    let response = response.header("content-type", "text/plain");
+                    Ok::<_, Error>(response.body(Body::from(body)).unwrap())
+                }));
+                let secret = Secret::new("x");
+                let error = entra_token(transport, &endpoint(), &secret).await.unwrap_err();
+                assert_eq!(error.kind(), kind);
+                assert!(!error.is_not_found());
+                assert!(!format!("{error} {error:?} {:?}", error.details()).contains("canary"));
+            }
+        }
+    }
+
+    #[tokio::test]
     async fn odd_answers_are_protocol_errors_without_the_answer_in_them() {
         for (answer, kind) in [
-            (
-                r#"{"access_token":"canary\nx"}"#.to_owned(),
-                ErrorKind::Protocol,
-            ),
+            (r#"{"access_token":"canary\nx"}"#.to_owned(), ErrorKind::Protocol),
             (r#"{"access_token":""}"#.to_owned(), ErrorKind::Protocol),
-            (
-                r#"{"access_token":{"canary":1}}"#.to_owned(),
-                ErrorKind::Protocol,
-            ),
+            (r#"{"access_token":{"canary":1}}"#.to_owned(), ErrorKind::Protocol),
             ("{}".to_owned(), ErrorKind::Protocol),
             ("null".to_owned(), ErrorKind::Protocol),
             ("canary".to_owned(), ErrorKind::Protocol),
-            (
-                format!(r#"{{"access_token":"{}"}}"#, "canary".repeat(20_000)),
-                ErrorKind::TooLarge,
-            ),
+            (format!(r#"{{"access_token":"{}"}}"#, "canary".repeat(20_000)), ErrorKind::TooLarge),
         ] {
             let transport = Transport::new(tower::service_fn(move |_: Request| {
                 let answer = answer.clone();

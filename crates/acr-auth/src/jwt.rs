@@ -23,10 +23,7 @@ pub(crate) fn lifetime(token: &str, now: SystemTime) -> Option<Duration> {
     let claims: Claims = serde_json::from_slice(&payload).ok()?;
     let start = match claims.iat {
         Some(issued) => issued,
-        None => now
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .ok()?
-            .as_secs_f64(),
+        None => now.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs_f64(),
     };
     let seconds = (claims.exp - start).clamp(SHORTEST, LONGEST);
     Duration::try_from_secs_f64(seconds).ok()
@@ -87,11 +84,7 @@ mod tests {
             ("null", None),
             ("[", None),
         ] {
-            assert_eq!(
-                lifetime(&token(payload), now).map(|d| d.as_secs()),
-                seconds,
-                "{payload}"
-            );
+            assert_eq!(lifetime(&token(payload), now).map(|d| d.as_secs()), seconds, "{payload}");
         }
         for opaque in ["", "a.b", "opaque", "..", "a.%%%.c"] {
             assert_eq!(lifetime(opaque, now), None);

@@ -7,7 +7,7 @@ use std::{
 
 use acr_core::{
     Endpoint, Error, ErrorKind, HttpService, Request, Response, Result, Scope, Secret,
-    layer::{ResponseFuture, take},
+    layer::{ResponseFuture, drain, take},
 };
 use http::{StatusCode, Uri, header};
 use tower_layer::Layer;
@@ -57,24 +57,14 @@ pub struct Auth<S> {
 impl AuthLayer {
     /// Signs in at this registry with this credential. All clones share one cache.
     pub fn new(endpoint: &Endpoint, credential: Credential) -> Self {
-        Self::assemble(
-            endpoint.clone(),
-            credential,
-            AUDIENCE.to_owned(),
-            Vec::new(),
-        )
+        Self::assemble(endpoint.clone(), credential, AUDIENCE.to_owned(), Vec::new())
     }
 
     /// Asks Entra for another audience; the default is that of Azure Container
     /// Registry in all clouds, `https://containerregistry.azure.net`.
     #[must_use]
     pub fn audience(self, audience: impl Into<String>) -> Self {
-        Self::assemble(
-            self.endpoint,
-            self.credential,
-            audience.into(),
-            self.trusted,
-        )
+        Self::assemble(self.endpoint, self.credential, audience.into(), self.trusted)
     }
 
     /// Allows Entra tokens to be sent to this host although it is not one of
@@ -98,13 +88,7 @@ impl AuthLayer {
             audience.clone(),
             trusted.clone(),
         ));
-        Self {
-            tokens,
-            endpoint,
-            credential,
-            audience,
-            trusted,
-        }
+        Self { tokens, endpoint, credential, audience, trusted }
     }
 }
 
@@ -112,10 +96,7 @@ impl<S> Layer<S> for AuthLayer {
     type Service = Auth<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Auth {
-            inner,
-            tokens: Arc::clone(&self.tokens),
-        }
+        Auth { inner, tokens: Arc::clone(&self.tokens) }
     }
 }
 
@@ -168,8 +149,7 @@ async fn send<S: HttpService>(
         // A token fetched this moment carries all the rights there are.
         return Ok(response);
     }
-    // Read to its end, the refused answer gives its connection back.
-    let _ = response.into_body().bytes(MAX_REFUSAL).await;
+    drain(response.into_body()).await;
     let found = tokens.find(&inner, &scope).await?;
     let mut request = Request::from_parts(head, body);
     authorize(&mut request, tokens.endpoint(), &found.token)?;
@@ -184,9 +164,7 @@ async fn call<S: HttpService>(inner: &mut S, request: Request) -> Result<Respons
 /// The only place in the program that writes `Authorization`.
 fn authorize(request: &mut Request, endpoint: &Endpoint, token: &Secret) -> Result<()> {
     if endpoint.is_origin_of(request.uri()) {
-        request
-            .headers_mut()
-            .insert(header::AUTHORIZATION, token.bearer()?);
+        request.headers_mut().insert(header::AUTHORIZATION, token.bearer()?);
     }
     Ok(())
 }
@@ -204,9 +182,7 @@ fn judge(response: &Response, endpoint: &Endpoint, uri: &Uri) -> Result<Verdict>
         return Ok(Verdict::Other);
     };
     if let Some(realm) = challenge.parameter("realm") {
-        let is_ours = realm
-            .parse()
-            .is_ok_and(|realm: Uri| endpoint.is_origin_of(&realm));
+        let is_ours = realm.parse().is_ok_and(|realm: Uri| endpoint.is_origin_of(&realm));
         if !is_ours {
             let text = "the registry's challenge names a token service at another origin, which is never followed";
             return Err(Error::new(ErrorKind::Policy, text)
@@ -222,6 +198,3 @@ fn judge(response: &Response, endpoint: &Endpoint, uri: &Uri) -> Result<Verdict>
 
 /// The audience of the data plane, the same in the public, Chinese and US Government clouds.
 const AUDIENCE: &str = "https://containerregistry.azure.net";
-
-/// What is read of a refused answer to keep its connection.
-const MAX_REFUSAL: usize = 64 * 1024;

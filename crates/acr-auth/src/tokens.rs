@@ -66,14 +66,10 @@ impl Tokens {
     pub(crate) async fn find<S: HttpService>(&self, service: &S, scope: &Scope) -> Result<Found> {
         let slot = self.slot(scope);
         let (lease, is_new) = slot
-            .get(|| self.fetch_access(service, scope))
+            .get(|| in_time(self.fetch_access(service, scope)))
             .await
             .map_err(Error::before_sending)?;
-        Ok(Found {
-            token: lease.token,
-            is_new,
-            slot,
-        })
+        Ok(Found { token: lease.token, is_new, slot })
     }
 
     async fn fetch_access<S: HttpService>(&self, service: &S, scope: &Scope) -> Result<Lease> {
@@ -84,23 +80,14 @@ impl Tokens {
             }
             Kind::Entra(source) => source.as_ref(),
         };
-        let (refresh, is_new) = self
-            .refresh
-            .get(|| self.fetch_refresh(service, source))
-            .await?;
-        let first = self
-            .ask(service, Grant::RefreshToken(&refresh.token), scope)
-            .await;
+        let (refresh, is_new) = self.refresh.get(|| self.fetch_refresh(service, source)).await?;
+        let first = self.ask(service, Grant::RefreshToken(&refresh.token), scope).await;
         let token = match first {
             // The registry no longer takes the refresh token: exchange anew, once.
             Err(error) if error.kind() == ErrorKind::Unauthenticated && !is_new => {
                 self.refresh.invalidate(&refresh.token).await;
-                let (refresh, _) = self
-                    .refresh
-                    .get(|| self.fetch_refresh(service, source))
-                    .await?;
-                self.ask(service, Grant::RefreshToken(&refresh.token), scope)
-                    .await?
+                let (refresh, _) = self.refresh.get(|| self.fetch_refresh(service, source)).await?;
+                self.ask(service, Grant::RefreshToken(&refresh.token), scope).await?
             }
             other => other?,
         };
@@ -119,6 +106,10 @@ impl Tokens {
             let text = "the credential source gave no Entra token";
             Error::new(ErrorKind::Credential, text).with_source(source)
         })?;
+        if entra.expires_at() <= SystemTime::now() {
+            let text = "the credential source gave an Entra token that has expired";
+            return Err(Error::new(ErrorKind::Credential, text));
+        }
         let token = exchange::entra_token(service.clone(), &self.endpoint, entra.token()).await?;
         Ok(lease(token, REFRESH_FALLBACK))
     }
@@ -146,6 +137,18 @@ fn lease(token: Secret, fallback: Duration) -> Lease {
     let lifetime = jwt::lifetime(token.expose(), SystemTime::now()).unwrap_or(fallback);
     Lease::new(token, lifetime)
 }
+
+/// Bounds a token fetch as a whole, the caller's identity source included: everybody
+/// who needs the same scope waits for it.
+async fn in_time(fetch: impl Future<Output = Result<Lease>>) -> Result<Lease> {
+    tokio::time::timeout(FETCH_TIMEOUT, fetch).await.unwrap_or_else(|_| {
+        let text = format!("signing in took longer than {FETCH_TIMEOUT:?}");
+        Err(Error::new(ErrorKind::Timeout, text))
+    })
+}
+
+/// Enough for a command line tool that asks a person's browser, and two slow calls.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The life of an access token that does not say.
 const ACCESS_FALLBACK: Duration = Duration::from_secs(60);

@@ -39,9 +39,7 @@ fn is_label(label: &str) -> bool {
     !label.is_empty()
         && !label.starts_with('-')
         && !label.ends_with('-')
-        && label
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 /// Public, China, US Government, and the closed German cloud.
@@ -76,9 +74,7 @@ mod tests {
             ("localhost", false),
             ("[::1]", false),
         ] {
-            let got = host
-                .parse::<Endpoint>()
-                .and_then(|endpoint| check(&endpoint, &[]));
+            let got = host.parse::<Endpoint>().and_then(|endpoint| check(&endpoint, &[]));
             assert_eq!(got.is_ok(), allowed, "{host}");
         }
     }

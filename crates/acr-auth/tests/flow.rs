@@ -149,11 +149,7 @@ async fn missing_rights_end_at_once_as_forbidden() {
     let error = response::into_error(answer).await;
     assert_eq!(error.kind(), ErrorKind::Forbidden);
     assert_eq!(error.status(), Some(StatusCode::UNAUTHORIZED));
-    assert_eq!(
-        registry.journal().entries().len(),
-        2,
-        "one token, one call, no loop"
-    );
+    assert_eq!(registry.journal().entries().len(), 2, "one token, one call, no loop");
 }
 
 #[tokio::test(start_paused = true)]
@@ -163,13 +159,7 @@ async fn an_endless_401_is_answered_twice_and_no_more() {
     let pipeline = pipeline(&registry, identity(&registry).0);
     assert_eq!(status(&pipeline, catalog(pipeline.endpoint())).await, 401);
     let calls = registry.journal().entries();
-    assert_eq!(
-        calls
-            .iter()
-            .filter(|e| e.operation == "list_repositories")
-            .count(),
-        2
-    );
+    assert_eq!(calls.iter().filter(|e| e.operation == "list_repositories").count(), 2);
     assert_eq!(registry.journal().count(Kind::Exchange), 1);
 }
 
@@ -195,11 +185,7 @@ async fn a_failing_token_service_is_retried_by_the_one_loop_outside() {
         let pipeline = pipeline(&registry, identity(&registry).0);
         let answer = pipeline.send(catalog(pipeline.endpoint())).await.unwrap();
         assert_eq!(answer.status(), 200);
-        let attempt = answer
-            .extensions()
-            .get::<acr_core::Attempt>()
-            .unwrap()
-            .get();
+        let attempt = answer.extensions().get::<acr_core::Attempt>().unwrap().get();
         assert_eq!(attempt, attempts);
     }
 }
@@ -209,10 +195,7 @@ async fn a_token_service_that_stays_down_is_an_error_of_its_own_kind() {
     let registry = FakeRegistry::new();
     registry.inject(Fault::status("exchange", 1, 429).times(100));
     let pipeline = pipeline(&registry, identity(&registry).0);
-    let error = pipeline
-        .send(catalog(pipeline.endpoint()))
-        .await
-        .unwrap_err();
+    let error = pipeline.send(catalog(pipeline.endpoint())).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Throttled);
     assert_eq!(error.operation(), Some("exchange_entra_token"));
     assert_eq!(error.attempts(), 4);
@@ -243,10 +226,7 @@ async fn a_failing_credential_source_is_a_credential_error() {
     let registry = FakeRegistry::new();
     let source = credential_fn(|_| async { Err::<AccessToken, _>("no identity here".into()) });
     let pipeline = pipeline(&registry, Credential::entra(source));
-    let error = pipeline
-        .send(catalog(pipeline.endpoint()))
-        .await
-        .unwrap_err();
+    let error = pipeline.send(catalog(pipeline.endpoint())).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Credential);
     assert!(registry.journal().entries().is_empty());
 }
@@ -265,7 +245,9 @@ where
         async move { Ok::<_, Error>(response) }
     }));
     let endpoint: Endpoint = "reg.azurecr.io".parse().unwrap();
-    let source = credential_fn(|_| async { Ok(AccessToken::new("e", SystemTime::now())) });
+    let source = credential_fn(|_| async {
+        Ok(AccessToken::new("e", SystemTime::now() + Duration::from_secs(3600)))
+    });
     let auth = AuthLayer::new(&endpoint, Credential::entra(source));
     Pipeline::builder(endpoint)
         .transport(transport)
@@ -282,17 +264,11 @@ async fn a_foreign_realm_is_refused_and_never_followed() {
         move |request| {
             assert_eq!(request.uri().host(), Some("reg.azurecr.io"));
             let response = http::Response::builder().status(401);
-            response
-                .header("www-authenticate", challenge)
-                .body(Body::empty())
-                .unwrap()
+            response.header("www-authenticate", challenge).body(Body::empty()).unwrap()
         },
         RetryPolicy::default(),
     );
-    let error = pipeline
-        .send(catalog(pipeline.endpoint()))
-        .await
-        .unwrap_err();
+    let error = pipeline.send(catalog(pipeline.endpoint())).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Policy);
 }
 
@@ -301,10 +277,7 @@ async fn authorization_goes_to_the_registry_only_and_only_once() -> Result<()> {
     let pipeline = scripted(
         |request| {
             let sent: Vec<_> = request.headers().get_all("authorization").iter().collect();
-            let is_registry = request
-                .uri()
-                .to_string()
-                .starts_with("https://reg.azurecr.io/");
+            let is_registry = request.uri().to_string().starts_with("https://reg.azurecr.io/");
             assert_eq!(sent.len(), usize::from(is_registry), "{}", request.uri());
             assert!(sent.iter().all(|value| value.is_sensitive()));
             http::Response::new(Body::empty())
@@ -320,10 +293,77 @@ async fn authorization_goes_to_the_registry_only_and_only_once() -> Result<()> {
         let mut request = RequestBuilder::to(Method::GET, elsewhere.parse().unwrap())
             .scope(Scope::catalog())
             .build()?;
-        request
-            .headers_mut()
-            .insert("authorization", "Bearer planted".parse().unwrap());
+        request.headers_mut().insert("authorization", "Bearer planted".parse().unwrap());
         pipeline.send(request).await?;
     }
     Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_refresh_token_is_exchanged_anew_once() {
+    let registry = FakeRegistry::new();
+    let pipeline = pipeline(&registry, identity(&registry).0);
+    assert_eq!(status(&pipeline, catalog(pipeline.endpoint())).await, 200);
+    registry.inject(Fault::status("token", 1, 401));
+    let name = "library/app".parse().unwrap();
+    let read = Scope::repository(&name, &[Action::METADATA_READ]);
+    let request = get(pipeline.endpoint(), "/acr/v1/library/app", read);
+    assert_eq!(status(&pipeline, request).await, 404);
+    assert_eq!(registry.journal().count(Kind::Exchange), 2);
+    assert_eq!(registry.journal().count(Kind::Token), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_token_refused_for_ever_ends_in_an_error() {
+    let registry = FakeRegistry::new();
+    registry.inject(Fault::status("token", 1, 401).times(100));
+    let pipeline = pipeline(&registry, identity(&registry).0);
+    let error = pipeline.send(catalog(pipeline.endpoint())).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unauthenticated);
+    assert!(registry.journal().entries().len() <= 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_identity_source_that_hangs_is_a_timeout() {
+    let registry = FakeRegistry::new();
+    let source = credential_fn(|_| std::future::pending());
+    let auth = AuthLayer::new(&registry.endpoint(), Credential::entra(source));
+    let pipeline = Pipeline::builder(registry.endpoint())
+        .transport(registry.transport())
+        .retry(RetryPolicy::default().retries(0))
+        .layer_per_hop(auth)
+        .build()
+        .unwrap();
+    let start = tokio::time::Instant::now();
+    let error = pipeline.send(catalog(pipeline.endpoint())).await.unwrap_err();
+    assert_eq!((error.kind(), start.elapsed().as_secs()), (ErrorKind::Timeout, 120));
+}
+
+#[tokio::test]
+async fn an_expired_identity_token_is_refused_before_it_is_sent() {
+    let registry = FakeRegistry::new();
+    let source = credential_fn(|_| async { Ok(AccessToken::new("old", SystemTime::UNIX_EPOCH)) });
+    let pipeline = pipeline(&registry, Credential::entra(source));
+    let error = pipeline.send(catalog(pipeline.endpoint())).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Credential);
+    assert!(registry.journal().entries().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_scopes_than_the_cache_holds_are_served_all_the_same() {
+    let registry = FakeRegistry::new();
+    let pipeline = pipeline(&registry, identity(&registry).0);
+    for n in 0..1_030 {
+        let name = format!("library/app{n}").parse().unwrap();
+        let read = Scope::repository(&name, &[Action::METADATA_READ]);
+        let request = get(pipeline.endpoint(), &format!("/acr/v1/{name}"), read);
+        assert_eq!(status(&pipeline, request).await, 404);
+    }
+    assert_eq!(registry.journal().count(Kind::Exchange), 1);
+    assert_eq!(registry.journal().count(Kind::Token), 1_030);
+    // The first ones had to go when the cache was full.
+    let first = Scope::repository(&"library/app0".parse().unwrap(), &[Action::METADATA_READ]);
+    let request = get(pipeline.endpoint(), "/acr/v1/library/app0", first);
+    assert_eq!(status(&pipeline, request).await, 404);
+    assert_eq!(registry.journal().count(Kind::Token), 1_031);
 }

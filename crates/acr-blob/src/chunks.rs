@@ -22,13 +22,7 @@ pub(crate) struct Chunks {
 impl Chunks {
     pub(crate) fn new(content: Content, size: usize, digester: Digester) -> Self {
         let announced = content.len();
-        Self {
-            source: content.0,
-            size,
-            announced,
-            rest: Bytes::new(),
-            digester,
-        }
+        Self { source: content.0, size, announced, rest: Bytes::new(), digester }
     }
 
     /// The length of the whole, if known.

@@ -1,17 +1,12 @@
 //! The client of one repository's blobs.
 
 use acr_core::{
-    Action, CallOptions, Digest, Effect, Error, ErrorKind, Operation, Pipeline, RepositoryName,
-    RequestBuilder, Result, Scope, response,
+    Action, CallOptions, Deletion, Digest, Effect, Error, ErrorKind, Operation, Pipeline,
+    RepositoryName, RequestBuilder, Result, Scope, response,
 };
 use http::{Method, StatusCode, header};
 
-use crate::{
-    content::Content,
-    download::Download,
-    info::{BlobInfo, Deletion},
-    upload::UploadBlob,
-};
+use crate::{content::Content, download::Download, info::BlobInfo, upload::UploadBlob};
 
 /// The blobs of one repository. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -23,19 +18,13 @@ pub struct BlobClient {
 impl BlobClient {
     /// A client that sends through this pipeline.
     pub fn new(pipeline: Pipeline, repository: RepositoryName) -> Self {
-        Self {
-            pipeline,
-            repository,
-        }
+        Self { pipeline, repository }
     }
 
     /// The same client with other options for its calls: a cheap clone.
     #[must_use]
     pub fn with(&self, options: CallOptions) -> Self {
-        Self {
-            pipeline: self.pipeline.with(options),
-            ..self.clone()
-        }
+        Self { pipeline: self.pipeline.with(options), ..self.clone() }
     }
 
     /// The repository.
@@ -67,10 +56,7 @@ impl BlobClient {
             };
         let head = answer.into_parts().0;
         match response::header_u64(&head.headers, &header::CONTENT_LENGTH) {
-            Some(size) => Ok(Some(BlobInfo {
-                digest: digest.clone(),
-                size,
-            })),
+            Some(size) => Ok(Some(BlobInfo { digest: digest.clone(), size })),
             None => {
                 let error = Error::new(ErrorKind::Protocol, "the answer has no size");
                 Err(response::describe(error, &head))

@@ -39,10 +39,7 @@ impl Content {
     /// Anything that can be read to its end; its length need not be known.
     #[cfg(feature = "tokio-io")]
     pub fn reader(reader: impl tokio::io::AsyncRead + Send + 'static) -> Self {
-        Self(Source::Reader {
-            reader: Box::pin(reader),
-            len: None,
-        })
+        Self(Source::Reader { reader: Box::pin(reader), len: None })
     }
 
     /// A file, read while it is sent. If it is shorter or longer in the end than it
@@ -62,19 +59,14 @@ impl Content {
             let text = format!("cannot read `{}`", path.display());
             acr_core::Error::new(acr_core::ErrorKind::Source, text).with_source(error)
         };
-        let file = tokio::fs::File::open(path)
-            .await
-            .map_err(|e| fail(e.into()))?;
+        let file = tokio::fs::File::open(path).await.map_err(|e| fail(e.into()))?;
         let metadata = file.metadata().await.map_err(|e| fail(e.into()))?;
         if metadata.is_dir() {
             return Err(fail("it is a directory".into()));
         }
         // Only a regular file knows its length beforehand.
         let len = metadata.is_file().then_some(metadata.len());
-        Ok(Self(Source::Reader {
-            reader: Box::pin(file),
-            len,
-        }))
+        Ok(Self(Source::Reader { reader: Box::pin(file), len }))
     }
 
     /// The length in bytes, if known.
@@ -101,9 +93,7 @@ impl<T: Into<Bytes>> From<T> for Content {
 
 impl fmt::Debug for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Content")
-            .field("len", &self.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Content").field("len", &self.len()).finish_non_exhaustive()
     }
 }
 

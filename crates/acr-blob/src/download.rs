@@ -35,6 +35,8 @@ use crate::{
 pub struct Download<'a> {
     client: &'a BlobClient,
     digest: Digest,
+    size: Option<u64>,
+    max_size: Option<u64>,
     observer: Observer,
 }
 
@@ -47,6 +49,7 @@ pub struct BlobReader {
     content: Verified<DataStream>,
     digest: Digest,
     len: Option<u64>,
+    max_size: Option<u64>,
     delivered: u64,
     operation: Operation,
     observer: Observer,
@@ -54,11 +57,22 @@ pub struct BlobReader {
 
 impl<'a> Download<'a> {
     pub(crate) fn new(client: &'a BlobClient, digest: Digest) -> Self {
-        Self {
-            client,
-            digest,
-            observer: Observer::default(),
-        }
+        Self { client, digest, size: None, max_size: None, observer: Observer::default() }
+    }
+
+    /// Expects exactly this many bytes, as a manifest's descriptor says. Another length
+    /// is an [`ErrorKind::Integrity`] error, before the content where the server
+    /// announces it, and at the first byte too many where not.
+    pub fn size(mut self, bytes: u64) -> Self {
+        self.size = Some(bytes);
+        self
+    }
+
+    /// Refuses more than this many bytes with [`ErrorKind::TooLarge`]. Without either
+    /// bound a hostile server decides how much is read before the digest tells.
+    pub fn max_size(mut self, bytes: u64) -> Self {
+        self.max_size = Some(bytes);
+        self
     }
 
     /// Calls a function whenever a piece has been delivered.
@@ -88,11 +102,7 @@ impl<'a> Download<'a> {
     }
 
     async fn send(self) -> Result<BlobReader> {
-        let Self {
-            client,
-            digest,
-            observer,
-        } = self;
+        let Self { client, digest, size, max_size, observer } = self;
         let request = request(client, &digest)?;
         let operation = request
             .extensions()
@@ -104,18 +114,13 @@ impl<'a> Download<'a> {
         let (head, body) = answer.into_parts();
         check_head(&head, &digest)?;
         let len = response::header_u64(&head.headers, &header::CONTENT_LENGTH);
+        check_length(&head, &digest, len, size, max_size)?;
         let mut content = Verified::new(body.into_data_stream(), digest.clone());
+        let len = size.or(len);
         if let Some(len) = len {
             content = content.expect_len(len);
         }
-        Ok(BlobReader {
-            content,
-            digest,
-            len,
-            delivered: 0,
-            operation,
-            observer,
-        })
+        Ok(BlobReader { content, digest, len, max_size, delivered: 0, operation, observer })
     }
 }
 
@@ -146,9 +151,7 @@ impl BlobReader {
     ///
     /// Safe: call again.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>> {
-        poll_fn(|cx| Pin::new(&mut *self).poll_next(cx))
-            .await
-            .transpose()
+        poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await.transpose()
     }
 
     /// Reads everything into memory, up to `limit` bytes.
@@ -164,8 +167,7 @@ impl BlobReader {
         let mut content = BytesMut::new();
         while let Some(piece) = self.chunk().await? {
             if content.len().saturating_add(piece.len()) > limit {
-                let text = format!("the blob is larger than the limit of {limit} bytes");
-                return Err(self.describe(Error::new(ErrorKind::TooLarge, text)));
+                return Err(self.describe(too_large(limit as u64)));
             }
             content.extend_from_slice(&piece);
         }
@@ -185,6 +187,9 @@ impl Stream for BlobReader {
         Poll::Ready(item.map(|item| match item {
             Ok(piece) => {
                 self.delivered = self.delivered.saturating_add(piece.len() as u64);
+                if let Some(limit) = self.max_size.filter(|limit| self.delivered > *limit) {
+                    return Err(self.describe(too_large(limit)));
+                }
                 self.observer.note(self.delivered, self.len);
                 Ok(piece)
             }
@@ -215,29 +220,47 @@ impl fmt::Debug for BlobReader {
 fn request(client: &BlobClient, digest: &Digest) -> Result<Request> {
     client
         .blob_request(Method::GET, digest, "download_blob")
-        .header(
-            header::ACCEPT,
-            HeaderValue::from_static("application/octet-stream, */*"),
-        )
+        .header(header::ACCEPT, HeaderValue::from_static("application/octet-stream, */*"))
         // A digest is over the bytes as they are stored; nothing here decompresses.
-        .header(
-            header::ACCEPT_ENCODING,
-            HeaderValue::from_static("identity"),
-        )
+        .header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))
         .scope(Scope::repository(&client.repository, &[Action::PULL]))
         .effect(Effect::Read)
         .follow_redirects()
         .build()
 }
 
+/// What the announced length alone can refuse.
+fn check_length(
+    head: &http::response::Parts,
+    digest: &Digest,
+    announced: Option<u64>,
+    expected: Option<u64>,
+    max: Option<u64>,
+) -> Result<()> {
+    if let (Some(announced), Some(expected)) = (announced, expected)
+        && announced != expected
+    {
+        let text = format!("`{digest}` should have {expected} bytes, the server has {announced}");
+        return Err(response::describe(Error::new(ErrorKind::Integrity, text), head));
+    }
+    match max {
+        Some(max) if announced.or(expected).is_some_and(|len| len > max) => {
+            Err(response::describe(too_large(max), head))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn too_large(limit: u64) -> Error {
+    Error::new(ErrorKind::TooLarge, format!("the blob is larger than the limit of {limit} bytes"))
+}
+
 /// What the head alone can refuse: a compressed body, or the digest of something else.
 fn check_head(head: &http::response::Parts, digest: &Digest) -> Result<()> {
     let encoding = response::header_text(&head.headers, &header::CONTENT_ENCODING);
     if encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
-        let error = Error::new(
-            ErrorKind::Protocol,
-            "the blob came compressed though that was ruled out",
-        );
+        let error =
+            Error::new(ErrorKind::Protocol, "the blob came compressed though that was ruled out");
         return Err(response::describe(error, head));
     }
     response::check_digest_header(head, digest)

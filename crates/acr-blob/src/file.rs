@@ -29,30 +29,28 @@ pub(crate) async fn store(mut reader: BlobReader, path: &Path) -> Result<u64> {
     let mut size = 0u64;
     while let Some(piece) = reader.chunk().await? {
         size = size.saturating_add(piece.len() as u64);
-        writer
-            .write_all(&piece)
-            .await
-            .map_err(|error| reader.describe(unwritable(error)))?;
+        writer.write_all(&piece).await.map_err(|error| reader.describe(unwritable(error)))?;
     }
     let finish = async {
         writer.flush().await?;
         writer.get_ref().sync_all().await?;
         drop(writer);
-        place.persist(path).map_err(|error| error.error)?;
-        sync_directory(directory).await
+        place.persist(path).map_err(|error| error.error)
     };
-    finish
-        .await
-        .map_err(|error| reader.describe(unwritable(error)))?;
+    finish.await.map_err(|error| reader.describe(unwritable(error)))?;
+    sync_directory(directory).await;
     Ok(size)
 }
 
-/// Makes the new name durable. Not every platform can open a directory; where it
-/// cannot, there is nothing to sync.
-async fn sync_directory(directory: &Path) -> io::Result<()> {
-    match tokio::fs::File::open(directory).await {
+/// Makes the new name durable, where the platform can. The file is in place and its
+/// content synced: a failure here is no failure of the download.
+async fn sync_directory(directory: &Path) {
+    let synced = match tokio::fs::File::open(directory).await {
         Ok(directory) => directory.sync_all().await,
-        Err(_) => Ok(()),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = synced {
+        tracing::debug!(%error, "the directory could not be synced");
     }
 }
 

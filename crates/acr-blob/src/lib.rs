@@ -39,11 +39,13 @@ mod range;
 mod session;
 mod upload;
 
+pub use acr_core::Deletion;
+
 pub use self::{
     client::BlobClient,
     content::Content,
     download::{BlobReader, Download},
-    info::{BlobInfo, Deletion},
+    info::BlobInfo,
     progress::Progress,
     upload::UploadBlob,
 };

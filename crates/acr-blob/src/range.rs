@@ -30,10 +30,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str, confirmed: u64) -> Option<u64> {
-        received(
-            &HeaderMap::from_iter([(header::RANGE, text.parse().unwrap())]),
-            confirmed,
-        )
+        received(&HeaderMap::from_iter([(header::RANGE, text.parse().unwrap())]), confirmed)
     }
 
     #[test]

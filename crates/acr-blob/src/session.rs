@@ -32,11 +32,7 @@ impl<'a> Session<'a> {
             .effect(Effect::Claim)
             .build()?;
         let uri = request.uri().clone();
-        let mut session = Self {
-            client,
-            location: uri.clone(),
-            offset: 0,
-        };
+        let mut session = Self { client, location: uri.clone(), offset: 0 };
         let answer = client.pipeline.send(request).await?;
         let answer = response::expect(answer, &[StatusCode::ACCEPTED]).await?;
         session.location = session.next_location(&uri, answer)?;
@@ -72,19 +68,12 @@ impl<'a> Session<'a> {
             let sent = usize::try_from(self.offset.saturating_sub(start)).unwrap_or(usize::MAX);
             let missing = last.slice(sent.min(last.len())..);
             let error = match self.commit(missing, digest).await {
-                Ok(()) => {
-                    return Ok(BlobInfo {
-                        digest: digest.clone(),
-                        size,
-                    });
-                }
+                Ok(Confirmed::ByDigest) => return Ok(BlobInfo { digest: digest.clone(), size }),
+                Ok(Confirmed::ByStatus) => return confirm(self.client, digest, size).await,
                 Err(error) => error,
             };
             if is_stored(self.client, &error, digest, size).await {
-                return Ok(BlobInfo {
-                    digest: digest.clone(),
-                    size,
-                });
+                return Ok(BlobInfo { digest: digest.clone(), size });
             }
             if !may_recover(&error, recoveries) {
                 self.abandon(&error).await;
@@ -106,18 +95,12 @@ impl<'a> Session<'a> {
         }
         let request = RequestBuilder::to(Method::DELETE, self.location.clone())
             .operation(operation(self.client, "cancel_upload"))
-            .scope(Scope::repository(
-                &self.client.repository,
-                &[Action::DELETE],
-            ))
+            .scope(Scope::repository(&self.client.repository, &[Action::DELETE]))
             .effect(Effect::Set)
             .build();
         let Ok(request) = request else { return };
         match tokio::time::timeout(CANCEL_TIMEOUT, self.client.pipeline.send(request)).await {
-            Ok(Ok(answer)) => debug!(
-                status = answer.status().as_u16(),
-                "upload session cancelled"
-            ),
+            Ok(Ok(answer)) => debug!(status = answer.status().as_u16(), "upload session cancelled"),
             Ok(Err(error)) => debug!(%error, "upload session left to expire"),
             Err(_) => debug!("upload session left to expire: no answer in time"),
         }
@@ -125,10 +108,7 @@ impl<'a> Session<'a> {
 
     async fn append(&mut self, bytes: Bytes, end: u64) -> Result<()> {
         let content_range = range::chunk(self.offset, bytes.len() as u64).ok_or_else(|| {
-            Error::new(
-                ErrorKind::InvalidInput,
-                "the content is longer than 2^64 bytes",
-            )
+            Error::new(ErrorKind::InvalidInput, "the content is longer than 2^64 bytes")
         })?;
         let request = self
             .request(Method::PATCH, "upload_chunk")
@@ -142,10 +122,7 @@ impl<'a> Session<'a> {
             Some(received) if received != end => {
                 let text = format!("the registry confirms {received} bytes where {end} were sent");
                 let (head, _) = answer.into_parts();
-                Err(response::describe(
-                    Error::new(ErrorKind::Protocol, text),
-                    &head,
-                ))
+                Err(response::describe(Error::new(ErrorKind::Protocol, text), &head))
             }
             _ => {
                 self.location = self.next_location(&self.location, answer)?;
@@ -155,7 +132,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    async fn commit(&self, last: Bytes, digest: &Digest) -> Result<()> {
+    async fn commit(&self, last: Bytes, digest: &Digest) -> Result<Confirmed> {
         let request = self
             .request(Method::PUT, "complete_upload")
             .query("digest", digest)
@@ -164,7 +141,12 @@ impl<'a> Session<'a> {
             .body(Body::from(last))
             .build()?;
         let answer = self.send(request, StatusCode::CREATED).await?;
-        response::check_digest_header(&answer.into_parts().0, digest)
+        let head = answer.into_parts().0;
+        response::check_digest_header(&head, digest)?;
+        Ok(match response::header_text(&head.headers, &response::DOCKER_CONTENT_DIGEST) {
+            Some(_) => Confirmed::ByDigest,
+            None => Confirmed::ByStatus,
+        })
     }
 
     /// Asks how far the registry got and takes that over, if it lies within what was sent.
@@ -191,8 +173,13 @@ impl<'a> Session<'a> {
                 self.location = location;
                 Ok(())
             }
-            _ => {
-                let text = "the registry lost bytes it had confirmed; the upload must start again";
+            received => {
+                let text = match received {
+                    None => "the registry does not say how far the upload got; it must start again",
+                    Some(_) => {
+                        "the registry's account of the upload does not fit what was sent; it must start again"
+                    }
+                };
                 let operation = operation(self.client, "upload_chunk");
                 let lost = Error::new(ErrorKind::Session, text).with_source(error);
                 Err(lost.with_operation(Some(&operation)))
@@ -219,6 +206,24 @@ impl<'a> Session<'a> {
     }
 }
 
+/// How much the answer to a commit says.
+enum Confirmed {
+    ByDigest,
+    ByStatus,
+}
+
+/// Looks whether a commit that named no digest stored what was sent.
+async fn confirm(client: &BlobClient, digest: &Digest, size: u64) -> Result<BlobInfo> {
+    match client.stat(digest).await? {
+        Some(info) if info.size == size => Ok(info),
+        found => {
+            let found = found.map_or_else(|| "nothing".to_owned(), |i| format!("{} bytes", i.size));
+            let text = format!("the registry took {size} bytes and has {found} under `{digest}`");
+            Err(Error::new(ErrorKind::Integrity, text))
+        }
+    }
+}
+
 /// Whether the outcome of a request is unknown or mended by asking.
 fn may_recover(error: &Error, recoveries: u32) -> bool {
     let is_doubtful = error.is_retryable() && !error.is_unsent();
@@ -239,10 +244,7 @@ async fn is_stored(client: &BlobClient, error: &Error, digest: &Digest, size: u6
 
 /// A session the registry does not know any more is its own kind of failure.
 fn lost(error: Error) -> Error {
-    let gone = [
-        ErrorCode::BLOB_UPLOAD_UNKNOWN,
-        ErrorCode::BLOB_UPLOAD_INVALID,
-    ];
+    let gone = [ErrorCode::BLOB_UPLOAD_UNKNOWN, ErrorCode::BLOB_UPLOAD_INVALID];
     if !error.is_not_found() || !error.code().is_some_and(|code| gone.contains(code)) {
         return error;
     }

@@ -70,19 +70,11 @@ impl<'a> UploadBlob<'a> {
 
     async fn send(self) -> Result<BlobInfo> {
         let operation = Operation::new("upload_blob").on(&self.client.repository);
-        self.run()
-            .await
-            .map_err(|error| error.with_operation(Some(&operation)))
+        self.run().await.map_err(|error| error.with_operation(Some(&operation)))
     }
 
     async fn run(self) -> Result<BlobInfo> {
-        let Self {
-            client,
-            content,
-            expected,
-            chunk_size,
-            observer,
-        } = self;
+        let Self { client, content, expected, chunk_size, observer } = self;
         let digester = expected.as_ref().map(Digest::digester).unwrap_or_default();
         let mut chunks = Chunks::new(content, chunk_size, digester);
         let total = chunks.total();

@@ -12,7 +12,7 @@
 use std::{
     path::Path,
     sync::{Arc, Mutex},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use acr_auth::{AccessToken, AuthLayer, Credential, credential_fn};
@@ -28,7 +28,7 @@ const CHUNK: usize = 1024;
 fn client(registry: &FakeRegistry) -> BlobClient {
     let token = registry.entra_token();
     let source = credential_fn(move |_| {
-        let token = AccessToken::new(token.clone(), SystemTime::now());
+        let token = AccessToken::new(token.clone(), SystemTime::now() + Duration::from_secs(3600));
         async move { Ok(token) }
     });
     let auth = AuthLayer::new(&registry.endpoint(), Credential::entra(source));
@@ -55,9 +55,7 @@ fn operations(registry: &FakeRegistry) -> Vec<String> {
 
 fn files_in(folder: &Path) -> Vec<String> {
     let names = std::fs::read_dir(folder).unwrap();
-    names
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect()
+    names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -66,21 +64,11 @@ async fn small_content_takes_two_requests_and_comes_back_verified() {
     let blobs = client(&registry);
     for content in [content(0), content(1), content(CHUNK)] {
         registry.journal().clear();
-        let info = blobs
-            .upload(content.clone())
-            .chunk_size(CHUNK)
-            .await
-            .unwrap();
+        let info = blobs.upload(content.clone()).chunk_size(CHUNK).await.unwrap();
         assert_eq!(info.digest, Digest::sha256(&content));
         assert_eq!(info.size, content.len() as u64);
         assert_eq!(operations(&registry), ["start_upload", "complete_upload"]);
-        let back = blobs
-            .download(&info.digest)
-            .await
-            .unwrap()
-            .bytes(CHUNK)
-            .await
-            .unwrap();
+        let back = blobs.download(&info.digest).await.unwrap().bytes(CHUNK).await.unwrap();
         assert_eq!(back, content);
     }
     assert_eq!(registry.open_uploads(), 0);
@@ -92,25 +80,12 @@ async fn large_content_goes_in_chunks_and_the_last_rides_on_the_commit() {
     let registry = FakeRegistry::new();
     let blobs = client(&registry);
     let content = content(3 * CHUNK + 5);
-    let info = blobs
-        .upload(content.clone())
-        .chunk_size(CHUNK)
-        .await
-        .unwrap();
+    let info = blobs.upload(content.clone()).chunk_size(CHUNK).await.unwrap();
     assert_eq!(
         operations(&registry),
-        [
-            "start_upload",
-            "write_chunk",
-            "write_chunk",
-            "write_chunk",
-            "complete_upload"
-        ]
+        ["start_upload", "write_chunk", "write_chunk", "write_chunk", "complete_upload"]
     );
-    assert_eq!(
-        blobs.stat(&info.digest).await.unwrap().unwrap().size,
-        content.len() as u64
-    );
+    assert_eq!(blobs.stat(&info.digest).await.unwrap().unwrap().size, content.len() as u64);
 }
 
 #[tokio::test(start_paused = true)]
@@ -121,10 +96,8 @@ async fn bytes_streams_readers_and_files_store_the_same_blob() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("source");
     std::fs::write(&path, &content).unwrap();
-    let pieces: Vec<Result<Bytes, BoxError>> = content
-        .chunks(100)
-        .map(|piece| Ok(Bytes::copy_from_slice(piece)))
-        .collect();
+    let pieces: Vec<Result<Bytes, BoxError>> =
+        content.chunks(100).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
     for source in [
         Content::from(content.clone()),
         Content::stream(stream::iter(pieces)),
@@ -166,11 +139,7 @@ async fn a_wrong_byte_a_missing_byte_or_a_broken_line_leaves_no_file() {
         let folder = tempfile::tempdir().unwrap();
         registry.inject(fault);
         let target = folder.path().join("layer");
-        let error = blobs
-            .download(&info.digest)
-            .to_file(&target)
-            .await
-            .unwrap_err();
+        let error = blobs.download(&info.digest).to_file(&target).await.unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
         assert_eq!(error.operation(), Some("download_blob"));
         assert!(files_in(folder.path()).is_empty());
@@ -185,10 +154,7 @@ async fn code_that_ignores_the_final_error_never_sees_the_whole_content() {
     let info = blobs.upload(content.clone()).await.unwrap();
     registry.inject(Fault::corrupt("get_storage", 599_999));
     let reader = blobs.download(&info.digest).await.unwrap();
-    let pieces: Vec<Bytes> = reader
-        .filter_map(|item| async { item.ok() })
-        .collect()
-        .await;
+    let pieces: Vec<Bytes> = reader.filter_map(|item| async { item.ok() }).collect().await;
     let seen = pieces.concat();
     assert!(seen.len() < content.len() && content.starts_with(&seen));
 }
@@ -200,26 +166,16 @@ async fn the_storage_link_gets_no_credential_and_a_fresh_one_is_asked_for_after_
     let info = blobs.upload(content(100)).await.unwrap();
     registry.journal().clear();
     registry.inject(Fault::status("get_storage", 1, 503));
-    blobs
-        .download(&info.digest)
-        .await
-        .unwrap()
-        .bytes(100)
-        .await
-        .unwrap();
+    blobs.download(&info.digest).await.unwrap().bytes(100).await.unwrap();
     let journal = registry.journal().entries();
     let seen: Vec<_> = journal
         .iter()
         .filter(|e| e.operation != "token")
         .map(|e| (e.operation.to_owned(), e.authorized))
         .collect();
-    let expected = [
-        ("get_blob", true),
-        ("get_storage", false),
-        ("get_blob", true),
-        ("get_storage", false),
-    ]
-    .map(|(operation, authorized)| (operation.to_owned(), authorized));
+    let expected =
+        [("get_blob", true), ("get_storage", false), ("get_blob", true), ("get_storage", false)]
+            .map(|(operation, authorized)| (operation.to_owned(), authorized));
     assert_eq!(seen, expected);
 }
 
@@ -230,18 +186,9 @@ async fn what_is_absent_is_none_or_not_found_or_already_absent() {
     let info = blobs.upload(content(10)).await.unwrap();
     assert!(blobs.exists(&info.digest).await.unwrap());
     assert_eq!(blobs.delete(&info.digest).await.unwrap(), Deletion::Deleted);
-    assert_eq!(
-        blobs.delete(&info.digest).await.unwrap(),
-        Deletion::AlreadyAbsent
-    );
+    assert_eq!(blobs.delete(&info.digest).await.unwrap(), Deletion::AlreadyAbsent);
     assert_eq!(blobs.stat(&info.digest).await.unwrap(), None);
-    assert!(
-        blobs
-            .download(&info.digest)
-            .await
-            .unwrap_err()
-            .is_not_found()
-    );
+    assert!(blobs.download(&info.digest).await.unwrap_err().is_not_found());
 }
 
 #[tokio::test(start_paused = true)]
@@ -258,14 +205,7 @@ async fn an_unexpected_digest_stores_nothing_and_cancels_the_session() {
     assert_eq!(error.kind(), ErrorKind::Integrity);
     assert!(!blobs.exists(&right).await.unwrap());
     assert_eq!(registry.open_uploads(), 0);
-    assert!(
-        blobs
-            .upload(content(5_000))
-            .digest(right)
-            .chunk_size(CHUNK)
-            .await
-            .is_ok()
-    );
+    assert!(blobs.upload(content(5_000)).digest(right).chunk_size(CHUNK).await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
@@ -299,30 +239,15 @@ async fn doubtful_chunks_and_commits_are_asked_about_and_nothing_is_sent_twice()
         let line = fault.to_string();
         registry.inject(fault);
         let content = content(4 * CHUNK);
-        let info = blobs
-            .upload(content.clone())
-            .chunk_size(CHUNK)
-            .await
-            .expect(&line);
+        let info = blobs.upload(content.clone()).chunk_size(CHUNK).await.expect(&line);
         assert_eq!(info.digest, Digest::sha256(&content), "{line}");
-        let back = blobs
-            .download(&info.digest)
-            .await
-            .unwrap()
-            .bytes(1 << 20)
-            .await
-            .unwrap();
+        let back = blobs.download(&info.digest).await.unwrap().bytes(1 << 20).await.unwrap();
         assert_eq!(back, content, "{line}");
         let writes = operations(&registry)
             .iter()
             .filter(|o| *o == "write_chunk" || *o == "complete_upload")
             .count();
-        assert_eq!(
-            writes,
-            4 + usize::from(sent_twice),
-            "{line}: {}",
-            registry.journal()
-        );
+        assert_eq!(writes, 4 + usize::from(sent_twice), "{line}: {}", registry.journal());
     }
 }
 
@@ -333,11 +258,7 @@ async fn an_upload_gives_up_in_bounded_time_when_nothing_helps() {
         let blobs = client(&registry);
         registry.inject(Fault::status(operation, 1, 503).times(1_000));
         let start = tokio::time::Instant::now();
-        let error = blobs
-            .upload(content(4 * CHUNK))
-            .chunk_size(CHUNK)
-            .await
-            .unwrap_err();
+        let error = blobs.upload(content(4 * CHUNK)).chunk_size(CHUNK).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Server);
         assert!(start.elapsed().as_secs() < 60);
         assert_eq!(registry.open_uploads(), 0, "{operation}");
@@ -350,11 +271,7 @@ async fn a_silent_registry_is_a_timeout() {
     let blobs = client(&registry);
     registry.inject(Fault::stall("write_chunk"));
     registry.inject(Fault::stall("upload_status").times(100));
-    let error = blobs
-        .upload(content(4 * CHUNK))
-        .chunk_size(CHUNK)
-        .await
-        .unwrap_err();
+    let error = blobs.upload(content(4 * CHUNK)).chunk_size(CHUNK).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
 }
 
@@ -371,10 +288,7 @@ async fn progress_counts_up_to_the_whole() {
         .on_progress(move |p| log.lock().unwrap().push((p.transferred, p.total)))
         .await
         .unwrap();
-    assert_eq!(
-        *seen.lock().unwrap(),
-        [(1024, Some(2049)), (2048, Some(2049)), (2049, Some(2049))]
-    );
+    assert_eq!(*seen.lock().unwrap(), [(1024, Some(2049)), (2048, Some(2049)), (2049, Some(2049))]);
     let log = Arc::clone(&seen);
     let download = blobs
         .download(&info.digest)

@@ -56,8 +56,7 @@ impl Class {
         }
         let name = host.strip_suffix('.').unwrap_or(host);
         let last = name.rsplit('.').next().unwrap_or_default();
-        last.eq_ignore_ascii_case("localhost")
-            .then_some(Self::Loopback)
+        last.eq_ignore_ascii_case("localhost").then_some(Self::Loopback)
     }
 
     fn of_v4(ip: Ipv4Addr) -> Option<Self> {
@@ -110,9 +109,8 @@ pub(crate) async fn resolve(
     port: u16,
     guard: Guard,
 ) -> Result<Vec<SocketAddr>, ResolveError> {
-    let found = tokio::net::lookup_host((without_brackets(host), port))
-        .await
-        .map_err(ResolveError::Io)?;
+    let found =
+        tokio::net::lookup_host((without_brackets(host), port)).await.map_err(ResolveError::Io)?;
     admit(found, guard)
 }
 
@@ -142,9 +140,7 @@ fn admit(
 
 /// An IPv6 address without the brackets that it has in a URL.
 pub(crate) fn without_brackets(host: &str) -> &str {
-    host.strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'))
-        .unwrap_or(host)
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
 /// The IPv4 address behind a mapped, compatible or NAT64 (`64:ff9b::/96`) address.
@@ -159,10 +155,8 @@ fn embedded_v4(ip: Ipv6Addr) -> Option<Ipv4Addr> {
 }
 
 /// Azure's instance metadata and its platform channel.
-const METADATA: [Ipv4Addr; 2] = [
-    Ipv4Addr::new(169, 254, 169, 254),
-    Ipv4Addr::new(168, 63, 129, 16),
-];
+const METADATA: [Ipv4Addr; 2] =
+    [Ipv4Addr::new(169, 254, 169, 254), Ipv4Addr::new(168, 63, 129, 16)];
 
 #[cfg(test)]
 mod tests {

@@ -1,15 +1,19 @@
 //! The one body type of requests and responses.
 
 use std::{
-    fmt, mem,
+    fmt,
+    future::{Future as _, poll_fn},
+    mem,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt as _;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::error::{BoxError, Error, ErrorKind, Result};
 
@@ -61,23 +65,43 @@ impl Body {
         }
     }
 
-    /// Reads the whole body, up to `limit` bytes.
+    /// Reads the whole body, up to `limit` bytes, in bounded time: 30 seconds and
+    /// another for every 16 KiB, so that no server can hold a caller by dripping.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::TooLarge`] beyond the limit (nothing is truncated), or the
-    /// failure of the connection.
+    /// [`ErrorKind::TooLarge`] beyond the limit (nothing is truncated),
+    /// [`ErrorKind::Timeout`], or the failure of the connection.
     ///
     /// # Cancellation
     ///
     /// Dropping the future drops the body and with it the connection.
     pub async fn bytes(mut self, limit: usize) -> Result<Bytes> {
+        let start = Instant::now();
+        let mut patience: Option<Pin<Box<Sleep>>> = None;
         let mut first: Option<Bytes> = None;
         let mut collected = BytesMut::new();
         let mut total = 0usize;
-        while let Some(frame) = self.frame().await {
-            let Ok(data) = frame?.into_data() else {
-                continue;
+        loop {
+            let deadline = start + allowed(total);
+            let frame = poll_fn(|cx| {
+                use http_body::Body as _;
+                if let Poll::Ready(frame) = Pin::new(&mut self).poll_frame(cx) {
+                    return Poll::Ready(Ok(frame));
+                }
+                // A timer exists only where there is something to wait for.
+                let sleep = patience.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+                sleep.as_mut().reset(deadline);
+                sleep.as_mut().poll(cx).map(Err)
+            });
+            let data = match frame.await {
+                Ok(None) => break,
+                Ok(Some(frame)) => frame?.into_data().unwrap_or_default(),
+                Err(()) => {
+                    let took = start.elapsed();
+                    let text = format!("the body comes too slowly: {total} bytes in {took:?}");
+                    return Err(Error::new(ErrorKind::Timeout, text));
+                }
             };
             total = total.saturating_add(data.len());
             if total > limit {
@@ -195,6 +219,18 @@ impl fmt::Debug for Body {
     }
 }
 
+/// How long a bounded read may have taken when it has this many bytes.
+fn allowed(bytes: usize) -> Duration {
+    let seconds = (bytes / SLOWEST_PER_SECOND) as u64;
+    FIRST_BYTES.saturating_add(Duration::from_secs(seconds))
+}
+
+/// How long the first bytes of a bounded read may take.
+const FIRST_BYTES: Duration = Duration::from_secs(30);
+
+/// The slowest line that a bounded read bears with, in bytes a second.
+const SLOWEST_PER_SECOND: usize = 16 * 1024;
+
 #[cfg(test)]
 mod tests {
     use http_body_util::Full;
@@ -208,6 +244,25 @@ mod tests {
             assert_eq!(result.is_ok(), fits);
             if let Err(error) = result {
                 assert_eq!(error.kind(), ErrorKind::TooLarge);
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dripping_body_ends_in_a_timeout_and_a_slow_one_does_not() {
+        for (piece, fits) in [(1, false), (32 * 1024, true)] {
+            let frames = futures_util::stream::unfold(0, move |n| async move {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                (n < 100).then(|| (Ok::<_, Error>(Frame::data(Bytes::from(vec![0; piece]))), n + 1))
+            });
+            let body = Body::stream(http_body_util::StreamBody::new(Box::pin(frames)));
+            let start = Instant::now();
+            match body.bytes(1 << 30).await {
+                Ok(content) => assert!(fits && content.len() == 100 * piece),
+                Err(error) => {
+                    assert_eq!((fits, error.kind()), (false, ErrorKind::Timeout));
+                    assert_eq!(start.elapsed().as_secs(), 30);
+                }
             }
         }
     }

@@ -95,9 +95,7 @@ impl CallOptions {
     }
 
     pub(crate) fn client_request_id(&self) -> Option<&str> {
-        self.request_id
-            .as_deref()
-            .filter(|id| HeaderValue::from_str(id).is_ok())
+        self.request_id.as_deref().filter(|id| HeaderValue::from_str(id).is_ok())
     }
 
     pub(crate) fn headers(&self) -> &HeaderMap {
@@ -151,28 +149,16 @@ mod tests {
     fn headers_of_the_stack_cannot_be_replaced() {
         for name in RESERVED {
             let name: HeaderName = name.parse().unwrap();
-            let error = CallOptions::new()
-                .header(name, HeaderValue::from_static("x"))
-                .unwrap_err();
+            let error = CallOptions::new().header(name, HeaderValue::from_static("x")).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput);
         }
         let name = HeaderName::from_static("x-meta-source-client");
-        assert!(
-            CallOptions::new()
-                .header(name, HeaderValue::from_static("x"))
-                .is_ok()
-        );
+        assert!(CallOptions::new().header(name, HeaderValue::from_static("x")).is_ok());
     }
 
     #[test]
     fn an_unusable_request_id_is_not_used() {
-        assert_eq!(
-            CallOptions::new().request_id("a\nb").client_request_id(),
-            None
-        );
-        assert_eq!(
-            CallOptions::new().request_id("ok").client_request_id(),
-            Some("ok")
-        );
+        assert_eq!(CallOptions::new().request_id("a\nb").client_request_id(), None);
+        assert_eq!(CallOptions::new().request_id("ok").client_request_id(), Some("ok"));
     }
 }

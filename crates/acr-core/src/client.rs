@@ -109,21 +109,15 @@ impl TransportBuilder {
             guard: Guard::Off,
             timeout: self.connect_timeout,
         };
-        let foreign = Connector {
-            tls: tls.foreign,
-            guard: Guard::On,
-            ..endpoint.clone()
-        };
+        let foreign = Connector { tls: tls.foreign, guard: Guard::On, ..endpoint.clone() };
         let clients = Clients {
             endpoint: Connections::new(endpoint, self.pool_idle_timeout),
             foreign: Connections::new(foreign, self.pool_idle_timeout),
         };
-        Ok(Transport::new(tower::service_fn(
-            move |request: Request| {
-                let clients = clients.clone();
-                async move { clients.send(request).await }
-            },
-        )))
+        Ok(Transport::new(tower::service_fn(move |request: Request| {
+            let clients = clients.clone();
+            async move { clients.send(request).await }
+        })))
     }
 }
 
@@ -279,10 +273,7 @@ fn meaning(cause: &(dyn std::error::Error + 'static)) -> Option<Error> {
     }
     if let Some(ours) = cause.downcast_ref::<Error>() {
         // Our own body failed while it was sent; its kind says why.
-        return Some(Error::new(
-            ours.kind(),
-            "the request body could not be sent",
-        ));
+        return Some(Error::new(ours.kind(), "the request body could not be sent"));
     }
     let failure = TlsFailure::known(cause.downcast_ref()?)?;
     let text = format!("no connection to the server: TLS failed: {}", failure.text);

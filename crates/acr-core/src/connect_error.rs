@@ -20,25 +20,13 @@ pub(crate) enum ConnectError {
     #[error("no tunnel from {peer}: it broke the connection")]
     Tunnel { peer: String, source: io::Error },
     #[error("no tunnel from {peer}: it answered {status}{meaning}")]
-    Refused {
-        peer: String,
-        status: u16,
-        meaning: &'static str,
-    },
+    Refused { peer: String, status: u16, meaning: &'static str },
     #[error("no tunnel from {peer}: its answer is not that of a proxy")]
     NoProxy { peer: String },
     #[error("no connection to {peer}: TLS failed: {}", failure.text)]
-    Tls {
-        peer: String,
-        failure: TlsFailure,
-        source: io::Error,
-    },
+    Tls { peer: String, failure: TlsFailure, source: io::Error },
     #[error("no connection to {peer}: {phase} took longer than {limit:?}")]
-    Timeout {
-        peer: String,
-        phase: &'static str,
-        limit: Duration,
-    },
+    Timeout { peer: String, phase: &'static str, limit: Duration },
     #[error("the server sent a redirect to {class}: `{host}`")]
     Forbidden { host: String, class: Class },
     #[error("no connection: the URL has no usable host")]
@@ -55,10 +43,7 @@ pub(crate) struct TlsFailure {
 
 impl ConnectError {
     pub(crate) fn forbidden(host: &str, class: Class) -> Self {
-        Self::Forbidden {
-            host: host.to_owned(),
-            class,
-        }
+        Self::Forbidden { host: host.to_owned(), class }
     }
 
     pub(crate) fn refused(peer: &str, status: u16) -> Self {
@@ -67,11 +52,7 @@ impl ConnectError {
             403 => ": it does not allow this host",
             _ => "",
         };
-        Self::Refused {
-            peer: peer.to_owned(),
-            status,
-            meaning,
-        }
+        Self::Refused { peer: peer.to_owned(), status, meaning }
     }
 
     /// The library's error for it, without a source.
@@ -87,11 +68,7 @@ impl ConnectError {
             Self::NoProxy { .. } | Self::Host | Self::Forbidden { .. } => true,
             _ => false,
         };
-        if is_permanent {
-            error.permanent()
-        } else {
-            error
-        }
+        if is_permanent { error.permanent() } else { error }
     }
 }
 
@@ -104,12 +81,7 @@ impl TlsFailure {
     /// Of an I/O error that carries one of rustls. With TLS 1.3 the server refuses a client
     /// certificate only when the client takes the handshake for finished.
     pub(crate) fn known(error: &io::Error) -> Option<Self> {
-        let permanent = |text| {
-            Some(Self {
-                text,
-                is_permanent: true,
-            })
-        };
+        let permanent = |text| Some(Self { text, is_permanent: true });
         match error.get_ref()?.downcast_ref::<rustls::Error>()? {
             rustls::Error::InvalidCertificate(why) => permanent(certificate(why)),
             rustls::Error::AlertReceived(alert) => permanent(refusal(*alert)?),
@@ -160,7 +132,4 @@ fn refusal(alert: AlertDescription) -> Option<&'static str> {
     })
 }
 
-const TRANSIENT: TlsFailure = TlsFailure {
-    text: "the handshake broke",
-    is_permanent: false,
-};
+const TRANSIENT: TlsFailure = TlsFailure { text: "the handshake broke", is_permanent: false };

@@ -74,10 +74,7 @@ impl Connector {
         let proxy = self.proxy.as_ref().filter(|_| is_tls);
         let io: Io = match proxy.and_then(|proxy| proxy.server_for(host, port)) {
             Some(server) => self.tunnel(server, host, port).await?,
-            None => Box::new(
-                self.tcp(&format!("`{host}`"), host, port, self.guard)
-                    .await?,
-            ),
+            None => Box::new(self.tcp(&format!("`{host}`"), host, port, self.guard).await?),
         };
         if !is_tls {
             return Ok(Stream::new(io, false));
@@ -98,19 +95,13 @@ impl Connector {
             .timed(peer, "name resolution", address::resolve(host, port, guard))
             .await?
             .map_err(|error| match error {
-                ResolveError::Io(source) => ConnectError::Dns {
-                    peer: peer.to_owned(),
-                    source,
-                },
+                ResolveError::Io(source) => ConnectError::Dns { peer: peer.to_owned(), source },
                 ResolveError::Forbidden(class) => ConnectError::forbidden(host, class),
             })?;
         let dial = dial(host, port, addresses);
         self.timed(peer, "TCP", dial)
             .await?
-            .map_err(|source| ConnectError::Tcp {
-                peer: peer.to_owned(),
-                source,
-            })
+            .map_err(|source| ConnectError::Tcp { peer: peer.to_owned(), source })
     }
 
     async fn tunnel(&self, server: &Server, host: &str, port: u16) -> Result<Io, ConnectError> {
@@ -122,16 +113,11 @@ impl Connector {
             io = Box::new(self.tls(&self.proxy_tls, &peer, &server.host, io).await?);
         }
         let open = tunnel::open(&mut io, host, port, server.authorization.as_ref());
-        self.timed(&peer, "the tunnel", open)
-            .await?
-            .map_err(|error| match error {
-                TunnelError::Io(source) => ConnectError::Tunnel {
-                    peer: peer.clone(),
-                    source,
-                },
-                TunnelError::Refused(status) => ConnectError::refused(&peer, status),
-                TunnelError::Malformed => ConnectError::NoProxy { peer: peer.clone() },
-            })?;
+        self.timed(&peer, "the tunnel", open).await?.map_err(|error| match error {
+            TunnelError::Io(source) => ConnectError::Tunnel { peer: peer.clone(), source },
+            TunnelError::Refused(status) => ConnectError::refused(&peer, status),
+            TunnelError::Malformed => ConnectError::NoProxy { peer: peer.clone() },
+        })?;
         Ok(io)
     }
 
@@ -144,13 +130,11 @@ impl Connector {
     ) -> Result<TlsStream<Io>, ConnectError> {
         let name = ServerName::try_from(host.to_owned()).map_err(|_| ConnectError::Host)?;
         let handshake = TlsConnector::from(Arc::clone(config)).connect(name, io);
-        self.timed(peer, "TLS", handshake)
-            .await?
-            .map_err(|source| ConnectError::Tls {
-                peer: peer.to_owned(),
-                failure: TlsFailure::of(&source),
-                source,
-            })
+        self.timed(peer, "TLS", handshake).await?.map_err(|source| ConnectError::Tls {
+            peer: peer.to_owned(),
+            failure: TlsFailure::of(&source),
+            source,
+        })
     }
 
     async fn timed<F: Future>(
@@ -159,13 +143,11 @@ impl Connector {
         phase: &'static str,
         work: F,
     ) -> Result<F::Output, ConnectError> {
-        tokio::time::timeout(self.timeout, work)
-            .await
-            .map_err(|_| ConnectError::Timeout {
-                peer: peer.to_owned(),
-                phase,
-                limit: self.timeout,
-            })
+        tokio::time::timeout(self.timeout, work).await.map_err(|_| ConnectError::Timeout {
+            peer: peer.to_owned(),
+            phase,
+            limit: self.timeout,
+        })
     }
 }
 

@@ -164,20 +164,14 @@ impl Digester {
     /// ```
     pub fn save(&self) -> DigesterState {
         let (algorithm, state) = match &self.state {
-            State::Sha256(hasher) => (
-                Algorithm::Sha256,
-                base16ct::lower::encode_string(&hasher.serialize()),
-            ),
-            State::Sha512(hasher) => (
-                Algorithm::Sha512,
-                base16ct::lower::encode_string(&hasher.serialize()),
-            ),
+            State::Sha256(hasher) => {
+                (Algorithm::Sha256, base16ct::lower::encode_string(&hasher.serialize()))
+            }
+            State::Sha512(hasher) => {
+                (Algorithm::Sha512, base16ct::lower::encode_string(&hasher.serialize()))
+            }
         };
-        DigesterState {
-            algorithm,
-            len: self.len,
-            state,
-        }
+        DigesterState { algorithm, len: self.len, state }
     }
 
     /// Goes on from a saved state.
@@ -190,29 +184,20 @@ impl Digester {
             Algorithm::Sha256 => restore(&saved.state).map(State::Sha256),
             Algorithm::Sha512 => restore(&saved.state).map(State::Sha512),
         };
-        let unusable = || {
-            Error::new(
-                ErrorKind::InvalidInput,
-                "the saved digester state cannot be used",
-            )
-        };
-        Ok(Self {
-            state: state.ok_or_else(unusable)?,
-            len: saved.len,
-        })
+        let unusable =
+            || Error::new(ErrorKind::InvalidInput, "the saved digester state cannot be used");
+        Ok(Self { state: state.ok_or_else(unusable)?, len: saved.len })
     }
 
     /// Ends hashing.
     pub fn finish(self) -> Digest {
         let (algorithm, hex) = match self.state {
-            State::Sha256(hasher) => (
-                Algorithm::Sha256,
-                base16ct::lower::encode_string(&hasher.finalize()),
-            ),
-            State::Sha512(hasher) => (
-                Algorithm::Sha512,
-                base16ct::lower::encode_string(&hasher.finalize()),
-            ),
+            State::Sha256(hasher) => {
+                (Algorithm::Sha256, base16ct::lower::encode_string(&hasher.finalize()))
+            }
+            State::Sha512(hasher) => {
+                (Algorithm::Sha512, base16ct::lower::encode_string(&hasher.finalize()))
+            }
         };
         Digest(format!("{}{hex}", algorithm.prefix()))
     }
@@ -226,9 +211,7 @@ impl Default for Digester {
 
 impl fmt::Debug for Digester {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Digester")
-            .field("len", &self.len)
-            .finish_non_exhaustive()
+        f.debug_struct("Digester").field("len", &self.len).finish_non_exhaustive()
     }
 }
 
@@ -252,14 +235,12 @@ impl FromStr for Digest {
     type Err = ParseDigestError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let valid = [Algorithm::Sha256, Algorithm::Sha512]
-            .into_iter()
-            .any(|algorithm| {
-                text.strip_prefix(algorithm.prefix()).is_some_and(|hex| {
-                    hex.len() == algorithm.hex_len()
-                        && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-                })
-            });
+        let valid = [Algorithm::Sha256, Algorithm::Sha512].into_iter().any(|algorithm| {
+            text.strip_prefix(algorithm.prefix()).is_some_and(|hex| {
+                hex.len() == algorithm.hex_len()
+                    && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+            })
+        });
         if valid {
             return Ok(Self(text.to_owned()));
         }
@@ -319,9 +300,7 @@ impl fmt::Display for Digest {
 impl fmt::Debug for DigesterState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The inner state holds bytes of the content.
-        f.debug_struct("DigesterState")
-            .field("len", &self.len)
-            .finish_non_exhaustive()
+        f.debug_struct("DigesterState").field("len", &self.len).finish_non_exhaustive()
     }
 }
 
@@ -346,18 +325,9 @@ mod tests {
     #[test]
     fn known_vectors() {
         for (content, hex) in [
-            (
-                &b""[..],
-                "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-            ),
-            (
-                b"{}",
-                "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a",
-            ),
-            (
-                b"hello world",
-                "b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9",
-            ),
+            (&b""[..], "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+            (b"{}", "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"),
+            (b"hello world", "b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9"),
         ] {
             assert_eq!(Digest::sha256(content).hex(), hex);
         }
@@ -392,10 +362,7 @@ mod tests {
         for (text, unsupported) in [
             ("blake3:abcdef", true),
             ("md5:00000000000000000000000000000000", true),
-            (
-                "multihash+base58:QmRZxt2b1FVZPNqd8hsiykDL3TdBDeTSPX9Kv46HmX4Gx8",
-                true,
-            ),
+            ("multihash+base58:QmRZxt2b1FVZPNqd8hsiykDL3TdBDeTSPX9Kv46HmX4Gx8", true),
             ("sha256:abc", false),
             ("sha512:abc", false),
             ("SHA256:abc", false),
@@ -415,27 +382,15 @@ mod tests {
     #[test]
     fn a_damaged_state_is_refused() {
         let good = Digester::default().save();
-        for state in [
-            "",
-            "00",
-            "zz",
-            &good.state[2..],
-            &"f".repeat(good.state.len()),
-        ] {
-            let bad = DigesterState {
-                state: state.to_owned(),
-                ..good.clone()
-            };
+        for state in ["", "00", "zz", &good.state[2..], &"f".repeat(good.state.len())] {
+            let bad = DigesterState { state: state.to_owned(), ..good.clone() };
             if let Err(error) = Digester::restore(&bad) {
                 assert_eq!(error.kind(), ErrorKind::InvalidInput);
             } else {
                 assert_eq!(state.len(), good.state.len());
             }
         }
-        let crossed = DigesterState {
-            algorithm: Algorithm::Sha512,
-            ..good
-        };
+        let crossed = DigesterState { algorithm: Algorithm::Sha512, ..good };
         assert!(Digester::restore(&crossed).is_err());
     }
 

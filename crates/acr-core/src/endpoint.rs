@@ -47,10 +47,7 @@ impl Endpoint {
                 format!("`{address}` is not a loopback address; only those may do without TLS");
             return Err(Error::new(ErrorKind::InvalidInput, text));
         }
-        Ok(Self {
-            scheme: Scheme::HTTP,
-            authority: parse_authority(&address.to_string())?,
-        })
+        Ok(Self { scheme: Scheme::HTTP, authority: parse_authority(&address.to_string())? })
     }
 
     /// The host in lower case, without the port; an IPv6 address stands in brackets.
@@ -78,7 +75,9 @@ impl Endpoint {
         let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
             return false;
         };
+        let has_odd_port = authority.port().is_some() && authority.port_u16().is_none();
         *scheme == self.scheme
+            && !has_odd_port
             && !authority.as_str().contains('@')
             && authority.host().eq_ignore_ascii_case(self.authority.host())
             && effective_port(scheme, authority) == self.port()
@@ -128,10 +127,7 @@ impl FromStr for Endpoint {
             return refuse("only a host and a port are allowed");
         }
         match parse_authority(&host.to_ascii_lowercase()) {
-            Ok(authority) => Ok(Self {
-                scheme: Scheme::HTTPS,
-                authority,
-            }),
+            Ok(authority) => Ok(Self { scheme: Scheme::HTTPS, authority }),
             Err(_) => refuse("the host or the port is malformed"),
         }
     }
@@ -156,9 +152,7 @@ fn parse_authority(text: &str) -> Result<Authority> {
     let authority: Authority = text.parse().map_err(|_| malformed())?;
     let host = authority.host();
     let name = !host.is_empty()
-        && host
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
+        && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
     let literal = host
         .strip_prefix('[')
         .and_then(|h| h.strip_suffix(']'))
@@ -168,11 +162,7 @@ fn parse_authority(text: &str) -> Result<Authority> {
         || port.strip_prefix(':').is_some_and(|p| {
             p.bytes().all(|b| b.is_ascii_digit()) && p.parse::<u16>().is_ok_and(|p| p > 0)
         });
-    if (name || literal) && port {
-        Ok(authority)
-    } else {
-        Err(malformed())
-    }
+    if (name || literal) && port { Ok(authority) } else { Err(malformed()) }
 }
 
 fn effective_port(scheme: &Scheme, authority: &Authority) -> u16 {

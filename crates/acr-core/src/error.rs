@@ -125,10 +125,7 @@ impl Error {
             retry_after: inner.retry_after,
             unsent: inner.unsent,
             permanent: inner.permanent,
-            source: inner
-                .source
-                .is_some()
-                .then(|| Shared(Arc::clone(original)).into()),
+            source: inner.source.is_some().then(|| Shared(Arc::clone(original)).into()),
         }))
     }
 
@@ -192,10 +189,9 @@ impl Error {
             | ErrorKind::Timeout
             | ErrorKind::Transport
             | ErrorKind::Connect => true,
-            ErrorKind::Server => self
-                .0
-                .status
-                .is_none_or(|s| matches!(s.as_u16(), 500 | 502 | 503 | 504)),
+            ErrorKind::Server => {
+                self.0.status.is_none_or(|s| matches!(s.as_u16(), 500 | 502 | 503 | 504))
+            }
             ErrorKind::Rejected => self.0.status == Some(StatusCode::REQUEST_TIMEOUT),
             _ => false,
         }
@@ -283,6 +279,18 @@ impl Error {
         self
     }
 
+    /// Replaces the server's words by the status's own name and keeps only its codes:
+    /// for answers that may echo a secret, as those of a token service.
+    #[must_use]
+    pub fn without_server_text(mut self) -> Self {
+        if let Some(status) = self.0.status {
+            status.canonical_reason().unwrap_or("unknown status").clone_into(&mut self.0.message);
+        }
+        let codes = self.0.details.iter().map(|d| d.code().as_str().to_owned());
+        self.0.details = codes.map(|code| ErrorDetail::new(code, "", None)).collect();
+        self
+    }
+
     /// Notes that the request itself never left, as when its token could not be fetched.
     #[must_use]
     pub fn before_sending(mut self) -> Self {
@@ -327,20 +335,12 @@ impl fmt::Display for Error {
         }
         f.write_str(&inner.message)?;
         for detail in inner.details.iter().skip(1).take(MAX_FURTHER_ERRORS) {
-            write!(
-                f,
-                "; {}: {}",
-                printable(detail.code().as_str()),
-                printable(detail.message())
-            )?;
+            write!(f, "; {}: {}", printable(detail.code().as_str()), printable(detail.message()))?;
         }
         if inner.attempts > 1 {
             write!(f, " after {} attempts", inner.attempts)?;
         }
-        let id = inner
-            .correlation_id
-            .as_deref()
-            .or(inner.request_id.as_deref());
+        let id = inner.correlation_id.as_deref().or(inner.request_id.as_deref());
         id.map_or(Ok(()), |id| write!(f, " (request id {id})"))
     }
 }
@@ -361,10 +361,7 @@ impl fmt::Debug for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0
-            .source
-            .as_deref()
-            .map(|source| source as &(dyn StdError + 'static))
+        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
     }
 }
 
@@ -380,9 +377,7 @@ struct Shared(Arc<Error>);
 
 impl fmt::Display for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0
-            .source()
-            .map_or(Ok(()), |source| fmt::Display::fmt(source, f))
+        self.0.source().map_or(Ok(()), |source| fmt::Display::fmt(source, f))
     }
 }
 

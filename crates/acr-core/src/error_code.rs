@@ -4,6 +4,8 @@ use std::{borrow::Cow, fmt};
 
 use serde::de::DeserializeOwned;
 
+use crate::redact::printable;
+
 /// A registry's error code. Server vocabulary, hence an open set with constants.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ErrorCode(Cow<'static, str>);
@@ -56,11 +58,7 @@ impl ErrorDetail {
         message: impl Into<String>,
         detail: Option<String>,
     ) -> Self {
-        Self {
-            code: ErrorCode(Cow::Owned(code.into())),
-            message: message.into(),
-            detail,
-        }
+        Self { code: ErrorCode(Cow::Owned(code.into())), message: message.into(), detail }
     }
 
     /// The code.
@@ -80,14 +78,12 @@ impl ErrorDetail {
 
     /// The `detail` field read as `T`; `None` when it is absent or of another shape.
     pub fn json<T: DeserializeOwned>(&self) -> Option<T> {
-        self.detail
-            .as_deref()
-            .and_then(|text| serde_json::from_str(text).ok())
+        self.detail.as_deref().and_then(|text| serde_json::from_str(text).ok())
     }
 }
 
 impl fmt::Display for ErrorCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        printable(&self.0).fmt(f)
     }
 }

@@ -51,6 +51,7 @@ mod client;
 mod connect_error;
 #[cfg(feature = "rustls")]
 mod connector;
+mod deletion;
 mod digest;
 mod endpoint;
 mod error;
@@ -85,6 +86,7 @@ mod verify;
 pub use self::{
     body::{Body, DataStream},
     call_options::CallOptions,
+    deletion::Deletion,
     digest::{Algorithm, Digest, Digester, DigesterState, ParseDigestError},
     endpoint::Endpoint,
     error::{BoxError, Error, ErrorKind, Result},

@@ -8,11 +8,7 @@ use http::{HeaderMap, header};
 /// parameters in any order, and several relations in one parameter. A header
 /// that breaks the grammar yields the links before the break.
 pub fn next(headers: &HeaderMap) -> Option<&str> {
-    headers
-        .get_all(header::LINK)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .find_map(next_in)
+    headers.get_all(header::LINK).iter().filter_map(|value| value.to_str().ok()).find_map(next_in)
 }
 
 fn next_in(mut text: &str) -> Option<&str> {
@@ -46,11 +42,7 @@ fn parameters(mut text: &str) -> Option<(bool, &str)> {
         text = rest;
         // RFC 8288 §3.3: a second `rel` is ignored.
         if name.trim().eq_ignore_ascii_case("rel") && relation.is_none() {
-            relation = Some(
-                value
-                    .split_ascii_whitespace()
-                    .any(|r| r.eq_ignore_ascii_case("next")),
-            );
+            relation = Some(value.split_ascii_whitespace().any(|r| r.eq_ignore_ascii_case("next")));
         }
     }
 }
@@ -95,10 +87,7 @@ mod tests {
                 r#"</first>; rel="first", </second?a=1,2>; title="x; y"; rel="next""#,
                 Some("/second?a=1,2"),
             ),
-            (
-                r#"</a>; title="a\"b, <c>; rel=next"; rel="prev", </d>;REL="last NEXT""#,
-                Some("/d"),
-            ),
+            (r#"</a>; title="a\"b, <c>; rel=next"; rel="prev", </d>;REL="last NEXT""#, Some("/d")),
             (r#"</a>; rel="prev"; rel="next""#, None),
             (r#"</a>; anchor; rel=next"#, Some("/a")),
             (r#"</a>"#, None),

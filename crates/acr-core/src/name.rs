@@ -95,9 +95,7 @@ impl FromStr for Tag {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut bytes = text.bytes();
-        let head = bytes
-            .next()
-            .is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_');
+        let head = bytes.next().is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_');
         let tail = bytes.all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
         if head && tail && text.len() <= MAX_TAG {
             Ok(Self(text.to_owned()))
@@ -172,16 +170,9 @@ mod tests {
 
     #[test]
     fn repository_grammar() {
-        for good in [
-            "a",
-            "library/hello-world",
-            "a.b",
-            "a_b",
-            "a__b",
-            "a---b",
-            "0/1/2",
-            "blobs/manifests",
-        ] {
+        for good in
+            ["a", "library/hello-world", "a.b", "a_b", "a__b", "a---b", "0/1/2", "blobs/manifests"]
+        {
             assert!(good.parse::<RepositoryName>().is_ok(), "{good}");
         }
         let long = "a".repeat(256);
@@ -220,17 +211,7 @@ mod tests {
             assert!(good.parse::<Tag>().is_ok(), "{good}");
         }
         let long = "a".repeat(129);
-        for bad in [
-            "",
-            ".a",
-            "-a",
-            "a:b",
-            "a/b",
-            "a b",
-            "é",
-            "a\n",
-            long.as_str(),
-        ] {
+        for bad in ["", ".a", "-a", "a:b", "a/b", "a b", "é", "a\n", long.as_str()] {
             assert!(bad.parse::<Tag>().is_err(), "{bad}");
         }
     }

@@ -49,10 +49,7 @@ pub struct Attempt(u32);
 impl Operation {
     /// Names an operation, in the words of the public method: `get_manifest`.
     pub const fn new(name: &'static str) -> Self {
-        Self {
-            name,
-            subject: None,
-        }
+        Self { name, subject: None }
     }
 
     /// Says what it works on: `library/app:v1`.

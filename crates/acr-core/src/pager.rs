@@ -79,9 +79,7 @@ enum State<T> {
 impl Continuation {
     /// From the query of a next-page link that the URL policy has accepted.
     pub fn from_query(query: &str) -> Self {
-        Self {
-            query: query.to_owned(),
-        }
+        Self { query: query.to_owned() }
     }
 
     /// The query, encoded as the registry wrote it.
@@ -111,10 +109,7 @@ impl<T: Send + 'static> Pager<T> {
             from: None,
             seen: HashSet::new(),
         };
-        Self {
-            pages,
-            items: VecDeque::new(),
-        }
+        Self { pages, items: VecDeque::new() }
     }
 
     /// Asks for pages of this many items; a registry may send fewer (Azure: 1,000 at most).
@@ -195,17 +190,14 @@ impl<T: Send + 'static> Pages<T> {
                 State::Done => return Poll::Ready(None),
                 State::Ready(continuation) => {
                     self.from = continuation.take();
-                    let request = PageRequest {
-                        page_size: self.page_size,
-                        continuation: self.from.clone(),
-                    };
+                    let request =
+                        PageRequest { page_size: self.page_size, continuation: self.from.clone() };
                     self.state = State::InFlight(std::sync::Mutex::new((self.fetch)(request)));
                 }
                 State::InFlight(future) => {
                     // Exclusive access never blocks; a poisoned mutex still holds the future.
-                    let future = future
-                        .get_mut()
-                        .unwrap_or_else(std::sync::PoisonError::into_inner);
+                    let future =
+                        future.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
                     let result = ready!(future.as_mut().poll(cx));
                     return Poll::Ready(Some(self.settle(result)));
                 }
@@ -218,11 +210,7 @@ impl<T: Send + 'static> Pages<T> {
             Ok(page) => page,
             Err(error) => {
                 let is_final = matches!(error.kind(), ErrorKind::Protocol | ErrorKind::Policy);
-                self.state = if is_final {
-                    State::Done
-                } else {
-                    State::Ready(self.from.clone())
-                };
+                self.state = if is_final { State::Done } else { State::Ready(self.from.clone()) };
                 return Err(error);
             }
         };
@@ -268,17 +256,13 @@ impl<T> Unpin for Pages<T> {}
 
 impl<T> fmt::Debug for Pager<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pager")
-            .field("undelivered", &self.items.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Pager").field("undelivered", &self.items.len()).finish_non_exhaustive()
     }
 }
 
 impl<T> fmt::Debug for Pages<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pages")
-            .field("page_size", &self.page_size)
-            .finish_non_exhaustive()
+        f.debug_struct("Pages").field("page_size", &self.page_size).finish_non_exhaustive()
     }
 }
 
@@ -305,9 +289,7 @@ mod tests {
         let calls = Arc::clone(calls);
         Pager::new(move |request: PageRequest| {
             calls.fetch_add(1, Ordering::Relaxed);
-            let at = request
-                .continuation
-                .map_or(0, |c| c.query()[5..].parse::<u32>().unwrap());
+            let at = request.continuation.map_or(0, |c| c.query()[5..].parse::<u32>().unwrap());
             let more = (at + 1 < pages).then(|| next(at + 1)).flatten();
             async move { Ok(Page::new(vec![2 * at, 2 * at + 1], more)) }
         })
@@ -339,19 +321,14 @@ mod tests {
                 resumed = resumed.resume(from.clone());
             }
             let first = resumed.try_next().await.unwrap();
-            assert!(
-                first.unwrap() <= taken,
-                "{taken} taken, resumed at {first:?}"
-            );
+            assert!(first.unwrap() <= taken, "{taken} taken, resumed at {first:?}");
         }
     }
 
     #[tokio::test]
     async fn a_circle_of_links_ends_in_an_error() {
         let mut pager = Pager::new(|request: PageRequest| async move {
-            let at = request
-                .continuation
-                .map_or(0, |c| c.query()[5..].parse::<u32>().unwrap());
+            let at = request.continuation.map_or(0, |c| c.query()[5..].parse::<u32>().unwrap());
             Ok(Page::new(vec![at], next((at + 1) % 3)))
         });
         let mut seen = 0;
@@ -398,10 +375,7 @@ mod tests {
             }
         });
         assert_eq!(pager.try_next().await.unwrap(), Some(0));
-        assert_eq!(
-            pager.try_next().await.unwrap_err().kind(),
-            ErrorKind::Transport
-        );
+        assert_eq!(pager.try_next().await.unwrap_err().kind(), ErrorKind::Transport);
         assert_eq!(pager.try_next().await.unwrap(), Some(1));
         assert_eq!(pager.try_next().await.unwrap(), None);
     }

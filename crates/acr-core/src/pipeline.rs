@@ -92,10 +92,7 @@ impl Pipeline {
     /// The same pipeline with other options for the calls made through it: a cheap clone.
     #[must_use]
     pub fn with(&self, options: CallOptions) -> Self {
-        Self {
-            options: Some(Arc::new(options)),
-            ..self.clone()
-        }
+        Self { options: Some(Arc::new(options)), ..self.clone() }
     }
 
     /// Sends a request and returns the answer, whatever its status.
@@ -125,9 +122,7 @@ impl Pipeline {
             acr.subject = operation.and_then(Operation::subject),
             server.address = self.endpoint.host(),
         );
-        layer::send(self.service.clone(), request)
-            .instrument(span)
-            .await
+        layer::send(self.service.clone(), request).instrument(span).await
     }
 }
 
@@ -169,8 +164,7 @@ impl PipelineBuilder {
     where
         L: Layer<Transport, Service: HttpService> + Send + Sync + 'static,
     {
-        self.per_call
-            .push(Arc::new(move |inner| Transport::erase(layer.layer(inner))));
+        self.per_call.push(Arc::new(move |inner| Transport::erase(layer.layer(inner))));
         self
     }
 
@@ -180,8 +174,7 @@ impl PipelineBuilder {
     where
         L: Layer<Transport, Service: HttpService> + Send + Sync + 'static,
     {
-        self.per_hop
-            .push(Arc::new(move |inner| Transport::erase(layer.layer(inner))));
+        self.per_hop.push(Arc::new(move |inner| Transport::erase(layer.layer(inner))));
         self
     }
 
@@ -202,19 +195,12 @@ impl PipelineBuilder {
         let exchange = TraceLayer::new(self.redaction.clone())
             .layer(LogLayer::new(self.redaction).layer(exchange));
         let exchange = Transport::erase(user_agent.layer(exchange));
-        let hop = self
-            .per_hop
-            .iter()
-            .fold(exchange, |inner, layer| layer(inner));
+        let hop = self.per_hop.iter().fold(exchange, |inner, layer| layer(inner));
         let call = RetryLayer::new(self.retry).layer(RedirectLayer::new().layer(hop));
         let call = Transport::erase(RequestIdLayer::new().layer(call));
         let service = self.per_call.iter().fold(call, |inner, layer| layer(inner));
 
-        Ok(Pipeline {
-            endpoint: self.endpoint,
-            service,
-            options: None,
-        })
+        Ok(Pipeline { endpoint: self.endpoint, service, options: None })
     }
 }
 
@@ -236,9 +222,7 @@ impl Service<Request> for Pipeline {
 
 impl fmt::Debug for Pipeline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pipeline")
-            .field("endpoint", &self.endpoint)
-            .finish_non_exhaustive()
+        f.debug_struct("Pipeline").field("endpoint", &self.endpoint).finish_non_exhaustive()
     }
 }
 

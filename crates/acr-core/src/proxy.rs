@@ -59,10 +59,7 @@ impl Proxy {
     /// [`ErrorKind::InvalidInput`] for another scheme (SOCKS is not supported), a path, or a
     /// host that is none. The error does not repeat the URL, since a password may stand in it.
     pub fn new(url: &str) -> Result<Self> {
-        Ok(Self {
-            server: Some(Server::parse(url)?),
-            direct: Vec::new(),
-        })
+        Ok(Self { server: Some(Server::parse(url)?), direct: Vec::new() })
     }
 
     /// What the environment says, as curl reads it: the proxy of `HTTPS_PROXY`, else of
@@ -117,18 +114,11 @@ impl Proxy {
             None => first(["ALL_PROXY", "all_proxy"])?,
         };
         let server = url.map(|url| Server::parse(url.trim())).transpose()?;
-        let proxy = Self {
-            server,
-            direct: Vec::new(),
-        };
+        let proxy = Self { server, direct: Vec::new() };
         match first(["NO_PROXY", "no_proxy"])? {
             Some(list) => proxy.no_proxy(&list),
             None => Ok(proxy),
         }
-    }
-
-    pub(crate) fn server(&self) -> Option<&Server> {
-        self.server.as_ref()
     }
 
     /// The proxy for a host (without brackets), unless it is to be reached directly.
@@ -160,9 +150,8 @@ impl Server {
             Some((user_info, address)) => (Some(user_info), address),
             None => (None, rest),
         };
-        let authority: Authority = address
-            .parse()
-            .map_err(|_| invalid("a proxy's address must be a host and a port"))?;
+        let authority: Authority =
+            address.parse().map_err(|_| invalid("a proxy's address must be a host and a port"))?;
         if authority.host().is_empty() {
             return Err(invalid("a proxy's address must be a host and a port"));
         }
@@ -223,10 +212,7 @@ enum Pattern {
 impl Entry {
     fn parse(text: &str) -> Result<Self> {
         if let Some(network) = network(text) {
-            return Ok(Self {
-                host: network,
-                port: None,
-            });
+            return Ok(Self { host: network, port: None });
         }
         if text.contains('/') {
             return Err(invalid(
@@ -291,10 +277,7 @@ fn prefix(address: IpAddr, length: u32) -> (bool, u128) {
         IpAddr::V6(v6) => (v6.to_bits(), 128),
     };
     let dropped = u32::saturating_sub(width, length);
-    (
-        address.is_ipv4(),
-        bits.checked_shr(dropped).unwrap_or_default(),
-    )
+    (address.is_ipv4(), bits.checked_shr(dropped).unwrap_or_default())
 }
 
 fn invalid(text: impl Into<String>) -> Error {
@@ -308,10 +291,7 @@ mod tests {
     #[test]
     fn url_table() {
         for (url, expected) in [
-            (
-                "http://proxy.example:3128",
-                Some("proxy.example:3128 plain -"),
-            ),
+            ("http://proxy.example:3128", Some("proxy.example:3128 plain -")),
             ("proxy.example:3128", Some("proxy.example:3128 plain -")),
             ("http://proxy.example/", Some("proxy.example:80 plain -")),
             ("HTTPS://proxy.example", Some("proxy.example:443 tls -")),
@@ -413,11 +393,7 @@ mod tests {
             (&[("ALL_PROXY", "a:1"), ("no_proxy", "r.example")], None),
             (&[("ALL_PROXY", "a:1"), ("NO_PROXY", "other")], Some("a:1")),
         ] {
-            assert_eq!(
-                read(variables).unwrap().as_deref(),
-                expected,
-                "{variables:?}"
-            );
+            assert_eq!(read(variables).unwrap().as_deref(), expected, "{variables:?}");
         }
         let error = read(&[("ALL_PROXY", "socks5://u:hunter2@h")]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);

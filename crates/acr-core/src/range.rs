@@ -69,11 +69,7 @@ impl ByteRange {
     /// When the last offset lies before the first.
     pub fn new(first: u64, last: Option<u64>) -> Result<Self, ParseRangeError> {
         let range = Self { first, last };
-        if last.is_some_and(|last| last < first) {
-            Err(refuse(range))
-        } else {
-            Ok(range)
-        }
+        if last.is_some_and(|last| last < first) { Err(refuse(range)) } else { Ok(range) }
     }
 
     /// The first offset.
@@ -96,11 +92,7 @@ impl ContentRange {
     pub fn new(first: u64, last: u64, total: Option<u64>) -> Result<Self, ParseRangeError> {
         let range = Self { first, last, total };
         let outside = total.is_some_and(|total| last >= total);
-        if last < first || outside {
-            Err(refuse(range))
-        } else {
-            Ok(range)
-        }
+        if last < first || outside { Err(refuse(range)) } else { Ok(range) }
     }
 
     /// The first offset.
@@ -127,11 +119,7 @@ impl UploadRange {
     /// When the last offset lies before the first.
     pub fn new(first: u64, last: u64) -> Result<Self, ParseRangeError> {
         let range = Self { first, last };
-        if last < first {
-            Err(refuse(range))
-        } else {
-            Ok(range)
-        }
+        if last < first { Err(refuse(range)) } else { Ok(range) }
     }
 
     /// The first offset.
@@ -151,11 +139,7 @@ impl FromStr for ByteRange {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         read(text, || {
             let (first, last) = text.strip_prefix("bytes=")?.split_once('-')?;
-            let last = if last.is_empty() {
-                None
-            } else {
-                Some(number(last)?)
-            };
+            let last = if last.is_empty() { None } else { Some(number(last)?) };
             Self::new(number(first)?, last).ok()
         })
     }
@@ -168,11 +152,7 @@ impl FromStr for ContentRange {
         read(text, || {
             let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
             let (first, last) = range.split_once('-')?;
-            let total = if total == "*" {
-                None
-            } else {
-                Some(number(total)?)
-            };
+            let total = if total == "*" { None } else { Some(number(total)?) };
             Self::new(number(first)?, number(last)?, total).ok()
         })
     }
@@ -220,15 +200,11 @@ impl From<ParseRangeError> for Error {
 }
 
 fn read<T>(text: &str, parse: impl FnOnce() -> Option<T>) -> Result<T, ParseRangeError> {
-    parse().ok_or_else(|| ParseRangeError {
-        text: text.to_owned(),
-    })
+    parse().ok_or_else(|| ParseRangeError { text: text.to_owned() })
 }
 
 fn refuse(range: impl fmt::Display) -> ParseRangeError {
-    ParseRangeError {
-        text: range.to_string(),
-    }
+    ParseRangeError { text: range.to_string() }
 }
 
 /// ASCII digits only: the standard parser would take `+5`.
@@ -278,13 +254,7 @@ mod tests {
         ] {
             assert!(bad.parse::<ContentRange>().is_err(), "{bad}");
         }
-        for bad in [
-            "bytes=-5",
-            "bytes=5-1",
-            "bytes=1-2,3-4",
-            "bytes 1-2",
-            "bytes=a-",
-        ] {
+        for bad in ["bytes=-5", "bytes=5-1", "bytes=1-2,3-4", "bytes 1-2", "bytes=a-"] {
             assert!(bad.parse::<ByteRange>().is_err(), "{bad}");
         }
     }

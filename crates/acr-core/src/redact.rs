@@ -6,10 +6,7 @@ use http::{HeaderName, HeaderValue, Uri, header};
 
 /// Escapes control characters and caps the length of text that came from outside.
 pub(crate) fn printable(text: &str) -> Printable<'_> {
-    Printable {
-        text,
-        limit: MAX_PRINTED,
-    }
+    Printable { text, limit: MAX_PRINTED }
 }
 
 /// The same with another cap, in characters.
@@ -32,11 +29,7 @@ impl fmt::Display for Printable<'_> {
                 f.write_char(c)?
             }
         }
-        if chars.next().is_some() {
-            f.write_char('…')
-        } else {
-            Ok(())
-        }
+        if chars.next().is_some() { f.write_char('…') } else { Ok(()) }
     }
 }
 
@@ -103,16 +96,15 @@ impl Redaction {
     /// A URL for logs: no user information, no fragment, query values only if allowed.
     pub fn url(&self, uri: &Uri) -> String {
         let mut text = url_without_query(uri);
-        for (index, pair) in uri
-            .query()
-            .into_iter()
-            .flat_map(|q| q.split('&'))
-            .enumerate()
-        {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        for (index, pair) in uri.query().into_iter().flat_map(|q| q.split('&')).enumerate() {
+            let mark = if index == 0 { '?' } else { '&' };
+            // Without a name that looks like one, the text itself may be the secret.
+            let Some((name, value)) = pair.split_once('=').filter(|(name, _)| is_name(name)) else {
+                let _ = write!(text, "{mark}{REDACTED}");
+                continue;
+            };
             let shown = QUERY_ALLOWED.contains(&name) || self.query.iter().any(|n| n == name);
             let value = if shown { value } else { REDACTED };
-            let mark = if index == 0 { '?' } else { '&' };
             // Writing to a String cannot fail.
             let _ = write!(text, "{mark}{}={}", printable(name), printable(value));
         }
@@ -128,19 +120,18 @@ impl Redaction {
             return REDACTED.to_owned();
         }
         if URL_HEADERS.contains(name) {
-            return text
-                .parse()
-                .map_or_else(|_| REDACTED.to_owned(), |uri| self.url(&uri));
+            return text.parse().map_or_else(|_| REDACTED.to_owned(), |uri| self.url(&uri));
         }
         let shown = HEADERS_ALLOWED.contains(&name.as_str())
             || name.as_str().starts_with("x-ms-ratelimit-")
             || self.headers.contains(name);
-        if shown {
-            printable(text).to_string()
-        } else {
-            REDACTED.to_owned()
-        }
+        if shown { printable(text).to_string() } else { REDACTED.to_owned() }
     }
+}
+
+fn is_name(text: &str) -> bool {
+    let is_short = (1..=32).contains(&text.len());
+    is_short && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
 /// Signatures, tokens, upload states, and everything a signed link consists of.
@@ -149,9 +140,7 @@ fn is_secret_parameter(name: &str) -> bool {
     QUERY_DENIED.contains(&name.as_str())
         || name.starts_with("x-amz-")
         || name.starts_with("x-goog-")
-        || ["token", "secret", "password", "signature"]
-            .iter()
-            .any(|word| name.contains(word))
+        || ["token", "secret", "password", "signature"].iter().any(|word| name.contains(word))
 }
 
 /// Invisible and direction-changing characters can make a log line lie.
@@ -231,19 +220,8 @@ const HEADERS_DENIED: &[&str] = &[
 ];
 
 /// Query parameters that no option shows.
-const QUERY_DENIED: &[&str] = &[
-    "_state",
-    "assertion",
-    "code",
-    "se",
-    "sig",
-    "skoid",
-    "sktid",
-    "sp",
-    "sr",
-    "st",
-    "sv",
-];
+const QUERY_DENIED: &[&str] =
+    &["_state", "assertion", "code", "se", "sig", "skoid", "sktid", "sp", "sr", "st", "sv"];
 
 /// Headers that hold a URL: printed through the URL redactor.
 const URL_HEADERS: &[HeaderName] = &[header::LOCATION, header::CONTENT_LOCATION];
@@ -255,10 +233,7 @@ mod tests {
     use super::*;
 
     fn shown(redaction: &Redaction, name: &'static str, value: &'static str) -> String {
-        redaction.header(
-            &HeaderName::from_static(name),
-            &HeaderValue::from_static(value),
-        )
+        redaction.header(&HeaderName::from_static(name), &HeaderValue::from_static(value))
     }
 
     #[test]
@@ -270,10 +245,7 @@ mod tests {
             Redaction::new().url(&uri),
             "https://x.blob.core.windows.net/c//data?se=REDACTED&sig=REDACTED&n=3&_state=REDACTED"
         );
-        assert_eq!(
-            url_without_query(&uri),
-            "https://x.blob.core.windows.net/c//data"
-        );
+        assert_eq!(url_without_query(&uri), "https://x.blob.core.windows.net/c//data");
     }
 
     #[test]
@@ -302,9 +274,7 @@ mod tests {
             redaction = redaction.show_header(HeaderName::from_static(name));
         }
         for name in
-            QUERY_DENIED
-                .iter()
-                .chain(&["access_token", "X-Amz-Signature", "client_secret", "SIG"])
+            QUERY_DENIED.iter().chain(&["access_token", "X-Amz-Signature", "client_secret", "SIG"])
         {
             redaction = redaction.show_query(*name);
             let uri: Uri = format!("https://r/?{name}=canary").parse().unwrap();
@@ -312,10 +282,7 @@ mod tests {
         }
         assert_eq!(shown(&redaction, "x-mine", "mine"), "mine");
         for name in HEADERS_DENIED {
-            assert!(
-                !shown(&redaction, name, "https://r/?x=canary").contains("canary"),
-                "{name}"
-            );
+            assert!(!shown(&redaction, name, "https://r/?x=canary").contains("canary"), "{name}");
         }
     }
 
@@ -326,6 +293,10 @@ mod tests {
             let uri: Uri = format!("https://user:CANARY@host/{path}?{name}=CANARY").parse().unwrap();
             prop_assert!(!Redaction::new().url(&uri).contains("CANARY"));
             prop_assert!(!url_without_query(&uri).contains("CANARY"));
+            for query in ["CANARY", "a%20CANARY=1", "=CANARY", "n=1&CANARY&x"] {
+                let uri: Uri = format!("https://host/{path}?{query}").parse().unwrap();
+                prop_assert!(!Redaction::new().url(&uri).contains("CANARY"));
+            }
         }
 
         #[test]

@@ -59,11 +59,7 @@ impl RequestBuilder {
     fn with_uri(method: Method, uri: Result<Uri>) -> Self {
         let mut request = Request::default();
         *request.method_mut() = method;
-        Self {
-            uri,
-            request,
-            query: String::new(),
-        }
+        Self { uri, request, query: String::new() }
     }
 
     /// Adds a query parameter.
@@ -131,11 +127,7 @@ impl RequestBuilder {
     ///
     /// [`ErrorKind::InvalidInput`] when the URL cannot be formed.
     pub fn build(self) -> Result<Request> {
-        let Self {
-            uri,
-            mut request,
-            query,
-        } = self;
+        let Self { uri, mut request, query } = self;
         let mut uri = uri?;
         if let Some(query) = query.strip_prefix('&') {
             uri = append_query(&uri, query)?;
@@ -171,20 +163,11 @@ fn append_query(uri: &Uri, query: &str) -> Result<Uri> {
 
 /// Unreserved characters, and `/` and `:`, which names and digests contain and
 /// every registry takes unencoded in a path.
-const PATH: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~')
-    .remove(b'/')
-    .remove(b':');
+const PATH: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/').remove(b':');
 
 /// Unreserved characters only: a blank becomes `%20`, never `+`.
-const QUERY: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 #[cfg(test)]
 mod tests {
@@ -202,10 +185,8 @@ mod tests {
             "https://reg.azurecr.io/v2/a/blobs/uploads/u?_nouploadcache=false&_state=a-b_c%3D%3D"
                 .parse()
                 .unwrap();
-        let request = RequestBuilder::to(Method::PUT, location)
-            .query("digest", "sha256:ab")
-            .build()
-            .unwrap();
+        let request =
+            RequestBuilder::to(Method::PUT, location).query("digest", "sha256:ab").build().unwrap();
         assert_eq!(
             request.uri(),
             "https://reg.azurecr.io/v2/a/blobs/uploads/u?_nouploadcache=false&_state=a-b_c%3D%3D&digest=sha256%3Aab"

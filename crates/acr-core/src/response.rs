@@ -108,10 +108,7 @@ pub async fn read_body(response: Response, limit: usize) -> Result<(http::respon
 
 /// Adds what the head of a response knows (operation, URL, status, ids, attempts) to an error.
 pub fn describe(error: Error, head: &http::response::Parts) -> Error {
-    let attempts = head
-        .extensions
-        .get::<Attempt>()
-        .map_or(1, |attempt| attempt.get());
+    let attempts = head.extensions.get::<Attempt>().map_or(1, |attempt| attempt.get());
     let error = error
         .with_status(head.status)
         .with_attempts(attempts)
@@ -150,11 +147,8 @@ pub fn header_u64(headers: &HeaderMap, name: &HeaderName) -> Option<u64> {
 ///
 /// [`ErrorKind::Integrity`] when the header names another content.
 pub fn check_digest_header(head: &http::response::Parts, computed: &Digest) -> Result<()> {
-    let claimed = header_text(&head.headers, &DOCKER_CONTENT_DIGEST).or_else(|| {
-        head.extensions
-            .get::<RedirectDigest>()
-            .map(RedirectDigest::as_str)
-    });
+    let claimed = header_text(&head.headers, &DOCKER_CONTENT_DIGEST)
+        .or_else(|| head.extensions.get::<RedirectDigest>().map(RedirectDigest::as_str));
     match claimed {
         Some(claimed) if claimed != computed.as_str() => {
             let claimed = printable_up_to(claimed, MAX_MESSAGE).to_string();
@@ -200,11 +194,7 @@ fn decode_error(head: &http::response::Parts, body: &[u8]) -> Error {
         || plain_message(head, body),
         |first| printable_up_to(first.message(), MAX_MESSAGE).to_string(),
     );
-    let kind = kind_of(
-        head.status,
-        details.first().map(ErrorDetail::code),
-        &head.headers,
-    );
+    let kind = kind_of(head.status, details.first().map(ErrorDetail::code), &head.headers);
     let error = Error::new(kind, message)
         .with_details(details)
         .with_retry_after(RetryAfter::of(&head.headers, SystemTime::now()));
@@ -222,10 +212,7 @@ fn plain_message(head: &http::response::Parts, body: &[u8]) -> String {
         .is_some_and(|value| value.starts_with("text/plain"));
     match std::str::from_utf8(body).map(str::trim) {
         Ok(text) if is_text && !text.is_empty() => {
-            format!(
-                "{reason}: server text `{}`",
-                printable_up_to(text, MAX_PLAIN_TEXT)
-            )
+            format!("{reason}: server text `{}`", printable_up_to(text, MAX_PLAIN_TEXT))
         }
         _ => reason.to_owned(),
     }
@@ -285,21 +272,13 @@ mod tests {
     fn status_and_code_decide_the_kind() {
         let json = "application/json";
         for (status, body, kind) in [
-            (
-                404,
-                r#"{"errors":[{"code":"TAG_UNKNOWN","message":"m"}]}"#,
-                ErrorKind::NotFound,
-            ),
+            (404, r#"{"errors":[{"code":"TAG_UNKNOWN","message":"m"}]}"#, ErrorKind::NotFound),
             (
                 405,
                 r#"{"errors":[{"code":"REGISTRY_DISALLOWED_OPERATION","message":"m","detail":{}}]}"#,
                 ErrorKind::Disallowed,
             ),
-            (
-                405,
-                r#"{"errors":[{"code":"UNSUPPORTED","message":"m"}]}"#,
-                ErrorKind::Rejected,
-            ),
+            (405, r#"{"errors":[{"code":"UNSUPPORTED","message":"m"}]}"#, ErrorKind::Rejected),
             (
                 400,
                 r#"{"errors":[{"code":"DIGEST_INVALID","message":"m","detail":"text"}]}"#,
@@ -337,8 +316,7 @@ mod tests {
     fn insufficient_scope_is_forbidden_with_status_401() {
         let mut head = head(401, "application/json");
         let challenge = r#"Bearer realm="https://r/oauth2/token",error="insufficient_scope""#;
-        head.headers
-            .insert("www-authenticate", challenge.parse().unwrap());
+        head.headers.insert("www-authenticate", challenge.parse().unwrap());
         let error = decode_error(&head, b"");
         assert_eq!(error.kind(), ErrorKind::Forbidden);
         assert_eq!(error.status(), Some(StatusCode::UNAUTHORIZED));
@@ -346,10 +324,7 @@ mod tests {
 
     #[test]
     fn plain_text_is_quoted_and_html_is_not() {
-        let error = decode_error(
-            &head(404, "text/plain; charset=utf-8"),
-            b"404 page not found\n",
-        );
+        let error = decode_error(&head(404, "text/plain; charset=utf-8"), b"404 page not found\n");
         assert_eq!(
             error.to_string(),
             "404: Not Found: server text `404 page not found` (request id cid-1)"

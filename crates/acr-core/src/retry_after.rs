@@ -68,15 +68,11 @@ impl FromStr for RetryAfter {
     type Err = ParseRetryAfterError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refuse = || ParseRetryAfterError {
-            text: text.to_owned(),
-        };
+        let refuse = || ParseRetryAfterError { text: text.to_owned() };
         if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
             return text.parse().map(Self::Seconds).map_err(|_| refuse());
         }
-        httpdate::parse_http_date(text)
-            .map(Self::Date)
-            .map_err(|_| refuse())
+        httpdate::parse_http_date(text).map(Self::Date).map_err(|_| refuse())
     }
 }
 
@@ -112,16 +108,8 @@ mod tests {
             (STANDARD, "60", Some(60.0)),
             (STANDARD, "86400", Some(86_400.0)),
             (STANDARD, "007", Some(7.0)),
-            (
-                STANDARD,
-                "9223372036854775807",
-                Some(9_223_372_036_854_775_807.0),
-            ),
-            (
-                STANDARD,
-                "18446744073709551615",
-                Some(18_446_744_073_709_551_615.0),
-            ),
+            (STANDARD, "9223372036854775807", Some(9_223_372_036_854_775_807.0)),
+            (STANDARD, "18446744073709551615", Some(18_446_744_073_709_551_615.0)),
             (STANDARD, "18446744073709551616", None),
             (STANDARD, "99999999999999999999999", None),
             (STANDARD, "0", None),
@@ -161,9 +149,7 @@ mod tests {
             ("x-ms-retry-after-ms", "250", Some(0.25)),
             ("x-ms-retry-after-ms", "soon", None),
         ] {
-            let Ok(value) = http::HeaderValue::from_str(text) else {
-                panic!("{text}")
-            };
+            let Ok(value) = http::HeaderValue::from_str(text) else { panic!("{text}") };
             let headers = HeaderMap::from_iter([(HeaderName::from_static(name), value)]);
             let wait = RetryAfter::of(&headers, now()).map(|wait| wait.as_secs_f64());
             assert_eq!(wait, seconds, "{name}: {text}");
@@ -175,10 +161,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("retry-after", "7".parse().unwrap());
         headers.insert("x-ms-retry-after-ms", "1500".parse().unwrap());
-        assert_eq!(
-            RetryAfter::of(&headers, now()),
-            Some(Duration::from_millis(1_500))
-        );
+        assert_eq!(RetryAfter::of(&headers, now()), Some(Duration::from_millis(1_500)));
         headers.remove("x-ms-retry-after-ms");
         headers.append("retry-after", "8".parse().unwrap());
         assert_eq!(RetryAfter::of(&headers, now()), None);

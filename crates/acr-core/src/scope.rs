@@ -87,11 +87,7 @@ impl Scope {
     /// Whether this scope permits everything `other` does.
     pub fn contains(&self, other: &Self) -> bool {
         other.0.iter().all(|(resource, actions)| {
-            actions.is_empty()
-                || self
-                    .0
-                    .get(resource)
-                    .is_some_and(|mine| actions.is_subset(mine))
+            actions.is_empty() || self.0.get(resource).is_some_and(|mine| actions.is_subset(mine))
         })
     }
 
@@ -115,20 +111,15 @@ impl Scope {
             let Some((name, _)) = rest.rsplit_once(':') else {
                 continue;
             };
-            let actions = actions
-                .split(',')
-                .filter(|a| !a.is_empty())
-                .map(|a| Action(a.to_owned().into()));
+            let actions =
+                actions.split(',').filter(|a| !a.is_empty()).map(|a| Action(a.to_owned().into()));
             scope = scope.union(Self::single(kind, name, actions));
         }
         scope
     }
 
     fn single(kind: &str, name: &str, actions: impl IntoIterator<Item = Action>) -> Self {
-        let resource = Resource {
-            kind: kind.to_owned(),
-            name: name.to_owned(),
-        };
+        let resource = Resource { kind: kind.to_owned(), name: name.to_owned() };
         Self(BTreeMap::from([(resource, actions.into_iter().collect())]))
     }
 }
@@ -160,10 +151,7 @@ mod tests {
     use super::*;
 
     fn scopes() -> impl Strategy<Value = Scope> {
-        let entry = (
-            "[a-c]",
-            proptest::sample::subsequence(vec!["pull", "push", "delete"], 1..=3),
-        )
+        let entry = ("[a-c]", proptest::sample::subsequence(vec!["pull", "push", "delete"], 1..=3))
             .prop_map(|(name, actions)| format!("repository:{name}:{}", actions.join(",")));
         proptest::collection::vec(entry, 0..4).prop_map(|e| Scope::parse_lenient(&e.join(" ")))
     }

@@ -42,10 +42,7 @@ impl Secret {
     pub fn bearer(&self) -> Result<HeaderValue> {
         let text = Zeroizing::new(format!("Bearer {}", self.expose()));
         let mut value = HeaderValue::from_str(&text).map_err(|_| {
-            Error::new(
-                ErrorKind::Credential,
-                "a token has characters that no header can carry",
-            )
+            Error::new(ErrorKind::Credential, "a token has characters that no header can carry")
         })?;
         value.set_sensitive(true);
         Ok(value)

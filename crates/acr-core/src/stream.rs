@@ -92,11 +92,7 @@ impl Usage {
 impl Connection for Stream {
     fn connected(&self) -> Connected {
         let connected = Connected::new().extra(self.usage.clone());
-        if self.is_h2 {
-            connected.negotiated_h2()
-        } else {
-            connected
-        }
+        if self.is_h2 { connected.negotiated_h2() } else { connected }
     }
 }
 

@@ -38,9 +38,7 @@ impl FromStr for Timestamp {
     type Err = ParseTimestampError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse().map(Self).map_err(|_| ParseTimestampError {
-            text: text.to_owned(),
-        })
+        text.parse().map(Self).map_err(|_| ParseTimestampError { text: text.to_owned() })
     }
 }
 

@@ -66,10 +66,7 @@ impl TlsConfig {
     /// [`ErrorKind::InvalidInput`] when the text holds no certificate, or one that cannot
     /// be an authority's.
     pub fn only_roots(pem: &[u8]) -> Result<Self> {
-        let config = Self {
-            base: Roots::None,
-            ..Self::default()
-        };
+        let config = Self { base: Roots::None, ..Self::default() };
         config.add_roots(pem)
     }
 
@@ -78,10 +75,7 @@ impl TlsConfig {
     #[cfg(feature = "webpki-roots")]
     #[cfg_attr(docsrs, doc(cfg(feature = "webpki-roots")))]
     pub fn webpki_roots() -> Self {
-        Self {
-            base: Roots::Webpki,
-            ..Self::default()
-        }
+        Self { base: Roots::Webpki, ..Self::default() }
     }
 
     /// Trusts these authorities (PEM, one or more certificates) as well.
@@ -155,9 +149,7 @@ impl TlsConfig {
                     .map_err(|e| invalid(NO_TRUST_STORE).with_source(e))?;
                 // rustls' name for every verifier that is not its own; this one is by its
                 // authors and asks the platform.
-                builder
-                    .dangerous()
-                    .with_custom_certificate_verifier(Arc::new(verifier))
+                builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
             }
             _ => builder.with_root_certificates(self.store()?),
         };
@@ -195,11 +187,7 @@ fn certificates(pem: &[u8], none: &str) -> Result<Vec<CertificateDer<'static>>> 
     let found: Vec<_> = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<_, _>>()
         .map_err(|e| invalid(none).with_source(e))?;
-    if found.is_empty() {
-        Err(invalid(none))
-    } else {
-        Ok(found)
-    }
+    if found.is_empty() { Err(invalid(none)) } else { Ok(found) }
 }
 
 fn invalid(text: &str) -> Error {

@@ -35,10 +35,7 @@ pub(crate) async fn open<S: AsyncRead + AsyncWrite + Unpin>(
         head.push_str("\r\n");
     }
     head.push_str("\r\n");
-    proxy
-        .write_all(head.as_bytes())
-        .await
-        .map_err(TunnelError::Io)?;
+    proxy.write_all(head.as_bytes()).await.map_err(TunnelError::Io)?;
     proxy.flush().await.map_err(TunnelError::Io)?;
     let answer = read_head(proxy).await?;
     match status(&answer) {

@@ -44,10 +44,7 @@ pub fn next_page(
     }
     match uri.query() {
         Some(query) if !query.is_empty() => Ok(Some(Continuation::from_query(query))),
-        _ => Err(Error::new(
-            ErrorKind::Protocol,
-            "a next-page link has no query",
-        )),
+        _ => Err(Error::new(ErrorKind::Protocol, "a next-page link has no query")),
     }
 }
 
@@ -67,10 +64,7 @@ pub fn upload_location(
     headers: &HeaderMap,
 ) -> Result<Uri> {
     let Some(target) = header_text(headers, &header::LOCATION) else {
-        return Err(Error::new(
-            ErrorKind::Protocol,
-            "the answer names no upload location",
-        ));
+        return Err(Error::new(ErrorKind::Protocol, "the answer names no upload location"));
     };
     let uri = resolve(request, target)?;
     if !endpoint.is_origin_of(&uri) {
@@ -80,11 +74,7 @@ pub fn upload_location(
     let session = path.strip_prefix(&format!("/v2/{repository}/blobs/uploads/"));
     let has_dots = path.split('/').any(|segment| matches!(segment, "." | ".."));
     if session.is_none_or(str::is_empty) || has_dots {
-        return Err(refuse(
-            "an upload location",
-            "a path outside this repository's uploads",
-            &uri,
-        ));
+        return Err(refuse("an upload location", "a path outside this repository's uploads", &uri));
     }
     Ok(uri)
 }
@@ -98,10 +88,7 @@ pub fn upload_location(
 /// when the header is absent or no URL.
 pub fn redirect_target(from: &Uri, headers: &HeaderMap) -> Result<Uri> {
     let Some(target) = header_text(headers, &header::LOCATION) else {
-        return Err(Error::new(
-            ErrorKind::Protocol,
-            "a redirect names no location",
-        ));
+        return Err(Error::new(ErrorKind::Protocol, "a redirect names no location"));
     };
     let uri = resolve(from, target)?;
     let allowed = match uri.scheme_str() {
@@ -121,21 +108,15 @@ pub fn redirect_target(from: &Uri, headers: &HeaderMap) -> Result<Uri> {
 /// Resolves a reference against the URL of the request that it answers (RFC 3986 §5.2,
 /// without the relative paths and dot segments that no registry sends).
 fn resolve(base: &Uri, reference: &str) -> Result<Uri> {
-    let malformed = || {
-        Error::new(
-            ErrorKind::Protocol,
-            "the server names a URL that cannot be read",
-        )
-    };
+    let malformed =
+        || Error::new(ErrorKind::Protocol, "the server names a URL that cannot be read");
     if reference.len() > MAX_URL || reference.contains('\\') || !reference.is_ascii() {
         return Err(malformed());
     }
     let reference = reference.split('#').next().unwrap_or_default();
     let scheme = base.scheme_str().ok_or_else(malformed)?;
     if reference.starts_with("//") {
-        return format!("{scheme}:{reference}")
-            .parse()
-            .map_err(|e| malformed().with_source(e));
+        return format!("{scheme}:{reference}").parse().map_err(|e| malformed().with_source(e));
     }
     let path_and_query = if reference.starts_with('/') {
         reference.to_owned()
@@ -149,29 +130,19 @@ fn resolve(base: &Uri, reference: &str) -> Result<Uri> {
             Err(malformed())
         };
     };
-    let path: PathAndQuery = path_and_query
-        .parse()
-        .map_err(|e| malformed().with_source(e))?;
+    let path: PathAndQuery = path_and_query.parse().map_err(|e| malformed().with_source(e))?;
     let mut parts = base.clone().into_parts();
     parts.path_and_query = Some(path);
     Uri::from_parts(parts).map_err(|e| malformed().with_source(e))
 }
 
 fn is_loopback(uri: &Uri) -> bool {
-    let host = uri
-        .host()
-        .unwrap_or_default()
-        .trim_start_matches('[')
-        .trim_end_matches(']');
-    host.parse::<std::net::IpAddr>()
-        .is_ok_and(|ip| ip.is_loopback())
+    let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 fn refuse(what: &str, why: &str, uri: &Uri) -> Error {
-    let text = format!(
-        "the server sent {what} to {why}: `{}`",
-        redact::url_without_query(uri)
-    );
+    let text = format!("the server sent {what} to {why}: `{}`", redact::url_without_query(uri));
     Error::new(ErrorKind::Policy, text)
 }
 
@@ -195,43 +166,20 @@ mod tests {
 
     #[test]
     fn next_page_table() {
-        let list: Uri = "https://r.azurecr.io/acr/v1/library%2Fx/_tags?n=2"
-            .parse()
-            .unwrap();
+        let list: Uri = "https://r.azurecr.io/acr/v1/library%2Fx/_tags?n=2".parse().unwrap();
         for (target, expected) in [
-            (
-                "/acr/v1/library%2Fx/_tags?last=a&n=2",
-                Ok(Some("last=a&n=2")),
-            ),
+            ("/acr/v1/library%2Fx/_tags?last=a&n=2", Ok(Some("last=a&n=2"))),
             (
                 "/acr/v1/library/x/_tags?last=639%26v2&n=2&orderby=",
                 Ok(Some("last=639%26v2&n=2&orderby=")),
             ),
-            (
-                "https://r.azurecr.io:443/acr/v1/library/x/_tags?last=a",
-                Ok(Some("last=a")),
-            ),
+            ("https://r.azurecr.io:443/acr/v1/library/x/_tags?last=a", Ok(Some("last=a"))),
             ("?last=a", Ok(Some("last=a"))),
-            (
-                "https://evil.example/acr/v1/library/x/_tags?last=a",
-                Err(ErrorKind::Policy),
-            ),
-            (
-                "http://r.azurecr.io/acr/v1/library/x/_tags?last=a",
-                Err(ErrorKind::Policy),
-            ),
-            (
-                "https://r.azurecr.io:444/acr/v1/library/x/_tags?last=a",
-                Err(ErrorKind::Policy),
-            ),
-            (
-                "//evil.example/acr/v1/library/x/_tags?last=a",
-                Err(ErrorKind::Policy),
-            ),
-            (
-                "https://u:p@r.azurecr.io/acr/v1/library/x/_tags?last=a",
-                Err(ErrorKind::Policy),
-            ),
+            ("https://evil.example/acr/v1/library/x/_tags?last=a", Err(ErrorKind::Policy)),
+            ("http://r.azurecr.io/acr/v1/library/x/_tags?last=a", Err(ErrorKind::Policy)),
+            ("https://r.azurecr.io:444/acr/v1/library/x/_tags?last=a", Err(ErrorKind::Policy)),
+            ("//evil.example/acr/v1/library/x/_tags?last=a", Err(ErrorKind::Policy)),
+            ("https://u:p@r.azurecr.io/acr/v1/library/x/_tags?last=a", Err(ErrorKind::Policy)),
             ("/acr/v1/other/_tags?last=a", Err(ErrorKind::Policy)),
             ("/acr/v1/library/x/_tags", Err(ErrorKind::Protocol)),
             ("_tags?last=a", Err(ErrorKind::Protocol)),
@@ -253,35 +201,24 @@ mod tests {
     #[test]
     fn upload_location_table() {
         let repository: RepositoryName = "library/x".parse().unwrap();
-        let request: Uri = "https://r.azurecr.io/v2/library/x/blobs/uploads/"
-            .parse()
-            .unwrap();
+        let request: Uri = "https://r.azurecr.io/v2/library/x/blobs/uploads/".parse().unwrap();
         for (target, accepted) in [
             ("/v2/library/x/blobs/uploads/u-1?_state=a%3D", true),
             ("/v2/library%2Fx/blobs/uploads/u-1?_state=a", true),
             ("https://r.azurecr.io/v2/library/x/blobs/uploads/u-1", true),
             ("/v2/library/x/blobs/uploads/", false),
             ("/v2/library/y/blobs/uploads/u-1", false),
-            (
-                "/v2/library/x/blobs/uploads/../../../y/blobs/uploads/u",
-                false,
-            ),
+            ("/v2/library/x/blobs/uploads/../../../y/blobs/uploads/u", false),
             ("/v2/library/x/blobs/uploads/%2e%2e/u", false),
             ("https://evil/v2/library/x/blobs/uploads/u-1", false),
             ("http://r.azurecr.io/v2/library/x/blobs/uploads/u-1", false),
             ("//evil/v2/library/x/blobs/uploads/u-1", false),
         ] {
-            let got = upload_location(
-                &endpoint(),
-                &repository,
-                &request,
-                &one(header::LOCATION, target),
-            );
+            let got =
+                upload_location(&endpoint(), &repository, &request, &one(header::LOCATION, target));
             assert_eq!(got.is_ok(), accepted, "{target}");
             if let Ok(uri) = got {
-                let tail = target
-                    .strip_prefix("https://r.azurecr.io")
-                    .unwrap_or(target);
+                let tail = target.strip_prefix("https://r.azurecr.io").unwrap_or(target);
                 assert!(uri.to_string().ends_with(tail), "{target} was changed");
             }
         }
@@ -292,11 +229,7 @@ mod tests {
         let secure = "https://r.azurecr.io/v2/x/blobs/y";
         let loopback = "http://127.0.0.1:1/v2/x/blobs/y";
         for (from, target, accepted) in [
-            (
-                secure,
-                "https://w.blob.core.windows.net/c//docker?sig=a%2B",
-                true,
-            ),
+            (secure, "https://w.blob.core.windows.net/c//docker?sig=a%2B", true),
             (secure, "/other", true),
             (secure, "http://w.blob.core.windows.net/c", false),
             (secure, "http://127.0.0.1/c", false),

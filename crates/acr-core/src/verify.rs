@@ -45,14 +45,7 @@ impl<S> Verified<S> {
     /// Checks a stream against a digest.
     pub fn new(inner: S, expected: Digest) -> Self {
         let digester = expected.digester();
-        Self {
-            inner,
-            expected,
-            expected_len: None,
-            digester,
-            held: None,
-            done: false,
-        }
+        Self { inner, expected, expected_len: None, digester, held: None, done: false }
     }
 
     /// Checks the length in bytes as well; a longer stream fails as soon as it is too long.
@@ -86,10 +79,8 @@ impl<S> Verified<S> {
     fn conclude(&mut self) -> Result<()> {
         let read = self.digester.len();
         if let Some(len) = self.expected_len.filter(|len| *len != read) {
-            let text = format!(
-                "the content of `{}` ended after {read} of {len} bytes",
-                self.expected
-            );
+            let text =
+                format!("the content of `{}` ended after {read} of {len} bytes", self.expected);
             return Err(mismatch(text));
         }
         let digester = std::mem::replace(&mut self.digester, self.expected.digester());

@@ -74,10 +74,7 @@ fn futures_are_send_and_small() {
         Ok::<_, Error>(http::Response::new(Body::empty()))
     }));
     let endpoint: Endpoint = "r.azurecr.io".parse().unwrap();
-    let pipeline = Pipeline::builder(endpoint)
-        .transport(transport)
-        .build()
-        .unwrap();
+    let pipeline = Pipeline::builder(endpoint).transport(transport).build().unwrap();
     check(pipeline.send(Request::default()), 2_048);
     let mut pager = Pager::new(|_| async { Ok(Page::new(vec![1], None)) });
     check(pager.try_next(), 256);

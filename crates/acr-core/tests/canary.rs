@@ -47,10 +47,7 @@ impl io::Write for Captured {
 
 impl Captured {
     fn note(&self, what: &str, text: &str) {
-        self.0
-            .lock()
-            .unwrap()
-            .extend_from_slice(format!("[{what}] {text}\n").as_bytes());
+        self.0.lock().unwrap().extend_from_slice(format!("[{what}] {text}\n").as_bytes());
     }
 
     fn debug(&self, what: &str, value: &impl Debug) {
@@ -88,16 +85,10 @@ fn servers(foreign: &Captured) -> Transport {
             let location = format!("https://s.example/c//b?sig={}", canary("sig"));
             let response = response
                 .header("set-cookie", canary("set-cookie"))
-                .header(
-                    "www-authenticate",
-                    format!("Bearer realm=\"{}\"", canary("realm")),
-                )
+                .header("www-authenticate", format!("Bearer realm=\"{}\"", canary("realm")))
                 .header("x-unknown", canary("response-header"))
                 .header("location", location)
-                .header(
-                    "link",
-                    format!("</next?_state={}>; rel=next", canary("link")),
-                );
+                .header("link", format!("</next?_state={}>; rel=next", canary("link")));
             let status = match request.uri().path() {
                 "/redirect" => StatusCode::TEMPORARY_REDIRECT,
                 "/broken" => return Err(Error::new(acr_core::ErrorKind::Transport, "cable cut")),
@@ -120,18 +111,9 @@ fn request(endpoint: &Endpoint, path: &str) -> RequestBuilder {
             HeaderName::from_static("authorization"),
             format!("Bearer {}", canary("bearer")).parse().unwrap(),
         )
-        .header(
-            HeaderName::from_static("proxy-authorization"),
-            canary("proxy").parse().unwrap(),
-        )
-        .header(
-            HeaderName::from_static("cookie"),
-            canary("cookie").parse().unwrap(),
-        )
-        .header(
-            HeaderName::from_static("x-api-key"),
-            canary("api-key").parse().unwrap(),
-        )
+        .header(HeaderName::from_static("proxy-authorization"), canary("proxy").parse().unwrap())
+        .header(HeaderName::from_static("cookie"), canary("cookie").parse().unwrap())
+        .header(HeaderName::from_static("x-api-key"), canary("api-key").parse().unwrap())
         .operation(Operation::new("canary").on("place"))
         .effect(Effect::Read)
         .body(canary("request-body"))
@@ -150,26 +132,14 @@ async fn no_planted_secret_is_ever_seen() {
     let guard = tracing::subscriber::set_default(subscriber);
 
     let endpoint: Endpoint = "r.azurecr.io".parse().unwrap();
-    let redaction = [
-        "authorization",
-        "cookie",
-        "set-cookie",
-        "location",
-        "link",
-        "www-authenticate",
-    ]
-    .into_iter()
-    .fold(Redaction::new(), |r, name| {
-        r.show_header(HeaderName::from_static(name))
-    });
-    let redaction = ["_state", "sig", "access_token"]
-        .into_iter()
-        .fold(redaction, Redaction::show_query);
+    let redaction =
+        ["authorization", "cookie", "set-cookie", "location", "link", "www-authenticate"]
+            .into_iter()
+            .fold(Redaction::new(), |r, name| r.show_header(HeaderName::from_static(name)));
+    let redaction =
+        ["_state", "sig", "access_token"].into_iter().fold(redaction, Redaction::show_query);
     let options = CallOptions::new()
-        .header(
-            HeaderName::from_static("x-mine"),
-            canary("option-header").parse().unwrap(),
-        )
+        .header(HeaderName::from_static("x-mine"), canary("option-header").parse().unwrap())
         .unwrap();
     seen.debug("options", &options);
     let pipeline = Pipeline::builder(endpoint.clone())
@@ -199,13 +169,8 @@ async fn no_planted_secret_is_ever_seen() {
 
     // Values and constructors.
     seen.debug("secret", &Secret::new(canary("secret")));
-    seen.debug(
-        "bearer",
-        &Secret::new(canary("bearer-value")).bearer().unwrap(),
-    );
-    let unusable = Secret::new(format!("{}\n", canary("line-break")))
-        .bearer()
-        .unwrap_err();
+    seen.debug("bearer", &Secret::new(canary("bearer-value")).bearer().unwrap());
+    let unusable = Secret::new(format!("{}\n", canary("line-break"))).bearer().unwrap_err();
     seen.error("unusable secret", &unusable);
     let userinfo = format!("https://user:{}@r.azurecr.io", canary("password")).parse::<Endpoint>();
     seen.error("endpoint", &userinfo.unwrap_err());
@@ -226,10 +191,7 @@ async fn no_planted_secret_is_ever_seen() {
         "acr.operation",
         "[down]",
     ] {
-        assert!(
-            text.contains(expected),
-            "nothing was captured of `{expected}`"
-        );
+        assert!(text.contains(expected), "nothing was captured of `{expected}`");
     }
     for line in text.lines() {
         for form in FORMS {

@@ -1,11 +1,7 @@
 //! Which URLs belong to a registry. A credential goes where the answer is yes, so
 //! every row that says no is a leak that does not happen.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "tests may stop at the first surprise"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests may stop at the first surprise")]
 
 use acr_core::Endpoint;
 use http::Uri;
@@ -30,11 +26,7 @@ const ROWS: &[(&str, &str, bool)] = &[
     (PUBLIC, "https://reg.azurecr.io/@evil.example/", true),
     (PUBLIC, "https://reg.azurecr.io/%2e%2e/", true),
     ("REG.azurecr.io", "https://reg.azurecr.io/", true),
-    (
-        "https://reg.azurecr.io:443",
-        "https://reg.azurecr.io/",
-        true,
-    ),
+    ("https://reg.azurecr.io:443", "https://reg.azurecr.io/", true),
     (PORT, "https://reg.azurecr.io:8443/", true),
     (IPV4, "https://127.0.0.1:5000/", true),
     (IPV6, "https://[::1]:5000/", true),
@@ -56,6 +48,8 @@ const ROWS: &[(&str, &str, bool)] = &[
     (IPV4, "https://127.0.0.1/", false),
     (IPV4, "https://127.0.0.1:5001/", false),
     (IPV6, "https://[::1]/", false),
+    (PUBLIC, "https://reg.azurecr.io:99999/", false),
+    (PUBLIC, "https://reg.azurecr.io:65536/", false),
     // another host that looks alike
     (PUBLIC, "https://evil.azurecr.io/", false),
     (PUBLIC, "https://azurecr.io/", false),
@@ -112,9 +106,7 @@ fn every_row_of_the_origin_table() {
     for (endpoint, url, expected) in ROWS {
         let parsed: Endpoint = endpoint.parse().unwrap();
         // What is no URL for the parser whose output is dialled is not dialled.
-        let is_origin = url
-            .parse::<Uri>()
-            .is_ok_and(|uri| parsed.is_origin_of(&uri));
+        let is_origin = url.parse::<Uri>().is_ok_and(|uri| parsed.is_origin_of(&uri));
         assert_eq!(is_origin, *expected, "{endpoint}: {url}");
     }
 }
@@ -123,9 +115,7 @@ fn every_row_of_the_origin_table() {
 fn what_is_no_url_has_no_origin() {
     let endpoint: Endpoint = PUBLIC.parse().unwrap();
     for text in NO_URLS {
-        let is_origin = text
-            .parse::<Uri>()
-            .is_ok_and(|uri| endpoint.is_origin_of(&uri));
+        let is_origin = text.parse::<Uri>().is_ok_and(|uri| endpoint.is_origin_of(&uri));
         assert!(!is_origin, "{text:?}");
     }
 }

@@ -78,11 +78,8 @@ fn start(runtime: &Runtime) -> (SocketAddr, Arc<Counts>) {
 
 #[test]
 fn threads_share_a_client_and_the_last_clone_closes_every_socket() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let (address, counts) = start(&runtime);
     let endpoint = Endpoint::insecure_loopback(address).unwrap();
     let pipeline = Pipeline::builder(endpoint).build().unwrap();
@@ -101,21 +98,17 @@ fn threads_share_a_client_and_the_last_clone_closes_every_socket() {
     assert_eq!(counts.answered.load(Ordering::SeqCst), 400);
     // The pool may open a connection more than it needs in the end, but it reuses them.
     let open = counts.open.load(Ordering::SeqCst);
-    assert!(
-        (1..=100).contains(&open),
-        "{open} connections for 400 requests"
-    );
+    assert!((1..=100).contains(&open), "{open} connections for 400 requests");
 
     drop(pipeline);
     // The server sees each connection end; nothing else can end them.
-    let closed = runtime.block_on(tokio::time::timeout(Duration::from_secs(10), async {
-        while counts.open.load(Ordering::SeqCst) > 0 {
-            tokio::task::yield_now().await;
-        }
-    }));
-    assert!(
-        closed.is_ok(),
-        "{} connections are still open",
-        counts.open.load(Ordering::SeqCst)
-    );
+    let closed = runtime.block_on(async {
+        let all_closed = async {
+            while counts.open.load(Ordering::SeqCst) > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), all_closed).await
+    });
+    assert!(closed.is_ok(), "{} connections are still open", counts.open.load(Ordering::SeqCst));
 }

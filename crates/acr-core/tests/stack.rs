@@ -31,10 +31,7 @@ fn transport(log: &Log, script: &[(u16, Option<&'static str>)]) -> Transport {
         let count = log.iter().filter(|line| line.starts_with("wire")).count();
         let id = request.headers().contains_key("x-ms-client-request-id");
         let agent = request.headers().contains_key("user-agent");
-        log.push(format!(
-            "wire {} id={id} agent={agent}",
-            request.uri().host().unwrap()
-        ));
+        log.push(format!("wire {} id={id} agent={agent}", request.uri().host().unwrap()));
         let (status, location) = script.get(count).copied().unwrap_or((200, None));
         let mut response = http::Response::builder().status(status);
         if let Some(location) = location {
@@ -55,9 +52,7 @@ fn spy(
         let log = Arc::clone(&log);
         Transport::new(service_fn(move |request: Request| {
             let attempt = request.extensions().get::<Attempt>().map_or(0, |a| a.get());
-            log.lock()
-                .unwrap()
-                .push(format!("{name} attempt={attempt}"));
+            log.lock().unwrap().push(format!("{name} attempt={attempt}"));
             inner.clone().oneshot(request)
         }))
     })
@@ -76,11 +71,8 @@ fn request(endpoint: &Endpoint) -> Request {
 #[tokio::test(start_paused = true)]
 async fn each_attempt_starts_at_the_registry_and_each_hop_passes_the_per_hop_layers() {
     let log = Log::default();
-    let script = [
-        (307, Some("https://s.example/x")),
-        (503, None),
-        (307, Some("https://s.example/x")),
-    ];
+    let script =
+        [(307, Some("https://s.example/x")), (503, None), (307, Some("https://s.example/x"))];
     let endpoint: Endpoint = "r.azurecr.io".parse().unwrap();
     let pipeline = Pipeline::builder(endpoint.clone())
         .transport(transport(&log, &script))
@@ -111,33 +103,15 @@ async fn all_attempts_of_a_call_share_one_request_id() {
     let ids = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&ids);
     let transport = Transport::new(service_fn(move |request: Request| {
-        let id = request
-            .extensions()
-            .get::<RequestId>()
-            .unwrap()
-            .as_str()
-            .to_owned();
+        let id = request.extensions().get::<RequestId>().unwrap().as_str().to_owned();
         assert_eq!(request.headers()["x-ms-client-request-id"], id.as_str());
         seen.lock().unwrap().push(id);
-        async {
-            Ok::<_, Error>(
-                http::Response::builder()
-                    .status(503)
-                    .body(Body::empty())
-                    .unwrap(),
-            )
-        }
+        async { Ok::<_, Error>(http::Response::builder().status(503).body(Body::empty()).unwrap()) }
     }));
     let endpoint: Endpoint = "r.azurecr.io".parse().unwrap();
-    let pipeline = Pipeline::builder(endpoint.clone())
-        .transport(transport)
-        .build()
-        .unwrap();
+    let pipeline = Pipeline::builder(endpoint.clone()).transport(transport).build().unwrap();
     for _ in 0..2 {
-        assert_eq!(
-            pipeline.send(request(&endpoint)).await.unwrap().status(),
-            503
-        );
+        assert_eq!(pipeline.send(request(&endpoint)).await.unwrap().status(), 503);
     }
     let ids = ids.lock().unwrap();
     assert_eq!(ids.len(), 8);
@@ -154,9 +128,7 @@ async fn an_error_names_operation_subject_url_attempts_and_id() {
         .build()
         .unwrap();
     let answer = pipeline.send(request(&endpoint)).await.unwrap();
-    let error = response::expect(answer, &[StatusCode::OK])
-        .await
-        .unwrap_err();
+    let error = response::expect(answer, &[StatusCode::OK]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Server);
     assert_eq!(error.operation(), Some("download_blob"));
     assert_eq!(error.url(), Some("https://r.azurecr.io/v2/a/blobs/b"));
@@ -174,27 +146,19 @@ async fn a_failure_without_an_answer_names_them_too() {
         Err::<Response, _>(std::io::Error::other("cable cut"))
     }));
     let endpoint: Endpoint = "r.azurecr.io".parse().unwrap();
-    let pipeline = Pipeline::builder(endpoint.clone())
-        .transport(transport)
-        .build()
-        .unwrap();
+    let pipeline = Pipeline::builder(endpoint.clone()).transport(transport).build().unwrap();
     let error = pipeline.send(request(&endpoint)).await.unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::Transport, 4));
     assert!(error.to_string().starts_with("download_blob `a@b`: "));
-    assert_eq!(
-        std::error::Error::source(&error).unwrap().to_string(),
-        "cable cut"
-    );
+    assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "cable cut");
 }
 
 #[tokio::test]
 async fn a_pipeline_stands_in_a_strangers_stack() -> Result<()> {
     let log = Log::default();
     let endpoint: Endpoint = "r.azurecr.io".parse().unwrap();
-    let pipeline = Pipeline::builder(endpoint.clone())
-        .transport(transport(&log, &[]))
-        .build()
-        .unwrap();
+    let pipeline =
+        Pipeline::builder(endpoint.clone()).transport(transport(&log, &[])).build().unwrap();
     let stack = ServiceBuilder::new()
         .concurrency_limit(4)
         .timeout(Duration::from_secs(5))

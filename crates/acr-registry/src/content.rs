@@ -22,23 +22,14 @@ impl RepositoryClient {
     /// Await the builder. The bytes are verified: against the digest asked for, or,
     /// for a tag, against the digest the registry names.
     pub fn get_manifest(&self, reference: impl Into<Reference>) -> GetManifest<'_> {
-        GetManifest {
-            client: self,
-            reference: reference.into(),
-            max_size: MAX_MANIFEST,
-        }
+        GetManifest { client: self, reference: reference.into(), max_size: MAX_MANIFEST }
     }
 
     /// Puts a manifest: `PUT /v2/{name}/manifests/{tag or digest}`.
     ///
     /// Await the builder. The bytes are sent as they are.
     pub fn put_manifest(&self, content: impl Into<Bytes>) -> PutManifest<'_> {
-        PutManifest {
-            client: self,
-            content: content.into(),
-            tag: None,
-            media_type: None,
-        }
+        PutManifest { client: self, content: content.into(), tag: None, media_type: None }
     }
 }
 
@@ -88,11 +79,7 @@ impl GetManifest<'_> {
     }
 
     async fn send(self) -> Result<Manifest> {
-        let Self {
-            client,
-            reference,
-            max_size,
-        } = self;
+        let Self { client, reference, max_size } = self;
         let request = get_request(client.pipeline.endpoint(), &client.name, &reference)?;
         let answer = client.pipeline.send(request).await?;
         let answer = response::expect(answer, &[StatusCode::OK]).await?;
@@ -116,12 +103,7 @@ impl PutManifest<'_> {
     }
 
     async fn send(self) -> Result<Digest> {
-        let Self {
-            client,
-            content,
-            tag,
-            media_type,
-        } = self;
+        let Self { client, content, tag, media_type } = self;
         let digest = Digest::sha256(&content);
         let media_type = media_type.unwrap_or_else(|| own_media_type(&content));
         let endpoint = client.pipeline.endpoint();
@@ -159,10 +141,7 @@ fn get_request(
     let path = ["v2", name.as_str(), "manifests", reference.as_str()];
     RequestBuilder::new(Method::GET, endpoint, &path)
         .header(header::ACCEPT, HeaderValue::from_static(ACCEPT))
-        .header(
-            header::ACCEPT_ENCODING,
-            HeaderValue::from_static("identity"),
-        )
+        .header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))
         .operation(operation("get_manifest", name, reference))
         .scope(Scope::repository(name, &[Action::PULL]))
         .effect(Effect::Read)
@@ -178,11 +157,8 @@ fn put_request(
     content: Bytes,
 ) -> Result<Request> {
     let media_type = HeaderValue::from_str(media_type.as_str()).map_err(|error| {
-        Error::new(
-            ErrorKind::InvalidInput,
-            "the media type cannot stand in a header",
-        )
-        .with_source(error)
+        Error::new(ErrorKind::InvalidInput, "the media type cannot stand in a header")
+            .with_source(error)
     })?;
     // Content under its digest is a fact; a tag is a name that others move too.
     let (reference, effect) = match tag {
@@ -208,10 +184,7 @@ fn decode(head: &http::response::Parts, content: Bytes, reference: &Reference) -
             let computed = digester.finish();
             if computed != *asked {
                 let text = format!("asked for `{asked}`, received content with `{computed}`");
-                return Err(response::describe(
-                    Error::new(ErrorKind::Integrity, text),
-                    head,
-                ));
+                return Err(response::describe(Error::new(ErrorKind::Integrity, text), head));
             }
             computed
         }
@@ -222,11 +195,7 @@ fn decode(head: &http::response::Parts, content: Bytes, reference: &Reference) -
         .map(|text| text.split(';').next().unwrap_or_default().trim())
         .filter(|text| !text.is_empty())
         .map_or_else(|| own_media_type(&content), MediaType::from);
-    Ok(Manifest {
-        digest,
-        media_type,
-        content,
-    })
+    Ok(Manifest { digest, media_type, content })
 }
 
 /// The `mediaType` a document names itself, else that of an OCI image manifest.
@@ -243,11 +212,7 @@ fn own_media_type(content: &[u8]) -> MediaType {
 }
 
 fn operation(name: &'static str, repository: &RepositoryName, reference: &Reference) -> Operation {
-    let mark = if reference.digest().is_some() {
-        '@'
-    } else {
-        ':'
-    };
+    let mark = if reference.digest().is_some() { '@' } else { ':' };
     Operation::new(name).on(format_args!("{repository}{mark}{reference}"))
 }
 
@@ -292,10 +257,8 @@ mod tests {
             (tag.clone(), Some(&right), true),
             (tag, Some(&wrong), false),
         ] {
-            let header: Vec<_> = header
-                .map(|d| ("docker-content-digest", d.as_str()))
-                .into_iter()
-                .collect();
+            let header: Vec<_> =
+                header.map(|d| ("docker-content-digest", d.as_str())).into_iter().collect();
             let got = decode(&head(&header), content.clone(), &reference);
             match got {
                 Ok(manifest) => assert!(accepted && manifest.digest == right),
@@ -308,14 +271,10 @@ mod tests {
     fn media_type_comes_from_the_header_then_the_document() {
         let reference: Reference = "v1".parse().unwrap();
         let document = Bytes::from_static(br#"{"mediaType":"application/x"}"#);
-        for (header, expected) in [
-            (Some("application/y; charset=utf-8"), "application/y"),
-            (None, "application/x"),
-        ] {
-            let header: Vec<_> = header
-                .map(|text| ("content-type", text))
-                .into_iter()
-                .collect();
+        for (header, expected) in
+            [(Some("application/y; charset=utf-8"), "application/y"), (None, "application/x")]
+        {
+            let header: Vec<_> = header.map(|text| ("content-type", text)).into_iter().collect();
             let manifest = decode(&head(&header), document.clone(), &reference).unwrap();
             assert_eq!(manifest.media_type.as_str(), expected);
         }
@@ -328,23 +287,13 @@ mod tests {
         let name: RepositoryName = "a/b".parse().unwrap();
         let digest = Digest::sha256(b"{}");
         for (tag, effect, path) in [
-            (
-                Some("v1".parse().unwrap()),
-                Effect::Move,
-                "/v2/a/b/manifests/v1".to_owned(),
-            ),
+            (Some("v1".parse().unwrap()), Effect::Move, "/v2/a/b/manifests/v1".to_owned()),
             (None, Effect::Set, format!("/v2/a/b/manifests/{digest}")),
         ] {
             let content = Bytes::from_static(b"{}");
-            let request = put_request(
-                &endpoint,
-                &name,
-                tag,
-                &digest,
-                &MediaType::OCI_MANIFEST,
-                content,
-            )
-            .unwrap();
+            let request =
+                put_request(&endpoint, &name, tag, &digest, &MediaType::OCI_MANIFEST, content)
+                    .unwrap();
             assert_eq!(request.uri().path(), path);
             assert_eq!(request.extensions().get::<Effect>(), Some(&effect));
         }

@@ -35,11 +35,13 @@ mod registry;
 mod repository;
 mod tags;
 
+pub use acr_core::Deletion;
+
 pub use self::{
     content::{GetManifest, PutManifest},
     model::{
-        Architecture, Deletion, Manifest, ManifestProperties, ManifestReference, MediaType,
-        OperatingSystem, Permissions, RepositoryDeletion, RepositoryProperties, TagProperties,
+        Architecture, Manifest, ManifestProperties, ManifestReference, MediaType, OperatingSystem,
+        Permissions, RepositoryDeletion, RepositoryProperties, TagProperties,
     },
     registry::RegistryClient,
     repository::RepositoryClient,

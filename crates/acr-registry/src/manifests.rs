@@ -1,12 +1,12 @@
 //! Manifests as the registry lists them: properties, locks, deletion.
 
-use acr_core::{Action, Digest, Effect, Operation, Pager, RequestBuilder, Result, Scope};
+use acr_core::{Action, Deletion, Digest, Effect, Operation, Pager, RequestBuilder, Result, Scope};
 use http::Method;
 use serde::Deserialize;
 
 use crate::{
     list::{List, metadata_read},
-    model::{self, Deletion, ManifestProperties, Permissions, WireManifest},
+    model::{self, ManifestProperties, Permissions, WireManifest},
     repository::RepositoryClient,
 };
 
@@ -15,9 +15,7 @@ impl RepositoryClient {
     pub fn list_manifests(&self) -> Pager<ManifestProperties> {
         List {
             pipeline: self.pipeline.clone(),
-            path: ["acr", "v1", self.name.as_str(), "_manifests"]
-                .map(str::to_owned)
-                .into(),
+            path: ["acr", "v1", self.name.as_str(), "_manifests"].map(str::to_owned).into(),
             operation: Operation::new("list_manifests").on(&self.name),
             scope: metadata_read(&self.name),
         }
@@ -57,9 +55,7 @@ impl RepositoryClient {
     ) -> Result<ManifestProperties> {
         let below = ["_manifests", digest.as_str()];
         let operation = self.on_manifest("update_manifest_properties", digest);
-        let answer: OneManifest = self
-            .write_properties(&below, permissions, operation)
-            .await?;
+        let answer: OneManifest = self.write_properties(&below, permissions, operation).await?;
         Ok(answer.manifest.into())
     }
 

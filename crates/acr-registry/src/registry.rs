@@ -20,9 +20,7 @@ impl RegistryClient {
     /// The same client with other options for its calls: a cheap clone.
     #[must_use]
     pub fn with(&self, options: CallOptions) -> Self {
-        Self {
-            pipeline: self.pipeline.with(options),
-        }
+        Self { pipeline: self.pipeline.with(options) }
     }
 
     /// Opens a repository. Sends nothing; the repository need not exist.

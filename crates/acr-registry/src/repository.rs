@@ -2,7 +2,7 @@
 //! content are further `impl` blocks in `tags.rs`, `manifests.rs` and `content.rs`.
 
 use acr_core::{
-    Action, Body, CallOptions, Effect, Operation, Pipeline, RepositoryName, Request,
+    Action, Body, CallOptions, Deletion, Effect, Operation, Pipeline, RepositoryName, Request,
     RequestBuilder, Response, Result, Scope, response,
 };
 use http::{HeaderValue, Method, StatusCode, header};
@@ -10,7 +10,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
     list::{API_VERSION, metadata_read},
-    model::{self, Deletion, Permissions, RepositoryDeletion, RepositoryProperties},
+    model::{self, Permissions, RepositoryDeletion, RepositoryProperties},
 };
 
 /// Everything inside one repository. Cheap to clone.
@@ -29,10 +29,7 @@ impl RepositoryClient {
     /// The same client with other options for its calls: a cheap clone.
     #[must_use]
     pub fn with(&self, options: CallOptions) -> Self {
-        Self {
-            pipeline: self.pipeline.with(options),
-            ..self.clone()
-        }
+        Self { pipeline: self.pipeline.with(options), ..self.clone() }
     }
 
     /// The repository's name.
@@ -95,11 +92,7 @@ impl RepositoryClient {
         .build()?;
         let Some(answer) = self.send_deletion(request).await? else {
             let outcome = Deletion::AlreadyAbsent;
-            return Ok(RepositoryDeletion {
-                outcome,
-                manifests: Vec::new(),
-                tags: Vec::new(),
-            });
+            return Ok(RepositoryDeletion { outcome, manifests: Vec::new(), tags: Vec::new() });
         };
         let deleted: Deleted = response::read_json(answer, MAX_DELETED).await?;
         Ok(RepositoryDeletion {
@@ -135,10 +128,7 @@ impl RepositoryClient {
         })?;
         let request = self
             .metadata(Method::PATCH, below)
-            .header(
-                header::CONTENT_TYPE,
-                HeaderValue::from_static("application/json"),
-            )
+            .header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .operation(operation)
             .scope(Scope::repository(&self.name, &[Action::METADATA_WRITE]))
             .effect(Effect::Set)
@@ -176,17 +166,9 @@ impl RepositoryClient {
 
 #[derive(Deserialize)]
 struct Deleted {
-    #[serde(
-        rename = "manifestsDeleted",
-        default,
-        deserialize_with = "model::null_is_empty"
-    )]
+    #[serde(rename = "manifestsDeleted", default, deserialize_with = "model::null_is_empty")]
     manifests: Vec<acr_core::Digest>,
-    #[serde(
-        rename = "tagsDeleted",
-        default,
-        deserialize_with = "model::null_is_empty"
-    )]
+    #[serde(rename = "tagsDeleted", default, deserialize_with = "model::null_is_empty")]
     tags: Vec<acr_core::Tag>,
 }
 

@@ -1,12 +1,12 @@
 //! Tags: list, read, lock, remove.
 
-use acr_core::{Action, Effect, Operation, Pager, Result, Scope, Tag};
+use acr_core::{Action, Deletion, Effect, Operation, Pager, Result, Scope, Tag};
 use http::Method;
 use serde::Deserialize;
 
 use crate::{
     list::{List, metadata_read},
-    model::{self, Deletion, Permissions, TagProperties},
+    model::{self, Permissions, TagProperties},
     repository::RepositoryClient,
 };
 
@@ -15,9 +15,7 @@ impl RepositoryClient {
     pub fn list_tags(&self) -> Pager<TagProperties> {
         List {
             pipeline: self.pipeline.clone(),
-            path: ["acr", "v1", self.name.as_str(), "_tags"]
-                .map(str::to_owned)
-                .into(),
+            path: ["acr", "v1", self.name.as_str(), "_tags"].map(str::to_owned).into(),
             operation: Operation::new("list_tags").on(&self.name),
             scope: metadata_read(&self.name),
         }
@@ -35,9 +33,7 @@ impl RepositoryClient {
     /// Dropping the future sends nothing more.
     pub async fn get_tag(&self, tag: &Tag) -> Result<TagProperties> {
         let operation = self.on_tag("get_tag", tag);
-        let answer: OneTag = self
-            .read_properties(&["_tags", tag.as_str()], operation)
-            .await?;
+        let answer: OneTag = self.read_properties(&["_tags", tag.as_str()], operation).await?;
         Ok(answer.tag)
     }
 
@@ -54,9 +50,7 @@ impl RepositoryClient {
     pub async fn update_tag(&self, tag: &Tag, permissions: &Permissions) -> Result<TagProperties> {
         let below = ["_tags", tag.as_str()];
         let operation = self.on_tag("update_tag", tag);
-        let answer: OneTag = self
-            .write_properties(&below, permissions, operation)
-            .await?;
+        let answer: OneTag = self.write_properties(&below, permissions, operation).await?;
         Ok(answer.tag)
     }
 

@@ -9,7 +9,10 @@
     reason = "tests may stop at the first surprise"
 )]
 
-use std::{num::NonZeroU32, time::SystemTime};
+use std::{
+    num::NonZeroU32,
+    time::{Duration, SystemTime},
+};
 
 use acr_auth::{AccessToken, AuthLayer, Credential, credential_fn};
 use acr_core::{Digest, ErrorCode, ErrorKind, Pipeline, Tag};
@@ -19,7 +22,7 @@ use acr_testkit::{FakeRegistry, Fault, Kind};
 fn pipeline(registry: &FakeRegistry) -> Pipeline {
     let token = registry.entra_token();
     let source = credential_fn(move |_| {
-        let token = AccessToken::new(token.clone(), SystemTime::now());
+        let token = AccessToken::new(token.clone(), SystemTime::now() + Duration::from_secs(3600));
         async move { Ok(token) }
     });
     let auth = AuthLayer::new(&registry.endpoint(), Credential::entra(source));
@@ -49,10 +52,7 @@ fn tag(text: &str) -> Tag {
 async fn filled(registry: &FakeRegistry, count: usize) -> RepositoryClient {
     let repo = client(registry).repository("library/app").unwrap();
     for n in 0..count {
-        repo.put_manifest(index(n))
-            .tag(tag(&format!("v{n:03}")))
-            .await
-            .unwrap();
+        repo.put_manifest(index(n)).tag(tag(&format!("v{n:03}"))).await.unwrap();
     }
     repo
 }
@@ -63,11 +63,7 @@ async fn a_manifest_comes_back_byte_for_byte_by_tag_and_by_digest() {
     let repo = client(&registry).repository("library/app").unwrap();
     // Odd spacing and escapes must survive.
     let content = br#"{ "schemaVersion":2, "mediaType" : "application\/vnd.oci.image.index.v1+json","manifests":[] }"#;
-    let digest = repo
-        .put_manifest(&content[..])
-        .tag(tag("v1"))
-        .await
-        .unwrap();
+    let digest = repo.put_manifest(&content[..]).tag(tag("v1")).await.unwrap();
     assert_eq!(digest, Digest::sha256(content));
     let by_tag = repo.get_manifest(tag("v1")).await.unwrap();
     let by_digest = repo.get_manifest(&digest).await.unwrap();
@@ -89,13 +85,7 @@ async fn lists_give_every_item_once_at_one_request_per_page() {
     let expected: Vec<_> = (0..7).map(|n| format!("v{n:03}")).collect();
     assert_eq!(seen, expected);
     let entries = registry.journal().entries();
-    assert_eq!(
-        entries
-            .iter()
-            .filter(|e| e.operation == "list_tags")
-            .count(),
-        3
-    );
+    assert_eq!(entries.iter().filter(|e| e.operation == "list_tags").count(), 3);
 
     let mut manifests = repo.list_manifests().page_size(NonZeroU32::new(2).unwrap());
     let mut digests = Vec::new();
@@ -114,12 +104,7 @@ async fn the_catalog_is_empty_then_lists_names_in_order() {
     let client = client(&registry);
     assert_eq!(client.list_repositories().try_next().await.unwrap(), None);
     for name in ["b/x", "a", "c"] {
-        client
-            .repository(name)
-            .unwrap()
-            .put_manifest(index(0))
-            .await
-            .unwrap();
+        client.repository(name).unwrap().put_manifest(index(0)).await.unwrap();
     }
     let mut names = Vec::new();
     let mut pager = client.list_repositories().page_size(NonZeroU32::MIN);
@@ -136,39 +121,21 @@ async fn properties_are_read_and_locks_are_set_one_by_one() {
     let properties = repo.get_properties().await.unwrap();
     assert_eq!(properties.name.as_str(), "library/app");
     assert_eq!((properties.manifest_count, properties.tag_count), (2, 2));
-    let all = Permissions::new()
-        .delete(true)
-        .write(true)
-        .list(true)
-        .read(true);
+    let all = Permissions::new().delete(true).write(true).list(true).read(true);
     assert_eq!(properties.permissions, all);
 
     let v0 = tag("v000");
     let digest = repo.get_tag(&v0).await.unwrap().digest;
-    let locked = repo
-        .update_tag(&v0, &Permissions::new().delete(false))
-        .await
-        .unwrap();
+    let locked = repo.update_tag(&v0, &Permissions::new().delete(false)).await.unwrap();
     assert_eq!(locked.permissions, all.delete(false));
-    let locked = repo
-        .update_tag(&v0, &Permissions::new().write(false))
-        .await
-        .unwrap();
+    let locked = repo.update_tag(&v0, &Permissions::new().write(false)).await.unwrap();
     assert_eq!(locked.permissions, all.delete(false).write(false));
     let manifest = repo.get_manifest_properties(&digest).await.unwrap();
-    assert_eq!(
-        manifest.permissions, all,
-        "a locked tag does not lock its manifest"
-    );
-    let manifest = repo
-        .update_manifest_properties(&digest, &Permissions::new().read(false))
-        .await
-        .unwrap();
+    assert_eq!(manifest.permissions, all, "a locked tag does not lock its manifest");
+    let manifest =
+        repo.update_manifest_properties(&digest, &Permissions::new().read(false)).await.unwrap();
     assert_eq!(manifest.permissions, all.read(false));
-    let repository = repo
-        .update_properties(&Permissions::new().list(false))
-        .await
-        .unwrap();
+    let repository = repo.update_properties(&Permissions::new().list(false)).await.unwrap();
     assert_eq!(repository.permissions, all.list(false));
 }
 
@@ -177,24 +144,17 @@ async fn a_locked_tag_cannot_be_deleted_and_says_so() {
     let registry = FakeRegistry::new();
     let repo = filled(&registry, 1).await;
     let v0 = tag("v000");
-    repo.update_tag(&v0, &Permissions::new().delete(false))
-        .await
-        .unwrap();
+    repo.update_tag(&v0, &Permissions::new().delete(false)).await.unwrap();
     let error = repo.delete_tag(&v0).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Disallowed);
-    assert_eq!(
-        error.code(),
-        Some(&ErrorCode::REGISTRY_DISALLOWED_OPERATION)
-    );
+    assert_eq!(error.code(), Some(&ErrorCode::REGISTRY_DISALLOWED_OPERATION));
     assert!(!error.is_retryable());
     let text = error.to_string();
     assert!(
         text.starts_with("delete_tag `library/app:v000`: 405 REGISTRY_DISALLOWED_OPERATION: "),
         "{text}"
     );
-    repo.update_tag(&v0, &Permissions::new().delete(true))
-        .await
-        .unwrap();
+    repo.update_tag(&v0, &Permissions::new().delete(true)).await.unwrap();
     assert_eq!(repo.delete_tag(&v0).await.unwrap(), Deletion::Deleted);
 }
 
@@ -202,29 +162,14 @@ async fn a_locked_tag_cannot_be_deleted_and_says_so() {
 async fn deletions_tell_deleted_from_absent() {
     let registry = FakeRegistry::new();
     let repo = filled(&registry, 2).await;
-    assert_eq!(
-        repo.delete_tag(&tag("v000")).await.unwrap(),
-        Deletion::Deleted
-    );
-    assert_eq!(
-        repo.delete_tag(&tag("v000")).await.unwrap(),
-        Deletion::AlreadyAbsent
-    );
+    assert_eq!(repo.delete_tag(&tag("v000")).await.unwrap(), Deletion::Deleted);
+    assert_eq!(repo.delete_tag(&tag("v000")).await.unwrap(), Deletion::AlreadyAbsent);
     let digest = repo.get_tag(&tag("v001")).await.unwrap().digest;
-    assert_eq!(
-        repo.delete_manifest(&digest).await.unwrap(),
-        Deletion::Deleted
-    );
-    assert_eq!(
-        repo.delete_manifest(&digest).await.unwrap(),
-        Deletion::AlreadyAbsent
-    );
+    assert_eq!(repo.delete_manifest(&digest).await.unwrap(), Deletion::Deleted);
+    assert_eq!(repo.delete_manifest(&digest).await.unwrap(), Deletion::AlreadyAbsent);
     let gone = repo.delete().await.unwrap();
     assert_eq!((gone.outcome, gone.manifests.len()), (Deletion::Deleted, 1));
-    assert_eq!(
-        repo.delete().await.unwrap().outcome,
-        Deletion::AlreadyAbsent
-    );
+    assert_eq!(repo.delete().await.unwrap().outcome, Deletion::AlreadyAbsent);
 }
 
 #[tokio::test(start_paused = true)]
@@ -233,29 +178,12 @@ async fn what_does_not_exist_is_not_found_with_the_registrys_code() {
     let repo = filled(&registry, 1).await;
     let absent = Digest::sha256(b"absent");
     let errors = [
+        (repo.get_tag(&tag("x")).await.unwrap_err(), ErrorCode::TAG_UNKNOWN),
+        (repo.get_manifest(tag("x")).await.unwrap_err(), ErrorCode::MANIFEST_UNKNOWN),
+        (repo.get_manifest(&absent).await.unwrap_err(), ErrorCode::MANIFEST_UNKNOWN),
+        (repo.get_manifest_properties(&absent).await.unwrap_err(), ErrorCode::MANIFEST_UNKNOWN),
         (
-            repo.get_tag(&tag("x")).await.unwrap_err(),
-            ErrorCode::TAG_UNKNOWN,
-        ),
-        (
-            repo.get_manifest(tag("x")).await.unwrap_err(),
-            ErrorCode::MANIFEST_UNKNOWN,
-        ),
-        (
-            repo.get_manifest(&absent).await.unwrap_err(),
-            ErrorCode::MANIFEST_UNKNOWN,
-        ),
-        (
-            repo.get_manifest_properties(&absent).await.unwrap_err(),
-            ErrorCode::MANIFEST_UNKNOWN,
-        ),
-        (
-            client(&registry)
-                .repository("other")
-                .unwrap()
-                .get_properties()
-                .await
-                .unwrap_err(),
+            client(&registry).repository("other").unwrap().get_properties().await.unwrap_err(),
             ErrorCode::NAME_UNKNOWN,
         ),
     ];
@@ -275,11 +203,7 @@ async fn a_manifest_that_names_a_missing_blob_is_rejected_with_every_digest() {
         r#"{{"schemaVersion":2,"mediaType":"{}","config":{{"mediaType":"application/x","digest":"{a}","size":1}},"layers":[{{"mediaType":"application/x","digest":"{b}","size":1}}]}}"#,
         MediaType::OCI_MANIFEST
     );
-    let error = repo
-        .put_manifest(manifest)
-        .tag(tag("v1"))
-        .await
-        .unwrap_err();
+    let error = repo.put_manifest(manifest).tag(tag("v1")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Rejected);
     let missing: Vec<String> = error.details().iter().filter_map(|d| d.json()).collect();
     assert_eq!(missing.len(), 2);
@@ -305,11 +229,7 @@ async fn a_wrong_byte_in_a_manifest_is_an_integrity_error() {
 async fn a_manifest_beyond_the_limit_is_refused_while_it_is_read() {
     let registry = FakeRegistry::new();
     let repo = filled(&registry, 1).await;
-    let error = repo
-        .get_manifest(tag("v000"))
-        .max_size(20)
-        .await
-        .unwrap_err();
+    let error = repo.get_manifest(tag("v000")).max_size(20).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge);
 }
 
@@ -322,10 +242,7 @@ async fn server_failures_are_retried_for_reads_and_not_for_moves() {
     registry.inject(Fault::status("delete_tag", 1, 503));
     let error = repo.delete_tag(&tag("v000")).await.unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::Server, 1));
-    assert!(
-        repo.get_tag(&tag("v000")).await.is_ok(),
-        "nothing was deleted"
-    );
+    assert!(repo.get_tag(&tag("v000")).await.is_ok(), "nothing was deleted");
 }
 
 #[tokio::test(start_paused = true)]

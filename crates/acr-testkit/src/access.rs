@@ -48,21 +48,14 @@ struct Missing<'a> {
 impl Grant {
     fn new(kind: &str, name: &str, actions: &[&str]) -> Self {
         let actions = actions.iter().map(|&action| action.to_owned()).collect();
-        Self {
-            kind: kind.to_owned(),
-            name: name.to_owned(),
-            actions,
-        }
+        Self { kind: kind.to_owned(), name: name.to_owned(), actions }
     }
 
     /// Reads `type:name:action,action`.
     fn parse(text: &str) -> Option<Self> {
         let (kind, rest) = text.split_once(':')?;
         let (name, actions) = rest.rsplit_once(':')?;
-        let actions: Vec<_> = actions
-            .split(',')
-            .filter(|action| !action.is_empty())
-            .collect();
+        let actions: Vec<_> = actions.split(',').filter(|action| !action.is_empty()).collect();
         Some(Self::new(kind, name, &actions))
     }
 
@@ -70,10 +63,7 @@ impl Grant {
         let is = |own: &str, wanted: &str| own == "*" || own == wanted;
         self.kind == other.kind
             && is(&self.name, &other.name)
-            && other
-                .actions
-                .iter()
-                .all(|wanted| self.actions.iter().any(|own| is(own, wanted)))
+            && other.actions.iter().all(|wanted| self.actions.iter().any(|own| is(own, wanted)))
     }
 }
 
@@ -129,18 +119,14 @@ pub(crate) fn covers(granted: &[Grant], needed: &Grant) -> bool {
 ///
 /// A plus that was sent percent-encoded ends the field, as recorded: what follows is lost.
 pub(crate) fn grant(rights: Rights, fields: &[&str]) -> Vec<Grant> {
-    let texts = fields
-        .iter()
-        .flat_map(|field| field.split('+').next().unwrap_or("").split(' '));
+    let texts = fields.iter().flat_map(|field| field.split('+').next().unwrap_or("").split(' '));
     let asked = texts.filter_map(Grant::parse).take(MAX_SCOPES);
     let granted = asked.map(|mut grant| {
         let allowed = allowed(rights, &grant.kind, &grant.name);
         if grant.actions.iter().any(|action| action == "*") && !allowed.contains(&"*") {
             grant.actions = allowed.iter().map(|&action| action.to_owned()).collect();
         }
-        grant
-            .actions
-            .retain(|action| allowed.contains(&action.as_str()));
+        grant.actions.retain(|action| allowed.contains(&action.as_str()));
         grant
     });
     granted.filter(|grant| !grant.actions.is_empty()).collect()
@@ -160,18 +146,11 @@ pub(crate) fn challenge(
         .iter()
         .flat_map(|grant| {
             let (kind, name) = (grant.kind.as_str(), grant.name.as_str());
-            grant
-                .actions
-                .iter()
-                .map(move |action| Missing { kind, name, action })
+            grant.actions.iter().map(move |action| Missing { kind, name, action })
         })
         .collect();
     let refusal = Refusal::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", message);
-    let refusal = if missing.is_empty() {
-        refusal.detail(&())
-    } else {
-        refusal.detail(&missing)
-    };
+    let refusal = if missing.is_empty() { refusal.detail(&()) } else { refusal.detail(&missing) };
     let mut answer = refusal.answer();
     let text = match why {
         Challenge::BadPassword => "Basic realm=\"Azure Container Registry\"".to_owned(),
@@ -214,14 +193,9 @@ fn bearer(
 
 fn allowed(rights: Rights, kind: &str, name: &str) -> &'static [&'static str] {
     match (rights, kind, name) {
-        (Rights::All, "repository", _) => &[
-            "pull",
-            "push",
-            "delete",
-            "metadata_read",
-            "metadata_write",
-            "*",
-        ],
+        (Rights::All, "repository", _) => {
+            &["pull", "push", "delete", "metadata_read", "metadata_write", "*"]
+        }
         (Rights::All, "registry", "catalog") => &["*"],
         (Rights::Reader, "repository", _) => &["pull", "metadata_read"],
         _ => &[],
@@ -237,9 +211,7 @@ mod tests {
 
     fn granted(rights: Rights, scope: &str) -> String {
         let grants = grant(rights, &[scope]);
-        let texts = grants
-            .iter()
-            .map(|g| format!("{}:{}:{}", g.kind, g.name, g.actions.join(",")));
+        let texts = grants.iter().map(|g| format!("{}:{}:{}", g.kind, g.name, g.actions.join(",")));
         texts.collect::<Vec<_>>().join(" ")
     }
 
@@ -252,27 +224,15 @@ mod tests {
                 "repository:a/b:pull,push registry:catalog:*",
             ),
             (Rights::All, "repository:*:*", "repository:*:*"),
-            (
-                Rights::All,
-                "repository:a:fly,pull other:a:pull junk",
-                "repository:a:pull",
-            ),
+            (Rights::All, "repository:a:fly,pull other:a:pull junk", "repository:a:pull"),
             (
                 Rights::Reader,
                 "repository:a:pull,push,metadata_read registry:catalog:*",
                 "repository:a:pull,metadata_read",
             ),
-            (
-                Rights::Reader,
-                "repository:a:*",
-                "repository:a:pull,metadata_read",
-            ),
+            (Rights::Reader, "repository:a:*", "repository:a:pull,metadata_read"),
             (Rights::Nothing, "repository:a:pull", ""),
-            (
-                Rights::All,
-                "repository:t:pull,push+repository:s:pull",
-                "repository:t:pull,push",
-            ),
+            (Rights::All, "repository:t:pull,push+repository:s:pull", "repository:t:pull,push"),
         ] {
             assert_eq!(granted(rights, asked), given, "{asked}");
         }

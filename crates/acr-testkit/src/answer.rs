@@ -46,15 +46,8 @@ struct Envelope<'a> {
 
 impl Refusal {
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        let item = Item {
-            code,
-            message: message.into(),
-            detail: None,
-        };
-        Self {
-            status,
-            items: vec![item],
-        }
+        let item = Item { code, message: message.into(), detail: None };
+        Self { status, items: vec![item] }
     }
 
     /// Sets the detail of the last error; any JSON.
@@ -67,21 +60,12 @@ impl Refusal {
 
     /// Adds another error to the same answer.
     pub(crate) fn and(mut self, code: &'static str, message: impl Into<String>) -> Self {
-        self.items.push(Item {
-            code,
-            message: message.into(),
-            detail: None,
-        });
+        self.items.push(Item { code, message: message.into(), detail: None });
         self
     }
 
     pub(crate) fn answer(&self) -> Answer {
-        json(
-            self.status,
-            &Envelope {
-                errors: &self.items,
-            },
-        )
+        json(self.status, &Envelope { errors: &self.items })
     }
 }
 
@@ -113,11 +97,7 @@ pub(crate) fn json<T: Serialize + ?Sized>(status: StatusCode, value: &T) -> Answ
 
 /// Compact JSON and one newline, never with `Content-Length`: the token service.
 pub(crate) fn chunked_json<T: Serialize + ?Sized>(value: &T) -> Answer {
-    typed(
-        StatusCode::OK,
-        "application/json; charset=utf-8",
-        chunked(json_line(value)),
-    )
+    typed(StatusCode::OK, "application/json; charset=utf-8", chunked(json_line(value)))
 }
 
 /// Text or bytes of a given type.
@@ -134,20 +114,14 @@ pub(crate) fn empty(status: StatusCode) -> Answer {
     let mut answer = Response::new(Body::empty());
     *answer.status_mut() = status;
     if status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED {
-        answer
-            .headers_mut()
-            .insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        answer.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
     answer
 }
 
 /// The plain text of a path that fits no route.
 pub(crate) fn page_not_found() -> Answer {
-    text(
-        StatusCode::NOT_FOUND,
-        "text/plain; charset=utf-8",
-        "404 page not found\n",
-    )
+    text(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", "404 page not found\n")
 }
 
 /// Sets a header; text that is no header value is left out.
@@ -190,13 +164,9 @@ fn typed(
 ) -> Answer {
     let mut answer = Response::new(body);
     *answer.status_mut() = status;
-    answer
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     if let Some(len) = len {
-        answer
-            .headers_mut()
-            .insert(header::CONTENT_LENGTH, HeaderValue::from(len));
+        answer.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(len));
     }
     answer
 }
@@ -237,11 +207,8 @@ mod tests {
     #[tokio::test]
     async fn the_envelope_is_compact_with_a_newline_that_counts() {
         let digest = format!("sha256:{}", "a".repeat(64));
-        let refusal = Refusal::new(
-            StatusCode::NOT_FOUND,
-            "BLOB_UNKNOWN",
-            "blob unknown to registry",
-        );
+        let refusal =
+            Refusal::new(StatusCode::NOT_FOUND, "BLOB_UNKNOWN", "blob unknown to registry");
         let answer = refusal.detail(&digest).answer();
         assert_eq!(answer.headers()["content-length"], "157");
         let bytes = answer.into_body().bytes(1000).await.unwrap();

@@ -84,17 +84,11 @@ fn read(body: &[u8]) -> Result<Option<Map<String, Value>>, Refusal> {
     if body.is_empty() {
         return Ok(None);
     }
-    serde_json::from_slice(body)
-        .map(Some)
-        .map_err(|_| malformed())
+    serde_json::from_slice(body).map(Some).map_err(|_| malformed())
 }
 
 fn malformed() -> Refusal {
-    Refusal::new(
-        StatusCode::BAD_REQUEST,
-        "BAD_REQUEST",
-        "the attributes are malformed",
-    )
+    Refusal::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", "the attributes are malformed")
 }
 
 #[cfg(test)]
@@ -105,16 +99,11 @@ mod tests {
     fn a_patch_merges_and_a_bad_one_changes_nothing() {
         let mut attributes = Attributes::default();
         attributes.merge(b"").unwrap();
-        attributes
-            .merge(br#"{"deleteEnabled":false,"unknown":1}"#)
-            .unwrap();
+        attributes.merge(br#"{"deleteEnabled":false,"unknown":1}"#).unwrap();
         assert!(!attributes.can_delete() && attributes.can_write());
-        for bad in [
-            "{\"writeEnabled\":null}",
-            "[]",
-            "{",
-            "{\"readEnabled\":false,\"writeEnabled\":1}",
-        ] {
+        for bad in
+            ["{\"writeEnabled\":null}", "[]", "{", "{\"readEnabled\":false,\"writeEnabled\":1}"]
+        {
             assert!(attributes.merge(bad.as_bytes()).is_err(), "{bad}");
         }
         assert!(attributes.can_write() && attributes.can_read() && attributes.is_listed());

@@ -31,9 +31,7 @@ type Made = (rustls::pki_types::CertificateDer<'static>, Vec<u8>, String);
 
 fn certificates() -> Result<Made, rcgen::Error> {
     let mut authority = CertificateParams::new(Vec::new())?;
-    authority
-        .distinguished_name
-        .push(DnType::CommonName, "acr-testkit authority");
+    authority.distinguished_name.push(DnType::CommonName, "acr-testkit authority");
     authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let authority_key = KeyPair::generate()?;
@@ -42,8 +40,7 @@ fn certificates() -> Result<Made, rcgen::Error> {
 
     let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
     let mut leaf = CertificateParams::new(names)?;
-    leaf.distinguished_name
-        .push(DnType::CommonName, "acr-testkit");
+    leaf.distinguished_name.push(DnType::CommonName, "acr-testkit");
     leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     leaf.use_authority_key_identifier_extension = true;
     let leaf_key = KeyPair::generate()?;

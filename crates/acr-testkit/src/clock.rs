@@ -18,10 +18,7 @@ pub(crate) struct Stamp(i64);
 
 impl Clock {
     pub(crate) fn start() -> Self {
-        Self {
-            started: Instant::now(),
-            wall: Timestamp::now(),
-        }
+        Self { started: Instant::now(), wall: Timestamp::now() }
     }
 
     /// Time since the start, as tokio sees it.
@@ -62,9 +59,7 @@ impl Stamp {
     /// The form of the header `Last-Modified`.
     pub(crate) fn http_date(self) -> String {
         let printer = DateTimePrinter::new();
-        printer
-            .timestamp_to_rfc9110_string(&self.timestamp())
-            .unwrap_or_default()
+        printer.timestamp_to_rfc9110_string(&self.timestamp()).unwrap_or_default()
     }
 }
 
@@ -98,17 +93,11 @@ mod tests {
     #[test]
     fn stamps_have_seven_digits_with_zeros_trimmed() {
         for (text, printed) in [
-            (
-                "2023-05-04T08:26:43.496113249Z",
-                "2023-05-04T08:26:43.4961132Z",
-            ),
+            ("2023-05-04T08:26:43.496113249Z", "2023-05-04T08:26:43.4961132Z"),
             ("2023-05-04T08:26:43.88Z", "2023-05-04T08:26:43.88Z"),
             ("2023-05-04T08:26:43Z", "2023-05-04T08:26:43Z"),
         ] {
-            assert_eq!(
-                Stamp::from(text.parse::<Timestamp>().unwrap()).to_string(),
-                printed
-            );
+            assert_eq!(Stamp::from(text.parse::<Timestamp>().unwrap()).to_string(), printed);
         }
     }
 

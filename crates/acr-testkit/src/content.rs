@@ -72,12 +72,7 @@ impl Store {
 
 impl Spool {
     pub(crate) fn new(store: Arc<Store>) -> Self {
-        Self {
-            store,
-            memory: Vec::new(),
-            file: None,
-            digester: Digester::default(),
-        }
+        Self { store, memory: Vec::new(), file: None, digester: Digester::default() }
     }
 
     pub(crate) fn len(&self) -> u64 {
@@ -116,8 +111,7 @@ impl Spool {
 
     /// Forgets what came after a checkpoint.
     pub(crate) fn roll_back(&mut self, Checkpoint(digester): Checkpoint) {
-        self.memory
-            .truncate(usize::try_from(digester.len()).unwrap_or(usize::MAX));
+        self.memory.truncate(usize::try_from(digester.len()).unwrap_or(usize::MAX));
         self.digester = digester;
     }
 
@@ -158,9 +152,7 @@ impl Content {
         match self {
             Self::Memory(bytes) => {
                 let index = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
-                Ok(Body::from(
-                    bytes.slice(index(from)..index(from.saturating_add(len))),
-                ))
+                Ok(Body::from(bytes.slice(index(from)..index(from.saturating_add(len)))))
             }
             Self::File(stored) => {
                 let mut file = tokio::fs::File::open(&stored.path).await?;
@@ -207,11 +199,7 @@ impl http_body::Body for FileBody {
             return Poll::Ready(None);
         }
         this.buffer.reserve(PIECE);
-        let read = ready!(poll_read_buf(
-            Pin::new(&mut this.file),
-            cx,
-            &mut this.buffer
-        ))?;
+        let read = ready!(poll_read_buf(Pin::new(&mut this.file), cx, &mut this.buffer))?;
         if read == 0 {
             return Poll::Ready(Some(Err(io::ErrorKind::UnexpectedEof.into())));
         }
@@ -248,9 +236,7 @@ mod tests {
         }
         assert_eq!(spool.digest(), Digest::sha256(&vec![7u8; 2_100_000]));
         let content = spool.finish().unwrap();
-        let Content::File(stored) = &content else {
-            panic!("must be a file")
-        };
+        let Content::File(stored) = &content else { panic!("must be a file") };
         let path = stored.path.clone();
         let body = content.body(2_099_990, 10).await.unwrap();
         drop(content);
@@ -276,10 +262,7 @@ mod tests {
             assert_eq!(spool.digest(), Digest::sha256(b"headtail"));
             let content = spool.finish().unwrap();
             assert_eq!(content.len(), 8);
-            assert_eq!(
-                content.body(0, 8).await.unwrap().bytes(100).await.unwrap(),
-                "headtail"
-            );
+            assert_eq!(content.body(0, 8).await.unwrap().bytes(100).await.unwrap(), "headtail");
         }
     }
 }

@@ -45,23 +45,12 @@ pub(crate) fn apply(mut answer: Answer, effects: &[Effect]) -> Answer {
     if corrupt.is_empty() && truncate.is_none() {
         return answer;
     }
-    answer.map(|inner| {
-        Body::stream(Damaged {
-            inner,
-            at: 0,
-            corrupt,
-            truncate,
-            paused: false,
-        })
-    })
+    answer.map(|inner| Body::stream(Damaged { inner, at: 0, corrupt, truncate, paused: false }))
 }
 
 /// The error of a connection that a fault broke.
 pub(crate) fn broken() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::ConnectionReset,
-        "the fake registry broke the connection",
-    )
+    io::Error::new(io::ErrorKind::ConnectionReset, "the fake registry broke the connection")
 }
 
 impl Damaged {
@@ -73,10 +62,8 @@ impl Damaged {
         }
         let start = self.at;
         self.at = self.at.saturating_add(len);
-        let hits = self
-            .corrupt
-            .iter()
-            .filter_map(|at| usize::try_from(at.checked_sub(start)?).ok());
+        let hits =
+            self.corrupt.iter().filter_map(|at| usize::try_from(at.checked_sub(start)?).ok());
         let hits: Vec<usize> = hits.filter(|index| *index < piece.len()).collect();
         if hits.is_empty() {
             return piece;
@@ -106,10 +93,8 @@ impl http_body::Body for Damaged {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            let error = Error::new(
-                acr_core::ErrorKind::Transport,
-                "the connection broke in the body",
-            );
+            let error =
+                Error::new(acr_core::ErrorKind::Transport, "the connection broke in the body");
             return Poll::Ready(Some(Err(error.with_source(broken()))));
         }
         let Some(frame) = ready!(Pin::new(&mut self.inner).poll_frame(cx)?) else {
@@ -136,17 +121,11 @@ mod tests {
 
     #[tokio::test]
     async fn flips_exactly_one_byte() {
-        let bytes = damaged(&[Effect::Corrupt { at: 4 }])
-            .bytes(100)
-            .await
-            .unwrap();
+        let bytes = damaged(&[Effect::Corrupt { at: 4 }]).bytes(100).await.unwrap();
         assert_eq!(bytes[..4], *b"hell");
         assert_eq!(bytes[4], !b'o');
         assert_eq!(bytes[5..], *b" world");
-        let far = damaged(&[Effect::Corrupt { at: 400 }])
-            .bytes(100)
-            .await
-            .unwrap();
+        let far = damaged(&[Effect::Corrupt { at: 400 }]).bytes(100).await.unwrap();
         assert_eq!(far, "hello world");
     }
 

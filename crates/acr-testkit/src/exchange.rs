@@ -54,12 +54,7 @@ impl Exchange<'_> {
         let Some(token) = routes::oauth::bearer(credential) else {
             return true; // Basic, which has all rights, was checked before.
         };
-        let claims = token::verify(
-            &self.shared.key,
-            TokenKind::Access,
-            token,
-            self.shared.now(),
-        );
+        let claims = token::verify(&self.shared.key, TokenKind::Access, token, self.shared.now());
         claims
             .is_some_and(|claims| grant.is_none_or(|grant| access::covers(claims.grants(), grant)))
     }
@@ -70,12 +65,7 @@ impl Exchange<'_> {
         body.bytes(limit).await.map_err(|error| match error.kind() {
             acr_core::ErrorKind::TooLarge => {
                 let status = StatusCode::PAYLOAD_TOO_LARGE;
-                text(
-                    status,
-                    "text/plain; charset=utf-8",
-                    "request entity too large\n",
-                )
-                .into()
+                text(status, "text/plain; charset=utf-8", "request entity too large\n").into()
             }
             _ => Failure::Broken(io::Error::other(error)),
         })

@@ -46,26 +46,14 @@ pub struct ParseFaultError {
 /// What happens to the request or its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
-    Status {
-        status: u16,
-        retry_after: Option<String>,
-    },
+    Status { status: u16, retry_after: Option<String> },
     DropRequest,
     LoseResponse,
     Stall,
-    Corrupt {
-        at: u64,
-    },
-    Truncate {
-        after: u64,
-    },
-    SetHeader {
-        name: String,
-        value: String,
-    },
-    RemoveHeader {
-        name: String,
-    },
+    Corrupt { at: u64 },
+    Truncate { after: u64 },
+    SetHeader { name: String, value: String },
+    RemoveHeader { name: String },
 }
 
 /// The faults of a registry that have not struck for the last time.
@@ -81,14 +69,7 @@ struct Armed {
 impl Fault {
     /// Answers the `nth` request of an operation with a status instead of handling it.
     pub fn status(operation: &str, nth: u32, status: u16) -> Self {
-        Self::new(
-            operation,
-            Effect::Status {
-                status,
-                retry_after: None,
-            },
-        )
-        .on_nth(nth)
+        Self::new(operation, Effect::Status { status, retry_after: None }).on_nth(nth)
     }
 
     /// Flips the bits of one byte of the answer's body, counted from 0.
@@ -124,12 +105,7 @@ impl Fault {
 
     /// Removes a header of the answer.
     pub fn remove_header(operation: &str, name: &str) -> Self {
-        Self::new(
-            operation,
-            Effect::RemoveHeader {
-                name: name.to_ascii_lowercase(),
-            },
-        )
+        Self::new(operation, Effect::RemoveHeader { name: name.to_ascii_lowercase() })
     }
 
     /// Adds `Retry-After` to a status fault; no effect on other faults.
@@ -156,12 +132,7 @@ impl Fault {
     }
 
     fn new(operation: &str, effect: Effect) -> Self {
-        Self {
-            operation: operation.to_owned(),
-            effect,
-            nth: 1,
-            times: 1,
-        }
+        Self { operation: operation.to_owned(), effect, nth: 1, times: 1 }
     }
 }
 
@@ -178,12 +149,7 @@ impl Faults {
     pub(crate) fn strike(&mut self, operation: Operation) -> Vec<Effect> {
         let mut effects = Vec::new();
         self.0.retain_mut(|armed| {
-            let Fault {
-                operation: wanted,
-                effect,
-                nth,
-                times,
-            } = &armed.fault;
+            let Fault { operation: wanted, effect, nth, times } = &armed.fault;
             if wanted != operation.name() {
                 return true;
             }
@@ -203,10 +169,7 @@ impl fmt::Display for Fault {
         let operation = &self.operation;
         let quote = form::encode;
         match &self.effect {
-            Effect::Status {
-                status,
-                retry_after,
-            } => {
+            Effect::Status { status, retry_after } => {
                 write!(f, "status op={operation} status={status}")?;
                 if let Some(value) = retry_after {
                     write!(f, " retry_after={}", quote(value))?;
@@ -218,12 +181,7 @@ impl fmt::Display for Fault {
             Effect::Corrupt { at } => write!(f, "corrupt op={operation} at={at}")?,
             Effect::Truncate { after } => write!(f, "truncate op={operation} after={after}")?,
             Effect::SetHeader { name, value } => {
-                write!(
-                    f,
-                    "set_header op={operation} name={} value={}",
-                    quote(name),
-                    quote(value)
-                )?;
+                write!(f, "set_header op={operation} name={} value={}", quote(name), quote(value))?;
             }
             Effect::RemoveHeader { name } => {
                 write!(f, "remove_header op={operation} name={}", quote(name))?;
@@ -237,10 +195,7 @@ impl FromStr for Fault {
     type Err = ParseFaultError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        read(text).map_err(|why| ParseFaultError {
-            text: text.escape_debug().to_string(),
-            why,
-        })
+        read(text).map_err(|why| ParseFaultError { text: text.escape_debug().to_string(), why })
     }
 }
 
@@ -250,9 +205,7 @@ fn read(text: &str) -> Result<Fault, &'static str> {
     let mut fields = Vec::new();
     for word in words {
         let (key, value) = word.split_once('=').ok_or("a word is not `key=value`")?;
-        let value = percent_decode_str(value)
-            .decode_utf8()
-            .map_err(|_| "a value is not UTF-8")?;
+        let value = percent_decode_str(value).decode_utf8().map_err(|_| "a value is not UTF-8")?;
         fields.push((key, value.into_owned()));
     }
     let mut take = |key: &str| {
@@ -260,9 +213,7 @@ fn read(text: &str) -> Result<Fault, &'static str> {
         Some(fields.remove(index).1)
     };
     let operation = take("op").ok_or("`op=` is missing")?;
-    operation
-        .parse::<Operation>()
-        .map_err(|()| "the operation is unknown")?;
+    operation.parse::<Operation>().map_err(|()| "the operation is unknown")?;
     let effect = match kind {
         "status" => Effect::Status {
             status: number(take("status").or_else(|| take("n")))?,
@@ -271,19 +222,13 @@ fn read(text: &str) -> Result<Fault, &'static str> {
         "drop_request" => Effect::DropRequest,
         "lose_response" => Effect::LoseResponse,
         "stall" => Effect::Stall,
-        "corrupt" => Effect::Corrupt {
-            at: number(take("at"))?,
-        },
-        "truncate" => Effect::Truncate {
-            after: number(take("after"))?,
-        },
+        "corrupt" => Effect::Corrupt { at: number(take("at"))? },
+        "truncate" => Effect::Truncate { after: number(take("after"))? },
         "set_header" => Effect::SetHeader {
             name: take("name").ok_or("`name=` is missing")?,
             value: take("value").ok_or("`value=` is missing")?,
         },
-        "remove_header" => Effect::RemoveHeader {
-            name: take("name").ok_or("`name=` is missing")?,
-        },
+        "remove_header" => Effect::RemoveHeader { name: take("name").ok_or("`name=` is missing")? },
         _ => return Err("the kind is unknown"),
     };
     let nth = take("nth").map_or(Ok(1), |text| number(Some(text)))?;
@@ -291,18 +236,12 @@ fn read(text: &str) -> Result<Fault, &'static str> {
     if !fields.is_empty() {
         return Err("a key is unknown or repeated");
     }
-    Ok(Fault {
-        operation,
-        effect,
-        nth: u32::max(nth, 1),
-        times,
-    })
+    Ok(Fault { operation, effect, nth: u32::max(nth, 1), times })
 }
 
 fn number<T: FromStr>(text: Option<String>) -> Result<T, &'static str> {
     let text = text.ok_or("a number is missing")?;
-    text.parse()
-        .map_err(|_| "a number is malformed or too large")
+    text.parse().map_err(|_| "a number is malformed or too large")
 }
 
 #[cfg(test)]
@@ -312,9 +251,7 @@ mod tests {
     #[test]
     fn every_fault_reads_back() {
         for fault in [
-            Fault::status("get_blob", 3, 429)
-                .retry_after("Wed, 21 Oct 2015 07:28:00 GMT")
-                .times(2),
+            Fault::status("get_blob", 3, 429).retry_after("Wed, 21 Oct 2015 07:28:00 GMT").times(2),
             Fault::status("token", 1, 500),
             Fault::corrupt("get_storage", 1000).on_nth(4),
             Fault::truncate("get_manifest", 7).times(u32::MAX),

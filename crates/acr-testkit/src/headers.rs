@@ -12,21 +12,12 @@ pub(crate) fn finish(
     request: &HeaderMap,
 ) {
     let is_plain = operation.is_none()
-        && answer
-            .headers()
-            .get(header::CONTENT_TYPE)
-            .is_some_and(|value| value != JSON);
-    let is_front_end = is_plain
-        && answer
-            .headers()
-            .get(header::CONTENT_TYPE)
-            .is_some_and(|value| value == OCTETS);
+        && answer.headers().get(header::CONTENT_TYPE).is_some_and(|value| value != JSON);
+    let is_front_end =
+        is_plain && answer.headers().get(header::CONTENT_TYPE).is_some_and(|value| value == OCTETS);
     let is_token = operation.is_some_and(Operation::is_token_service);
     let headers = answer.headers_mut();
-    headers.insert(
-        header::SERVER,
-        HeaderValue::from_static("AzureContainerRegistry"),
-    );
+    headers.insert(header::SERVER, HeaderValue::from_static("AzureContainerRegistry"));
     let sts = HeaderValue::from_static("max-age=31536000; includeSubDomains");
     headers.insert(header::STRICT_TRANSPORT_SECURITY, sts.clone());
     if is_front_end {
@@ -41,10 +32,7 @@ pub(crate) fn finish(
         return;
     }
     headers.append(header::STRICT_TRANSPORT_SECURITY, sts);
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let version = HeaderValue::from_static("registry/2.0");
     headers.insert("docker-distribution-api-version", version);
     if !is_plain {
@@ -61,10 +49,7 @@ pub(crate) fn finish(
     }
     let headers = answer.headers_mut();
     let echo = request.get(&CLIENT_REQUEST_ID).cloned();
-    headers.insert(
-        CLIENT_REQUEST_ID,
-        echo.unwrap_or_else(|| HeaderValue::from_static("")),
-    );
+    headers.insert(CLIENT_REQUEST_ID, echo.unwrap_or_else(|| HeaderValue::from_static("")));
     if let Ok(id) = HeaderValue::from_str(&shared.uuid()) {
         headers.insert("x-ms-request-id", id);
     }
@@ -79,9 +64,5 @@ pub(crate) fn finish(
 const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");
 const JSON: &str = "application/json; charset=utf-8";
 const OCTETS: &str = "application/octet-stream";
-const EXPOSED: [&str; 4] = [
-    "Docker-Content-Digest",
-    "WWW-Authenticate",
-    "Link",
-    "X-Ms-Correlation-Request-Id",
-];
+const EXPOSED: [&str; 4] =
+    ["Docker-Content-Digest", "WWW-Authenticate", "Link", "X-Ms-Correlation-Request-Id"];

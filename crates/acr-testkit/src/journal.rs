@@ -97,20 +97,12 @@ impl Journal {
 
     /// How many entries are of a kind.
     pub fn count(&self, kind: Kind) -> usize {
-        lock(&self.0)
-            .entries
-            .iter()
-            .filter(|entry| entry.kind() == kind)
-            .count()
+        lock(&self.0).entries.iter().filter(|entry| entry.kind() == kind).count()
     }
 
     /// How many entries are of an operation, such as `get_manifest`.
     pub fn count_of(&self, operation: &str) -> usize {
-        lock(&self.0)
-            .entries
-            .iter()
-            .filter(|entry| entry.operation == operation)
-            .count()
+        lock(&self.0).entries.iter().filter(|entry| entry.operation == operation).count()
     }
 
     /// Adds a request on arrival; the number finds it again.
@@ -127,9 +119,7 @@ impl Journal {
     /// Changes an entry unless it is forgotten already.
     pub(crate) fn update(&self, number: u64, change: impl FnOnce(&mut Entry)) {
         let mut records = lock(&self.0);
-        let index = number
-            .checked_sub(records.first)
-            .and_then(|i| usize::try_from(i).ok());
+        let index = number.checked_sub(records.first).and_then(|i| usize::try_from(i).ok());
         if let Some(entry) = index.and_then(|i| records.entries.get_mut(i)) {
             change(entry);
         }
@@ -157,10 +147,7 @@ impl Records {
 /// One line for each entry.
 impl fmt::Display for Journal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        lock(&self.0)
-            .entries
-            .iter()
-            .try_for_each(|entry| writeln!(f, "{entry}"))
+        lock(&self.0).entries.iter().try_for_each(|entry| writeln!(f, "{entry}"))
     }
 }
 
@@ -168,11 +155,7 @@ impl fmt::Display for Journal {
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.escape_debug();
-        write!(
-            f,
-            "{} {} {} {path}",
-            self.origin, self.operation, self.method
-        )?;
+        write!(f, "{} {} {} {path}", self.origin, self.operation, self.method)?;
         if !self.query.is_empty() {
             write!(f, "?{}", self.query.join("&").escape_debug())?;
         }

@@ -92,9 +92,7 @@ impl Parsed {
     /// The blobs that must be there: foreign layers live elsewhere.
     pub(crate) fn required_blobs(&self) -> impl Iterator<Item = &Descriptor> {
         let layers = self.layers.iter().chain(&self.blobs).flatten();
-        self.config
-            .iter()
-            .chain(layers.filter(|layer| layer.urls.is_empty()))
+        self.config.iter().chain(layers.filter(|layer| layer.urls.is_empty()))
     }
 
     /// Config and layers together, as declared.
@@ -105,15 +103,8 @@ impl Parsed {
 
     /// The artifact type of a referrer: its own, or that of its config.
     pub(crate) fn effective_artifact_type(&self) -> Option<&str> {
-        let config = || {
-            self.config
-                .as_ref()
-                .map(|config| config.media_type.as_str())
-        };
-        self.artifact_type
-            .as_deref()
-            .filter(|text| !text.is_empty())
-            .or_else(config)
+        let config = || self.config.as_ref().map(|config| config.media_type.as_str());
+        self.artifact_type.as_deref().filter(|text| !text.is_empty()).or_else(config)
     }
 }
 
@@ -143,10 +134,7 @@ mod tests {
     #[test]
     fn the_type_must_fit_the_body() {
         assert!(parse(OCI_MANIFEST, IMAGE.as_bytes()).is_some());
-        assert!(
-            parse(DOCKER_MANIFEST, IMAGE.as_bytes()).is_none(),
-            "docker must name its type"
-        );
+        assert!(parse(DOCKER_MANIFEST, IMAGE.as_bytes()).is_none(), "docker must name its type");
         assert!(parse(OCI_INDEX, IMAGE.as_bytes()).is_none());
         let named = IMAGE.replacen('{', &format!("{{\"mediaType\":\"{DOCKER_MANIFEST}\","), 1);
         assert!(parse(DOCKER_MANIFEST, named.as_bytes()).is_some());

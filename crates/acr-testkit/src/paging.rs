@@ -38,12 +38,8 @@ impl Paging {
             None => DEFAULT_PAGE,
             Some(text) => text.parse().ok().filter(|n| *n > 0).ok_or_else(|| {
                 let message = "invalid number of results requested";
-                Refusal::new(
-                    StatusCode::BAD_REQUEST,
-                    "PAGINATION_NUMBER_INVALID",
-                    message,
-                )
-                .detail(&std::collections::BTreeMap::from([("n", text)]))
+                Refusal::new(StatusCode::BAD_REQUEST, "PAGINATION_NUMBER_INVALID", message)
+                    .detail(&std::collections::BTreeMap::from([("n", text)]))
             })?,
         };
         let order_text = query.get("orderby").unwrap_or_default().to_owned();
@@ -53,21 +49,13 @@ impl Paging {
             _ => Order::Name,
         };
         let last = query.filled("last").map(str::to_owned);
-        Ok(Self {
-            size: size.min(MAX_PAGE),
-            last,
-            order,
-            order_text,
-        })
+        Ok(Self { size: size.min(MAX_PAGE), last, order, order_text })
     }
 
     /// For lists that know no order but that of the names.
     pub(crate) fn read_by_name(query: &Form) -> Result<Self, Refusal> {
         let paging = Self::read(query)?;
-        Ok(Self {
-            order: Order::Name,
-            ..paging
-        })
+        Ok(Self { order: Order::Name, ..paging })
     }
 
     /// Orders items by name or time and cuts out the page after the marker.
@@ -78,13 +66,8 @@ impl Paging {
             Order::OldestFirst => items.sort_by(|a, b| (a.1, &a.0).cmp(&(b.1, &b.0))),
             Order::NewestFirst => items.sort_by(|a, b| (b.1, &a.0).cmp(&(a.1, &b.0))),
         }
-        let mut rest = items
-            .into_iter()
-            .filter(|(name, time, _)| self.is_after(name, *time));
-        let mut page = Page {
-            items: Vec::new(),
-            next: None,
-        };
+        let mut rest = items.into_iter().filter(|(name, time, _)| self.is_after(name, *time));
+        let mut page = Page { items: Vec::new(), next: None };
         let mut marker = None;
         for (name, time, item) in rest.by_ref().take(self.size) {
             marker = Some(match self.order {
@@ -101,10 +84,8 @@ impl Paging {
     pub(crate) fn link<T>(&self, answer: &mut Answer, path: &str, page: &Page<T>) {
         if let Some(last) = &page.next {
             let (last, order) = (encode(last), encode(&self.order_text));
-            let link = format!(
-                "<{path}?last={last}&n={}&orderby={order}>; rel=\"next\"",
-                self.size
-            );
+            let link =
+                format!("<{path}?last={last}&n={}&orderby={order}>; rel=\"next\"", self.size);
             set(answer, header::LINK, &link);
         }
     }
@@ -163,14 +144,7 @@ mod tests {
                 return (seen, links);
             };
             let link = link.to_str().unwrap().to_owned();
-            query = link
-                .split_once('?')
-                .unwrap()
-                .1
-                .split_once('>')
-                .unwrap()
-                .0
-                .to_owned();
+            query = link.split_once('?').unwrap().1.split_once('>').unwrap().0.to_owned();
             links.push(link);
         }
     }
@@ -187,10 +161,7 @@ mod tests {
     fn links_are_those_of_the_registry() {
         assert_eq!(walk("n=2").1, ["</p?last=b&n=2&orderby=>; rel=\"next\""]);
         let link = &walk("n=2&orderby=timeasc").1[0];
-        assert_eq!(
-            link,
-            "</p?last=2%26c%2Fd&n=2&orderby=timeasc>; rel=\"next\""
-        );
+        assert_eq!(link, "</p?last=2%26c%2Fd&n=2&orderby=timeasc>; rel=\"next\"");
     }
 
     #[test]

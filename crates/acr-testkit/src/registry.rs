@@ -132,12 +132,7 @@ impl FakeRegistry {
 
     /// An Entra token that the registry accepts; it contains the word `canary`.
     pub fn entra_token(&self) -> String {
-        self.0
-            .settings
-            .entra_tokens
-            .first()
-            .cloned()
-            .unwrap_or_default()
+        self.0.settings.entra_tokens.first().cloned().unwrap_or_default()
     }
 
     /// What was asked so far, and will be: a handle.
@@ -231,9 +226,7 @@ impl FakeRegistryBuilder {
 
     /// The registry.
     pub fn build(mut self) -> FakeRegistry {
-        let mut random = self
-            .seed
-            .map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
+        let mut random = self.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
         let key = Key::new(&mut random);
         let clock = Clock::start();
         if self.entra_tokens.is_empty() {
@@ -316,9 +309,7 @@ impl Default for FakeRegistry {
 
 impl fmt::Debug for FakeRegistry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FakeRegistry")
-            .field("open_uploads", &self.open_uploads())
-            .finish()
+        f.debug_struct("FakeRegistry").field("open_uploads", &self.open_uploads()).finish()
     }
 }
 
@@ -331,10 +322,7 @@ impl fmt::Debug for FakeRegistryBuilder {
     }
 }
 
-#[expect(
-    clippy::expect_used,
-    reason = "the text is a constant, and every test reads it"
-)]
+#[expect(clippy::expect_used, reason = "the text is a constant, and every test reads it")]
 fn in_process_endpoint() -> Endpoint {
     Site::IN_PROCESS_HOST.parse().expect("a constant host name")
 }
@@ -343,14 +331,7 @@ fn uuid(random: &mut fastrand::Rng) -> String {
     let bits = random.u128(..) & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
     let hex = format!("{bits:032x}");
     let part = |range: std::ops::Range<usize>| hex.get(range).unwrap_or_default();
-    [
-        part(0..8),
-        part(8..12),
-        part(12..16),
-        part(16..20),
-        part(20..32),
-    ]
-    .join("-")
+    [part(0..8), part(8..12), part(12..16), part(16..20), part(20..32)].join("-")
 }
 
 fn seconds(lifetime: Duration) -> i64 {

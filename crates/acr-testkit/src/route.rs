@@ -30,9 +30,7 @@ pub(crate) enum Unrouted {
 /// Finds the route. Decodes once, then cuts the well-known endings from the right,
 /// because a repository name may contain words such as `blobs`.
 pub(crate) fn parse(method: &Method, path: &str, query: &Form) -> Result<Route, Unrouted> {
-    let path = percent_decode_str(path)
-        .decode_utf8()
-        .map_err(|_| Unrouted::NotFound)?;
+    let path = percent_decode_str(path).decode_utf8().map_err(|_| Unrouted::NotFound)?;
     if let Some(rest) = path.strip_prefix("/oauth2/") {
         return token_service(method, rest);
     }
@@ -65,20 +63,10 @@ fn metadata(method: &Method, rest: &str) -> Result<Route, Unrouted> {
         return pick(method, &[("GET", Operation::ListRepositories)], "", "");
     }
     if let Some(name) = rest.strip_suffix("/_tags") {
-        return pick(
-            method,
-            &[("GET", Operation::ListTags)],
-            repository(name)?,
-            "",
-        );
+        return pick(method, &[("GET", Operation::ListTags)], repository(name)?, "");
     }
     if let Some(name) = rest.strip_suffix("/_manifests") {
-        return pick(
-            method,
-            &[("GET", Operation::ListManifests)],
-            repository(name)?,
-            "",
-        );
+        return pick(method, &[("GET", Operation::ListManifests)], repository(name)?, "");
     }
     let (front, last) = rest.rsplit_once('/').unwrap_or(("", rest));
     if let Some(name) = front.strip_suffix("/_tags") {
@@ -108,23 +96,13 @@ fn content(method: &Method, rest: &str, query: &Form) -> Result<Route, Unrouted>
     let method = method.as_str();
     match rest {
         "" => {
-            return pick(
-                method,
-                &[("GET", Operation::Ping), ("HEAD", Operation::Ping)],
-                "",
-                "",
-            );
+            return pick(method, &[("GET", Operation::Ping), ("HEAD", Operation::Ping)], "", "");
         }
         "_catalog" => return pick(method, &[("GET", Operation::ListCatalog)], "", ""),
         _ => {}
     }
     if let Some(name) = rest.strip_suffix("/tags/list") {
-        return pick(
-            method,
-            &[("GET", Operation::ListTagNames)],
-            repository(name)?,
-            "",
-        );
+        return pick(method, &[("GET", Operation::ListTagNames)], repository(name)?, "");
     }
     if let Some(name) = rest.strip_suffix("/blobs/uploads/") {
         return start(method, repository(name)?, query);
@@ -188,39 +166,23 @@ fn pick(
 ) -> Result<Route, Unrouted> {
     let found = methods.iter().find(|(name, _)| *name == method);
     let (_, operation) = found.ok_or(Unrouted::Method)?;
-    Ok(Route {
-        operation: *operation,
-        repository: repository.to_owned(),
-        item: item.to_owned(),
-    })
+    Ok(Route { operation: *operation, repository: repository.to_owned(), item: item.to_owned() })
 }
 
 fn registry(operation: Operation) -> Result<Route, Unrouted> {
-    Ok(Route {
-        operation,
-        repository: String::new(),
-        item: String::new(),
-    })
+    Ok(Route { operation, repository: String::new(), item: String::new() })
 }
 
 fn repository(text: &str) -> Result<&str, Unrouted> {
-    text.parse::<RepositoryName>()
-        .map(|_| text)
-        .map_err(|_| Unrouted::NotFound)
+    text.parse::<RepositoryName>().map(|_| text).map_err(|_| Unrouted::NotFound)
 }
 
 fn tag(text: &str) -> Result<&str, Unrouted> {
-    text.parse::<Tag>()
-        .map(|_| text)
-        .map_err(|_| Unrouted::NotFound)
+    text.parse::<Tag>().map(|_| text).map_err(|_| Unrouted::NotFound)
 }
 
 fn reference(text: &str) -> Result<&str, Unrouted> {
-    if is_digest(text) {
-        digest(text, MIN_HEX)
-    } else {
-        tag(text)
-    }
+    if is_digest(text) { digest(text, MIN_HEX) } else { tag(text) }
 }
 
 /// The route's grammar of a digest, wider than that of a digest that can exist:
@@ -234,11 +196,7 @@ fn digest(text: &str, least: usize) -> Result<&str, Unrouted> {
     let fits = algorithm.split(['-', '_', '+', '.']).all(word)
         && (least..=MAX_HEX).contains(&hex.len())
         && hex.bytes().all(|b| b.is_ascii_hexdigit());
-    if fits {
-        Ok(text)
-    } else {
-        Err(Unrouted::NotFound)
-    }
+    if fits { Ok(text) } else { Err(Unrouted::NotFound) }
 }
 
 fn upload_id(text: &str) -> Result<&str, Unrouted> {
@@ -246,11 +204,7 @@ fn upload_id(text: &str) -> Result<&str, Unrouted> {
         && text
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'='));
-    if fits {
-        Ok(text)
-    } else {
-        Err(Unrouted::NotFound)
-    }
+    if fits { Ok(text) } else { Err(Unrouted::NotFound) }
 }
 
 /// The content interface wants at least this many hexadecimal digits; the metadata interface
@@ -278,151 +232,31 @@ mod tests {
         for (method, target, operation, name, item) in [
             ("GET", "/v2/".to_owned(), "ping", "", ""),
             ("GET", "/v2/_catalog?n=1".to_owned(), "list_catalog", "", ""),
-            (
-                "GET",
-                "/v2/a/b/tags/list".to_owned(),
-                "list_tag_names",
-                "a/b",
-                "",
-            ),
-            (
-                "GET",
-                "/v2/a/b/manifests/v1".to_owned(),
-                "get_manifest",
-                "a/b",
-                "v1",
-            ),
-            (
-                "HEAD",
-                format!("/v2/a%2Fb/manifests/{e}"),
-                "head_manifest",
-                "a/b",
-                d.as_str(),
-            ),
-            (
-                "PUT",
-                "/v2/a/manifests/latest".to_owned(),
-                "put_manifest",
-                "a",
-                "latest",
-            ),
-            (
-                "DELETE",
-                "/v2/a/manifests/v1".to_owned(),
-                "delete_manifest",
-                "a",
-                "v1",
-            ),
+            ("GET", "/v2/a/b/tags/list".to_owned(), "list_tag_names", "a/b", ""),
+            ("GET", "/v2/a/b/manifests/v1".to_owned(), "get_manifest", "a/b", "v1"),
+            ("HEAD", format!("/v2/a%2Fb/manifests/{e}"), "head_manifest", "a/b", d.as_str()),
+            ("PUT", "/v2/a/manifests/latest".to_owned(), "put_manifest", "a", "latest"),
+            ("DELETE", "/v2/a/manifests/v1".to_owned(), "delete_manifest", "a", "v1"),
             ("GET", format!("/v2/a/blobs/{d}"), "get_blob", "a", &d),
             ("HEAD", format!("/v2/a/blobs/{d}"), "head_blob", "a", &d),
             ("DELETE", format!("/v2/a/blobs/{d}"), "delete_blob", "a", &d),
-            (
-                "POST",
-                "/v2/a/blobs/uploads/".to_owned(),
-                "start_upload",
-                "a",
-                "",
-            ),
-            (
-                "POST",
-                format!("/v2/a/blobs/uploads/?mount={e}&from=b%2Fc"),
-                "mount_blob",
-                "a",
-                "",
-            ),
-            (
-                "POST",
-                format!("/v2/a/blobs/uploads/?mount={e}"),
-                "start_upload",
-                "a",
-                "",
-            ),
-            (
-                "PATCH",
-                "/v2/a/blobs/uploads/0-1_x".to_owned(),
-                "write_chunk",
-                "a",
-                "0-1_x",
-            ),
-            (
-                "GET",
-                "/v2/a/blobs/uploads/u".to_owned(),
-                "upload_status",
-                "a",
-                "u",
-            ),
-            (
-                "PUT",
-                "/v2/a/blobs/uploads/u".to_owned(),
-                "complete_upload",
-                "a",
-                "u",
-            ),
-            (
-                "DELETE",
-                "/v2/a/blobs/uploads/u".to_owned(),
-                "cancel_upload",
-                "a",
-                "u",
-            ),
+            ("POST", "/v2/a/blobs/uploads/".to_owned(), "start_upload", "a", ""),
+            ("POST", format!("/v2/a/blobs/uploads/?mount={e}&from=b%2Fc"), "mount_blob", "a", ""),
+            ("POST", format!("/v2/a/blobs/uploads/?mount={e}"), "start_upload", "a", ""),
+            ("PATCH", "/v2/a/blobs/uploads/0-1_x".to_owned(), "write_chunk", "a", "0-1_x"),
+            ("GET", "/v2/a/blobs/uploads/u".to_owned(), "upload_status", "a", "u"),
+            ("PUT", "/v2/a/blobs/uploads/u".to_owned(), "complete_upload", "a", "u"),
+            ("DELETE", "/v2/a/blobs/uploads/u".to_owned(), "cancel_upload", "a", "u"),
             ("GET", format!("/v2/a/referrers/{d}"), "referrers", "a", &d),
-            (
-                "GET",
-                "/acr/v1/_catalog".to_owned(),
-                "list_repositories",
-                "",
-                "",
-            ),
-            (
-                "GET",
-                "/acr/v1/a%2Fb".to_owned(),
-                "get_repository",
-                "a/b",
-                "",
-            ),
-            (
-                "PATCH",
-                "/acr/v1/a/b".to_owned(),
-                "update_repository",
-                "a/b",
-                "",
-            ),
-            (
-                "DELETE",
-                "/acr/v1/a".to_owned(),
-                "delete_repository",
-                "a",
-                "",
-            ),
-            (
-                "GET",
-                "/acr/v1/a%2Fb/_tags".to_owned(),
-                "list_tags",
-                "a/b",
-                "",
-            ),
+            ("GET", "/acr/v1/_catalog".to_owned(), "list_repositories", "", ""),
+            ("GET", "/acr/v1/a%2Fb".to_owned(), "get_repository", "a/b", ""),
+            ("PATCH", "/acr/v1/a/b".to_owned(), "update_repository", "a/b", ""),
+            ("DELETE", "/acr/v1/a".to_owned(), "delete_repository", "a", ""),
+            ("GET", "/acr/v1/a%2Fb/_tags".to_owned(), "list_tags", "a/b", ""),
             ("GET", "/acr/v1/a/_tags/v1".to_owned(), "get_tag", "a", "v1"),
-            (
-                "PATCH",
-                "/acr/v1/a/_tags/v1".to_owned(),
-                "update_tag",
-                "a",
-                "v1",
-            ),
-            (
-                "DELETE",
-                "/acr/v1/a/_tags/v1".to_owned(),
-                "delete_tag",
-                "a",
-                "v1",
-            ),
-            (
-                "GET",
-                "/acr/v1/a/_manifests".to_owned(),
-                "list_manifests",
-                "a",
-                "",
-            ),
+            ("PATCH", "/acr/v1/a/_tags/v1".to_owned(), "update_tag", "a", "v1"),
+            ("DELETE", "/acr/v1/a/_tags/v1".to_owned(), "delete_tag", "a", "v1"),
+            ("GET", "/acr/v1/a/_manifests".to_owned(), "list_manifests", "a", ""),
             (
                 "GET",
                 "/acr/v1/a/_manifests/sha256:abcdef".to_owned(),
@@ -430,13 +264,7 @@ mod tests {
                 "a",
                 "sha256:abcdef",
             ),
-            (
-                "PATCH",
-                format!("/acr/v1/a/_manifests/{e}"),
-                "update_manifest_properties",
-                "a",
-                &d,
-            ),
+            ("PATCH", format!("/acr/v1/a/_manifests/{e}"), "update_manifest_properties", "a", &d),
             ("POST", "/oauth2/exchange".to_owned(), "exchange", "", ""),
             ("POST", "/oauth2/token".to_owned(), "token", "", ""),
             ("GET", "/oauth2/token".to_owned(), "token", "", ""),
@@ -469,13 +297,7 @@ mod tests {
                 "a/blobs/uploads/x",
                 "u",
             ),
-            (
-                "GET",
-                format!("/v2/tags/list/blobs/{d}"),
-                "get_blob",
-                "tags/list",
-                &d,
-            ),
+            ("GET", format!("/v2/tags/list/blobs/{d}"), "get_blob", "tags/list", &d),
         ] {
             let expected = Ok((operation, name.to_owned(), item.to_owned()));
             assert_eq!(read(method, &target), expected, "{method} {target}");

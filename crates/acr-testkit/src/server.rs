@@ -116,11 +116,7 @@ pub(crate) async fn start(
     let storage = TcpListener::bind((address.ip(), 0)).await?;
     let (registry_address, storage_address) = (registry.local_addr()?, storage.local_addr()?);
     let scheme = if acceptor.is_some() { "https" } else { "http" };
-    let site = Site::new(
-        scheme,
-        registry_address.to_string(),
-        &storage_address.to_string(),
-    );
+    let site = Site::new(scheme, registry_address.to_string(), &storage_address.to_string());
     let site = Arc::new(site);
     let tasks =
         [(registry, Origin::Registry), (storage, Origin::Storage)].map(|(socket, origin)| {
@@ -186,18 +182,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(move |request: http::Request<Incoming>| {
-        let Desk {
-            shared,
-            site,
-            origin,
-            ..
-        } = desk.clone();
-        Box::pin(service::answer(
-            shared,
-            site,
-            origin,
-            request.map(Body::stream),
-        ))
+        let Desk { shared, site, origin, .. } = desk.clone();
+        Box::pin(service::answer(shared, site, origin, request.map(Body::stream)))
     });
     http1::Builder::new()
         .title_case_headers(true)

@@ -45,10 +45,7 @@ pub(crate) struct InProcess {
 
 impl InProcess {
     pub(crate) fn new(shared: Arc<Shared>, site: Site) -> Self {
-        Self {
-            shared,
-            site: Arc::new(site),
-        }
+        Self { shared, site: Arc::new(site) }
     }
 }
 
@@ -87,10 +84,7 @@ pub(crate) async fn answer(
 ) -> io::Result<Answer> {
     let (head, body) = request.into_parts();
     let received = Arc::new(AtomicU64::new(0));
-    let mut body = Body::stream(Counted {
-        inner: body,
-        received: Arc::clone(&received),
-    });
+    let mut body = Body::stream(Counted { inner: body, received: Arc::clone(&received) });
     let query = Form::parse(head.uri.query().unwrap_or_default());
     let routed = match origin {
         Origin::Registry => route::parse(&head.method, head.uri.path(), &query),
@@ -99,9 +93,7 @@ pub(crate) async fn answer(
     let operation = routed.as_ref().ok().map(|route| route.operation);
     let number = shared.journal.add(entry(origin, &head, &query, operation));
 
-    let effects = operation
-        .map(|op| lock(&shared.faults).strike(op))
-        .unwrap_or_default();
+    let effects = operation.map(|op| lock(&shared.faults).strike(op)).unwrap_or_default();
     let authority = site.authority(&head.headers);
     let result = match routed {
         Err(why) => Ok(unrouted(origin, why)),
@@ -157,10 +149,7 @@ async fn handle(
         match effect {
             Effect::DropRequest => return Err(damage::broken()),
             Effect::Stall => std::future::pending::<()>().await,
-            Effect::Status {
-                status,
-                retry_after,
-            } => {
+            Effect::Status { status, retry_after } => {
                 return Ok(injected(origin, *status, retry_after.as_deref()));
             }
             _ => {}
@@ -182,13 +171,7 @@ async fn handle(
 
 /// Authentication first, then locks.
 fn admit(exchange: &Exchange<'_>) -> Result<(), Failure> {
-    let Exchange {
-        shared,
-        site,
-        authority,
-        route,
-        ..
-    } = exchange;
+    let Exchange { shared, site, authority, route, .. } = exchange;
     if route.operation.is_token_service() {
         return Ok(());
     }
@@ -207,42 +190,24 @@ fn authenticate(exchange: &Exchange<'_>, needed: &[access::Grant]) -> Result<(),
     let credential = credential.map_err(|_| Challenge::InvalidToken)?;
     if let Some((name, password)) = routes::oauth::basic(credential) {
         let known = shared.settings.knows_user(&name, &password);
-        return if known {
-            Ok(())
-        } else {
-            Err(Challenge::BadPassword)
-        };
+        return if known { Ok(()) } else { Err(Challenge::BadPassword) };
     }
     let claims = routes::oauth::bearer(credential)
         .and_then(|token| token::verify(&shared.key, TokenKind::Access, token, shared.now()))
         .ok_or(Challenge::InvalidToken)?;
     // Only the first is indispensable: without the source a mount becomes an upload.
-    let granted = needed
-        .first()
-        .is_none_or(|first| access::covers(claims.grants(), first));
-    if granted {
-        Ok(())
-    } else {
-        Err(Challenge::InsufficientScope)
-    }
+    let granted = needed.first().is_none_or(|first| access::covers(claims.grants(), first));
+    if granted { Ok(()) } else { Err(Challenge::InsufficientScope) }
 }
 
 fn unrouted(origin: Origin, why: Unrouted) -> Answer {
     match why {
         Unrouted::Method if origin == Origin::Storage => {
             let message = "The resource doesn't support specified Http Verb.";
-            storage::error(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "UnsupportedHttpVerb",
-                message,
-            )
+            storage::error(StatusCode::METHOD_NOT_ALLOWED, "UnsupportedHttpVerb", message)
         }
         Unrouted::NotFound => page_not_found(),
-        Unrouted::Foreign => text(
-            StatusCode::NOT_FOUND,
-            "application/octet-stream",
-            "Not found",
-        ),
+        Unrouted::Foreign => text(StatusCode::NOT_FOUND, "application/octet-stream", "Not found"),
         Unrouted::Method => {
             let message = "The operation is unsupported.";
             Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", message).answer()
@@ -257,11 +222,7 @@ fn injected(origin: Origin, status: u16, retry_after: Option<&str>) -> Answer {
         (Origin::Storage, _) => storage::error(status, "ServerBusy", "The server is busy."),
         (_, 429) => Refusal::new(status, "TOOMANYREQUESTS", "Too many requests.").answer(),
         (_, 503) => Refusal::new(status, "UNAVAILABLE", "service unavailable").answer(),
-        (_, 502 | 504) => text(
-            status,
-            "text/html",
-            "<html><body>Bad gateway</body></html>\n",
-        ),
+        (_, 502 | 504) => text(status, "text/html", "<html><body>Bad gateway</body></html>\n"),
         (_, 401) => crate::answer::empty(status),
         _ => Refusal::new(status, "UNKNOWN", "unknown error").answer(),
     };
@@ -286,11 +247,7 @@ fn entry(origin: Origin, head: &Parts, query: &Form, operation: Option<Operation
         method: head.method.clone(),
         path: head.uri.path().to_owned(),
         query: query.names(),
-        headers: head
-            .headers
-            .keys()
-            .map(|name| name.as_str().to_owned())
-            .collect(),
+        headers: head.headers.keys().map(|name| name.as_str().to_owned()).collect(),
         status: 0,
         operation: operation.map_or("unrouted", Operation::name),
         authorized: head.headers.contains_key(header::AUTHORIZATION),

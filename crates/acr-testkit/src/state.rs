@@ -64,10 +64,7 @@ impl State {
 
     /// The content of a blob that belongs to a repository.
     pub(crate) fn blob(&self, repository: &str, digest: &str) -> Option<&Content> {
-        let known = self
-            .blobs
-            .get(repository)
-            .is_some_and(|blobs| blobs.contains(digest));
+        let known = self.blobs.get(repository).is_some_and(|blobs| blobs.contains(digest));
         known.then(|| self.contents.get(digest)).flatten()
     }
 
@@ -79,18 +76,12 @@ impl State {
     /// Adds a blob; content that is there already stays.
     pub(crate) fn add_blob(&mut self, repository: &str, digest: &Digest, content: Content) {
         self.contents.entry(digest.to_string()).or_insert(content);
-        self.blobs
-            .entry(repository.to_owned())
-            .or_default()
-            .insert(digest.to_string());
+        self.blobs.entry(repository.to_owned()).or_default().insert(digest.to_string());
     }
 
     /// Removes a blob from a repository; the content goes with the last one.
     pub(crate) fn remove_blob(&mut self, repository: &str, digest: &str) -> bool {
-        let removed = self
-            .blobs
-            .get_mut(repository)
-            .is_some_and(|blobs| blobs.remove(digest));
+        let removed = self.blobs.get_mut(repository).is_some_and(|blobs| blobs.remove(digest));
         if removed && !self.blobs.values().any(|blobs| blobs.contains(digest)) {
             self.contents.remove(digest);
         }
@@ -117,10 +108,8 @@ impl State {
         manifest: ManifestRecord,
     ) {
         let now = manifest.created;
-        let repository = self
-            .repositories
-            .entry(name.to_owned())
-            .or_insert_with(|| Repository::new(now));
+        let repository =
+            self.repositories.entry(name.to_owned()).or_insert_with(|| Repository::new(now));
         repository.updated = now;
         repository
             .manifests
@@ -131,15 +120,12 @@ impl State {
             })
             .or_insert(manifest);
         if let Some(tag) = tag {
-            let record = repository
-                .tags
-                .entry(tag.to_owned())
-                .or_insert_with(|| TagRecord {
-                    digest: String::new(),
-                    created: now,
-                    updated: now,
-                    attributes: Attributes::default(),
-                });
+            let record = repository.tags.entry(tag.to_owned()).or_insert_with(|| TagRecord {
+                digest: String::new(),
+                created: now,
+                updated: now,
+                attributes: Attributes::default(),
+            });
             record.digest = digest.to_string();
             record.updated = now;
         }
@@ -178,9 +164,7 @@ impl Repository {
         &'a self,
         digest: &'a str,
     ) -> impl Iterator<Item = (&'a String, &'a TagRecord)> {
-        self.tags
-            .iter()
-            .filter(move |(_, tag)| tag.digest == digest)
+        self.tags.iter().filter(move |(_, tag)| tag.digest == digest)
     }
 
     /// The digest that a tag or a digest stands for.

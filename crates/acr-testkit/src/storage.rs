@@ -22,21 +22,13 @@ pub(crate) fn route(method: &Method) -> Result<Route, Unrouted> {
         return Err(Unrouted::Method);
     }
     let (repository, item) = (String::new(), String::new());
-    Ok(Route {
-        operation: Operation::GetStorage,
-        repository,
-        item,
-    })
+    Ok(Route { operation: Operation::GetStorage, repository, item })
 }
 
 /// A link to one blob, valid for a while.
 pub(crate) fn link(shared: &Shared, site: &Site, digest: &str) -> String {
-    let expiry = shared
-        .now()
-        .saturating_add(shared.settings.lifetimes().link);
-    let expiry = Timestamp::from_second(expiry)
-        .unwrap_or(Timestamp::MAX)
-        .to_string();
+    let expiry = shared.now().saturating_add(shared.settings.lifetimes().link);
+    let expiry = Timestamp::from_second(expiry).unwrap_or(Timestamp::MAX).to_string();
     let (algorithm, hex) = digest.split_once(':').unwrap_or(("", digest));
     let start = hex.get(..2).unwrap_or_default();
     let path = format!("/{CONTAINER}//docker/registry/v2/blobs/{algorithm}/{start}/{hex}/data");
@@ -50,34 +42,19 @@ pub(crate) fn link(shared: &Shared, site: &Site, digest: &str) -> String {
 
 /// Serves a link: no credential, a good signature, in time.
 pub(crate) async fn get(exchange: &mut Exchange<'_>) -> Reply {
-    let Exchange {
-        shared,
-        head,
-        query,
-        ..
-    } = *exchange;
+    let Exchange { shared, head, query, .. } = *exchange;
     if head.headers.contains_key(header::AUTHORIZATION) {
         let message = "Authentication information is not given in the correct format. Check the value of Authorization header.";
-        return Ok(error(
-            StatusCode::BAD_REQUEST,
-            "InvalidAuthenticationInfo",
-            message,
-        ));
+        return Ok(error(StatusCode::BAD_REQUEST, "InvalidAuthenticationInfo", message));
     }
     let path = head.uri.path();
     let expiry = query.get("se").unwrap_or_default();
     let signed = query.get("sig") == Some(sign(shared, path, expiry).as_str());
-    let in_time = expiry
-        .parse::<Timestamp>()
-        .is_ok_and(|end| shared.clock.now() < end);
+    let in_time = expiry.parse::<Timestamp>().is_ok_and(|end| shared.clock.now() < end);
     let for_reading = query.get("sp") == Some("r") && query.get("sr") == Some("b");
     if !(signed && in_time && for_reading && query.get("sv").is_some()) {
         let message = "Server failed to authenticate the request. Make sure the value of Authorization header is formed correctly including the signature.";
-        return Ok(error(
-            StatusCode::FORBIDDEN,
-            "AuthenticationFailed",
-            message,
-        ));
+        return Ok(error(StatusCode::FORBIDDEN, "AuthenticationFailed", message));
     }
     let content = digest_of(path).and_then(|digest| lock(&shared.state).content(&digest).cloned());
     let Some(content) = content else {
@@ -93,11 +70,7 @@ pub(crate) async fn get(exchange: &mut Exchange<'_>) -> Reply {
     set(&mut answer, header::ETAG, &etag);
     let modified = Stamp::from(shared.clock.now()).http_date();
     set(&mut answer, header::LAST_MODIFIED, &modified);
-    set(
-        &mut answer,
-        http::HeaderName::from_static("x-ms-request-id"),
-        &shared.uuid(),
-    );
+    set(&mut answer, http::HeaderName::from_static("x-ms-request-id"), &shared.uuid());
     Ok(answer)
 }
 
@@ -109,11 +82,7 @@ pub(crate) async fn content_answer(content: &Content, range: Option<&str>) -> Re
         Some((from, _)) if from >= len => {
             let message = "The range specified is invalid for the current size of the resource.";
             let mut answer = error(StatusCode::RANGE_NOT_SATISFIABLE, "InvalidRange", message);
-            set(
-                &mut answer,
-                header::CONTENT_RANGE,
-                &format!("bytes */{len}"),
-            );
+            set(&mut answer, header::CONTENT_RANGE, &format!("bytes */{len}"));
             return Ok(answer);
         }
         Some((from, last)) => {
@@ -126,10 +95,7 @@ pub(crate) async fn content_answer(content: &Content, range: Option<&str>) -> Re
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(part));
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/octet-stream"),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     if status == StatusCode::PARTIAL_CONTENT {
         let range = format!("bytes {from}-{}/{len}", to.saturating_sub(1));
@@ -148,10 +114,7 @@ pub(crate) fn error(status: StatusCode, code: &str, message: &str) -> Answer {
 
 fn sign(shared: &Shared, path: &str, expiry: &str) -> String {
     // Base64 of another length would end so; the padding tests that clients keep the text.
-    shared
-        .key
-        .sign("canary-link-0000", format!("{path}\n{expiry}").as_bytes())
-        + "="
+    shared.key.sign("canary-link-0000", format!("{path}\n{expiry}").as_bytes()) + "="
 }
 
 fn digest_of(path: &str) -> Option<String> {
@@ -171,11 +134,7 @@ fn parse_range(text: &str) -> Option<(u64, Option<u64>)> {
     let from = from.parse().ok()?;
     match to {
         "" => Some((from, None)),
-        to => to
-            .parse()
-            .ok()
-            .filter(|to| *to >= from)
-            .map(|to| (from, Some(to))),
+        to => to.parse().ok().filter(|to| *to >= from).map(|to| (from, Some(to))),
     }
 }
 
@@ -197,14 +156,7 @@ mod tests {
     fn ranges() {
         assert_eq!(parse_range("bytes=0-299"), Some((0, Some(299))));
         assert_eq!(parse_range("bytes=5-"), Some((5, None)));
-        for ignored in [
-            "bytes=-5",
-            "bytes=5-4",
-            "bytes=0-1,3-4",
-            "items=0-1",
-            "bytes=+1-2",
-            "",
-        ] {
+        for ignored in ["bytes=-5", "bytes=5-4", "bytes=0-1,3-4", "items=0-1", "bytes=+1-2", ""] {
             assert_eq!(parse_range(ignored), None, "{ignored}");
         }
     }

@@ -62,10 +62,7 @@ pub(crate) fn refresh(key: &Key, issue: Issue<'_>, rights: Rights) -> String {
     let mut claims = common(issue, TokenKind::Refresh);
     claims.appid = Some("00000000-0000-0000-0000-000000000000".to_owned());
     let actions = ["read", "write", "delete"].map(str::to_owned).to_vec();
-    claims.permissions = Some(Permissions {
-        actions,
-        not_actions: None,
-    });
+    claims.permissions = Some(Permissions { actions, not_actions: None });
     claims.rights = Some(rights);
     sign(key, TokenKind::Refresh, &claims)
 }
@@ -99,15 +96,10 @@ pub(crate) fn entra(key: &Key, id: &str, now: i64) -> String {
 
 /// Whether a text is a token for another audience than the registry's.
 pub(crate) fn is_for_another_audience(token: &str) -> bool {
-    let payload = token
-        .split('.')
-        .nth(1)
-        .and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
+    let payload = token.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
     let claims: Option<serde_json::Value> =
         payload.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    let audience = claims
-        .as_ref()
-        .and_then(|claims| claims.get("aud")?.as_str());
+    let audience = claims.as_ref().and_then(|claims| claims.get("aud")?.as_str());
     audience.is_some_and(|audience| audience != ENTRA_AUDIENCE)
 }
 
@@ -187,12 +179,7 @@ mod tests {
     use super::*;
 
     fn issue() -> Issue<'static> {
-        Issue {
-            id: "id".to_owned(),
-            service: "r",
-            now: 1000,
-            lifetime: 60,
-        }
+        Issue { id: "id".to_owned(), service: "r", now: 1000, lifetime: 60 }
     }
 
     #[test]
@@ -204,13 +191,7 @@ mod tests {
         assert!(verify(&key, TokenKind::Access, &token, 1060).is_none());
         assert!(verify(&key, TokenKind::Refresh, &token, 1000).is_none());
         assert!(
-            verify(
-                &key,
-                TokenKind::Access,
-                &token.replace("canary", "canarz"),
-                1000
-            )
-            .is_none()
+            verify(&key, TokenKind::Access, &token.replace("canary", "canarz"), 1000).is_none()
         );
         let other = Key::new(&mut fastrand::Rng::with_seed(2));
         assert!(verify(&other, TokenKind::Access, &token, 1000).is_none());
@@ -220,9 +201,7 @@ mod tests {
     fn claims_are_those_of_the_registry() {
         let key = Key::new(&mut fastrand::Rng::with_seed(1));
         let token = refresh(&key, issue(), Rights::All);
-        let payload = URL_SAFE_NO_PAD
-            .decode(token.split('.').nth(1).unwrap())
-            .unwrap();
+        let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
         let claims: serde_json::Value = serde_json::from_slice(&payload).unwrap();
         assert_eq!(claims["exp"], 1060);
         assert_eq!(claims["grant_type"], "refresh_token");

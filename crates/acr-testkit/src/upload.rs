@@ -84,9 +84,7 @@ impl Uploads {
         id: &str,
         state: Option<&str>,
     ) -> Result<(Guard, UploadState), Failure> {
-        let state = state
-            .and_then(|text| UploadState::open(key, text))
-            .ok_or_else(invalid)?;
+        let state = state.and_then(|text| UploadState::open(key, text)).ok_or_else(invalid)?;
         if state.name != repository || state.uuid != id {
             return Err(invalid().into());
         }
@@ -115,12 +113,7 @@ impl Session {
     ) -> Arc<tokio::sync::Mutex<Self>> {
         let spool = Some(Spool::new(Arc::clone(store)));
         let repository = repository.to_owned();
-        Arc::new(tokio::sync::Mutex::new(Self {
-            id,
-            repository,
-            started,
-            spool,
-        }))
+        Arc::new(tokio::sync::Mutex::new(Self { id, repository, started, spool }))
     }
 
     /// How many bytes arrived.
@@ -217,11 +210,7 @@ async fn append(mut session: Guard, piece: Bytes) -> io::Result<Guard> {
 
 /// The state does not fit the session.
 pub(crate) fn invalid() -> Refusal {
-    Refusal::new(
-        StatusCode::NOT_FOUND,
-        "BLOB_UPLOAD_INVALID",
-        "blob upload invalid",
-    )
+    Refusal::new(StatusCode::NOT_FOUND, "BLOB_UPLOAD_INVALID", "blob upload invalid")
 }
 
 /// The session is over, or never was.

@@ -17,14 +17,8 @@ mod tests {
 
     fn command(temporary: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_acr-emulator"));
-        command
-            .args(arguments)
-            .env("TMPDIR", temporary)
-            .kill_on_drop(true);
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.args(arguments).env("TMPDIR", temporary).kill_on_drop(true);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
@@ -37,11 +31,7 @@ mod tests {
 
     /// Sends one request on a connection of its own and reads the answer to the end.
     async fn ask(ready: &Value, head: &str, body: &[u8]) -> String {
-        let address = ready["endpoint"]
-            .as_str()
-            .unwrap()
-            .strip_prefix("http://")
-            .unwrap();
+        let address = ready["endpoint"].as_str().unwrap().strip_prefix("http://").unwrap();
         let mut stream = TcpStream::connect(address).await.unwrap();
         let head = format!(
             "{head} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nAuthorization: Basic YW5uOnNlY3JldA==\r\nContent-Length: {}\r\n\r\n",
@@ -56,60 +46,28 @@ mod tests {
 
     async fn signal(child: &mut Child, name: &str) -> Option<i32> {
         let id = child.id().unwrap().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-s", name, &id])
-                .status()
-                .await
-                .unwrap()
-                .success()
-        );
+        assert!(Command::new("kill").args(["-s", name, &id]).status().await.unwrap().success());
         child.wait().await.unwrap().code()
     }
 
     #[tokio::test]
     async fn stores_serves_and_leaves_nothing_behind() {
         let folder = TempDir::new().unwrap();
-        let arguments = [
-            "--user",
-            "ann:secret",
-            "--fault",
-            "status op=ping status=503 nth=2",
-        ];
+        let arguments = ["--user", "ann:secret", "--fault", "status op=ping status=503 nth=2"];
         let (mut child, ready, _output) = start(folder.path(), &arguments).await;
         assert_eq!(ready["pid"], child.id().unwrap());
         assert!(ready["ca"].is_null());
-        assert!(
-            ready["storage"]
-                .as_str()
-                .unwrap()
-                .starts_with("http://127.0.0.1:")
-        );
+        assert!(ready["storage"].as_str().unwrap().starts_with("http://127.0.0.1:"));
         assert!(ready["entra_token"].as_str().unwrap().contains("canary"));
-        assert!(
-            ask(&ready, "GET /v2/", b"")
-                .await
-                .starts_with("HTTP/1.1 200 OK\r\n")
-        );
-        assert!(
-            ask(&ready, "GET /v2/", b"")
-                .await
-                .starts_with("HTTP/1.1 503 ")
-        );
+        assert!(ask(&ready, "GET /v2/", b"").await.starts_with("HTTP/1.1 200 OK\r\n"));
+        assert!(ask(&ready, "GET /v2/", b"").await.starts_with("HTTP/1.1 503 "));
         let content = vec![5u8; 2_000_000];
         let digest = acr_core::Digest::sha256(&content);
         let head = format!("POST /v2/a/blobs/uploads/?digest={digest}");
         let answer = ask(&ready, &head, &content).await;
         assert!(answer.starts_with("HTTP/1.1 201 Created\r\n"), "{answer}");
-        assert!(
-            answer.contains("\r\nDocker-Content-Digest: sha256:"),
-            "{answer}"
-        );
-        assert_eq!(
-            std::fs::read_dir(folder.path()).unwrap().count(),
-            1,
-            "the large blob's folder"
-        );
+        assert!(answer.contains("\r\nDocker-Content-Digest: sha256:"), "{answer}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "the large blob's folder");
         assert_eq!(signal(&mut child, "TERM").await, Some(0));
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
@@ -118,11 +76,8 @@ mod tests {
     async fn writes_the_authority_where_it_is_told() {
         let (folder, certificates) = (TempDir::new().unwrap(), TempDir::new().unwrap());
         let told = certificates.path().join("new");
-        let (mut child, ready, _output) = start(
-            folder.path(),
-            &["--tls", "--cert-dir", told.to_str().unwrap()],
-        )
-        .await;
+        let (mut child, ready, _output) =
+            start(folder.path(), &["--tls", "--cert-dir", told.to_str().unwrap()]).await;
         assert_eq!(ready["ca"], told.join("ca.pem").to_str().unwrap());
         let pem = std::fs::read_to_string(told.join("ca.pem")).unwrap();
         assert!(pem.starts_with("-----BEGIN CERTIFICATE-----"));

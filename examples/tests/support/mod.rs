@@ -18,9 +18,8 @@ pub(crate) fn folder() -> tempfile::TempDir {
     write("empty", b"");
     write("twin-a", b"twin");
     write("twin-b", b"twin");
-    let large: Vec<u8> = (0..20_000_000u32)
-        .map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0])
-        .collect();
+    let large: Vec<u8> =
+        (0..20_000_000u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
     write("large", &large);
     folder
 }
@@ -52,9 +51,7 @@ impl Emulator {
             .expect("acr-emulator starts");
         let mut line = String::new();
         let output = child.stdout.take().expect("its output is piped");
-        BufReader::new(output)
-            .read_line(&mut line)
-            .expect("it prints a line");
+        BufReader::new(output).read_line(&mut line).expect("it prints a line");
         let ready: serde_json::Value = serde_json::from_str(&line).expect("the line is JSON");
         let text = |key: &str| ready[key].as_str().expect(key).to_owned();
         Self {
@@ -104,10 +101,7 @@ fn build(arguments: &[&str]) {
 /// `target/debug`: this test program lies in its folder `deps`.
 fn target_folder() -> PathBuf {
     let own = std::env::current_exe().expect("this program has a path");
-    own.parent()
-        .and_then(|deps| deps.parent())
-        .expect("it lies in deps")
-        .to_owned()
+    own.parent().and_then(|deps| deps.parent()).expect("it lies in deps").to_owned()
 }
 
 fn name(program: &str) -> String {

@@ -32,10 +32,7 @@ pub(crate) async fn put_something(pipeline: &Pipeline, name: &RepositoryName) ->
     blobs.upload(config.clone()).await?;
     let repository = RepositoryClient::new(pipeline.clone(), name.clone());
     let tag: Tag = "v1".parse()?;
-    Ok(repository
-        .put_manifest(manifest_of(&config, &config))
-        .tag(tag)
-        .await?)
+    Ok(repository.put_manifest(manifest_of(&config, &config)).tag(tag).await?)
 }
 
 async fn upload_a_file_in_chunks(blobs: &BlobClient) -> Result<Bytes> {
@@ -44,10 +41,7 @@ async fn upload_a_file_in_chunks(blobs: &BlobClient) -> Result<Bytes> {
     let path = folder.path().join("layer");
     fs::write(&path, &content)?;
 
-    let info = blobs
-        .upload(Content::file(&path).await?)
-        .chunk_size(CHUNK)
-        .await?;
+    let info = blobs.upload(Content::file(&path).await?).chunk_size(CHUNK).await?;
 
     assert_eq!(info.digest, Digest::sha256(&content));
     assert_eq!(info.size, content.len() as u64);
@@ -65,11 +59,7 @@ async fn upload_a_stream_of_unknown_length(blobs: &BlobClient) -> Result {
         let info = blobs.upload(source).chunk_size(CHUNK).await?;
 
         assert_eq!(info.digest, Digest::sha256(&content));
-        let read = blobs
-            .download(&info.digest)
-            .await?
-            .bytes(content.len())
-            .await?;
+        let read = blobs.download(&info.digest).await?.bytes(content.len()).await?;
         assert_eq!(read, content);
     }
     Ok(())
@@ -91,10 +81,7 @@ async fn download_into_a_file(blobs: &BlobClient, content: &Bytes) -> Result {
     let folder = TempDir::new()?;
     let path = folder.path().join("copy");
 
-    let size = blobs
-        .download(&Digest::sha256(content))
-        .to_file(&path)
-        .await?;
+    let size = blobs.download(&Digest::sha256(content)).to_file(&path).await?;
 
     assert_eq!(size, content.len() as u64);
     assert!(fs::read(&path)? == *content, "the copy differs");
@@ -111,11 +98,8 @@ async fn put_and_get_a_manifest(
     let content = manifest_of(&config, layer);
     let tag: Tag = "v1".parse()?;
 
-    let digest = repository
-        .put_manifest(content.clone())
-        .media_type(MANIFEST_TYPE)
-        .tag(tag.clone())
-        .await?;
+    let digest =
+        repository.put_manifest(content.clone()).media_type(MANIFEST_TYPE).tag(tag.clone()).await?;
 
     assert_eq!(digest, Digest::sha256(&content));
     let by_tag = repository.get_manifest(tag).await?;
@@ -131,10 +115,7 @@ async fn put_and_get_a_manifest(
 async fn miss_a_manifest(repository: &RepositoryClient) -> Result {
     let tag: Tag = "absent".parse()?;
     let by_tag = repository.get_manifest(tag).await.err();
-    let by_digest = repository
-        .get_manifest(Digest::sha256(b"absent"))
-        .await
-        .err();
+    let by_digest = repository.get_manifest(Digest::sha256(b"absent")).await.err();
     for error in [by_tag, by_digest] {
         let error = error.ok_or("an absent manifest was found")?;
         assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
@@ -151,11 +132,7 @@ async fn delete(
     manifest: &Digest,
 ) -> Result {
     repository.delete_manifest(manifest).await?;
-    let error = repository
-        .get_manifest(manifest)
-        .await
-        .err()
-        .ok_or("it is still there")?;
+    let error = repository.get_manifest(manifest).await.err().ok_or("it is still there")?;
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
 
     let layer = Digest::sha256(layer);
@@ -184,9 +161,7 @@ fn manifest_of(config: &Bytes, layer: &Bytes) -> Bytes {
 /// Content that is the same in every run and repeats nowhere.
 fn noise(length: usize, seed: u64) -> Bytes {
     let mut random = fastrand::Rng::with_seed(seed);
-    std::iter::repeat_with(|| random.u8(..))
-        .take(length)
-        .collect()
+    std::iter::repeat_with(|| random.u8(..)).take(length).collect()
 }
 
 const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";

@@ -21,9 +21,7 @@ impl Budget {
     pub(crate) fn withdraw(&self, is_throttled: bool) -> bool {
         let cost = if is_throttled { COST_THROTTLED } else { COST };
         self.0
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |tokens| {
-                tokens.checked_sub(cost)
-            })
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |tokens| tokens.checked_sub(cost))
             .is_ok()
     }
 
@@ -32,9 +30,7 @@ impl Budget {
         let refund = if retried { COST } else { 1 };
         let add = |tokens: u32| Some(tokens.saturating_add(refund).min(CAPACITY));
         // The closure never gives up, so the update cannot fail.
-        let _ = self
-            .0
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, add);
+        let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, add);
     }
 }
 

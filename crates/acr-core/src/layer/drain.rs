@@ -1,11 +1,23 @@
 //! Reads what is left of a body that nobody wants, so that its connection can be used again.
 
+use std::time::Duration;
+
 use http_body_util::BodyExt as _;
 
 use crate::body::Body;
 
-/// Reads up to 64 KiB; a longer body is dropped, which closes its connection.
-pub(crate) async fn drain(mut body: Body) {
+/// Reads up to 64 KiB for up to a second; what is longer or slower is dropped, which
+/// closes its connection.
+///
+/// # Cancellation
+///
+/// Dropping the future drops the body.
+pub async fn drain(body: Body) {
+    // Whether it ended or the time did makes no difference to anybody.
+    let _ = tokio::time::timeout(MAX_WAIT, read(body)).await;
+}
+
+async fn read(mut body: Body) {
     let mut left = MAX_DRAINED;
     while left > 0 {
         match body.frame().await {
@@ -19,3 +31,29 @@ pub(crate) async fn drain(mut body: Body) {
 }
 
 const MAX_DRAINED: usize = 64 * 1024;
+
+/// A new connection costs less than a longer wait.
+const MAX_WAIT: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use futures_util::stream;
+    use http_body::Frame;
+    use http_body_util::StreamBody;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::error::Error;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_drips_for_ever_is_given_up_after_a_second() {
+        let frames = stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            Some((Ok::<_, Error>(Frame::data(Bytes::from_static(b"x"))), ()))
+        });
+        let start = Instant::now();
+        drain(Body::stream(StreamBody::new(Box::pin(frames)))).await;
+        assert_eq!(start.elapsed(), MAX_WAIT);
+    }
+}

@@ -55,9 +55,7 @@ pub struct Log<S> {
 impl LogLayer {
     /// The layer.
     pub fn new(redaction: Redaction) -> Self {
-        Self {
-            redaction: Arc::new(redaction),
-        }
+        Self { redaction: Arc::new(redaction) }
     }
 }
 
@@ -65,10 +63,7 @@ impl<S> Layer<S> for LogLayer {
     type Service = Log<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Log {
-            inner,
-            redaction: Arc::clone(&self.redaction),
-        }
+        Log { inner, redaction: Arc::clone(&self.redaction) }
     }
 }
 
@@ -82,10 +77,7 @@ impl<S: HttpService> Service<Request> for Log<S> {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let is_quiet = request
-            .extensions()
-            .get::<CallOptions>()
-            .is_some_and(CallOptions::is_quiet);
+        let is_quiet = request.extensions().get::<CallOptions>().is_some_and(CallOptions::is_quiet);
         if is_quiet || !enabled!(Level::INFO) {
             return Box::pin(take(&mut self.inner).call(request));
         }

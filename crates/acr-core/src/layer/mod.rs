@@ -33,6 +33,7 @@ use tower_service::Service;
 #[cfg(feature = "rustls")]
 pub(crate) use self::redirect::ForeignHop;
 pub use self::{
+    drain::drain,
     log::{Log, LogLayer},
     redirect::{Redirect, RedirectLayer},
     request_id::{RequestId, RequestIdLayer, RequestIdService},
@@ -91,10 +92,7 @@ pub async fn send<S: HttpService>(mut service: S, request: Request) -> Result<Re
     let context = Context {
         operation: request.extensions().get::<Operation>().cloned(),
         uri: request.uri().clone(),
-        request_id: request
-            .extensions()
-            .get::<RequestId>()
-            .map(|id| id.as_str().to_owned()),
+        request_id: request.extensions().get::<RequestId>().map(|id| id.as_str().to_owned()),
     };
     std::future::poll_fn(|cx| service.poll_ready(cx)).await?;
     match service.call(request).await {

@@ -107,10 +107,7 @@ async fn follow<S: HttpService>(mut inner: S, request: Request) -> Result<Respon
                 .map(|text| RedirectDigest(text.to_owned()));
         }
         if visited.len() > MAX_HOPS || visited.contains(&target) {
-            let text = format!(
-                "redirects do not end: `{}`",
-                redact::url_without_query(&target)
-            );
+            let text = format!("redirects do not end: `{}`", redact::url_without_query(&target));
             return Err(Error::new(ErrorKind::Policy, text));
         }
         drain(response.into_body()).await;
@@ -159,9 +156,7 @@ impl Hop {
             attempt: request.extensions().get().copied(),
             effect: request.extensions().get().copied(),
             options: request.extensions().get().cloned(),
-            mark: ForeignHop {
-                from: request.uri().clone(),
-            },
+            mark: ForeignHop { from: request.uri().clone() },
         }
     }
 
@@ -173,9 +168,7 @@ impl Hop {
         let extensions = request.extensions_mut();
         extensions.extend({
             let mut known = http::Extensions::new();
-            self.operation
-                .clone()
-                .map(|operation| known.insert(operation));
+            self.operation.clone().map(|operation| known.insert(operation));
             self.attempt.map(|attempt| known.insert(attempt));
             self.effect.map(|effect| known.insert(effect));
             self.options.clone().map(|options| known.insert(options));
@@ -233,13 +226,7 @@ mod tests {
         let mut request = Request::default();
         *request.method_mut() = method;
         *request.uri_mut() = chain[0].parse().unwrap();
-        for name in [
-            "authorization",
-            "cookie",
-            "x-ms-client-request-id",
-            "range",
-            "accept",
-        ] {
+        for name in ["authorization", "cookie", "x-ms-client-request-id", "range", "accept"] {
             request.headers_mut().insert(name, "value".parse().unwrap());
         }
         request.extensions_mut().insert(Scope::catalog());
@@ -250,23 +237,14 @@ mod tests {
         (result, seen)
     }
 
-    const STORAGE: &[&str] = &[
-        "https://r.azurecr.io/v2/a/blobs/b",
-        "https://s.example/c//b?sig=%2B",
-    ];
+    const STORAGE: &[&str] =
+        &["https://r.azurecr.io/v2/a/blobs/b", "https://s.example/c//b?sig=%2B"];
 
     #[tokio::test]
     async fn a_hop_carries_only_listed_headers_and_the_digest_is_kept() {
         let (result, seen) = walk(Method::GET, true, STORAGE).await;
         let response = result.unwrap();
-        assert_eq!(
-            response
-                .extensions()
-                .get::<RedirectDigest>()
-                .unwrap()
-                .as_str(),
-            "sha256:x"
-        );
+        assert_eq!(response.extensions().get::<RedirectDigest>().unwrap().as_str(), "sha256:x");
         let seen = seen.lock().unwrap();
         assert_eq!(seen[1].0, STORAGE[1]);
         let mut names: Vec<_> = seen[1].1.keys().map(|n| n.as_str()).collect();
@@ -277,12 +255,9 @@ mod tests {
 
     #[tokio::test]
     async fn only_marked_reads_are_followed() {
-        for (method, marked) in [
-            (Method::GET, false),
-            (Method::PUT, true),
-            (Method::PATCH, true),
-            (Method::POST, true),
-        ] {
+        for (method, marked) in
+            [(Method::GET, false), (Method::PUT, true), (Method::PATCH, true), (Method::POST, true)]
+        {
             let (result, seen) = walk(method, marked, STORAGE).await;
             assert_eq!(result.unwrap().status(), 307);
             assert_eq!(seen.lock().unwrap().len(), 1);

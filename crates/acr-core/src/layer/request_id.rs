@@ -67,10 +67,7 @@ impl RequestId {
         let options = request.extensions().get::<CallOptions>();
         let given = header.or(options.and_then(CallOptions::client_request_id));
         let known = request.extensions().get::<Self>().cloned();
-        let id = given
-            .map(|text| Self(text.into()))
-            .or(known)
-            .unwrap_or_else(Self::random);
+        let id = given.map(|text| Self(text.into())).or(known).unwrap_or_else(Self::random);
         request.extensions_mut().insert(id.clone());
         id
     }
@@ -124,10 +121,7 @@ mod tests {
         for _ in 0..100 {
             let id = RequestId::random();
             let parts: Vec<_> = id.as_str().split('-').collect();
-            assert_eq!(
-                parts.iter().map(|p| p.len()).collect::<Vec<_>>(),
-                [8, 4, 4, 4, 12]
-            );
+            assert_eq!(parts.iter().map(|p| p.len()).collect::<Vec<_>>(), [8, 4, 4, 4, 12]);
             assert!(
                 parts[2].starts_with('4') && parts[3].starts_with(['8', '9', 'a', 'b']),
                 "{id:?}"

@@ -152,11 +152,7 @@ impl RetryPolicy {
             Some(asked) if asked > self.max_retry_after => return None,
             Some(asked) => asked,
             None => {
-                let random = self
-                    .jitter
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .f64();
+                let random = self.jitter.lock().unwrap_or_else(PoisonError::into_inner).f64();
                 backoff::full_jitter(self.base, self.cap, attempt, random)
             }
         };
@@ -194,10 +190,7 @@ impl fmt::Debug for RetryPolicy {
 impl RetryLayer {
     /// The layer.
     pub fn new(policy: RetryPolicy) -> Self {
-        Self {
-            policy,
-            budget: Budget::new(),
-        }
+        Self { policy, budget: Budget::new() }
     }
 }
 
@@ -205,11 +198,7 @@ impl<S> Layer<S> for RetryLayer {
     type Service = Retry<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Retry {
-            inner,
-            policy: self.policy.clone(),
-            budget: self.budget.clone(),
-        }
+        Retry { inner, policy: self.policy.clone(), budget: self.budget.clone() }
     }
 }
 
@@ -224,15 +213,8 @@ impl<S: HttpService> Service<Request> for Retry<S> {
 
     fn call(&mut self, request: Request) -> Self::Future {
         let options = request.extensions().get::<CallOptions>();
-        let policy = options
-            .and_then(CallOptions::retry_policy)
-            .unwrap_or(&self.policy)
-            .clone();
-        let call = Call {
-            policy,
-            budget: self.budget.clone(),
-            start: Instant::now(),
-        };
+        let policy = options.and_then(CallOptions::retry_policy).unwrap_or(&self.policy).clone();
+        let call = Call { policy, budget: self.budget.clone(), start: Instant::now() };
         Box::pin(call.run(take(&mut self.inner), request))
     }
 }
@@ -282,12 +264,10 @@ impl Call {
             return attempt.await;
         };
         let left = limit.saturating_sub(self.start.elapsed());
-        tokio::time::timeout(left, attempt)
-            .await
-            .unwrap_or_else(|_| {
-                let text = format!("the call's deadline of {limit:?} passed");
-                Err(Error::new(ErrorKind::Timeout, text))
-            })
+        tokio::time::timeout(left, attempt).await.unwrap_or_else(|_| {
+            let text = format!("the call's deadline of {limit:?} passed");
+            Err(Error::new(ErrorKind::Timeout, text))
+        })
     }
 
     /// How long to wait before the next attempt, paid for; `None` for the end.
@@ -320,12 +300,7 @@ impl Outcome {
                     _ => false,
                 };
                 let retry_after = RetryAfter::of(response.headers(), SystemTime::now());
-                Self {
-                    status: Some(status),
-                    kind: None,
-                    retry_after,
-                    is_transient,
-                }
+                Self { status: Some(status), kind: None, retry_after, is_transient }
             }
             Err(error) => Self {
                 status: error.status(),
@@ -391,10 +366,7 @@ mod tests {
                 let step = {
                     let mut log = log.lock().unwrap();
                     log.push(body);
-                    script
-                        .get(log.len() - 1)
-                        .copied()
-                        .unwrap_or(Ok((200, None)))
+                    script.get(log.len() - 1).copied().unwrap_or(Ok((200, None)))
                 };
                 let (status, retry_after) = step.map_err(|kind| Error::new(kind, "scripted"))?;
                 let mut response = http::Response::builder().status(status);
@@ -409,16 +381,9 @@ mod tests {
             request.extensions_mut().insert(effect);
         }
         let start = Instant::now();
-        let result = RetryLayer::new(policy)
-            .layer(transport)
-            .oneshot(request)
-            .await;
+        let result = RetryLayer::new(policy).layer(transport).oneshot(request).await;
         let bodies = std::mem::take(&mut *bodies.lock().unwrap());
-        Ran {
-            result,
-            bodies,
-            waited: start.elapsed(),
-        }
+        Ran { result, bodies, waited: start.elapsed() }
     }
 
     #[tokio::test(start_paused = true)]
@@ -464,18 +429,10 @@ mod tests {
                     "repeatable" => effect.is_some_and(Effect::is_repeatable),
                     _ => false,
                 };
-                let ran = run_script(
-                    RetryPolicy::default(),
-                    effect,
-                    Body::from("x"),
-                    vec![*outcome],
-                )
-                .await;
-                assert_eq!(
-                    ran.bodies.len(),
-                    1 + usize::from(repeated),
-                    "{effect:?} {outcome:?}"
-                );
+                let ran =
+                    run_script(RetryPolicy::default(), effect, Body::from("x"), vec![*outcome])
+                        .await;
+                assert_eq!(ran.bodies.len(), 1 + usize::from(repeated), "{effect:?} {outcome:?}");
                 assert!(
                     ran.bodies.iter().all(|b| b == "x"),
                     "the body must go out whole each time"
@@ -487,13 +444,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_stream_is_sent_once_and_never_as_an_empty_body() {
         let body = Body::stream(Full::new(Bytes::from_static(b"once")));
-        let ran = run_script(
-            RetryPolicy::default(),
-            Some(Effect::Set),
-            body,
-            vec![Ok((503, None))],
-        )
-        .await;
+        let ran =
+            run_script(RetryPolicy::default(), Some(Effect::Set), body, vec![Ok((503, None))])
+                .await;
         assert_eq!(ran.bodies, ["once"]);
         assert_eq!(ran.result.unwrap().status(), 503);
     }
@@ -528,16 +481,10 @@ mod tests {
         .await;
         assert_eq!(ran.bodies.len(), 4);
         assert_eq!(ran.result.unwrap_err().attempts(), 4);
-        let policy = RetryPolicy::default()
-            .retries(100)
-            .last_start(Duration::from_secs(20));
-        let ran = run_script(
-            policy,
-            Some(Effect::Read),
-            Body::empty(),
-            vec![Ok((503, Some("8"))); 50],
-        )
-        .await;
+        let policy = RetryPolicy::default().retries(100).last_start(Duration::from_secs(20));
+        let ran =
+            run_script(policy, Some(Effect::Read), Body::empty(), vec![Ok((503, Some("8"))); 50])
+                .await;
         assert_eq!((ran.bodies.len(), ran.waited.as_secs()), (3, 16));
     }
 
@@ -550,10 +497,7 @@ mod tests {
         let start = Instant::now();
         let stack = RetryLayer::new(policy.clone()).layer(silent);
         let error = stack.oneshot(Request::default()).await.unwrap_err();
-        assert_eq!(
-            (error.kind(), start.elapsed().as_secs()),
-            (ErrorKind::Timeout, 5)
-        );
+        assert_eq!((error.kind(), start.elapsed().as_secs()), (ErrorKind::Timeout, 5));
 
         let script = vec![Ok((503, Some("3"))); 10];
         let ran = run_script(policy, Some(Effect::Read), Body::empty(), script).await;
@@ -576,22 +520,14 @@ mod tests {
             assert!(stack.clone().oneshot(request).await.is_err());
         }
         let sent = sent.load(std::sync::atomic::Ordering::Relaxed);
-        assert!(
-            (1_000..=1_300).contains(&sent),
-            "{sent} requests for 1,000 calls"
-        );
+        assert!((1_000..=1_300).contains(&sent), "{sent} requests for 1,000 calls");
     }
 
     #[tokio::test(start_paused = true)]
     async fn options_of_a_call_replace_the_policy() {
         let options = CallOptions::new().retry(RetryPolicy::default().retries(0));
         let transport = Transport::new(service_fn(|_: Request| async {
-            Ok::<_, Error>(
-                http::Response::builder()
-                    .status(503)
-                    .body(Body::empty())
-                    .unwrap(),
-            )
+            Ok::<_, Error>(http::Response::builder().status(503).body(Body::empty()).unwrap())
         }));
         let mut request = Request::default();
         request.extensions_mut().insert(Effect::Read);
@@ -606,13 +542,9 @@ mod tests {
         let mut waits = Vec::new();
         for _ in 0..2 {
             let policy = RetryPolicy::default().seed(7);
-            let ran = run_script(
-                policy,
-                Some(Effect::Read),
-                Body::empty(),
-                vec![Ok((503, None)); 3],
-            )
-            .await;
+            let ran =
+                run_script(policy, Some(Effect::Read), Body::empty(), vec![Ok((503, None)); 3])
+                    .await;
             waits.push(ran.waited);
         }
         assert_eq!(waits[0], waits[1]);

@@ -124,10 +124,7 @@ impl<S> Layer<S> for TimeoutLayer {
     type Service = Timeout<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Timeout {
-            inner,
-            timeouts: self.timeouts,
-        }
+        Timeout { inner, timeouts: self.timeouts }
     }
 }
 
@@ -142,9 +139,7 @@ impl<S: HttpService> Service<Request> for Timeout<S> {
 
     fn call(&mut self, request: Request) -> Self::Future {
         let options = request.extensions().get::<CallOptions>();
-        let timeouts = options
-            .and_then(CallOptions::exchange_timeouts)
-            .unwrap_or(self.timeouts);
+        let timeouts = options.and_then(CallOptions::exchange_timeouts).unwrap_or(self.timeouts);
         let head = timeouts.head_of(&request);
         let progress = Progress::default();
         let observed = request.map(|body| progress.observe(body));
@@ -152,11 +147,7 @@ impl<S: HttpService> Service<Request> for Timeout<S> {
         Box::pin(async move {
             let response = loop {
                 let since = progress.last();
-                let limit = if progress.is_sending() {
-                    timeouts.idle
-                } else {
-                    head
-                };
+                let limit = if progress.is_sending() { timeouts.idle } else { head };
                 match timeout_at(deadline(since, limit), &mut future).await {
                     Ok(result) => break result?,
                     Err(_) if progress.last() == since => {
@@ -191,10 +182,7 @@ impl Progress {
             return body;
         }
         self.note(true);
-        Body::stream(Observed {
-            body,
-            progress: self.clone(),
-        })
+        Body::stream(Observed { body, rest: Bytes::new(), progress: self.clone() })
     }
 
     fn note(&self, sending: bool) {
@@ -210,8 +198,11 @@ impl Progress {
     }
 }
 
+/// Hands a request body to the connection in small pieces: that the next one is
+/// taken is the only sign of progress there is.
 struct Observed {
     body: Body,
+    rest: Bytes,
     progress: Progress,
 }
 
@@ -223,18 +214,36 @@ impl http_body::Body for Observed {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        let more = frame.is_some() && !self.body.is_end_stream();
-        self.progress.note(more);
-        Poll::Ready(frame)
+        if self.rest.is_empty() {
+            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => self.rest = data,
+                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                },
+                other => {
+                    self.progress.note(false);
+                    return Poll::Ready(other);
+                }
+            }
+        }
+        let len = self.rest.len().min(PIECE);
+        let piece = self.rest.split_to(len);
+        self.progress.note(!self.is_end_stream());
+        Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let (hint, rest) = (self.body.size_hint(), self.rest.len() as u64);
+        let mut whole = SizeHint::new();
+        if let Some(upper) = hint.upper().and_then(|upper| upper.checked_add(rest)) {
+            whole.set_upper(upper);
+        }
+        whole.set_lower(hint.lower().saturating_add(rest));
+        whole
     }
 }
 
@@ -267,10 +276,7 @@ impl http_body::Body for Guarded {
             return Poll::Ready(frame);
         }
         ready!(self.sleep.as_mut().poll(cx));
-        Poll::Ready(Some(Err(timed_out(
-            "the response body makes no progress",
-            self.idle,
-        ))))
+        Poll::Ready(Some(Err(timed_out("the response body makes no progress", self.idle))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -290,6 +296,9 @@ fn deadline(since: Instant, limit: Duration) -> Instant {
 fn timed_out(what: &str, limit: Duration) -> Error {
     Error::new(ErrorKind::Timeout, format!("{what} within {limit:?}"))
 }
+
+/// Small beside what a connection buffers, large beside the cost of a piece.
+const PIECE: usize = 64 * 1024;
 
 /// Thirty years.
 const FAR: Duration = Duration::from_secs(86_400 * 365 * 30);
@@ -317,19 +326,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_slow_but_steady_upload_is_no_timeout_and_a_stalled_one_is() {
-        for (gap, completes) in [
-            (Duration::from_secs(29), true),
-            (Duration::from_secs(31), false),
-        ] {
+        for (gap, completes) in [(Duration::from_secs(29), true), (Duration::from_secs(31), false)]
+        {
             let transport = Transport::new(service_fn(|request: Request| async move {
                 request.into_body().collect().await?;
                 Ok::<_, Error>(http::Response::new(Body::empty()))
             }));
             let start = Instant::now();
-            let result = layer()
-                .layer(transport)
-                .oneshot(Request::new(slow_body(gap, 5)))
-                .await;
+            let result = layer().layer(transport).oneshot(Request::new(slow_body(gap, 5))).await;
             match result {
                 Ok(_) => assert!(completes),
                 Err(error) => {
@@ -339,6 +343,28 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_large_piece_on_a_slow_line_is_no_timeout() {
+        // 8 MiB in one piece, taken at 64 KiB a second: two minutes.
+        let transport = Transport::new(service_fn(|request: Request| async move {
+            let mut body = request.into_body();
+            assert_eq!(body.size_hint().exact(), Some(8 << 20));
+            let mut taken = 0;
+            while let Some(frame) = body.frame().await {
+                let len = frame?.into_data().unwrap_or_default().len();
+                assert!(len <= PIECE);
+                taken += len;
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            assert_eq!(taken, 8 << 20);
+            Ok::<_, Error>(http::Response::new(Body::empty()))
+        }));
+        let start = Instant::now();
+        let request = Request::new(Body::from(vec![7; 8 << 20]));
+        layer().layer(transport).oneshot(request).await.unwrap();
+        assert_eq!(start.elapsed().as_secs(), 128);
     }
 
     #[tokio::test(start_paused = true)]
@@ -356,19 +382,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_response_body_that_stalls_times_out() {
-        for (gap, completes) in [
-            (Duration::from_secs(29), true),
-            (Duration::from_secs(31), false),
-        ] {
+        for (gap, completes) in [(Duration::from_secs(29), true), (Duration::from_secs(31), false)]
+        {
             let transport = Transport::new(service_fn(move |_: Request| async move {
                 Ok::<_, Error>(http::Response::new(slow_body(gap, 3)))
             }));
-            let response = layer()
-                .layer(transport)
-                .oneshot(Request::default())
-                .await
-                .unwrap();
-            let result = response.into_body().bytes(100).await;
+            let response = layer().layer(transport).oneshot(Request::default()).await.unwrap();
+            let result = response.into_body().collect().await;
             assert_eq!(result.is_ok(), completes);
             assert!(result.err().is_none_or(|e| e.kind() == ErrorKind::Timeout));
         }

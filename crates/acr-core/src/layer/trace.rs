@@ -51,9 +51,7 @@ pub struct Trace<S> {
 impl TraceLayer {
     /// The layer.
     pub fn new(redaction: Redaction) -> Self {
-        Self {
-            redaction: Arc::new(redaction),
-        }
+        Self { redaction: Arc::new(redaction) }
     }
 }
 
@@ -61,10 +59,7 @@ impl<S> Layer<S> for TraceLayer {
     type Service = Trace<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Trace {
-            inner,
-            redaction: Arc::clone(&self.redaction),
-        }
+        Trace { inner, redaction: Arc::clone(&self.redaction) }
     }
 }
 
@@ -110,11 +105,8 @@ fn exchange_span(request: &Request, redaction: &Redaction) -> Span {
         http.response.status_code = Empty,
         url.full = redaction.url(uri),
         server.address = uri.host(),
-        server.port = uri.port_u16().or(if uri.scheme_str() == Some("http") {
-            Some(80)
-        } else {
-            Some(443)
-        }),
+        server.port =
+            uri.port_u16().or(if uri.scheme_str() == Some("http") { Some(80) } else { Some(443) }),
         error.r#type = Empty,
     )
 }
@@ -125,10 +117,7 @@ fn record(span: &Span, result: &Result<Response>) {
             let status = response.status();
             span.record("http.response.status_code", status.as_u16());
             if let Some(id) = header_text(response.headers(), &CORRELATION_ID) {
-                span.record(
-                    "azure.service.request.id",
-                    redact::printable(id).to_string(),
-                );
+                span.record("azure.service.request.id", redact::printable(id).to_string());
             }
             if status.is_client_error() || status.is_server_error() {
                 span.record("error.type", status.as_str());

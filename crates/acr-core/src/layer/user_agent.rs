@@ -52,10 +52,7 @@ impl UserAgentLayer {
             Some(id) => format!("{id} {library} {platform}"),
         };
         let refuse = || {
-            Error::new(
-                ErrorKind::InvalidInput,
-                "the application id is not usable in a user agent",
-            )
+            Error::new(ErrorKind::InvalidInput, "the application id is not usable in a user agent")
         };
         if text.len() > MAX_USER_AGENT || !text.is_ascii() {
             return Err(refuse());
@@ -74,10 +71,7 @@ impl<S> Layer<S> for UserAgentLayer {
     type Service = UserAgent<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        UserAgent {
-            inner,
-            value: self.value.clone(),
-        }
+        UserAgent { inner, value: self.value.clone() }
     }
 }
 
@@ -91,10 +85,7 @@ impl<S: HttpService> Service<Request> for UserAgent<S> {
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        request
-            .headers_mut()
-            .entry(header::USER_AGENT)
-            .or_insert_with(|| self.value.clone());
+        request.headers_mut().entry(header::USER_AGENT).or_insert_with(|| self.value.clone());
         self.inner.call(request)
     }
 }

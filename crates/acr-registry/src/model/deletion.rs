@@ -1,16 +1,6 @@
-//! How a deletion ended.
+//! What the deletion of a repository took along.
 
-use acr_core::{Digest, Tag};
-
-/// How a deletion ended. Both are success: what was to go is gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Deletion {
-    /// It existed and was deleted.
-    Deleted,
-    /// There was nothing to delete.
-    AlreadyAbsent,
-}
+use acr_core::{Deletion, Digest, Tag};
 
 /// How the deletion of a repository ended, and what the registry says it deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -26,10 +26,7 @@ impl Manifest {
     /// [`ErrorKind::Protocol`] when the document has another shape.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
         serde_json::from_slice(&self.content).map_err(|error| {
-            let text = format!(
-                "the manifest `{}` has another shape than asked for",
-                self.digest
-            );
+            let text = format!("the manifest `{}` has another shape than asked for", self.digest);
             Error::new(ErrorKind::Protocol, text).with_source(error)
         })
     }

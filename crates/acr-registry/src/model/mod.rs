@@ -8,7 +8,7 @@ mod properties;
 
 pub(crate) use self::properties::{WireManifest, null_is_empty};
 pub use self::{
-    deletion::{Deletion, RepositoryDeletion},
+    deletion::RepositoryDeletion,
     manifest::Manifest,
     open::{Architecture, MediaType, OperatingSystem},
     permissions::Permissions,

@@ -16,29 +16,13 @@ use serde::{Deserialize, Serialize};
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Permissions {
-    #[serde(
-        rename = "deleteEnabled",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "deleteEnabled", default, skip_serializing_if = "Option::is_none")]
     delete: Option<bool>,
-    #[serde(
-        rename = "writeEnabled",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "writeEnabled", default, skip_serializing_if = "Option::is_none")]
     write: Option<bool>,
-    #[serde(
-        rename = "listEnabled",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "listEnabled", default, skip_serializing_if = "Option::is_none")]
     list: Option<bool>,
-    #[serde(
-        rename = "readEnabled",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "readEnabled", default, skip_serializing_if = "Option::is_none")]
     read: Option<bool>,
 }
 

@@ -85,10 +85,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> io::Result<()> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?
-        .block_on(serve(arguments))
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(arguments))
 }
 
 async fn serve(arguments: Arguments) -> io::Result<()> {
@@ -129,10 +126,7 @@ fn registry(arguments: Arguments) -> FakeRegistry {
         builder = builder.entra_token(token);
     }
     let registry = builder.build();
-    arguments
-        .fault
-        .into_iter()
-        .for_each(|fault| registry.inject(fault));
+    arguments.fault.into_iter().for_each(|fault| registry.inject(fault));
     registry
 }
 
@@ -191,9 +185,7 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
 }
 
 fn loopback(text: &str) -> Result<SocketAddr, String> {
-    let address: SocketAddr = text
-        .parse()
-        .map_err(|_| "not an address with a port".to_owned())?;
+    let address: SocketAddr = text.parse().map_err(|_| "not an address with a port".to_owned())?;
     if address.ip().is_loopback() {
         Ok(address)
     } else {

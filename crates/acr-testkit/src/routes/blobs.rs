@@ -16,10 +16,7 @@ pub(crate) fn head(x: &Exchange<'_>) -> Reply {
     let mut answer = empty(StatusCode::OK);
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(content.len()));
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/octet-stream"),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     set(&mut answer, DOCKER_CONTENT_DIGEST, &x.route.item);
     Ok(answer)
 }
@@ -59,9 +56,5 @@ fn find(x: &Exchange<'_>) -> Result<Content, Refusal> {
 }
 
 fn unknown() -> Refusal {
-    Refusal::new(
-        StatusCode::NOT_FOUND,
-        "BLOB_UNKNOWN",
-        "blob unknown to registry",
-    )
+    Refusal::new(StatusCode::NOT_FOUND, "BLOB_UNKNOWN", "blob unknown to registry")
 }

@@ -23,17 +23,9 @@ pub(crate) fn list(x: &Exchange<'_>) -> Reply {
         _ => Paging::read(x.query)?,
     };
     let state = lock(&x.shared.state);
-    let listed = state
-        .repositories
-        .iter()
-        .filter(|(_, r)| r.attributes.is_listed());
+    let listed = state.repositories.iter().filter(|(_, r)| r.attributes.is_listed());
     let page = paging.cut(listed.map(|(name, r)| (name.clone(), r.updated, name.clone())));
-    let mut answer = json(
-        StatusCode::OK,
-        &Repositories {
-            repositories: page.or_null(),
-        },
-    );
+    let mut answer = json(StatusCode::OK, &Repositories { repositories: page.or_null() });
     paging.link(&mut answer, x.head.uri.path(), &page);
     Ok(answer)
 }

@@ -66,22 +66,14 @@ pub(crate) async fn put(x: &mut Exchange<'_>) -> Reply {
     let bytes = x.small_body(MAX_MANIFEST).await?;
     let (name, reference) = (&x.route.repository, x.route.item.as_str());
     let media_type = x.header(header::CONTENT_TYPE).unwrap_or_default();
-    let media_type = media_type
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_owned();
+    let media_type = media_type.split(';').next().unwrap_or_default().trim().to_owned();
     let (form, parsed) = manifest::parse(&media_type, &bytes).ok_or_else(invalid)?;
     let digest = Digest::sha256(&bytes);
     if is_digest(reference) && reference != digest.as_str() {
         let message = "provided digest did not match uploaded content";
         return Err(Refusal::new(StatusCode::BAD_REQUEST, "DIGEST_INVALID", message).into());
     }
-    let subject = parsed
-        .subject
-        .as_ref()
-        .map(|subject| subject.digest.clone());
+    let subject = parsed.subject.as_ref().map(|subject| subject.digest.clone());
     let tag = (!is_digest(reference)).then_some(reference);
     let mut state = lock(&x.shared.state);
     check_references(&state, name, &parsed)?;
@@ -119,24 +111,13 @@ struct Accept(Vec<String>);
 
 impl Accept {
     fn read(x: &Exchange<'_>) -> Self {
-        let lines = x
-            .head
-            .headers
-            .get_all(header::ACCEPT)
-            .iter()
-            .filter_map(|v| v.to_str().ok());
+        let lines = x.head.headers.get_all(header::ACCEPT).iter().filter_map(|v| v.to_str().ok());
         let types = lines.flat_map(|line| line.split(','));
-        Self(
-            types
-                .map(|t| t.split(';').next().unwrap_or_default().trim().to_owned())
-                .collect(),
-        )
+        Self(types.map(|t| t.split(';').next().unwrap_or_default().trim().to_owned()).collect())
     }
 
     fn takes(&self, media_type: &str) -> bool {
-        self.0
-            .iter()
-            .any(|own| own == media_type || own == "*/*" || own == "application/*")
+        self.0.iter().any(|own| own == media_type || own == "*/*" || own == "application/*")
     }
 }
 
@@ -170,32 +151,24 @@ fn negotiate<'a>(
         _ => return Ok((digest, stored)),
     };
     let message = format!("OCI {kind} found, but accept header does not support OCI {kinds}");
-    Err(Refusal::new(
-        StatusCode::NOT_FOUND,
-        "MANIFEST_UNKNOWN",
-        message,
-    ))
+    Err(Refusal::new(StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN", message))
 }
 
 /// One error for each blob or child that the repository lacks. A subject may be missing.
 fn check_references(state: &State, name: &str, parsed: &Parsed) -> Result<(), Refusal> {
-    let blobs = parsed
-        .required_blobs()
-        .filter(|blob| state.blob(name, &blob.digest).is_none());
+    let blobs = parsed.required_blobs().filter(|blob| state.blob(name, &blob.digest).is_none());
     let repository = state.repositories.get(name);
     let children = parsed.manifests.iter().flatten().filter(|child| {
         repository.is_none_or(|known| !known.manifests.contains_key(&child.digest))
     });
     let (code, message) = ("MANIFEST_BLOB_UNKNOWN", "blob unknown to registry");
-    let missing = blobs
-        .chain(children)
-        .fold(None, |refusal: Option<Refusal>, missing| {
-            let refusal = match refusal {
-                None => Refusal::new(StatusCode::BAD_REQUEST, code, message),
-                Some(refusal) => refusal.and(code, message),
-            };
-            Some(refusal.detail(&missing.digest))
-        });
+    let missing = blobs.chain(children).fold(None, |refusal: Option<Refusal>, missing| {
+        let refusal = match refusal {
+            None => Refusal::new(StatusCode::BAD_REQUEST, code, message),
+            Some(refusal) => refusal.and(code, message),
+        };
+        Some(refusal.detail(&missing.digest))
+    });
     missing.map_or(Ok(()), Err)
 }
 
@@ -252,19 +225,12 @@ fn unknown(x: &Exchange<'_>) -> Refusal {
     if x.route.operation == Operation::DeleteManifest {
         return refusal;
     }
-    refusal.detail(&ByDigest {
-        name: &x.route.repository,
-        revision: reference,
-    })
+    refusal.detail(&ByDigest { name: &x.route.repository, revision: reference })
 }
 
 fn invalid() -> Refusal {
-    Refusal::new(
-        StatusCode::BAD_REQUEST,
-        "MANIFEST_INVALID",
-        "manifest invalid",
-    )
-    .detail(&Reason { reason: Map::new() })
+    Refusal::new(StatusCode::BAD_REQUEST, "MANIFEST_INVALID", "manifest invalid")
+        .detail(&Reason { reason: Map::new() })
 }
 
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");

@@ -25,11 +25,7 @@ const MAX_ATTRIBUTES: usize = 64 * 1024;
 pub(crate) async fn dispatch(mut exchange: Exchange<'_>) -> Reply {
     let x = &mut exchange;
     match x.route.operation {
-        Operation::Ping => Ok(text(
-            StatusCode::OK,
-            "application/json; charset=utf-8",
-            "{}",
-        )),
+        Operation::Ping => Ok(text(StatusCode::OK, "application/json; charset=utf-8", "{}")),
         Operation::ListRepositories | Operation::ListCatalog => catalog::list(x),
         Operation::GetRepository => repositories::get(x),
         Operation::UpdateRepository => repositories::update(x).await,

@@ -34,9 +34,7 @@ pub(crate) async fn exchange(x: &mut Exchange<'_>) -> Reply {
     if settings.knows_entra_token(credential) {
         let lifetime = settings.lifetimes().refresh;
         let token = token::refresh(&x.shared.key, issue(x, lifetime), Rights::All);
-        return Ok(chunked_json(&RefreshToken {
-            refresh_token: token,
-        }));
+        return Ok(chunked_json(&RefreshToken { refresh_token: token }));
     }
     if token::is_for_another_audience(credential) {
         let body = r#"{"errors":[{"code":"UNAUTHORIZED","message":"token validation failed"}]}"#;
@@ -75,10 +73,7 @@ pub(crate) async fn token(x: &mut Exchange<'_>) -> Reply {
 /// The credential of `Basic`, if the header is that.
 pub(crate) fn basic(header: &str) -> Option<(String, String)> {
     let encoded = scheme(header, "basic")?;
-    let decoded = STANDARD
-        .decode(encoded)
-        .ok()
-        .and_then(|bytes| String::from_utf8(bytes).ok());
+    let decoded = STANDARD.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     // A malformed one is a wrong password.
     let decoded = decoded.unwrap_or_default();
     let (name, password) = decoded.split_once(':').unwrap_or((&decoded, ""));
@@ -103,11 +98,7 @@ fn docker(x: &Exchange<'_>) -> Reply {
             let credential = value.to_str().ok().and_then(basic);
             let rights = credential.and_then(|(name, password)| match name.as_str() {
                 TOKEN_USER => refresh_rights(x, &password),
-                _ => x
-                    .shared
-                    .settings
-                    .knows_user(&name, &password)
-                    .then_some(Rights::All),
+                _ => x.shared.settings.knows_user(&name, &password).then_some(Rights::All),
             });
             match rights {
                 Some(rights) => rights,
@@ -122,18 +113,11 @@ fn issue_access(x: &Exchange<'_>, rights: Rights, form: &Form) -> Answer {
     let grants = access::grant(rights, &form.all("scope").collect::<Vec<_>>());
     let lifetime = x.shared.settings.lifetimes().access;
     let token = token::access(&x.shared.key, issue(x, lifetime), grants);
-    chunked_json(&AccessToken {
-        access_token: token,
-    })
+    chunked_json(&AccessToken { access_token: token })
 }
 
 fn issue<'a>(x: &Exchange<'a>, lifetime: i64) -> Issue<'a> {
-    Issue {
-        id: x.shared.uuid(),
-        service: x.authority,
-        now: x.shared.now(),
-        lifetime,
-    }
+    Issue { id: x.shared.uuid(), service: x.authority, now: x.shared.now(), lifetime }
 }
 
 fn refresh_rights(x: &Exchange<'_>, token: &str) -> Option<Rights> {
@@ -142,19 +126,12 @@ fn refresh_rights(x: &Exchange<'_>, token: &str) -> Option<Rights> {
 }
 
 fn anonymous(x: &Exchange<'_>) -> Rights {
-    if x.shared.settings.anonymous_pull() {
-        Rights::Reader
-    } else {
-        Rights::Nothing
-    }
+    if x.shared.settings.anonymous_pull() { Rights::Reader } else { Rights::Nothing }
 }
 
 async fn read_form(x: &mut Exchange<'_>) -> Result<Form, Failure> {
     let is_form = x.header(header::CONTENT_TYPE).is_some_and(|value| {
-        value
-            .split(';')
-            .next()
-            .is_some_and(|t| t.trim().eq_ignore_ascii_case(FORM))
+        value.split(';').next().is_some_and(|t| t.trim().eq_ignore_ascii_case(FORM))
     });
     let body = x.small_body(MAX_FORM).await?;
     if !is_form {

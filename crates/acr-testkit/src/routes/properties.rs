@@ -57,20 +57,10 @@ pub(crate) fn list(x: &Exchange<'_>) -> Reply {
     let paging = Paging::read(x.query)?;
     let state = lock(&x.shared.state);
     let name = &x.route.repository;
-    let repository = state
-        .repositories
-        .get(name)
-        .ok_or_else(|| repositories::unknown(name))?;
-    let listed = repository
-        .manifests
-        .iter()
-        .filter(|(_, m)| m.attributes.is_listed());
+    let repository = state.repositories.get(name).ok_or_else(|| repositories::unknown(name))?;
+    let listed = repository.manifests.iter().filter(|(_, m)| m.attributes.is_listed());
     let page = paging.cut(listed.map(|(digest, manifest)| {
-        (
-            digest.clone(),
-            manifest.updated,
-            item(repository, digest, manifest),
-        )
+        (digest.clone(), manifest.updated, item(repository, digest, manifest))
     }));
     let envelope = Envelope {
         registry: x.authority,
@@ -86,10 +76,7 @@ pub(crate) fn list(x: &Exchange<'_>) -> Reply {
 /// `GET /acr/v1/{name}/_manifests/{digest}`.
 pub(crate) fn get(x: &Exchange<'_>) -> Reply {
     let state = lock(&x.shared.state);
-    let repository = state
-        .repositories
-        .get(&x.route.repository)
-        .ok_or_else(unknown)?;
+    let repository = state.repositories.get(&x.route.repository).ok_or_else(unknown)?;
     describe(x, repository)
 }
 
@@ -97,14 +84,8 @@ pub(crate) fn get(x: &Exchange<'_>) -> Reply {
 pub(crate) async fn update(x: &mut Exchange<'_>) -> Reply {
     let body = x.small_body(super::MAX_ATTRIBUTES).await?;
     let mut state = lock(&x.shared.state);
-    let repository = state
-        .repositories
-        .get_mut(&x.route.repository)
-        .ok_or_else(unknown)?;
-    let manifest = repository
-        .manifests
-        .get_mut(&x.route.item)
-        .ok_or_else(unknown)?;
+    let repository = state.repositories.get_mut(&x.route.repository).ok_or_else(unknown)?;
+    let manifest = repository.manifests.get_mut(&x.route.item).ok_or_else(unknown)?;
     manifest.attributes.merge(&body)?;
     describe(x, repository)
 }
@@ -127,15 +108,8 @@ fn describe(x: &Exchange<'_>, repository: &Repository) -> Result<Answer, crate::
 }
 
 fn item(repository: &Repository, digest: &str, manifest: &ManifestRecord) -> ManifestItem {
-    let tags: Vec<_> = repository
-        .tags_of(digest)
-        .map(|(name, _)| name.clone())
-        .collect();
-    let config = manifest
-        .parsed
-        .config
-        .as_ref()
-        .filter(|_| manifest.form == Form::Image);
+    let tags: Vec<_> = repository.tags_of(digest).map(|(name, _)| name.clone()).collect();
+    let config = manifest.parsed.config.as_ref().filter(|_| manifest.form == Form::Image);
     ManifestItem {
         digest: digest.to_owned(),
         image_size: manifest.image_size,
@@ -154,24 +128,14 @@ fn item(repository: &Repository, digest: &str, manifest: &ManifestRecord) -> Man
 fn references(repository: &Repository, index: &ManifestRecord) -> Vec<Child> {
     let children = index.parsed.manifests.iter().flatten();
     let child = children.map(|child| {
-        let own = repository
-            .manifests
-            .get(&child.digest)
-            .map(|known| known.platform.clone());
+        let own = repository.manifests.get(&child.digest).map(|known| known.platform.clone());
         let named = Some(&child.platform).filter(|platform| **platform != Platform::default());
-        Child {
-            digest: child.digest.clone(),
-            platform: named.cloned().or(own).unwrap_or_default(),
-        }
+        Child { digest: child.digest.clone(), platform: named.cloned().or(own).unwrap_or_default() }
     });
     child.collect()
 }
 
 /// The 404 of a manifest, also when its repository does not exist.
 fn unknown() -> Refusal {
-    Refusal::new(
-        StatusCode::NOT_FOUND,
-        "MANIFEST_UNKNOWN",
-        "manifest unknown",
-    )
+    Refusal::new(StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN", "manifest unknown")
 }

@@ -38,9 +38,7 @@ pub(crate) fn list(x: &Exchange<'_>) -> Reply {
     let wanted = x.query.filled("artifactType");
     let state = lock(&x.shared.state);
     let repository = state.repositories.get(&x.route.repository);
-    let manifests = repository
-        .into_iter()
-        .flat_map(|repository| &repository.manifests);
+    let manifests = repository.into_iter().flat_map(|repository| &repository.manifests);
     let referring = manifests.filter(|(_, manifest)| {
         let subject = manifest.parsed.subject.as_ref();
         let is_docker = [DOCKER_MANIFEST, DOCKER_LIST].contains(&manifest.media_type.as_str());
@@ -52,11 +50,7 @@ pub(crate) fn list(x: &Exchange<'_>) -> Reply {
     let mut page =
         paging.cut(fitting.map(|(digest, m)| (digest.clone(), m.updated, referrer(digest, m))));
     let manifests = std::mem::take(&mut page.items);
-    let index = Index {
-        schema_version: 2,
-        media_type: OCI_INDEX,
-        manifests,
-    };
+    let index = Index { schema_version: 2, media_type: OCI_INDEX, manifests };
     let mut answer = json(StatusCode::OK, &index);
     set(&mut answer, header::CONTENT_TYPE, OCI_INDEX);
     if wanted.is_some() {

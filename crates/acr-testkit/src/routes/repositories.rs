@@ -49,10 +49,7 @@ pub(crate) async fn update(x: &mut Exchange<'_>) -> Reply {
     let body = x.small_body(super::MAX_ATTRIBUTES).await?;
     let mut state = lock(&x.shared.state);
     let name = &x.route.repository;
-    let repository = state
-        .repositories
-        .get_mut(name)
-        .ok_or_else(|| unknown(name))?;
+    let repository = state.repositories.get_mut(name).ok_or_else(|| unknown(name))?;
     repository.attributes.merge(&body)?;
     Ok(describe(x, repository))
 }

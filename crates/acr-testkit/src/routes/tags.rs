@@ -47,21 +47,14 @@ pub(crate) fn list(x: &Exchange<'_>) -> Reply {
     let paging = Paging::read(x.query)?;
     let state = lock(&x.shared.state);
     let name = &x.route.repository;
-    let repository = state
-        .repositories
-        .get(name)
-        .ok_or_else(|| repositories::unknown(name))?;
+    let repository = state.repositories.get(name).ok_or_else(|| repositories::unknown(name))?;
     let digest = x.query.filled("digest");
     let listed = repository.tags.iter().filter(|(_, tag)| {
         tag.attributes.is_listed() && digest.is_none_or(|digest| tag.digest == digest)
     });
     let page = paging.cut(listed.map(|(name, tag)| (name.clone(), tag.updated, item(name, tag))));
-    let envelope = Envelope {
-        registry: x.authority,
-        image_name: name,
-        tag: None,
-        tags: Some(page.or_null()),
-    };
+    let envelope =
+        Envelope { registry: x.authority, image_name: name, tag: None, tags: Some(page.or_null()) };
     let mut answer = json(StatusCode::OK, &envelope);
     paging.link(&mut answer, x.head.uri.path(), &page);
     Ok(answer)
@@ -72,22 +65,10 @@ pub(crate) fn list_names(x: &Exchange<'_>) -> Reply {
     let paging = Paging::read_by_name(x.query)?;
     let state = lock(&x.shared.state);
     let name = &x.route.repository;
-    let repository = state
-        .repositories
-        .get(name)
-        .ok_or_else(|| repositories::unknown(name))?;
-    let listed = repository
-        .tags
-        .iter()
-        .filter(|(_, tag)| tag.attributes.is_listed());
+    let repository = state.repositories.get(name).ok_or_else(|| repositories::unknown(name))?;
+    let listed = repository.tags.iter().filter(|(_, tag)| tag.attributes.is_listed());
     let page = paging.cut(listed.map(|(name, tag)| (name.clone(), tag.updated, name.clone())));
-    let mut answer = json(
-        StatusCode::OK,
-        &Names {
-            name,
-            tags: page.or_null(),
-        },
-    );
+    let mut answer = json(StatusCode::OK, &Names { name, tags: page.or_null() });
     paging.link(&mut answer, x.head.uri.path(), &page);
     Ok(answer)
 }
@@ -95,10 +76,7 @@ pub(crate) fn list_names(x: &Exchange<'_>) -> Reply {
 /// `GET /acr/v1/{name}/_tags/{tag}`.
 pub(crate) fn get(x: &Exchange<'_>) -> Reply {
     let state = lock(&x.shared.state);
-    let repository = state
-        .repositories
-        .get(&x.route.repository)
-        .ok_or_else(unknown)?;
+    let repository = state.repositories.get(&x.route.repository).ok_or_else(unknown)?;
     let tag = repository.tags.get(&x.route.item).ok_or_else(unknown)?;
     Ok(describe(x, tag))
 }
@@ -107,10 +85,7 @@ pub(crate) fn get(x: &Exchange<'_>) -> Reply {
 pub(crate) async fn update(x: &mut Exchange<'_>) -> Reply {
     let body = x.small_body(super::MAX_ATTRIBUTES).await?;
     let mut state = lock(&x.shared.state);
-    let repository = state
-        .repositories
-        .get_mut(&x.route.repository)
-        .ok_or_else(unknown)?;
+    let repository = state.repositories.get_mut(&x.route.repository).ok_or_else(unknown)?;
     let tag = repository.tags.get_mut(&x.route.item).ok_or_else(unknown)?;
     tag.attributes.merge(&body)?;
     Ok(describe(x, tag))
@@ -120,10 +95,7 @@ pub(crate) async fn update(x: &mut Exchange<'_>) -> Reply {
 pub(crate) fn delete(x: &Exchange<'_>) -> Reply {
     let mut state = lock(&x.shared.state);
     let now = state.stamp(&x.shared.clock);
-    let repository = state
-        .repositories
-        .get_mut(&x.route.repository)
-        .ok_or_else(unknown)?;
+    let repository = state.repositories.get_mut(&x.route.repository).ok_or_else(unknown)?;
     let tag = repository.tags.remove(&x.route.item).ok_or_else(unknown)?;
     repository.updated = now;
     Ok(with(empty(StatusCode::ACCEPTED), POINTED_TO, &tag.digest))

@@ -24,22 +24,13 @@ struct RangeDetail<'a> {
 
 /// `POST /v2/{name}/blobs/uploads/`, with the whole blob where `digest` is given.
 pub(crate) async fn start(x: &mut Exchange<'_>) -> Reply {
-    let digest = x
-        .query
-        .get("digest")
-        .map(|text| parse_digest(Some(text)))
-        .transpose()?;
+    let digest = x.query.get("digest").map(|text| parse_digest(Some(text))).transpose()?;
     let Some(digest) = digest else {
         let session = open_new(x).await?;
         return Ok(progress(x, &session, StatusCode::ACCEPTED));
     };
     let shared = x.shared;
-    let session = Session::new(
-        &x.route.repository,
-        shared.uuid(),
-        String::new(),
-        &shared.store,
-    );
+    let session = Session::new(&x.route.repository, shared.uuid(), String::new(), &shared.store);
     let session = receive(session.lock_owned().await, x.body, None).await?;
     finish(x, session, &digest)
 }
@@ -86,11 +77,7 @@ pub(crate) async fn complete(x: &mut Exchange<'_>) -> Reply {
 /// `DELETE` of a session, also with an older state.
 pub(crate) async fn cancel(x: &mut Exchange<'_>) -> Reply {
     let (session, _) = open(x).await?;
-    let answer = with(
-        empty(StatusCode::NO_CONTENT),
-        DOCKER_UPLOAD_UUID,
-        &session.id,
-    );
+    let answer = with(empty(StatusCode::NO_CONTENT), DOCKER_UPLOAD_UUID, &session.id);
     x.shared.uploads.close(session)?;
     Ok(answer)
 }
@@ -98,18 +85,12 @@ pub(crate) async fn cancel(x: &mut Exchange<'_>) -> Reply {
 async fn open_new(x: &mut Exchange<'_>) -> Result<Guard, Failure> {
     let shared = x.shared;
     let started = shared.clock.stamp().to_string();
-    shared
-        .uploads
-        .start(&x.route.repository, shared.uuid(), started, &shared.store)
-        .await
+    shared.uploads.start(&x.route.repository, shared.uuid(), started, &shared.store).await
 }
 
 async fn open(x: &mut Exchange<'_>) -> Result<(Guard, UploadState), Failure> {
     let (name, id) = (&x.route.repository, &x.route.item);
-    x.shared
-        .uploads
-        .open(&x.shared.key, name, id, x.query.get("_state"))
-        .await
+    x.shared.uploads.open(&x.shared.key, name, id, x.query.get("_state")).await
 }
 
 fn check_type(x: &Exchange<'_>) -> Result<(), Refusal> {
@@ -134,11 +115,7 @@ fn check_position(
 ) -> Result<Option<u64>, Failure> {
     let received = session.len();
     let Some(text) = x.header(header::CONTENT_RANGE) else {
-        return if state.offset == received {
-            Ok(None)
-        } else {
-            Err(invalid().into())
-        };
+        return if state.offset == received { Ok(None) } else { Err(invalid().into()) };
     };
     let Some((start, end)) = parse_range(text) else {
         let reason = "the Content-Range header format is invalid";
@@ -152,9 +129,7 @@ fn check_position(
         return Err(progress(x, session, StatusCode::RANGE_NOT_SATISFIABLE).into());
     }
     let declared = end.saturating_sub(start).saturating_add(1);
-    let length = x
-        .header(header::CONTENT_LENGTH)
-        .and_then(|text| text.parse().ok());
+    let length = x.header(header::CONTENT_LENGTH).and_then(|text| text.parse().ok());
     if length.is_some_and(|length: u64| length != declared) {
         return Err(size_invalid().into());
     }
@@ -182,11 +157,7 @@ fn created(x: &Exchange<'_>, digest: &Digest) -> Answer {
 /// Where the session stands and where it goes on.
 fn progress(x: &Exchange<'_>, session: &Guard, status: StatusCode) -> Answer {
     let mut answer = empty(status);
-    set(
-        &mut answer,
-        header::LOCATION,
-        &session.location(&x.shared.key),
-    );
+    set(&mut answer, header::LOCATION, &session.location(&x.shared.key));
     set(&mut answer, header::RANGE, &session.range());
     set(&mut answer, DOCKER_UPLOAD_UUID, &session.id);
     answer
@@ -205,9 +176,7 @@ fn parse_range(text: &str) -> Option<(u64, u64)> {
 
 /// The digest of a finished upload; the registry knows only sha256.
 fn parse_digest(text: Option<&str>) -> Result<Digest, Refusal> {
-    let text = text
-        .filter(|text| !text.is_empty())
-        .ok_or_else(|| mismatch("digest missing"))?;
+    let text = text.filter(|text| !text.is_empty()).ok_or_else(|| mismatch("digest missing"))?;
     let digest = text.parse::<Digest>().ok();
     let digest = digest.filter(|digest| digest.algorithm() == Algorithm::Sha256);
     digest.ok_or_else(|| mismatch("digest parsing failed"))
@@ -219,10 +188,7 @@ fn mismatch(detail: &str) -> Refusal {
 }
 
 fn range_invalid(range: &str, reason: &str) -> Refusal {
-    let (status, code) = (
-        StatusCode::RANGE_NOT_SATISFIABLE,
-        "BLOB_UPLOAD_RANGE_INVALID",
-    );
+    let (status, code) = (StatusCode::RANGE_NOT_SATISFIABLE, "BLOB_UPLOAD_RANGE_INVALID");
     Refusal::new(status, code, "blob upload range invalid").detail(&RangeDetail { range, reason })
 }
 
@@ -234,17 +200,7 @@ mod tests {
     fn content_ranges() {
         assert_eq!(parse_range("0-0"), Some((0, 0)));
         assert_eq!(parse_range("22-41"), Some((22, 41)));
-        for bad in [
-            "-1--1",
-            "bytes 0-5/*",
-            "bytes=0-5",
-            "0-5/9",
-            "5-4",
-            "+1-2",
-            "1-",
-            "-",
-            "",
-        ] {
+        for bad in ["-1--1", "bytes 0-5/*", "bytes=0-5", "0-5/9", "5-4", "+1-2", "1-", "-", ""] {
             assert_eq!(parse_range(bad), None, "{bad}");
         }
     }

@@ -18,40 +18,17 @@ async fn a_blob_is_behind_a_signed_link() {
     let (client, path) = pushed(&registry).await;
     let digest = path.rsplit('/').next().unwrap();
     let got = client.get(&path).await;
-    assert_eq!(
-        (got.status, got.header("docker-content-digest")),
-        (307, digest)
-    );
+    assert_eq!((got.status, got.header("docker-content-digest")), (307, digest));
     assert_eq!(got.header("content-type"), "text/html; charset=utf-8");
     let link = got.location();
-    let page = format!(
-        "<a href=\"{}\">Temporary Redirect</a>.\n\n",
-        link.replace('&', "&amp;")
-    );
+    let page = format!("<a href=\"{}\">Temporary Redirect</a>.\n\n", link.replace('&', "&amp;"));
     assert_eq!(got.text(), page);
-    assert!(
-        link.starts_with("https://fakestorage.blob.core.windows.net/"),
-        "{link}"
-    );
-    assert!(
-        link.contains("//docker/registry/v2/blobs/sha256/b9/b94d27b9934d3e08"),
-        "{link}"
-    );
-    for part in [
-        "?se=",
-        "&sig=canary-link-",
-        "%3D&sp=r",
-        "&spr=https",
-        "&sr=b",
-        "&sv=",
-    ] {
+    assert!(link.starts_with("https://fakestorage.blob.core.windows.net/"), "{link}");
+    assert!(link.contains("//docker/registry/v2/blobs/sha256/b9/b94d27b9934d3e08"), "{link}");
+    for part in ["?se=", "&sig=canary-link-", "%3D&sp=r", "&spr=https", "&sr=b", "&sv="] {
         assert!(link.contains(part), "{part} in {link}");
     }
-    assert_eq!(
-        client.get(&path).await.location(),
-        link,
-        "the same within a second"
-    );
+    assert_eq!(client.get(&path).await.location(), link, "the same within a second");
 
     let got = Client::bare(&registry).get(&link).await;
     assert_eq!((got.status, got.text()), (200, "hello world"));
@@ -67,14 +44,8 @@ async fn the_storage_refuses_credentials_and_forged_links() {
     let (client, path) = pushed(&registry).await;
     let link = client.get(&path).await.location();
     let got = client.get(&link).await;
-    assert_eq!(
-        (got.status, got.header("content-type")),
-        (400, "application/xml")
-    );
-    assert!(
-        got.text()
-            .contains("<Code>InvalidAuthenticationInfo</Code>")
-    );
+    assert_eq!((got.status, got.header("content-type")), (400, "application/xml"));
+    assert!(got.text().contains("<Code>InvalidAuthenticationInfo</Code>"));
     let bare = Client::bare(&registry);
     for forged in [
         link.replacen("b94d27b9", "b94d27b8", 1),
@@ -90,19 +61,14 @@ async fn the_storage_refuses_credentials_and_forged_links() {
         assert!(got.text().contains("<Code>AuthenticationFailed</Code>"));
     }
     let authorized: Vec<_> = registry.journal().entries();
-    let storage: Vec<_> = authorized
-        .iter()
-        .filter(|e| e.origin == Origin::Storage)
-        .collect();
+    let storage: Vec<_> = authorized.iter().filter(|e| e.origin == Origin::Storage).collect();
     assert_eq!(storage.iter().filter(|e| e.authorized).count(), 1);
     assert!(!registry.journal().to_string().contains("canary"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn links_expire() {
-    let registry = FakeRegistry::builder()
-        .link_lifetime(Duration::from_secs(30))
-        .build();
+    let registry = FakeRegistry::builder().link_lifetime(Duration::from_secs(30)).build();
     let (client, path) = pushed(&registry).await;
     let link = client.get(&path).await.location();
     let bare = Client::bare(&registry);
@@ -132,13 +98,8 @@ async fn ranges_at_the_storage_and_direct() {
             assert_eq!(got.header("content-range"), content_range);
             assert_eq!(got.header("content-length"), text.len().to_string());
         }
-        let got = client
-            .send("GET", &target, &[("range", "bytes=11-")], "")
-            .await;
-        assert_eq!(
-            (got.status, got.header("content-range")),
-            (416, "bytes */11")
-        );
+        let got = client.send("GET", &target, &[("range", "bytes=11-")], "").await;
+        assert_eq!((got.status, got.header("content-range")), (416, "bytes */11"));
         assert!(got.text().contains("<Code>InvalidRange</Code>"));
     }
 }

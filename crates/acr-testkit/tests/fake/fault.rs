@@ -14,12 +14,8 @@ async fn client() -> Client {
 #[tokio::test]
 async fn a_status_comes_when_it_is_due() {
     let client = client().await;
-    client
-        .registry
-        .inject(Fault::status("list_repositories", 2, 429).retry_after("2"));
-    client
-        .registry
-        .inject("status op=ping status=502 times=2".parse().unwrap());
+    client.registry.inject(Fault::status("list_repositories", 2, 429).retry_after("2"));
+    client.registry.inject("status op=ping status=502 times=2".parse().unwrap());
     assert_eq!(client.registry.pending_faults(), 2);
     assert_eq!(client.get("/acr/v1/_catalog").await.status, 200);
     let got = client.get("/acr/v1/_catalog").await;
@@ -37,35 +33,16 @@ async fn a_lost_response_was_applied_and_a_dropped_request_was_not() {
     let client = client().await;
     let location = client.start("a").await;
     client.registry.inject(Fault::lose_response("write_chunk"));
-    assert!(
-        client
-            .try_send("PATCH", &location, &[], "hello")
-            .await
-            .is_err()
-    );
+    assert!(client.try_send("PATCH", &location, &[], "hello").await.is_err());
     let got = client.send("GET", &location, &[], "").await;
     assert_eq!(got.header("range"), "0-4");
     client.registry.inject(Fault::drop_request("write_chunk"));
-    assert!(
-        client
-            .try_send("PATCH", &got.location(), &[], "hello")
-            .await
-            .is_err()
-    );
-    assert_eq!(
-        client.send("GET", &location, &[], "").await.header("range"),
-        "0-4"
-    );
+    assert!(client.try_send("PATCH", &got.location(), &[], "hello").await.is_err());
+    assert_eq!(client.send("GET", &location, &[], "").await.header("range"), "0-4");
     let entries = client.registry.journal().entries();
-    let chunks: Vec<_> = entries
-        .iter()
-        .filter(|e| e.operation == "write_chunk")
-        .collect();
+    let chunks: Vec<_> = entries.iter().filter(|e| e.operation == "write_chunk").collect();
     assert_eq!(
-        chunks
-            .iter()
-            .map(|e| (e.status, e.body_bytes))
-            .collect::<Vec<_>>(),
+        chunks.iter().map(|e| (e.status, e.body_bytes)).collect::<Vec<_>>(),
         [(0, 5), (0, 0)]
     );
 }
@@ -74,10 +51,7 @@ async fn a_lost_response_was_applied_and_a_dropped_request_was_not() {
 async fn content_is_corrupted_or_cut() {
     let client = client().await;
     let digest = client.push_blob("a", "hello world").await;
-    let link = client
-        .get(&format!("/v2/a/blobs/{digest}"))
-        .await
-        .location();
+    let link = client.get(&format!("/v2/a/blobs/{digest}")).await.location();
     let bare = Client::bare(&client.registry);
     client.registry.inject(Fault::corrupt("get_storage", 3));
     let got = bare.get(&link).await;
@@ -92,14 +66,8 @@ async fn content_is_corrupted_or_cut() {
 #[tokio::test]
 async fn headers_are_replaced_and_removed() {
     let client = client().await;
-    client.registry.inject(Fault::set_header(
-        "start_upload",
-        "Location",
-        "https://evil.example/",
-    ));
-    client
-        .registry
-        .inject(Fault::remove_header("start_upload", "Range"));
+    client.registry.inject(Fault::set_header("start_upload", "Location", "https://evil.example/"));
+    client.registry.inject(Fault::remove_header("start_upload", "Range"));
     let got = client.send("POST", "/v2/a/blobs/uploads/", &[], "").await;
     assert_eq!(got.location(), "https://evil.example/");
     assert!(!got.headers.contains_key("range"));

@@ -21,11 +21,7 @@ fn is_locked(got: &Got) -> bool {
         return false;
     }
     assert_eq!(got.code(), "REGISTRY_DISALLOWED_OPERATION");
-    assert!(
-        got.text().ends_with(",\"detail\":{}}]}\n"),
-        "{}",
-        got.text()
-    );
+    assert!(got.text().ends_with(",\"detail\":{}}]}\n"), "{}", got.text());
     true
 }
 
@@ -34,38 +30,16 @@ async fn a_locked_tag_can_neither_go_nor_move() {
     for attributes in [r#"{"deleteEnabled":false}"#, r#"{"writeEnabled":false}"#] {
         let (client, digest) = pushed().await;
         patch(&client, "/acr/v1/a/_tags/v1", attributes).await;
-        for path in [
-            "/acr/v1/a/_tags/v1",
-            &format!("/v2/a/manifests/{digest}"),
-            "/acr/v1/a",
-        ] {
-            assert!(
-                is_locked(&client.send("DELETE", path, &[], "").await),
-                "{path}"
-            );
+        for path in ["/acr/v1/a/_tags/v1", &format!("/v2/a/manifests/{digest}"), "/acr/v1/a"] {
+            assert!(is_locked(&client.send("DELETE", path, &[], "").await), "{path}");
         }
         let manifest = image(r#"{"architecture":"arm64","os":"linux"}"#, "layer");
-        let got = client
-            .put_manifest("a", "v1", OCI_MANIFEST, &manifest)
-            .await;
+        let got = client.put_manifest("a", "v1", OCI_MANIFEST, &manifest).await;
         assert_eq!(is_locked(&got), attributes.contains("write"));
-        let got = client
-            .put_manifest("a", "v2", OCI_MANIFEST, &manifest)
-            .await;
+        let got = client.put_manifest("a", "v2", OCI_MANIFEST, &manifest).await;
         assert_eq!(got.status, 201, "other tags may come");
-        patch(
-            &client,
-            "/acr/v1/a/_tags/v1",
-            r#"{"deleteEnabled":true,"writeEnabled":true}"#,
-        )
-        .await;
-        assert_eq!(
-            client
-                .send("DELETE", "/acr/v1/a/_tags/v1", &[], "")
-                .await
-                .status,
-            202
-        );
+        patch(&client, "/acr/v1/a/_tags/v1", r#"{"deleteEnabled":true,"writeEnabled":true}"#).await;
+        assert_eq!(client.send("DELETE", "/acr/v1/a/_tags/v1", &[], "").await.status, 202);
     }
 }
 
@@ -76,16 +50,8 @@ async fn a_locked_manifest_stays_but_its_tags_may_go() {
     patch(&client, &path, r#"{"deleteEnabled":false}"#).await;
     let content = format!("/v2/a/manifests/{digest}");
     assert!(is_locked(&client.send("DELETE", &content, &[], "").await));
-    assert!(is_locked(
-        &client.send("DELETE", "/acr/v1/a", &[], "").await
-    ));
-    assert_eq!(
-        client
-            .send("DELETE", "/acr/v1/a/_tags/v1", &[], "")
-            .await
-            .status,
-        202
-    );
+    assert!(is_locked(&client.send("DELETE", "/acr/v1/a", &[], "").await));
+    assert_eq!(client.send("DELETE", "/acr/v1/a/_tags/v1", &[], "").await.status, 202);
     patch(&client, &path, r#"{"readEnabled":false}"#).await;
     let accept = [("accept", "*/*")];
     assert!(is_locked(&client.send("GET", &content, &accept, "").await));
@@ -106,20 +72,12 @@ async fn a_locked_repository_takes_nothing() {
         ("DELETE", "/acr/v1/a/_tags/v1".to_owned()),
         ("DELETE", "/acr/v1/a".to_owned()),
     ] {
-        assert!(
-            is_locked(&client.send(method, &path, &[], "").await),
-            "{method} {path}"
-        );
+        assert!(is_locked(&client.send(method, &path, &[], "").await), "{method} {path}");
     }
-    let got = client
-        .send("GET", "/v2/a/manifests/v1", &[("accept", "*/*")], "")
-        .await;
+    let got = client.send("GET", "/v2/a/manifests/v1", &[("accept", "*/*")], "").await;
     assert_eq!(got.status, 200, "reading is not writing");
     patch(&client, "/acr/v1/a", r#"{"listEnabled":false}"#).await;
-    assert_eq!(
-        client.get("/acr/v1/_catalog").await.text(),
-        "{\"repositories\":null}\n"
-    );
+    assert_eq!(client.get("/acr/v1/_catalog").await.text(), "{\"repositories\":null}\n");
 }
 
 #[tokio::test]
@@ -127,8 +85,5 @@ async fn rights_come_before_locks() {
     let (client, _) = pushed().await;
     patch(&client, "/acr/v1/a", r#"{"deleteEnabled":false}"#).await;
     let reader = Client::with_scope(&client.registry, "repository:a:pull").await;
-    assert_eq!(
-        reader.send("DELETE", "/acr/v1/a", &[], "").await.status,
-        401
-    );
+    assert_eq!(reader.send("DELETE", "/acr/v1/a", &[], "").await.status, 401);
 }

@@ -19,26 +19,15 @@ async fn bytes_are_kept_and_named_by_their_digest() {
     client.push_blob("library/hello", "hello world").await;
     let manifest = image("{}", "hello world");
     assert_eq!(manifest.len(), 393);
-    let got = client
-        .put_manifest("library/hello", "v1", OCI_MANIFEST, &manifest)
-        .await;
+    let got = client.put_manifest("library/hello", "v1", OCI_MANIFEST, &manifest).await;
     let digest = "sha256:517b86da29754bfa57e312c35d4cf22caa38dbce39ecd24684830c1f9777a635";
-    assert_eq!(
-        (got.status, got.header("docker-content-digest")),
-        (201, digest)
-    );
-    assert_eq!(
-        got.location(),
-        format!("/v2/library/hello/manifests/{digest}")
-    );
+    assert_eq!((got.status, got.header("docker-content-digest")), (201, digest));
+    assert_eq!(got.location(), format!("/v2/library/hello/manifests/{digest}"));
     assert_eq!(got.header("content-length"), "0");
     for reference in ["v1", digest] {
         for (method, body) in [("GET", manifest.as_str()), ("HEAD", "")] {
             let path = format!("/v2/library%2Fhello/manifests/{reference}");
-            let headers = [
-                ("accept", OCI_MANIFEST),
-                ("x-ms-client-request-id", "my-id"),
-            ];
+            let headers = [("accept", OCI_MANIFEST), ("x-ms-client-request-id", "my-id")];
             let got = client.send(method, &path, &headers, "").await;
             assert_eq!((got.status, got.text()), (200, body));
             assert_eq!(got.header("content-length"), "393");
@@ -53,9 +42,7 @@ async fn bytes_are_kept_and_named_by_their_digest() {
 #[tokio::test]
 async fn missing_blobs_are_listed_one_by_one() {
     let client = client().await;
-    let got = client
-        .put_manifest("a", "v1", OCI_MANIFEST, &image("{}", "hello world"))
-        .await;
+    let got = client.put_manifest("a", "v1", OCI_MANIFEST, &image("{}", "hello world")).await;
     assert_eq!(got.status, 400);
     let errors = got.json()["errors"].as_array().unwrap().clone();
     let expected = [Digest::sha256(b"{}"), Digest::sha256(b"hello world")];
@@ -65,14 +52,8 @@ async fn missing_blobs_are_listed_one_by_one() {
         assert_eq!(error["detail"], digest.as_str());
     }
     client.push_blob("other", "{}").await;
-    let got = client
-        .put_manifest("a", "v1", OCI_MANIFEST, &image("{}", "hello world"))
-        .await;
-    assert_eq!(
-        got.json()["errors"].as_array().unwrap().len(),
-        2,
-        "blobs belong to repositories"
-    );
+    let got = client.put_manifest("a", "v1", OCI_MANIFEST, &image("{}", "hello world")).await;
+    assert_eq!(got.json()["errors"].as_array().unwrap().len(), 2, "blobs belong to repositories");
     let index = format!(
         r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"{OCI_MANIFEST}","digest":"{}","size":1}}]}}"#,
         expected[0]
@@ -94,9 +75,7 @@ async fn what_does_not_fit_is_invalid() {
     let got = client.put_manifest("a", "v2", OCI_MANIFEST, "{").await;
     assert_eq!(got.text(), invalid);
     let other = Digest::sha256(b"other");
-    let got = client
-        .put_manifest("a", other.as_str(), OCI_MANIFEST, &manifest)
-        .await;
+    let got = client.put_manifest("a", other.as_str(), OCI_MANIFEST, &manifest).await;
     assert_eq!((got.status, got.code().as_str()), (400, "DIGEST_INVALID"));
     let large = " ".repeat(4 * 1024 * 1024 + 1);
     let got = client.put_manifest("a", "v2", OCI_MANIFEST, &large).await;
@@ -139,20 +118,11 @@ async fn deletes_go_by_digest_and_take_the_tags_along() {
     assert_eq!((got.status, got.header("content-length")), (202, "0"));
     let left = got.header("x-ms-ratelimit-remaining-calls-per-second");
     assert_eq!(left, "31.000000", "the second delete that was answered");
-    assert!(
-        got.headers.contains_key("x-ms-client-request-id"),
-        "empty, but there"
-    );
+    assert!(got.headers.contains_key("x-ms-client-request-id"), "empty, but there");
     let got = client.get("/v2/a/tags/list").await;
-    assert_eq!(
-        (got.status, got.code().as_str()),
-        (404, "NAME_UNKNOWN"),
-        "the repository is gone"
-    );
+    assert_eq!((got.status, got.code().as_str()), (404, "NAME_UNKNOWN"), "the repository is gone");
     let layer = Digest::sha256(b"layer");
-    let got = client
-        .send("DELETE", &format!("/v2/a/blobs/{layer}"), &[], "")
-        .await;
+    let got = client.send("DELETE", &format!("/v2/a/blobs/{layer}"), &[], "").await;
     assert_eq!(got.status, 202, "its blobs are not");
 }
 
@@ -160,23 +130,12 @@ async fn deletes_go_by_digest_and_take_the_tags_along() {
 async fn accept_decides_what_is_served() {
     let client = client().await;
     let child = client.push_image("a", "v1", "layer").await;
-    let got = client
-        .send("GET", "/v2/a/manifests/v1", &[("accept", OCI_INDEX)], "")
-        .await;
+    let got = client.send("GET", "/v2/a/manifests/v1", &[("accept", OCI_INDEX)], "").await;
     assert_eq!(got.status, 404);
     let message = got.json()["errors"][0]["message"].clone();
-    assert_eq!(
-        message,
-        "OCI manifest found, but accept header does not support OCI manifests"
-    );
-    for accept in [
-        OCI_MANIFEST,
-        "text/x, */*;q=0.1",
-        &format!("{OCI_INDEX}, {OCI_MANIFEST}"),
-    ] {
-        let got = client
-            .send("GET", "/v2/a/manifests/v1", &[("accept", accept)], "")
-            .await;
+    assert_eq!(message, "OCI manifest found, but accept header does not support OCI manifests");
+    for accept in [OCI_MANIFEST, "text/x, */*;q=0.1", &format!("{OCI_INDEX}, {OCI_MANIFEST}")] {
+        let got = client.send("GET", "/v2/a/manifests/v1", &[("accept", accept)], "").await;
         assert_eq!(got.status, 200, "{accept}");
     }
     let list = format!(
@@ -184,26 +143,9 @@ async fn accept_decides_what_is_served() {
     );
     let got = client.put_manifest("a", "list", DOCKER_LIST, &list).await;
     assert_eq!(got.status, 201, "{got:?}");
-    let got = client
-        .send(
-            "GET",
-            "/v2/a/manifests/list",
-            &[("accept", OCI_MANIFEST)],
-            "",
-        )
-        .await;
-    assert_eq!(
-        (got.status, got.header("docker-content-digest")),
-        (200, child.as_str())
-    );
-    let got = client
-        .send(
-            "GET",
-            "/v2/a/manifests/list",
-            &[("accept", DOCKER_LIST)],
-            "",
-        )
-        .await;
+    let got = client.send("GET", "/v2/a/manifests/list", &[("accept", OCI_MANIFEST)], "").await;
+    assert_eq!((got.status, got.header("docker-content-digest")), (200, child.as_str()));
+    let got = client.send("GET", "/v2/a/manifests/list", &[("accept", DOCKER_LIST)], "").await;
     assert_eq!(got.header("content-type"), DOCKER_LIST);
 }
 
@@ -226,17 +168,9 @@ async fn referrers_are_listed_and_filtered() {
     };
     for kind in ["text/a", "text/b"] {
         let got = client
-            .put_manifest(
-                "a",
-                kind.rsplit('/').next().unwrap(),
-                OCI_MANIFEST,
-                &extra(kind),
-            )
+            .put_manifest("a", kind.rsplit('/').next().unwrap(), OCI_MANIFEST, &extra(kind))
             .await;
-        assert_eq!(
-            (got.status, got.header("oci-subject")),
-            (201, subject.as_str())
-        );
+        assert_eq!((got.status, got.header("oci-subject")), (201, subject.as_str()));
     }
     let got = client.get(&path).await;
     assert_eq!(got.json()["manifests"].as_array().unwrap().len(), 2);
@@ -247,8 +181,5 @@ async fn referrers_are_listed_and_filtered() {
     assert_eq!(got.json()["manifests"].as_array().unwrap().len(), 1);
     assert_eq!(referrer["artifactType"], "text/b");
     assert_eq!(referrer["annotations"]["k"], "v");
-    assert_eq!(
-        referrer["digest"],
-        Digest::sha256(extra("text/b").as_bytes()).as_str()
-    );
+    assert_eq!(referrer["digest"], Digest::sha256(extra("text/b").as_bytes()).as_str());
 }

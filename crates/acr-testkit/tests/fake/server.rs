@@ -44,9 +44,7 @@ async fn connect(
         .with_root_certificates(roots)
         .with_no_client_auth();
     let name = ServerName::try_from(endpoint.host().to_owned())?;
-    let stream = TlsConnector::from(Arc::new(config))
-        .connect(name, stream)
-        .await?;
+    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
     exchange(TokioIo::new(stream), request).await
 }
 
@@ -57,10 +55,7 @@ where
     let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await?;
     tokio::spawn(connection);
     let (head, body) = sender.send_request(request).await?.into_parts();
-    let body = body
-        .collect()
-        .await
-        .map(http_body_util::Collected::to_bytes);
+    let body = body.collect().await.map(http_body_util::Collected::to_bytes);
     Ok((head.status.as_u16(), head.headers, body))
 }
 
@@ -71,10 +66,8 @@ fn request(
     token: &str,
     body: impl Into<Body>,
 ) -> Request<Body> {
-    let mut request = Request::builder()
-        .method(method)
-        .uri(target)
-        .header("host", endpoint.authority());
+    let mut request =
+        Request::builder().method(method).uri(target).header("host", endpoint.authority());
     if !token.is_empty() {
         request = request.header("authorization", format!("Bearer {token}"));
     }
@@ -99,22 +92,12 @@ async fn token(
         "grant_type=access_token&service={service}&access_token={}",
         registry.entra_token()
     );
-    let sent = send(
-        endpoint,
-        ca,
-        request("POST", endpoint, "/oauth2/exchange", "", form),
-    )
-    .await;
+    let sent = send(endpoint, ca, request("POST", endpoint, "/oauth2/exchange", "", form)).await;
     let refresh = field(sent.unwrap().2.unwrap(), "refresh_token");
     let form =
         format!("grant_type=refresh_token&service={service}&scope={scope}&refresh_token={refresh}");
-    let (_, headers, body) = send(
-        endpoint,
-        ca,
-        request("POST", endpoint, "/oauth2/token", "", form),
-    )
-    .await
-    .unwrap();
+    let (_, headers, body) =
+        send(endpoint, ca, request("POST", endpoint, "/oauth2/token", "", form)).await.unwrap();
     assert_eq!(headers["transfer-encoding"], "chunked");
     field(body.unwrap(), "access_token")
 }
@@ -126,64 +109,47 @@ async fn round_trip(tls: Tls) {
     let (endpoint, ca) = (server.endpoint(), server.ca_pem().map(str::to_owned));
     let ca = ca.as_deref();
     let token = token(&endpoint, ca, &registry, "repository:a:pull,push").await;
-    let (status, headers, _) = send(
-        &endpoint,
-        ca,
-        request("POST", &endpoint, "/v2/a/blobs/uploads/", &token, ""),
-    )
-    .await
-    .unwrap();
+    let (status, headers, _) =
+        send(&endpoint, ca, request("POST", &endpoint, "/v2/a/blobs/uploads/", &token, ""))
+            .await
+            .unwrap();
     assert_eq!(status, 202);
     let location = headers["location"].to_str().unwrap().to_owned();
     let content = Bytes::from(vec![9u8; 5_000_000]);
     let digest = Digest::sha256(&content);
     let target = format!("{location}&digest={digest}");
-    let (status, _, _) = send(
-        &endpoint,
-        ca,
-        request("PUT", &endpoint, &target, &token, content.clone()),
-    )
-    .await
-    .unwrap();
+    let (status, _, _) =
+        send(&endpoint, ca, request("PUT", &endpoint, &target, &token, content.clone()))
+            .await
+            .unwrap();
     assert_eq!(status, 201);
     let path = format!("/v2/a/blobs/{digest}");
-    let (status, headers, _) = send(&endpoint, ca, request("GET", &endpoint, &path, &token, ""))
-        .await
-        .unwrap();
+    let (status, headers, _) =
+        send(&endpoint, ca, request("GET", &endpoint, &path, &token, "")).await.unwrap();
     assert_eq!(status, 307);
     let storage = server.storage_endpoint();
     let link = headers["location"].to_str().unwrap();
     let target = link.strip_prefix(&storage.to_string()).unwrap().to_owned();
-    let (status, _, body) = send(&storage, ca, request("GET", &storage, &target, "", ""))
-        .await
-        .unwrap();
+    let (status, _, body) =
+        send(&storage, ca, request("GET", &storage, &target, "", "")).await.unwrap();
     assert_eq!((status, Digest::sha256(&body.unwrap())), (200, digest));
-    let (status, _, _) = send(&storage, ca, request("GET", &storage, &target, &token, ""))
-        .await
-        .unwrap();
+    let (status, _, _) =
+        send(&storage, ca, request("GET", &storage, &target, &token, "")).await.unwrap();
     assert_eq!(status, 400);
 
     registry.inject(Fault::truncate("get_storage", 1_000_000));
-    let sent = send(&storage, ca, request("GET", &storage, &target, "", ""))
-        .await
-        .unwrap();
+    let sent = send(&storage, ca, request("GET", &storage, &target, "", "")).await.unwrap();
     assert!(sent.2.is_err(), "the connection breaks in the body");
     for fault in [Fault::lose_response("ping"), Fault::drop_request("ping")] {
         registry.inject(fault);
         let ping = request("GET", &endpoint, "/v2/", &token, "");
-        assert!(
-            send(&endpoint, ca, ping).await.is_err(),
-            "the connection breaks"
-        );
+        assert!(send(&endpoint, ca, ping).await.is_err(), "the connection breaks");
     }
     let ping = request("GET", &endpoint, "/v2/", &token, "");
     assert_eq!(send(&endpoint, ca, ping).await.unwrap().2.unwrap(), "{}");
     server.shutdown().await;
     let ping = request("GET", &endpoint, "/v2/", &token, "");
-    assert!(
-        send(&endpoint, ca, ping).await.is_err(),
-        "nobody listens any more"
-    );
+    assert!(send(&endpoint, ca, ping).await.is_err(), "nobody listens any more");
 }
 
 #[tokio::test]

@@ -33,11 +33,7 @@ impl Client {
     /// Without a token.
     pub(crate) fn bare(registry: &FakeRegistry) -> Self {
         let transport = registry.transport();
-        Self {
-            registry: registry.clone(),
-            transport,
-            authorization: None,
-        }
+        Self { registry: registry.clone(), transport, authorization: None }
     }
 
     /// With a token for a scope.
@@ -53,10 +49,7 @@ impl Client {
     }
 
     pub(crate) fn authorized(&self, header: &str) -> Self {
-        Self {
-            authorization: Some(header.to_owned()),
-            ..self.clone()
-        }
+        Self { authorization: Some(header.to_owned()), ..self.clone() }
     }
 
     pub(crate) async fn refresh_token(&self) -> String {
@@ -121,18 +114,12 @@ impl Client {
         let response = self.transport.clone().call(request).await?;
         let (head, body) = response.into_parts();
         let body = body.bytes(64 << 20).await?;
-        Ok(Got {
-            status: head.status.as_u16(),
-            headers: head.headers,
-            body,
-        })
+        Ok(Got { status: head.status.as_u16(), headers: head.headers, body })
     }
 
     /// Starts a session and gives its address.
     pub(crate) async fn start(&self, name: &str) -> String {
-        let got = self
-            .send("POST", &format!("/v2/{name}/blobs/uploads/"), &[], "")
-            .await;
+        let got = self.send("POST", &format!("/v2/{name}/blobs/uploads/"), &[], "").await;
         assert_eq!(got.status, 202, "{got:?}");
         got.location()
     }
@@ -142,9 +129,7 @@ impl Client {
         let content = content.into();
         let digest = Digest::sha256(&content);
         let location = self.start(name).await;
-        let got = self
-            .send("PUT", &format!("{location}&digest={digest}"), &[], content)
-            .await;
+        let got = self.send("PUT", &format!("{location}&digest={digest}"), &[], content).await;
         assert_eq!(got.status, 201, "{got:?}");
         digest
     }
@@ -168,13 +153,7 @@ impl Client {
         manifest: &str,
     ) -> Got {
         let path = format!("/v2/{name}/manifests/{reference}");
-        self.send(
-            "PUT",
-            &path,
-            &[("content-type", media_type)],
-            manifest.to_owned(),
-        )
-        .await
+        self.send("PUT", &path, &[("content-type", media_type)], manifest.to_owned()).await
     }
 }
 
@@ -188,9 +167,7 @@ impl Got {
     }
 
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .map_or("", |value| value.to_str().unwrap())
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
     pub(crate) fn location(&self) -> String {
@@ -198,19 +175,13 @@ impl Got {
     }
 
     pub(crate) fn code(&self) -> String {
-        self.json()["errors"][0]["code"]
-            .as_str()
-            .unwrap()
-            .to_owned()
+        self.json()["errors"][0]["code"].as_str().unwrap().to_owned()
     }
 }
 
 /// The manifest of an image with one layer.
 pub(crate) fn image(config: &str, layer: &str) -> String {
-    let (c, l) = (
-        Digest::sha256(config.as_bytes()),
-        Digest::sha256(layer.as_bytes()),
-    );
+    let (c, l) = (Digest::sha256(config.as_bytes()), Digest::sha256(layer.as_bytes()));
     format!(
         r#"{{"schemaVersion":2,"mediaType":"{OCI_MANIFEST}","config":{{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"{c}","size":{}}},"layers":[{{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":"{l}","size":{}}}]}}"#,
         config.len(),
