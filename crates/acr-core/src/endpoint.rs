@@ -75,7 +75,8 @@ impl Endpoint {
         let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
             return false;
         };
-        let has_odd_port = authority.port().is_some() && authority.port_u16().is_none();
+        // `:99999` and `:` are no ports; whoever dials might read them as the default.
+        let has_odd_port = authority.as_str() != authority.host() && authority.port_u16().is_none();
         *scheme == self.scheme
             && !has_odd_port
             && !authority.as_str().contains('@')
