@@ -1,9 +1,7 @@
 //! The one body type of requests and responses.
 
 use std::{
-    fmt,
-    future::{Future as _, poll_fn},
-    mem,
+    fmt, mem,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -13,9 +11,12 @@ use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt as _;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
-use crate::error::{BoxError, Error, ErrorKind, Result};
+use crate::{
+    error::{BoxError, Error, ErrorKind, Result},
+    patience,
+};
 
 /// The body of every request and response.
 ///
@@ -78,26 +79,14 @@ impl Body {
     /// Dropping the future drops the body and with it the connection.
     pub async fn bytes(mut self, limit: usize) -> Result<Bytes> {
         let start = Instant::now();
-        let mut patience: Option<Pin<Box<Sleep>>> = None;
         let mut first: Option<Bytes> = None;
         let mut collected = BytesMut::new();
         let mut total = 0usize;
         loop {
-            let deadline = start + allowed(total);
-            let frame = poll_fn(|cx| {
-                use http_body::Body as _;
-                if let Poll::Ready(frame) = Pin::new(&mut self).poll_frame(cx) {
-                    return Poll::Ready(Ok(frame));
-                }
-                // A timer exists only where there is something to wait for.
-                let sleep = patience.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-                sleep.as_mut().reset(deadline);
-                sleep.as_mut().poll(cx).map(Err)
-            });
-            let data = match frame.await {
-                Ok(None) => break,
-                Ok(Some(frame)) => frame?.into_data().unwrap_or_default(),
-                Err(()) => {
+            let data = match patience::until(start + allowed(total), self.frame()).await {
+                Some(None) => break,
+                Some(Some(frame)) => frame?.into_data().unwrap_or_default(),
+                None => {
                     let took = start.elapsed();
                     let text = format!("the body comes too slowly: {total} bytes in {took:?}");
                     return Err(Error::new(ErrorKind::Timeout, text));

@@ -61,6 +61,7 @@ pub mod link;
 mod name;
 mod operation;
 mod pager;
+mod patience;
 mod pipeline;
 #[cfg(feature = "rustls")]
 mod proxy;

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use http_body_util::BodyExt as _;
+use tokio::time::Instant;
 
-use crate::body::Body;
+use crate::{body::Body, patience};
 
 /// Reads up to 64 KiB for up to a second; what is longer or slower is dropped, which
 /// closes its connection.
@@ -14,7 +15,7 @@ use crate::body::Body;
 /// Dropping the future drops the body.
 pub async fn drain(body: Body) {
     // Whether it ended or the time did makes no difference to anybody.
-    let _ = tokio::time::timeout(MAX_WAIT, read(body)).await;
+    let _ = patience::until(Instant::now() + MAX_WAIT, read(body)).await;
 }
 
 async fn read(mut body: Body) {
@@ -41,7 +42,6 @@ mod tests {
     use futures_util::stream;
     use http_body::Frame;
     use http_body_util::StreamBody;
-    use tokio::time::Instant;
 
     use super::*;
     use crate::error::Error;
