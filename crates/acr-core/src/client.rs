@@ -294,7 +294,7 @@ fn http2(_: &mut Builder) {}
 fn http2(builder: &mut Builder) {
     builder
         .timer(TokioTimer::new())
-        .http2_keep_alive_interval(HTTP2_PING_INTERVAL)
+        
         .http2_keep_alive_timeout(HTTP2_PING_TIMEOUT)
         .http2_keep_alive_while_idle(false)
         .http2_initial_stream_window_size(HTTP2_STREAM_WINDOW)

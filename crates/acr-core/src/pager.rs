@@ -278,6 +278,8 @@ const MAX_PAGES: usize = 100_000;
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
+    use proptest::prelude::*;
+
     use super::*;
 
     fn next(n: u32) -> Option<Continuation> {
@@ -389,5 +391,111 @@ mod tests {
         });
         assert!(pager.try_next().now_or_never().is_none());
         assert_eq!(pager.try_next().await.unwrap(), Some(1));
+    }
+
+    /// What a scripted list does at each of its pages.
+    #[derive(Clone, Debug)]
+    struct Script {
+        items: u8,
+        /// How often asking for the page fails first, and how often the future waits.
+        failures: u8,
+        pauses: u8,
+    }
+
+    fn scripts() -> impl Strategy<Value = Vec<Script>> {
+        let page = (0u8..4, 0u8..3, 0u8..3).prop_map(|(items, failures, pauses)| Script {
+            items,
+            failures,
+            pauses,
+        });
+        proptest::collection::vec(page, 1..8)
+    }
+
+    /// A list that follows the script; items are numbered through.
+    fn scripted(script: &[Script], asked: &Arc<AtomicU32>) -> Pager<u32> {
+        let script = script.to_vec();
+        let failed = Arc::new(std::sync::Mutex::new(vec![0u8; script.len()]));
+        let asked = Arc::clone(asked);
+        Pager::new(move |request: PageRequest| {
+            let at = request.continuation.map_or(0, |c| c.query()[5..].parse::<u32>().unwrap());
+            let index = at as usize;
+            let page = script[index].clone();
+            let first: u32 = script[..index].iter().map(|p| u32::from(p.items)).sum();
+            let more = (index + 1 < script.len()).then(|| next(at + 1)).flatten();
+            let fails = {
+                let failed = &mut failed.lock().unwrap()[index];
+                *failed += 1;
+                *failed <= page.failures
+            };
+            asked.fetch_add(1, Ordering::Relaxed);
+            async move {
+                for _ in 0..page.pauses {
+                    tokio::task::yield_now().await;
+                }
+                if fails {
+                    return Err(Error::new(ErrorKind::Transport, "scripted"));
+                }
+                Ok(Page::new((first..first + u32::from(page.items)).collect(), more))
+            }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_list_gives_every_item_once_under_failures_and_dropped_calls(script in scripts(), drops in any::<u64>()) {
+            use futures_util::FutureExt as _;
+            let asked = Arc::default();
+            let mut pager = scripted(&script, &asked);
+            let (mut seen, mut drops, mut steps) = (Vec::new(), drops, 0);
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async {
+                loop {
+                    steps += 1;
+                    assert!(steps < 1_000, "it does not end");
+                    drops = drops.rotate_left(1);
+                    // Half the calls are dropped after one poll.
+                    let item = if drops & 1 == 1 {
+                        let Some(item) = pager.try_next().now_or_never() else { continue };
+                        item
+                    } else {
+                        pager.try_next().await
+                    };
+                    match item {
+                        Ok(Some(item)) => seen.push(item),
+                        Ok(None) => break,
+                        Err(error) => assert_eq!(error.kind(), ErrorKind::Transport),
+                    }
+                }
+            });
+            let total: u32 = script.iter().map(|p| u32::from(p.items)).sum();
+            prop_assert_eq!(seen, (0..total).collect::<Vec<_>>());
+            let requests: u32 = script.iter().map(|p| 1 + u32::from(p.failures)).sum();
+            prop_assert_eq!(asked.load(Ordering::Relaxed), requests, "one request a page, one more a failure");
+        }
+
+        #[test]
+        fn a_resumed_list_misses_nothing(script in scripts(), taken in 0usize..20) {
+            let calm: Vec<Script> = script.into_iter().map(|p| Script { failures: 0, pauses: 0, ..p }).collect();
+            let total: u32 = calm.iter().map(|p| u32::from(p.items)).sum();
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let seen = runtime.block_on(async {
+                let asked = Arc::default();
+                let mut pager = scripted(&calm, &asked);
+                let mut seen = std::collections::BTreeSet::new();
+                for _ in 0..taken {
+                    seen.extend(pager.try_next().await.unwrap());
+                }
+                let mut resumed = scripted(&calm, &asked);
+                if let Some(from) = pager.continuation() {
+                    let stored = serde_json::to_string(from).unwrap();
+                    resumed = resumed.resume(serde_json::from_str(&stored).unwrap());
+                }
+                while let Some(item) = resumed.try_next().await.unwrap() {
+                    seen.insert(item);
+                }
+                seen
+            });
+            prop_assert_eq!(seen.len(), total as usize);
+        }
     }
 }

@@ -210,3 +210,27 @@ compile_error!("the feature `rustls` needs a provider: enable `aws-lc-rs` or `ri
 /// Minimal containers have none.
 const NO_TRUST_STORE: &str = "the platform's trust store cannot be used; give certificates with \
     `TlsConfig::only_roots`, or enable the feature `webpki-roots` and use `TlsConfig::webpki_roots`";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_endpoint_sees_the_client_certificate() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(vec!["client".to_owned()]).unwrap();
+        let certificate = params.self_signed(&key).unwrap().pem();
+        let config = TlsConfig::only_roots(certificate.as_bytes())
+            .unwrap()
+            .client_certificate(certificate.as_bytes(), key.serialize_pem().as_bytes())
+            .unwrap()
+            .client_configs()
+            .unwrap();
+        assert!(config.endpoint.client_auth_cert_resolver.has_certs());
+        assert!(!config.foreign.client_auth_cert_resolver.has_certs());
+        assert!(!config.proxy.client_auth_cert_resolver.has_certs());
+        assert_eq!(config.proxy.alpn_protocols, [b"http/1.1"]);
+        let offers_h2 = config.endpoint.alpn_protocols.contains(&b"h2".to_vec());
+        assert_eq!(offers_h2, cfg!(feature = "http2"));
+    }
+}

@@ -61,7 +61,7 @@ async fn closes_on_reuse(murdered: Arc<AtomicUsize>) -> Server {
             let mut first = [0];
             if matches!(socket.read(&mut first).await, Ok(1)) {
                 let number = murdered.fetch_add(1, Ordering::SeqCst);
-                if number % 2 == 0 {
+                if number.is_multiple_of(2) {
                     read_head(&mut socket).await;
                 }
             }

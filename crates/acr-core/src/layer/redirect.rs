@@ -289,6 +289,36 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn no_chain_takes_a_credential_along() {
+        for chain in [
+            // another host, then back
+            &["https://r/1", "https://s/2", "https://r/3"][..],
+            // only the port changes, only the path changes
+            &["https://r/1", "https://r:444/1"],
+            &["https://r/1", "https://r/2"],
+            &["https://r:444/1", "https://r/1"],
+            // a host that looks alike, a parent, a child
+            &["https://r.azurecr.io/1", "https://r.azurecr.io.evil/1"],
+            &["https://r.azurecr.io/1", "https://azurecr.io/1"],
+            &["https://r.azurecr.io/1", "https://x.r.azurecr.io/1"],
+            // case and default port are no change, and still nothing travels
+            &["https://r/1", "https://R:443/2"],
+            &["https://a/0", "https://b/1", "https://c/2", "https://a/3", "https://b/4"],
+        ] {
+            let (result, seen) = walk(Method::GET, true, chain).await;
+            assert!(result.is_ok(), "{chain:?}");
+            let seen = seen.lock().unwrap();
+            assert_eq!(seen.len(), chain.len());
+            for (url, headers, scoped) in seen.iter().skip(1) {
+                for name in ["authorization", "cookie", "x-ms-client-request-id"] {
+                    assert!(!headers.contains_key(name), "{name} went to {url}");
+                }
+                assert!(!scoped, "the scope went to {url}");
+            }
+        }
+    }
+
+    #[tokio::test]
     async fn a_return_to_the_registry_brings_no_credential_back() {
         let chain = &["https://r/1", "https://s/2", "https://r/3"];
         let (_, seen) = walk(Method::GET, true, chain).await;
