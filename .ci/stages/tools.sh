@@ -21,6 +21,7 @@ update-ca-certificates ca-certificates
 docker-registry docker-registry
 skopeo skopeo
 umoci umoci
+tinyproxy tinyproxy
 busybox busybox-static
 PROGRAMS
 

@@ -24,6 +24,7 @@ mod form;
 mod guarded_registry;
 mod image;
 mod oauth;
+mod proxy_process;
 mod registry_process;
 mod skopeo;
 mod token_signer;
@@ -37,6 +38,7 @@ pub use self::{
     guarded_registry::{GuardedRegistry, GuardedRegistryBuilder},
     image::{ImageBlob, ImageLayout},
     oauth::{Accounts, Grant, TokenCall},
+    proxy_process::ProxyProcess,
     registry_process::{RegistryProcess, RegistryProcessBuilder, TokenAuth},
     skopeo::{Inspection, RemoteImage, Skopeo},
     token_signer::{Access, TokenSigner},
