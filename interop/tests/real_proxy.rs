@@ -26,7 +26,7 @@ fn client(registry: &FakeRegistry, server: &Server, proxy: Proxy) -> Result<Blob
         let token = AccessToken::new(token.clone(), expiry);
         async move { Ok(token) }
     });
-    let endpoint = server.endpoint().clone();
+    let endpoint = server.endpoint();
     let auth = AuthLayer::new(&endpoint, Credential::entra(source)).trust_entra_for("127.0.0.1");
     let pipeline = Pipeline::builder(endpoint)
         .transport(transport)
