@@ -95,6 +95,15 @@ impl Registry {
         TransportBuilder::new().tls(self.tls.clone()).build()
     }
 
+    /// The layer that signs in here. All clones share one cache of tokens.
+    pub fn auth(&self) -> AuthLayer {
+        let auth = AuthLayer::new(&self.endpoint, credential(self.entra_token.clone()));
+        match &self.trusted_host {
+            Some(host) => auth.trust_entra_for(host),
+            None => auth,
+        }
+    }
+
     /// Whether it is the emulator.
     pub fn is_emulator(&self) -> bool {
         self.emulator.is_some()
@@ -133,15 +142,10 @@ pub fn connect(registry: &Registry, wire: &Wire) -> Result<Pipeline> {
 ///
 /// As [`connect`].
 pub fn connect_over(registry: &Registry, wire: &Wire, transport: Transport) -> Result<Pipeline> {
-    let endpoint = registry.endpoint.clone();
-    let mut auth = AuthLayer::new(&endpoint, credential(registry.entra_token.clone()));
-    if let Some(host) = &registry.trusted_host {
-        auth = auth.trust_entra_for(host);
-    }
-    Pipeline::builder(endpoint)
+    Pipeline::builder(registry.endpoint.clone())
         .transport(wire.count(transport))
         .application_id("acr-examples")
-        .layer_per_hop(auth)
+        .layer_per_hop(registry.auth())
         .build()
 }
 

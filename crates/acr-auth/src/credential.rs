@@ -2,7 +2,7 @@
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
-use acr_core::BoxError;
+use acr_core::{BoxError, Secret};
 
 use crate::access_token::AccessToken;
 
@@ -17,6 +17,8 @@ pub struct Credential(pub(crate) Kind);
 pub(crate) enum Kind {
     Anonymous,
     Entra(Arc<dyn TokenCredential>),
+    RefreshToken(Secret),
+    Password { user: Arc<str>, password: Secret },
 }
 
 impl Credential {
@@ -25,12 +27,33 @@ impl Credential {
         Self(Kind::Anonymous)
     }
 
+    /// A registry refresh token obtained elsewhere, as `az acr login --expose-token` prints it.
+    /// When it expires, so does the access: nothing here can renew it.
+    pub fn refresh_token(token: impl Into<Secret>) -> Self {
+        Self(Kind::RefreshToken(token.into()))
+    }
+
+    /// A user name and password: the admin user, a service principal (client id and
+    /// secret), or a repository-scoped token. The user
+    /// `00000000-0000-0000-0000-000000000000` stands for a refresh token as the password,
+    /// as in `docker login`.
+    pub fn password(user: impl Into<String>, password: impl Into<Secret>) -> Self {
+        let user = user.into();
+        if user == NULL_USER {
+            return Self::refresh_token(password);
+        }
+        Self(Kind::Password { user: user.into(), password: password.into() })
+    }
+
     /// An Entra identity: its token is exchanged for a registry refresh token,
     /// and that for access tokens as needed.
     pub fn entra(source: impl TokenCredential) -> Self {
         Self(Kind::Entra(Arc::new(source)))
     }
 }
+
+/// The user name of whoever has a token instead of a name.
+const NULL_USER: &str = "00000000-0000-0000-0000-000000000000";
 
 /// A source of Entra access tokens. Implement it for your identity library, or use [`credential_fn`].
 ///

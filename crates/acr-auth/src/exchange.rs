@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 pub(crate) enum Grant<'a> {
     Anonymous,
     RefreshToken(&'a Secret),
+    Password { user: &'a str, password: &'a Secret },
 }
 
 /// `POST /oauth2/exchange`: an Entra token for a registry refresh token.
@@ -50,14 +51,19 @@ fn entra_request(endpoint: &Endpoint, entra: &Secret) -> Result<Request> {
 }
 
 fn access_request(endpoint: &Endpoint, grant: Grant<'_>, scope: &Scope) -> Result<Request> {
-    let (kind, refresh_token) = match grant {
-        Grant::Anonymous => ("password", ""),
-        Grant::RefreshToken(token) => ("refresh_token", token.expose()),
+    let kind = match grant {
+        Grant::Anonymous | Grant::Password { .. } => "password",
+        Grant::RefreshToken(_) => "refresh_token",
     };
-    let form = Form::new(kind)
-        .field("service", endpoint.authority())
-        .field("scope", &scope.to_string())
-        .field("refresh_token", refresh_token);
+    let form =
+        Form::new(kind).field("service", endpoint.authority()).field("scope", &scope.to_string());
+    let form = match grant {
+        Grant::Anonymous => form.field("refresh_token", ""),
+        Grant::RefreshToken(token) => form.field("refresh_token", token.expose()),
+        Grant::Password { user, password } => {
+            form.field("username", user).field("password", password.expose())
+        }
+    };
     form.post(endpoint, "token", Operation::new("fetch_access_token").on(scope))
 }
 
@@ -168,6 +174,9 @@ mod tests {
         );
         let anonymous = access_request(&endpoint(), Grant::Anonymous, &scope).unwrap();
         assert!(body(anonymous).starts_with("grant_type=password&"));
+        let grant = Grant::Password { user: "a b", password: &Secret::new("p&q=r") };
+        let password = access_request(&endpoint(), grant, &scope).unwrap();
+        assert!(body(password).ends_with("&username=a%20b&password=p%26q%3Dr"));
     }
 
     #[tokio::test]

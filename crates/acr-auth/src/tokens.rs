@@ -74,24 +74,26 @@ impl Tokens {
 
     async fn fetch_access<S: HttpService>(&self, service: &S, scope: &Scope) -> Result<Lease> {
         let source = match &self.credential.0 {
-            Kind::Anonymous => {
-                let token = self.ask(service, Grant::Anonymous, scope).await?;
-                return Ok(lease(token, ACCESS_FALLBACK));
+            Kind::Anonymous => return self.ask(service, Grant::Anonymous, scope).await,
+            Kind::Password { user, password } => {
+                return self.ask(service, Grant::Password { user, password }, scope).await;
+            }
+            Kind::RefreshToken(token) => {
+                return self.ask(service, Grant::RefreshToken(token), scope).await;
             }
             Kind::Entra(source) => source.as_ref(),
         };
         let (refresh, is_new) = self.refresh.get(|| self.fetch_refresh(service, source)).await?;
         let first = self.ask(service, Grant::RefreshToken(&refresh.token), scope).await;
-        let token = match first {
+        match first {
             // The registry no longer takes the refresh token: exchange anew, once.
             Err(error) if error.kind() == ErrorKind::Unauthenticated && !is_new => {
                 self.refresh.invalidate(&refresh.token).await;
                 let (refresh, _) = self.refresh.get(|| self.fetch_refresh(service, source)).await?;
-                self.ask(service, Grant::RefreshToken(&refresh.token), scope).await?
+                self.ask(service, Grant::RefreshToken(&refresh.token), scope).await
             }
-            other => other?,
-        };
-        Ok(lease(token, ACCESS_FALLBACK))
+            other => other,
+        }
     }
 
     async fn fetch_refresh<S: HttpService>(
@@ -119,8 +121,9 @@ impl Tokens {
         service: &S,
         grant: Grant<'_>,
         scope: &Scope,
-    ) -> Result<Secret> {
-        exchange::access_token(service.clone(), &self.endpoint, grant, scope).await
+    ) -> Result<Lease> {
+        let token = exchange::access_token(service.clone(), &self.endpoint, grant, scope).await?;
+        Ok(lease(token, ACCESS_FALLBACK))
     }
 
     fn slot(&self, scope: &Scope) -> Arc<Slot> {

@@ -4,8 +4,9 @@
 
 use std::{
     io::{BufRead as _, BufReader},
+    net::SocketAddr,
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
 };
 
 /// A folder with a nested file, an empty one, two equal ones and one of several chunks.
@@ -49,10 +50,7 @@ impl Emulator {
             .stdout(Stdio::piped())
             .spawn()
             .expect("acr-emulator starts");
-        let mut line = String::new();
-        let output = child.stdout.take().expect("its output is piped");
-        BufReader::new(output).read_line(&mut line).expect("it prints a line");
-        let ready: serde_json::Value = serde_json::from_str(&line).expect("the line is JSON");
+        let ready = ready(&mut child);
         let text = |key: &str| ready[key].as_str().expect(key).to_owned();
         Self {
             child,
@@ -84,6 +82,54 @@ impl Drop for Emulator {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A running `embed_in_service --serve`; killed when dropped.
+pub(crate) struct Proxy {
+    child: Child,
+    pub(crate) address: SocketAddr,
+}
+
+impl Proxy {
+    /// Starts it in front of the registry of this environment, and waits for its line of JSON.
+    pub(crate) fn start(environment: Vec<(&'static str, String)>) -> Self {
+        build(&["-p", "acr-examples", "--example", "embed_in_service"]);
+        let program = target_folder().join("examples").join(name("embed_in_service"));
+        let mut child = Command::new(program)
+            .arg("--serve")
+            .envs(environment)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("embed_in_service starts");
+        let ready = ready(&mut child);
+        let address = ready["listen"].as_str().expect("listen");
+        let address = address.parse().expect("an address");
+        Self { child, address }
+    }
+
+    pub(crate) fn id(&self) -> String {
+        self.child.id().to_string()
+    }
+
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        self.child.wait().expect("it ends")
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The line of JSON that a program prints when it is ready.
+fn ready(child: &mut Child) -> serde_json::Value {
+    let mut line = String::new();
+    let output = child.stdout.take().expect("its output is piped");
+    BufReader::new(output).read_line(&mut line).expect("it prints a line");
+    serde_json::from_str(&line).expect("the line is JSON")
 }
 
 /// Tests run with the build finished, so cargo can be called again; it has little to do.
