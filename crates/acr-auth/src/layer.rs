@@ -110,15 +110,17 @@ impl<S: HttpService> Service<Request> for Auth<S> {
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        let mut inner = take(&mut self.inner);
         if !self.tokens.endpoint().is_origin_of(request.uri()) {
             // The second wall: whatever put a credential there, it does not leave.
             request.headers_mut().remove(header::AUTHORIZATION);
-            return Box::pin(inner.call(request));
+            return Box::pin(self.inner.call(request));
         }
         match request.extensions().get::<Scope>().cloned() {
-            None => Box::pin(inner.call(request)),
-            Some(scope) => Box::pin(send(inner, Arc::clone(&self.tokens), request, scope)),
+            None => Box::pin(self.inner.call(request)),
+            Some(scope) => {
+                let inner = take(&mut self.inner);
+                Box::pin(send(inner, Arc::clone(&self.tokens), request, scope))
+            }
         }
     }
 }

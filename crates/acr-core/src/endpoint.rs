@@ -75,6 +75,10 @@ impl Endpoint {
         let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
             return false;
         };
+        if *scheme == self.scheme && authority == &self.authority {
+            // Written as we write it, as nearly all are: no user information, same port.
+            return true;
+        }
         // `:99999` and `:` are no ports; whoever dials might read them as the default.
         let has_odd_port = authority.as_str() != authority.host() && authority.port_u16().is_none();
         *scheme == self.scheme

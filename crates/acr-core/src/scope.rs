@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    sync::Arc,
 };
 
 use crate::name::RepositoryName;
@@ -25,7 +26,7 @@ use crate::name::RepositoryName;
 /// # Ok::<(), acr_core::ParseNameError>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Scope(BTreeMap<Resource, BTreeSet<Action>>);
+pub struct Scope(Arc<BTreeMap<Resource, BTreeSet<Action>>>);
 
 /// An action on a resource. Server vocabulary, hence an open set.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -78,8 +79,9 @@ impl Scope {
     /// Everything either scope permits.
     #[must_use]
     pub fn union(mut self, other: Self) -> Self {
-        for (resource, actions) in other.0 {
-            self.0.entry(resource).or_default().extend(actions);
+        let mine = Arc::make_mut(&mut self.0);
+        for (resource, actions) in Arc::unwrap_or_clone(other.0) {
+            mine.entry(resource).or_default().extend(actions);
         }
         self
     }
@@ -120,7 +122,7 @@ impl Scope {
 
     fn single(kind: &str, name: &str, actions: impl IntoIterator<Item = Action>) -> Self {
         let resource = Resource { kind: kind.to_owned(), name: name.to_owned() };
-        Self(BTreeMap::from([(resource, actions.into_iter().collect())]))
+        Self(Arc::new(BTreeMap::from([(resource, actions.into_iter().collect())])))
     }
 }
 

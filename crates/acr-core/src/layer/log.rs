@@ -15,7 +15,7 @@ use tracing::{Level, debug, enabled, info};
 use crate::{
     call_options::CallOptions,
     error::{Error, Result},
-    layer::{HttpService, ResponseFuture, take},
+    layer::{HttpService, ResponseFuture},
     redact::Redaction,
     request::Request,
     response::Response,
@@ -79,13 +79,13 @@ impl<S: HttpService> Service<Request> for Log<S> {
     fn call(&mut self, request: Request) -> Self::Future {
         let is_quiet = request.extensions().get::<CallOptions>().is_some_and(CallOptions::is_quiet);
         if is_quiet || !enabled!(Level::INFO) {
-            return Box::pin(take(&mut self.inner).call(request));
+            return Box::pin(self.inner.call(request));
         }
         let method = request.method().clone();
         let redaction = Arc::clone(&self.redaction);
         let url = redaction.url(request.uri());
         debug!(%method, url, headers = %Head(request.headers(), &redaction), "request");
-        let future = take(&mut self.inner).call(request);
+        let future = self.inner.call(request);
         let start = Instant::now();
         Box::pin(async move {
             let result = future.await;

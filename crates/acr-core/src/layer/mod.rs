@@ -70,7 +70,8 @@ pub type ResponseFuture = Pin<Box<dyn Future<Output = Result<Response>> + Send>>
 /// Takes the service that was polled ready and leaves a clone in its place.
 ///
 /// A tower service promises readiness for the instance that was polled; a layer
-/// whose future outlives `call` must take that instance, not a fresh clone.
+/// that calls it later, or more than once, must take that instance and not a fresh
+/// clone. A layer that calls at once needs neither.
 pub fn take<S: Clone>(inner: &mut S) -> S {
     let clone = inner.clone();
     mem::replace(inner, clone)

@@ -83,13 +83,11 @@ impl<S: HttpService> Service<Request> for Redirect<S> {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let inner = take(&mut self.inner);
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
         if reads && request.extensions().get::<FollowRedirects>().is_some() {
-            Box::pin(follow(inner, request))
+            Box::pin(follow(take(&mut self.inner), request))
         } else {
-            let mut inner = inner;
-            Box::pin(inner.call(request))
+            Box::pin(self.inner.call(request))
         }
     }
 }

@@ -75,12 +75,16 @@ impl RequestId {
     /// A random id in the form of a version 4 UUID. It is a name, not a secret.
     fn random() -> Self {
         let bits = (fastrand::u128(..) & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
-        let hex = format!("{bits:032x}");
-        let (a, rest) = hex.split_at(8);
-        let (b, rest) = rest.split_at(4);
-        let (c, rest) = rest.split_at(4);
-        let (d, e) = rest.split_at(4);
-        Self(format!("{a}-{b}-{c}-{d}-{e}").into())
+        let part = |shift: u32, digits: u32| (bits >> shift) & ((1 << (4 * digits)) - 1);
+        let id = format!(
+            "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+            part(96, 8),
+            part(80, 4),
+            part(64, 4),
+            part(48, 4),
+            part(0, 12),
+        );
+        Self(id.into())
     }
 }
 
@@ -102,7 +106,10 @@ impl<S: HttpService> Service<Request> for RequestIdService<S> {
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        let id = RequestId::of(&mut request);
+        let id = match request.extensions().get::<RequestId>() {
+            Some(known) if !request.headers().contains_key(&CLIENT_REQUEST_ID) => known.clone(),
+            _ => RequestId::of(&mut request),
+        };
         if let Ok(value) = HeaderValue::from_str(id.as_str()) {
             request.headers_mut().insert(CLIENT_REQUEST_ID, value);
         }

@@ -17,7 +17,7 @@ use crate::{
     body::Body,
     call_options::CallOptions,
     error::{Error, ErrorKind, Result},
-    layer::{HttpService, ResponseFuture, take},
+    layer::{HttpService, ResponseFuture},
     operation::Effect,
     request::Request,
     response::Response,
@@ -143,7 +143,7 @@ impl<S: HttpService> Service<Request> for Timeout<S> {
         let head = timeouts.head_of(&request);
         let progress = Progress::default();
         let observed = request.map(|body| progress.observe(body));
-        let mut future = Box::pin(take(&mut self.inner).call(observed));
+        let mut future = Box::pin(self.inner.call(observed));
         Box::pin(async move {
             let response = loop {
                 let since = progress.last();

@@ -11,7 +11,7 @@ use tracing::{Instrument as _, Span, field::Empty};
 
 use crate::{
     error::{Error, Result},
-    layer::{HttpService, ResponseFuture, take},
+    layer::{HttpService, ResponseFuture},
     operation::{Attempt, Operation},
     redact::{self, Redaction},
     request::Request,
@@ -75,7 +75,7 @@ impl<S: HttpService> Service<Request> for Trace<S> {
     fn call(&mut self, request: Request) -> Self::Future {
         let span = exchange_span(&request, &self.redaction);
         // Entered for the call itself as well, so that inner layers see it.
-        let future = span.in_scope(|| take(&mut self.inner).call(request));
+        let future = span.in_scope(|| self.inner.call(request));
         let recorded = span.clone();
         Box::pin(
             async move {
