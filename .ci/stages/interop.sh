@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Real software: Debian's docker-registry, skopeo and umoci. A missing program fails its tests.
+# Real software: what the stage `tools` installs. A missing program fails its tests.
 set -euo pipefail
 # shellcheck source=.ci/common.sh
 source .ci/common.sh

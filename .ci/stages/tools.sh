@@ -22,6 +22,7 @@ docker-registry docker-registry
 skopeo skopeo
 umoci umoci
 tinyproxy tinyproxy
+curl curl
 busybox busybox-static
 PROGRAMS
 
