@@ -246,12 +246,7 @@ fn was_stale(error: &hyper_util::client::legacy::Error, capture: &CaptureConnect
     let never_written = causes(error)
         .filter_map(|cause| cause.downcast_ref::<hyper::Error>())
         .any(hyper::Error::is_canceled);
-    let is_stale = never_written || extras.get::<Usage>().is_some_and(Usage::went_stale);
-    if is_stale {
-        // In HTTP/2 the pool would go on choosing it.
-        connection.poison();
-    }
-    is_stale
+    never_written || extras.get::<Usage>().is_some_and(Usage::went_stale)
 }
 
 fn classify(error: hyper_util::client::legacy::Error) -> Error {
@@ -294,7 +289,7 @@ fn http2(_: &mut Builder) {}
 fn http2(builder: &mut Builder) {
     builder
         .timer(TokioTimer::new())
-        
+        .http2_keep_alive_interval(HTTP2_PING_INTERVAL)
         .http2_keep_alive_timeout(HTTP2_PING_TIMEOUT)
         .http2_keep_alive_while_idle(false)
         .http2_initial_stream_window_size(HTTP2_STREAM_WINDOW)

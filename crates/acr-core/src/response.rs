@@ -12,6 +12,7 @@ use crate::{
     digest::Digest,
     error::{Error, ErrorKind, Result},
     error_code::{ErrorCode, ErrorDetail},
+    layer::RequestId,
     operation::{Attempt, Operation},
     redact::printable_up_to,
     retry_after::RetryAfter,
@@ -25,7 +26,7 @@ pub type Response = http::Response<Body>;
 pub(crate) struct Context {
     pub(crate) operation: Option<Operation>,
     pub(crate) uri: Uri,
-    pub(crate) request_id: Option<String>,
+    pub(crate) request_id: Option<RequestId>,
 }
 
 /// The `Docker-Content-Digest` of a redirect that was followed: a response
@@ -118,7 +119,7 @@ pub fn describe(error: Error, head: &http::response::Parts) -> Error {
         Some(context) => error
             .with_operation(context.operation.as_ref())
             .with_url(&context.uri)
-            .with_request_id(context.request_id.as_deref()),
+            .with_request_id(context.request_id.as_ref().map(RequestId::as_str)),
     }
 }
 

@@ -2,19 +2,19 @@
 
 use std::{
     fmt,
-    future::Future,
-    pin::Pin,
+    future::poll_fn,
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
-use tower::{ServiceExt as _, util::BoxCloneSyncService};
+use tower::ServiceExt as _;
 use tower_service::Service;
 
 use crate::{
     body::Body,
     error::{BoxError, Error, ErrorKind, Result},
-    layer::HttpService,
+    layer::{HttpService, ResponseFuture},
     request::Request,
     response::Response,
 };
@@ -34,7 +34,7 @@ use crate::{
 /// # let _ = transport;
 /// ```
 #[derive(Clone)]
-pub struct Transport(BoxCloneSyncService<Request, Response, Error>);
+pub struct Transport(Arc<dyn Fn(Request) -> ResponseFuture + Send + Sync>);
 
 impl Transport {
     /// Wraps an HTTP client.
@@ -53,26 +53,34 @@ impl Transport {
         let service = service
             .map_response(|response: http::Response<B>| response.map(Body::stream))
             .map_err(|error: S::Error| classify(error.into()));
-        Self(BoxCloneSyncService::new(service))
+        Self::erase(service)
     }
 
-    /// Erases a stack of layers.
+    /// Erases a stack of layers. A clone of the result is a reference, whatever the
+    /// stack holds; the stack itself is cloned, one level deep, when it is called.
     pub(crate) fn erase<S: HttpService>(service: S) -> Self {
-        Self(BoxCloneSyncService::new(service))
+        Self(Arc::new(move |request| {
+            let mut service = service.clone();
+            Box::pin(async move {
+                poll_fn(|cx| service.poll_ready(cx)).await?;
+                service.call(request).await
+            })
+        }))
     }
 }
 
 impl Service<Request> for Transport {
     type Response = Response;
     type Error = Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Response>> + Send>>;
+    type Future = ResponseFuture;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        self.0.poll_ready(cx)
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
+        // The readiness of what is erased is awaited inside of the call.
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        self.0.call(request)
+        (self.0)(request)
     }
 }
 

@@ -93,7 +93,7 @@ pub async fn send<S: HttpService>(mut service: S, request: Request) -> Result<Re
     let context = Context {
         operation: request.extensions().get::<Operation>().cloned(),
         uri: request.uri().clone(),
-        request_id: request.extensions().get::<RequestId>().map(|id| id.as_str().to_owned()),
+        request_id: request.extensions().get::<RequestId>().cloned(),
     };
     std::future::poll_fn(|cx| service.poll_ready(cx)).await?;
     match service.call(request).await {
@@ -104,6 +104,6 @@ pub async fn send<S: HttpService>(mut service: S, request: Request) -> Result<Re
         Err(error) => Err(error
             .with_operation(context.operation.as_ref())
             .with_url(&context.uri)
-            .with_request_id(context.request_id.as_deref())),
+            .with_request_id(context.request_id.as_ref().map(RequestId::as_str))),
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
-use tokio::time::{Instant, Sleep, timeout_at};
+use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -178,7 +178,8 @@ impl Default for Progress {
 
 impl Progress {
     fn observe(&self, body: Body) -> Body {
-        if body.is_end_stream() {
+        // A body of one piece needs no watching, and stays one that can be sent again.
+        if body.size_hint().exact().is_some_and(|len| len <= PIECE as u64) {
             return body;
         }
         self.note(true);
@@ -252,14 +253,15 @@ fn guard(body: Body, idle: Duration) -> Body {
     if body.is_end_stream() {
         return body;
     }
-    let sleep = Box::pin(tokio::time::sleep_until(deadline(Instant::now(), idle)));
-    Body::stream(Guarded { body, idle, sleep })
+    Body::stream(Guarded { body, idle, timer: None, is_waiting: false })
 }
 
 struct Guarded {
     body: Body,
     idle: Duration,
-    sleep: Pin<Box<Sleep>>,
+    /// Made when there is something to wait for; most small bodies are there at once.
+    timer: Option<Pin<Box<Sleep>>>,
+    is_waiting: bool,
 }
 
 impl http_body::Body for Guarded {
@@ -270,13 +272,19 @@ impl http_body::Body for Guarded {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>>>> {
-        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
-            let next = deadline(Instant::now(), self.idle);
-            self.sleep.as_mut().reset(next);
+        let this = &mut *self;
+        if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
+            this.is_waiting = false;
             return Poll::Ready(frame);
         }
-        ready!(self.sleep.as_mut().poll(cx));
-        Poll::Ready(Some(Err(timed_out("the response body makes no progress", self.idle))))
+        let next = || deadline(Instant::now(), this.idle);
+        let timer = this.timer.get_or_insert_with(|| Box::pin(sleep_until(next())));
+        if !this.is_waiting {
+            this.is_waiting = true;
+            timer.as_mut().reset(next());
+        }
+        ready!(timer.as_mut().poll(cx));
+        Poll::Ready(Some(Err(timed_out("the response body makes no progress", this.idle))))
     }
 
     fn is_end_stream(&self) -> bool {
