@@ -20,7 +20,7 @@ use acr_core::{
     Action, Body, Effect, Endpoint, Operation, Pipeline, Request, RequestBuilder, Scope, Transport,
 };
 use criterion::{BenchmarkGroup, Criterion, measurement::WallTime};
-use http::{Method, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{body::Bytes, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
@@ -39,10 +39,10 @@ fn main() {
     let over_no_op = bench.pipeline(no_op.clone());
 
     let mut group = criterion.benchmark_group("overhead");
-    bench.wall(&mut group, "bare_client", &bare);
-    bench.wall(&mut group, "pipeline", &over_socket);
-    bench.wall(&mut group, "no_op", &no_op);
-    bench.wall(&mut group, "pipeline_over_no_op", &over_no_op);
+    bench.wall(&mut group, "bare_client", &bare, &same_lines());
+    bench.wall(&mut group, "pipeline", &over_socket, &HeaderMap::new());
+    bench.wall(&mut group, "no_op", &no_op, &HeaderMap::new());
+    bench.wall(&mut group, "pipeline_over_no_op", &over_no_op, &HeaderMap::new());
     group.finish();
     criterion.final_summary();
 
@@ -52,13 +52,14 @@ fn main() {
     }
     let is_test = has("--test");
     let (rounds, requests) = if is_test { (1, 1) } else { (ROUNDS, REQUESTS) };
+    let none = HeaderMap::new();
     let mut samples = [const { Vec::new() }; 4];
     for _ in 0..rounds {
         let [a, b, n, c] = &mut samples;
-        a.push(bench.cpu(&bare, requests));
-        b.push(bench.cpu(&over_socket, requests));
-        n.push(bench.cpu(&no_op, 10 * requests));
-        c.push(bench.cpu(&over_no_op, 10 * requests));
+        a.push(bench.cpu(&bare, requests, &same_lines()));
+        b.push(bench.cpu(&over_socket, requests, &none));
+        n.push(bench.cpu(&no_op, 10 * requests, &none));
+        c.push(bench.cpu(&over_no_op, 10 * requests, &none));
     }
     if !is_test {
         report(samples.map(median));
@@ -89,17 +90,22 @@ impl Bench {
             .unwrap()
     }
 
-    fn wall<S, B>(&self, group: &mut BenchmarkGroup<'_, WallTime>, name: &str, service: &S)
-    where
+    fn wall<S, B>(
+        &self,
+        group: &mut BenchmarkGroup<'_, WallTime>,
+        name: &str,
+        service: &S,
+        lines: &HeaderMap,
+    ) where
         S: Service<Request, Response = Response<B>, Error: std::fmt::Debug> + Clone,
         B: http_body::Body<Error: std::fmt::Debug>,
     {
         group.bench_function(name, |bencher| {
             bencher.iter_custom(|requests| {
                 self.runtime.block_on(async {
-                    send(service, &self.endpoint, 1).await;
+                    send(service, &self.endpoint, 1, lines).await;
                     let start = Instant::now();
-                    send(service, &self.endpoint, requests).await;
+                    send(service, &self.endpoint, requests, lines).await;
                     start.elapsed()
                 })
             });
@@ -107,21 +113,21 @@ impl Bench {
     }
 
     /// CPU time per request of this thread, which is the client's.
-    fn cpu<S, B>(&self, service: &S, requests: u32) -> Option<Duration>
+    fn cpu<S, B>(&self, service: &S, requests: u32, lines: &HeaderMap) -> Option<Duration>
     where
         S: Service<Request, Response = Response<B>, Error: std::fmt::Debug> + Clone,
         B: http_body::Body<Error: std::fmt::Debug>,
     {
         self.runtime.block_on(async {
-            send(service, &self.endpoint, 1).await;
+            send(service, &self.endpoint, 1, lines).await;
             let before = thread_cpu_time()?;
-            send(service, &self.endpoint, requests.into()).await;
+            send(service, &self.endpoint, requests.into(), lines).await;
             Some((thread_cpu_time()?.checked_sub(before)?) / requests)
         })
     }
 }
 
-async fn send<S, B>(service: &S, endpoint: &Endpoint, requests: u64)
+async fn send<S, B>(service: &S, endpoint: &Endpoint, requests: u64, lines: &HeaderMap)
 where
     S: Service<Request, Response = Response<B>, Error: std::fmt::Debug> + Clone,
     B: http_body::Body<Error: std::fmt::Debug>,
@@ -136,7 +142,8 @@ where
             .accept_json()
             .build()
             .unwrap();
-    let (head, _) = template.into_parts();
+    let (mut head, _) = template.into_parts();
+    head.headers.extend(lines.clone());
     let mut service = service.clone();
     for _ in 0..requests {
         let request = Request::from_parts(head.clone(), Body::empty());
@@ -145,6 +152,20 @@ where
         let body = response.into_body().collect().await.unwrap();
         std::hint::black_box(body.to_bytes());
     }
+}
+
+/// The lines that the stack adds to a request. The bare client gets them ready-made, so
+/// that both sides put the same bytes on the wire and the difference is the stack's.
+fn same_lines() -> HeaderMap {
+    let agent = "acr-bench acr-rust/0.1.0 (linux; x86_64)";
+    HeaderMap::from_iter([
+        (header::USER_AGENT, HeaderValue::from_static(agent)),
+        (header::AUTHORIZATION, HeaderValue::from_static("Bearer warm")),
+        (
+            HeaderName::from_static("x-ms-client-request-id"),
+            HeaderValue::from_static("e5ed2a52-25d7-4af3-8b9c-4f5d4a1e0f6b"),
+        ),
+    ])
 }
 
 /// The server, and the whole of it in the case without a socket.
@@ -207,15 +228,18 @@ fn report(medians: [Option<Duration>; 4]) {
     };
     let micros = |duration: Duration| duration.as_secs_f64() * 1e6;
     let layers = micros(over_no_op) - micros(no_op);
+    let on_a_socket = micros(pipeline) - micros(bare);
     println!("CPU time of the client's thread per request, median of the rounds:");
     println!("  bare client (a)         {:8.2} µs", micros(bare));
     println!("  pipeline (b)            {:8.2} µs", micros(pipeline));
     println!("  no-op                   {:8.2} µs", micros(no_op));
     println!("  pipeline over no-op (c) {:8.2} µs", micros(over_no_op));
-    println!("  (b) - (a)               {:8.2} µs", micros(pipeline) - micros(bare));
+    println!("  (b) - (a)               {on_a_socket:8.2} µs");
     println!("  (c) - no-op             {layers:8.2} µs");
-    let verdict = if layers <= LIMIT { "within" } else { "ABOVE" };
-    println!("the layers are {verdict} the limit of {LIMIT} µs");
+    for (what, cost) in [("on a socket", on_a_socket), ("by itself", layers)] {
+        let verdict = if cost <= LIMIT { "within" } else { "ABOVE" };
+        println!("the stack {what} is {verdict} the limit of {LIMIT} µs");
+    }
 }
 
 const ROUNDS: u32 = 15;

@@ -9,7 +9,7 @@
 //!
 //! | name | what sends |
 //! |---|---|
-//! | `bare_client` (a) | hyper-util's client alone |
+//! | `bare_client` (a) | hyper-util's client alone, given the header lines that the stack adds |
 //! | `pipeline` (b) | the default [`Pipeline`] over the same kind of client, signed in with a warm token |
 //! | `no_op` | a boxed service that answers by itself |
 //! | `pipeline_over_no_op` (c) | the same stack over that service: no socket, no noise |
