@@ -5,6 +5,8 @@
 use std::{
     error::Error,
     fs,
+    path::{Path, PathBuf},
+    process::Stdio,
     time::{Duration, SystemTime},
 };
 
@@ -13,8 +15,11 @@ use acr_blob::{BlobClient, Content};
 use acr_core::{Digest, Endpoint, Pipeline, RepositoryName, Tag, TlsConfig, TransportBuilder};
 use acr_interop::{ImageLayout, RegistryProcess, RemoteImage, Skopeo};
 use acr_registry::RepositoryClient;
-use acr_testkit::{FakeRegistry, Server, Tls};
 use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::{Child, Command},
+};
 
 type Result<T = (), E = Box<dyn Error>> = std::result::Result<T, E>;
 
@@ -125,40 +130,73 @@ fn repository_name() -> Result<RepositoryName> {
 }
 
 /// The emulator over TLS: we sign in with Entra, skopeo with user and password.
+/// The program `acr-emulator` as a child process, with TLS.
 struct Emulator {
-    registry: FakeRegistry,
-    server: Server,
+    endpoint: Endpoint,
+    ca_pem: String,
+    entra_token: String,
+    // Killed when it is dropped.
+    _child: Child,
 }
 
 impl Emulator {
     async fn start() -> Result<Self> {
-        let registry = FakeRegistry::builder().user(USER, PASSWORD).build();
-        let server = registry.serve(Tls::On).await?;
-        Ok(Self { registry, server })
+        let mut child = Command::new(program().await?)
+            .args(["--listen", "127.0.0.1:0", "--tls", "--user"])
+            .arg(format!("{USER}:{PASSWORD}"))
+            .kill_on_drop(true)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let output = child.stdout.take().ok_or("its output is not piped")?;
+        let line = BufReader::new(output).lines().next_line().await?;
+        let ready: serde_json::Value = serde_json::from_str(&line.ok_or("it printed nothing")?)?;
+        let text = |key: &str| {
+            let text = ready.get(key).and_then(serde_json::Value::as_str);
+            text.ok_or_else(|| format!("no `{key}` in {ready}"))
+        };
+        Ok(Self {
+            endpoint: text("endpoint")?.parse()?,
+            ca_pem: fs::read_to_string(text("ca")?)?,
+            entra_token: text("entra_token")?.to_owned(),
+            _child: child,
+        })
     }
 
     fn pipeline(&self) -> Result<Pipeline> {
-        let endpoint = self.server.endpoint();
-        let tls = TlsConfig::only_roots(self.ca_pem()?.as_bytes())?;
+        let tls = TlsConfig::only_roots(self.ca_pem.as_bytes())?;
         let transport = TransportBuilder::new().tls(tls).build()?;
-        let token = self.registry.entra_token();
+        let token = self.entra_token.clone();
         let credential = Credential::entra(credential_fn(move |_scopes| {
             let token = token.clone();
             async move { Ok(AccessToken::new(token, SystemTime::now() + Duration::from_secs(3600))) }
         }));
+        let endpoint = self.endpoint.clone();
         let auth = AuthLayer::new(&endpoint, credential).trust_entra_for(endpoint.host());
         Ok(Pipeline::builder(endpoint).transport(transport).layer_per_hop(auth).build()?)
     }
 
     fn image(&self) -> Result<RemoteImage> {
-        let endpoint = self.server.endpoint();
-        Ok(RemoteImage::tls(endpoint.authority(), self.ca_pem()?, &image_name())
-            .login(USER, PASSWORD))
+        let authority = self.endpoint.authority();
+        Ok(RemoteImage::tls(authority, &self.ca_pem, &image_name()).login(USER, PASSWORD))
     }
+}
 
-    fn ca_pem(&self) -> Result<&str> {
-        self.server.ca_pem().ok_or_else(|| "the emulator does not speak TLS".into())
+/// The program, built. Tests run with the build finished, so cargo can be called again.
+async fn program() -> Result<PathBuf> {
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "-p", "acr-testkit", "--bin", "acr-emulator"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stdin(Stdio::null())
+        .status()
+        .await?;
+    if !status.success() {
+        return Err("acr-emulator does not build".into());
     }
+    let own = std::env::current_exe()?;
+    let target = own.parent().and_then(Path::parent);
+    let folder = target.ok_or("this program does not lie in `deps`")?;
+    Ok(folder.join(format!("acr-emulator{}", std::env::consts::EXE_SUFFIX)))
 }
 
 const REPOSITORY: &str = "library/tiny";
