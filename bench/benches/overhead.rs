@@ -62,7 +62,7 @@ fn main() {
         c.push(bench.cpu(&over_no_op, 10 * requests, &none));
     }
     if !is_test {
-        report(samples.map(median));
+        report(samples);
     }
 }
 
@@ -215,25 +215,29 @@ fn thread_cpu_time() -> Option<Duration> {
     Some(Duration::from_nanos(nanoseconds))
 }
 
-fn median(samples: Vec<Option<Duration>>) -> Option<Duration> {
-    let mut samples: Vec<_> = samples.into_iter().collect::<Option<_>>()?;
-    samples.sort_unstable();
-    samples.get(samples.len() / 2).copied()
+fn median(samples: impl IntoIterator<Item = f64>) -> f64 {
+    let mut samples: Vec<f64> = samples.into_iter().collect();
+    samples.sort_unstable_by(f64::total_cmp);
+    samples.get(samples.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-fn report(medians: [Option<Duration>; 4]) {
-    let [Some(bare), Some(pipeline), Some(no_op), Some(over_no_op)] = medians else {
+fn report(samples: [Vec<Option<Duration>>; 4]) {
+    let micros = |duration: Duration| duration.as_secs_f64() * 1e6;
+    let samples = samples.map(|side| {
+        side.into_iter().map(|sample| sample.map(micros)).collect::<Option<Vec<f64>>>()
+    });
+    let [Some(bare), Some(pipeline), Some(no_op), Some(over_no_op)] = samples else {
         println!("CPU time per request: not told by this platform");
         return;
     };
-    let micros = |duration: Duration| duration.as_secs_f64() * 1e6;
-    let layers = micros(over_no_op) - micros(no_op);
-    let on_a_socket = micros(pipeline) - micros(bare);
+    // Of the differences of each round: what disturbs the machine disturbs both sides of it.
+    let layers = median(over_no_op.iter().zip(&no_op).map(|(with, without)| with - without));
+    let on_a_socket = median(pipeline.iter().zip(&bare).map(|(with, without)| with - without));
     println!("CPU time of the client's thread per request, median of the rounds:");
-    println!("  bare client (a)         {:8.2} µs", micros(bare));
-    println!("  pipeline (b)            {:8.2} µs", micros(pipeline));
-    println!("  no-op                   {:8.2} µs", micros(no_op));
-    println!("  pipeline over no-op (c) {:8.2} µs", micros(over_no_op));
+    println!("  bare client (a)         {:8.2} µs", median(bare));
+    println!("  pipeline (b)            {:8.2} µs", median(pipeline));
+    println!("  no-op                   {:8.2} µs", median(no_op));
+    println!("  pipeline over no-op (c) {:8.2} µs", median(over_no_op));
     println!("  (b) - (a)               {on_a_socket:8.2} µs");
     println!("  (c) - no-op             {layers:8.2} µs");
     for (what, cost) in [("on a socket", on_a_socket), ("by itself", layers)] {
@@ -242,8 +246,8 @@ fn report(medians: [Option<Duration>; 4]) {
     }
 }
 
-const ROUNDS: u32 = 15;
-const REQUESTS: u32 = 5_000;
+const ROUNDS: u32 = 41;
+const REQUESTS: u32 = 2_000;
 
 /// In microseconds: what the stack may add to a request that takes tens at least.
 const LIMIT: f64 = 5.0;

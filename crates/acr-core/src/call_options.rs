@@ -94,8 +94,9 @@ impl CallOptions {
         self.timeouts
     }
 
-    pub(crate) fn client_request_id(&self) -> Option<&str> {
-        self.request_id.as_deref().filter(|id| HeaderValue::from_str(id).is_ok())
+    pub(crate) fn client_request_id(&self) -> Option<HeaderValue> {
+        let id = self.request_id.as_deref().and_then(|id| HeaderValue::from_str(id).ok());
+        id.filter(|value| value.to_str().is_ok())
     }
 
     pub(crate) fn headers(&self) -> &HeaderMap {
@@ -159,6 +160,9 @@ mod tests {
     #[test]
     fn an_unusable_request_id_is_not_used() {
         assert_eq!(CallOptions::new().request_id("a\nb").client_request_id(), None);
-        assert_eq!(CallOptions::new().request_id("ok").client_request_id(), Some("ok"));
+        assert_eq!(
+            CallOptions::new().request_id("ok").client_request_id(),
+            Some(HeaderValue::from_static("ok"))
+        );
     }
 }

@@ -2,9 +2,9 @@
 
 use std::{
     fmt,
-    future::poll_fn,
+    future::{poll_fn, ready},
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use bytes::Bytes;
@@ -14,7 +14,7 @@ use tower_service::Service;
 use crate::{
     body::Body,
     error::{BoxError, Error, ErrorKind, Result},
-    layer::{HttpService, ResponseFuture},
+    layer::{HttpService, ResponseFuture, boxed},
     request::Request,
     response::Response,
 };
@@ -61,10 +61,15 @@ impl Transport {
     pub(crate) fn erase<S: HttpService>(service: S) -> Self {
         Self(Arc::new(move |request| {
             let mut service = service.clone();
-            Box::pin(async move {
-                poll_fn(|cx| service.poll_ready(cx)).await?;
-                service.call(request).await
-            })
+            // Most services are ready at once, and then there is nothing to wait for.
+            match service.poll_ready(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(Ok(())) => boxed(service.call(request)),
+                Poll::Ready(Err(error)) => Box::pin(ready(Err(error))),
+                Poll::Pending => Box::pin(async move {
+                    poll_fn(|cx| service.poll_ready(cx)).await?;
+                    service.call(request).await
+                }),
+            }
         }))
     }
 }

@@ -15,7 +15,7 @@ use tracing::{Level, debug, enabled, info};
 use crate::{
     call_options::CallOptions,
     error::{Error, Result},
-    layer::{HttpService, ResponseFuture},
+    layer::{HttpService, ResponseFuture, boxed},
     redact::Redaction,
     request::Request,
     response::Response,
@@ -79,7 +79,7 @@ impl<S: HttpService> Service<Request> for Log<S> {
     fn call(&mut self, request: Request) -> Self::Future {
         let is_quiet = request.extensions().get::<CallOptions>().is_some_and(CallOptions::is_quiet);
         if is_quiet || !enabled!(Level::INFO) {
-            return Box::pin(self.inner.call(request));
+            return boxed(self.inner.call(request));
         }
         let method = request.method().clone();
         let redaction = Arc::clone(&self.redaction);

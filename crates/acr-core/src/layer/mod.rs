@@ -26,7 +26,12 @@ mod timeout;
 mod trace;
 mod user_agent;
 
-use std::{future::Future, mem, pin::Pin};
+use std::{
+    any::Any,
+    future::{Future, pending},
+    mem,
+    pin::Pin,
+};
 
 use tower_service::Service;
 
@@ -66,6 +71,19 @@ impl<S> HttpService for S where
 
 /// The future of the layers that await.
 pub type ResponseFuture = Pin<Box<dyn Future<Output = Result<Response>> + Send>>;
+
+/// Boxes a future that is not a [`ResponseFuture`] already.
+pub(crate) fn boxed<F>(future: F) -> ResponseFuture
+where
+    F: Future<Output = Result<Response>> + Send + 'static,
+{
+    let mut future = Some(future);
+    let boxed = match (&mut future as &mut dyn Any).downcast_mut::<Option<ResponseFuture>>() {
+        Some(boxed) => boxed.take(),
+        None => future.map(|future| Box::pin(future) as ResponseFuture),
+    };
+    boxed.unwrap_or_else(|| Box::pin(pending()))
+}
 
 /// Takes the service that was polled ready and leaves a clone in its place.
 ///

@@ -9,7 +9,7 @@ use tower_service::Service;
 use crate::{
     call_options::CallOptions,
     error::{Error, ErrorKind, Result},
-    layer::{HttpService, ResponseFuture, drain::drain, take},
+    layer::{HttpService, ResponseFuture, boxed, drain::drain, take},
     operation::{Attempt, Effect, FollowRedirects, Operation},
     redact,
     request::Request,
@@ -87,7 +87,7 @@ impl<S: HttpService> Service<Request> for Redirect<S> {
         if reads && request.extensions().get::<FollowRedirects>().is_some() {
             Box::pin(follow(take(&mut self.inner), request))
         } else {
-            Box::pin(self.inner.call(request))
+            boxed(self.inner.call(request))
         }
     }
 }

@@ -1,9 +1,6 @@
 //! One `x-ms-client-request-id` per call.
 
-use std::{
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::task::{Context, Poll};
 
 use http::{HeaderName, HeaderValue};
 use tower_layer::Layer;
@@ -45,7 +42,7 @@ pub struct RequestIdService<S> {
 
 /// The id of a call: a request extension.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestId(Arc<str>);
+pub struct RequestId(HeaderValue);
 
 impl RequestIdLayer {
     /// The layer.
@@ -57,34 +54,35 @@ impl RequestIdLayer {
 impl RequestId {
     /// The id as it stands in the header.
     pub fn as_str(&self) -> &str {
-        &self.0
+        // Never anything else: see `of` and `random`.
+        self.0.to_str().unwrap_or_default()
     }
 
     /// The id a request carries, or a new one, which it then carries.
     pub(crate) fn of(request: &mut Request) -> Self {
         let header = request.headers().get(&CLIENT_REQUEST_ID);
-        let header = header.and_then(|value| value.to_str().ok());
+        let header = header.filter(|value| value.to_str().is_ok()).cloned();
         let options = request.extensions().get::<CallOptions>();
-        let given = header.or(options.and_then(CallOptions::client_request_id));
+        let given = header.or_else(|| options.and_then(CallOptions::client_request_id));
         let known = request.extensions().get::<Self>().cloned();
-        let id = given.map(|text| Self(text.into())).or(known).unwrap_or_else(Self::random);
+        let id = given.map(Self).or(known).unwrap_or_else(Self::random);
         request.extensions_mut().insert(id.clone());
         id
     }
 
     /// A random id in the form of a version 4 UUID. It is a name, not a secret.
     fn random() -> Self {
-        let bits = (fastrand::u128(..) & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
-        let part = |shift: u32, digits: u32| (bits >> shift) & ((1 << (4 * digits)) - 1);
-        let id = format!(
-            "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
-            part(96, 8),
-            part(80, 4),
-            part(64, 4),
-            part(48, 4),
-            part(0, 12),
-        );
-        Self(id.into())
+        const DIGITS: [u8; 16] = *b"0123456789abcdef";
+        let mut bits =
+            (fastrand::u128(..) & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
+        let mut text = [b'-'; 36];
+        let digits =
+            text.iter_mut().enumerate().rev().filter(|(at, _)| !matches!(at, 8 | 13 | 18 | 23));
+        for (_, digit) in digits {
+            *digit = DIGITS.get(usize::from(bits.to_le_bytes()[0] & 0xf)).copied().unwrap_or(b'0');
+            bits >>= 4;
+        }
+        Self(HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static("0")))
     }
 }
 
@@ -110,9 +108,7 @@ impl<S: HttpService> Service<Request> for RequestIdService<S> {
             Some(known) if !request.headers().contains_key(&CLIENT_REQUEST_ID) => known.clone(),
             _ => RequestId::of(&mut request),
         };
-        if let Ok(value) = HeaderValue::from_str(id.as_str()) {
-            request.headers_mut().insert(CLIENT_REQUEST_ID, value);
-        }
+        request.headers_mut().insert(CLIENT_REQUEST_ID, id.0);
         self.inner.call(request)
     }
 }

@@ -1,7 +1,7 @@
 //! Deadlines of one exchange: no answer, and no progress in either direction.
 
 use std::{
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
     time::Duration,
@@ -141,10 +141,19 @@ impl<S: HttpService> Service<Request> for Timeout<S> {
         let options = request.extensions().get::<CallOptions>();
         let timeouts = options.and_then(CallOptions::exchange_timeouts).unwrap_or(self.timeouts);
         let head = timeouts.head_of(&request);
+        if is_one_piece(request.body()) {
+            let future = self.inner.call(request);
+            return Box::pin(async move {
+                let answer = timeout_at(deadline(Instant::now(), head), future).await;
+                let response = answer.unwrap_or_else(|_| Err(timed_out("no answer", head)))?;
+                Ok(response.map(|body| guard(body, timeouts.idle)))
+            });
+        }
         let progress = Progress::default();
         let observed = request.map(|body| progress.observe(body));
-        let mut future = Box::pin(self.inner.call(observed));
+        let future = self.inner.call(observed);
         Box::pin(async move {
+            let mut future = pin!(future);
             let response = loop {
                 let since = progress.last();
                 let limit = if progress.is_sending() { timeouts.idle } else { head };
@@ -166,6 +175,11 @@ impl<S: HttpService> Service<Request> for Timeout<S> {
     }
 }
 
+/// A body of one piece needs no watching, and stays one that can be sent again.
+fn is_one_piece(body: &Body) -> bool {
+    body.size_hint().exact().is_some_and(|len| len <= PIECE as u64)
+}
+
 /// When the last piece of a request body was handed to the transport.
 #[derive(Clone)]
 struct Progress(Arc<Mutex<(Instant, bool)>>);
@@ -178,10 +192,6 @@ impl Default for Progress {
 
 impl Progress {
     fn observe(&self, body: Body) -> Body {
-        // A body of one piece needs no watching, and stays one that can be sent again.
-        if body.size_hint().exact().is_some_and(|len| len <= PIECE as u64) {
-            return body;
-        }
         self.note(true);
         Body::stream(Observed { body, rest: Bytes::new(), progress: self.clone() })
     }

@@ -11,7 +11,7 @@ use tracing::{Instrument as _, Span, field::Empty};
 
 use crate::{
     error::{Error, Result},
-    layer::{HttpService, ResponseFuture},
+    layer::{HttpService, ResponseFuture, boxed},
     operation::{Attempt, Operation},
     redact::{self, Redaction},
     request::Request,
@@ -74,6 +74,9 @@ impl<S: HttpService> Service<Request> for Trace<S> {
 
     fn call(&mut self, request: Request) -> Self::Future {
         let span = exchange_span(&request, &self.redaction);
+        if span.is_disabled() {
+            return boxed(self.inner.call(request));
+        }
         // Entered for the call itself as well, so that inner layers see it.
         let future = span.in_scope(|| self.inner.call(request));
         let recorded = span.clone();
