@@ -6,10 +6,31 @@ use acr_core::{
     Effect, Endpoint, Error, ErrorKind, HttpService, Operation, Request, RequestBuilder, Response,
     Result, Scope, Secret, layer, response,
 };
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use zeroize::Zeroizing;
+
+use crate::{grant_type::GrantType, tokens::Caller};
+
+/// `POST /oauth2/exchange`: Entra tokens for a registry refresh token.
+pub(crate) struct Exchange<'a> {
+    pub(crate) endpoint: &'a Endpoint,
+    pub(crate) grant_type: GrantType,
+    pub(crate) service: &'a str,
+    pub(crate) tenant: Option<&'a str>,
+    pub(crate) access_token: Option<&'a Secret>,
+    pub(crate) refresh_token: Option<&'a Secret>,
+}
+
+/// `POST /oauth2/token`: an access token for a scope. The registry grants what
+/// the identity may have of it, possibly nothing.
+pub(crate) struct Ask<'a> {
+    pub(crate) endpoint: &'a Endpoint,
+    pub(crate) grant: Grant<'a>,
+    pub(crate) service: &'a str,
+    pub(crate) scope: &'a Scope,
+}
 
 /// What an access token is asked with.
 #[derive(Clone, Copy)]
@@ -19,56 +40,70 @@ pub(crate) enum Grant<'a> {
     Password { user: &'a str, password: &'a Secret },
 }
 
-/// `POST /oauth2/exchange`: an Entra token for a registry refresh token.
-pub(crate) async fn entra_token<S: HttpService>(
-    service: S,
-    endpoint: &Endpoint,
-    entra: &Secret,
-) -> Result<Secret> {
-    let answer = send(service, entra_request(endpoint, entra)?).await?;
-    let answer: RefreshAnswer = response::read_json(answer, MAX_TOKEN_ANSWER).await?;
-    present(answer.refresh_token, "refresh_token")
-}
-
-/// `POST /oauth2/token`: an access token for a scope. The registry grants what
-/// the identity may have of it, possibly nothing.
-pub(crate) async fn access_token<S: HttpService>(
-    service: S,
-    endpoint: &Endpoint,
-    grant: Grant<'_>,
-    scope: &Scope,
-) -> Result<Secret> {
-    let answer = send(service, access_request(endpoint, grant, scope)?).await?;
-    let answer: AccessAnswer = response::read_json(answer, MAX_TOKEN_ANSWER).await?;
-    present(answer.access_token.or(answer.token), "access_token")
-}
-
-fn entra_request(endpoint: &Endpoint, entra: &Secret) -> Result<Request> {
-    let form = Form::new("access_token")
-        .field("service", endpoint.authority())
-        .field("access_token", entra.expose());
-    form.post(endpoint, "exchange", Operation::new("exchange_entra_token"))
-}
-
-fn access_request(endpoint: &Endpoint, grant: Grant<'_>, scope: &Scope) -> Result<Request> {
-    let kind = match grant {
-        Grant::Anonymous | Grant::Password { .. } => "password",
-        Grant::RefreshToken(_) => "refresh_token",
-    };
-    let form =
-        Form::new(kind).field("service", endpoint.authority()).field("scope", &scope.to_string());
-    let form = match grant {
-        Grant::Anonymous => form.field("refresh_token", ""),
-        Grant::RefreshToken(token) => form.field("refresh_token", token.expose()),
-        Grant::Password { user, password } => {
-            form.field("username", user).field("password", password.expose())
+impl<'a> Exchange<'a> {
+    pub(crate) fn entra(endpoint: &'a Endpoint, token: &'a Secret) -> Self {
+        Self {
+            endpoint,
+            grant_type: GrantType::ACCESS_TOKEN,
+            service: endpoint.authority(),
+            tenant: None,
+            access_token: Some(token),
+            refresh_token: None,
         }
-    };
-    form.post(endpoint, "token", Operation::new("fetch_access_token").on(scope))
+    }
+
+    pub(crate) async fn send<S: HttpService>(&self, caller: &Caller<'_, S>) -> Result<Secret> {
+        let answer = send(caller, self.request()?).await?;
+        let answer: RefreshAnswer = response::read_json(answer, MAX_TOKEN_ANSWER).await?;
+        present(answer.refresh_token, "refresh_token")
+    }
+
+    fn request(&self) -> Result<Request> {
+        Form::new(&self.grant_type)
+            .field("service", Some(self.service))
+            .field("tenant", self.tenant)
+            .field("refresh_token", self.refresh_token.map(Secret::expose))
+            .field("access_token", self.access_token.map(Secret::expose))
+            .post(self.endpoint, "exchange", Operation::new("exchange_entra_token"))
+    }
 }
 
-async fn send<S: HttpService>(service: S, request: Request) -> Result<Response> {
-    let answer = layer::send(service, request).await?;
+impl<'a> Ask<'a> {
+    pub(crate) fn new(endpoint: &'a Endpoint, grant: Grant<'a>, scope: &'a Scope) -> Self {
+        Self { endpoint, grant, service: endpoint.authority(), scope }
+    }
+
+    pub(crate) async fn send<S: HttpService>(&self, caller: &Caller<'_, S>) -> Result<Secret> {
+        let answer = send(caller, self.request()?).await?;
+        let answer: AccessAnswer = response::read_json(answer, MAX_TOKEN_ANSWER).await?;
+        present(answer.access_token.or(answer.token), "access_token")
+    }
+
+    fn request(&self) -> Result<Request> {
+        let kind = match self.grant {
+            Grant::Anonymous | Grant::Password { .. } => GrantType::PASSWORD,
+            Grant::RefreshToken(_) => GrantType::REFRESH_TOKEN,
+        };
+        let form = Form::new(&kind)
+            .field("service", Some(self.service))
+            .field("scope", Some(&self.scope.to_string()));
+        let form = match self.grant {
+            Grant::Anonymous => form.field("refresh_token", Some("")),
+            Grant::RefreshToken(token) => form.field("refresh_token", Some(token.expose())),
+            Grant::Password { user, password } => {
+                form.field("username", Some(user)).field("password", Some(password.expose()))
+            }
+        };
+        let operation = Operation::new("fetch_access_token").on(self.scope);
+        form.post(self.endpoint, "token", operation)
+    }
+}
+
+async fn send<S: HttpService>(caller: &Caller<'_, S>, mut request: Request) -> Result<Response> {
+    if let Some(id) = &caller.request_id {
+        request.headers_mut().insert(CLIENT_REQUEST_ID, id.clone());
+    }
+    let answer = layer::send(caller.service.clone(), request).await?;
     response::expect(answer, &[StatusCode::OK]).await.map_err(|error| {
         // The answer may echo what was sent, which is nothing but secrets.
         let error = error.without_server_text();
@@ -98,13 +133,17 @@ fn present(token: Option<Zeroizing<String>>, field: &str) -> Result<Secret> {
 struct Form(Zeroizing<String>);
 
 impl Form {
-    fn new(grant_type: &str) -> Self {
-        Self(Zeroizing::new(format!("grant_type={grant_type}")))
+    fn new(grant_type: &GrantType) -> Self {
+        let mut form = Zeroizing::new(String::with_capacity(ROOM));
+        // Writing to a String cannot fail.
+        let _ = write!(form, "grant_type={}", utf8_percent_encode(grant_type.as_str(), FORM));
+        Self(form)
     }
 
-    fn field(mut self, name: &str, value: &str) -> Self {
-        // Writing to a String cannot fail.
-        let _ = write!(self.0, "&{name}={}", utf8_percent_encode(value, FORM));
+    fn field(mut self, name: &str, value: Option<&str>) -> Self {
+        if let Some(value) = value {
+            let _ = write!(self.0, "&{name}={}", utf8_percent_encode(value, FORM));
+        }
         self
     }
 
@@ -138,6 +177,11 @@ struct AccessAnswer {
 /// A blank becomes `%20`: sent otherwise, the second of two scopes is silently lost.
 const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// So that a form with usual tokens does not move, leaving copies behind.
+const ROOM: usize = 8 * 1024;
+
+pub(crate) const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");
+
 const MAX_TOKEN_ANSWER: usize = 64 * 1024;
 
 #[cfg(test)]
@@ -151,6 +195,10 @@ mod tests {
         "reg.azurecr.io".parse().unwrap()
     }
 
+    fn caller<S>(service: &S) -> Caller<'_, S> {
+        Caller { service, request_id: None }
+    }
+
     fn body(request: Request) -> String {
         let bytes = request.into_body().bytes(1000).now_or_never().unwrap().unwrap();
         String::from_utf8(bytes.to_vec()).unwrap()
@@ -159,23 +207,25 @@ mod tests {
     #[test]
     fn forms_are_what_the_official_clients_send() {
         let scope = Scope::parse_lenient("repository:t:pull,push repository:s:pull");
-        let entra = entra_request(&endpoint(), &Secret::new("a+b/c=")).unwrap();
+        let (endpoint, secret) = (endpoint(), Secret::new("a+b/c="));
+        let entra = Exchange::entra(&endpoint, &secret).request().unwrap();
         assert_eq!(entra.uri(), "https://reg.azurecr.io/oauth2/exchange");
         assert_eq!(
             body(entra),
             "grant_type=access_token&service=reg.azurecr.io&access_token=a%2Bb%2Fc%3D"
         );
         let refresh = Secret::new("r");
-        let token = access_request(&endpoint(), Grant::RefreshToken(&refresh), &scope).unwrap();
+        let ask = |grant| Ask::new(&endpoint, grant, &scope).request().unwrap();
+        let token = ask(Grant::RefreshToken(&refresh));
         assert_eq!(token.uri(), "https://reg.azurecr.io/oauth2/token");
         assert_eq!(
             body(token),
             "grant_type=refresh_token&service=reg.azurecr.io&scope=repository%3As%3Apull%20repository%3At%3Apull%2Cpush&refresh_token=r"
         );
-        let anonymous = access_request(&endpoint(), Grant::Anonymous, &scope).unwrap();
+        let anonymous = ask(Grant::Anonymous);
         assert!(body(anonymous).starts_with("grant_type=password&"));
-        let grant = Grant::Password { user: "a b", password: &Secret::new("p&q=r") };
-        let password = access_request(&endpoint(), grant, &scope).unwrap();
+        let secret = Secret::new("p&q=r");
+        let password = ask(Grant::Password { user: "a b", password: &secret });
         assert!(body(password).ends_with("&username=a%20b&password=p%26q%3Dr"));
     }
 
@@ -200,7 +250,9 @@ mod tests {
                     Ok::<_, Error>(response.body(Body::from(body)).unwrap())
                 }));
                 let secret = Secret::new("x");
-                let error = entra_token(transport, &endpoint(), &secret).await.unwrap_err();
+                let endpoint = endpoint();
+                let exchange = Exchange::entra(&endpoint, &secret);
+                let error = exchange.send(&caller(&transport)).await.unwrap_err();
                 assert_eq!(error.kind(), kind);
                 assert!(!error.is_not_found());
                 assert!(!format!("{error} {error:?} {:?}", error.details()).contains("canary"));
@@ -223,9 +275,9 @@ mod tests {
                 let answer = answer.clone();
                 async move { Ok::<_, Error>(http::Response::new(Body::from(answer))) }
             }));
-            let error = access_token(transport, &endpoint(), Grant::Anonymous, &Scope::catalog())
-                .await
-                .unwrap_err();
+            let (endpoint, scope) = (endpoint(), Scope::catalog());
+            let ask = Ask::new(&endpoint, Grant::Anonymous, &scope);
+            let error = ask.send(&caller(&transport)).await.unwrap_err();
             assert_eq!(error.kind(), kind);
             assert!(!format!("{error} {error:?}").contains("canary"));
         }

@@ -1,39 +1,92 @@
-//! Reads the lifetime out of a token. `base64` is named only here.
+//! Reads lifetime and rights out of a token. `base64` is named only here.
 //!
-//! The signature is not verified: we have no key, and nothing but *when to
-//! refresh* is decided by what is read.
+//! The signature is not verified: we have no key, and nothing is decided by what is
+//! read but *when to refresh*, which cached token to try first, and how to word a refusal.
 
 use std::time::{Duration, SystemTime};
 
+use acr_core::{Action, Scope};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
-/// How long a token lives from now, or `None` when it does not say.
-///
-/// From `exp − iat`, which needs no agreement between the clocks; from `exp` and
-/// the local clock when `iat` is absent. Clamped to 30 seconds … 24 hours.
-pub(crate) fn lifetime(token: &str, now: SystemTime) -> Option<Duration> {
+/// What a token says about itself; nothing, if it is opaque.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Facts {
+    /// How long it lives from now.
+    ///
+    /// From `exp − iat`, which needs no agreement between the clocks; from `exp` and
+    /// the local clock when `iat` is absent. Clamped to 30 seconds … 24 hours.
+    pub(crate) lifetime: Option<Duration>,
+    /// What it permits: the claim `access`.
+    pub(crate) granted: Option<Scope>,
+}
+
+pub(crate) fn read(token: &str, now: SystemTime) -> Facts {
+    let Some(payload) = payload(token) else {
+        return Facts::default();
+    };
+    let times: Option<Times> = serde_json::from_slice(&payload).ok();
+    let access: Option<Access> = serde_json::from_slice(&payload).ok();
+    Facts {
+        lifetime: times.and_then(|times| times.lifetime(now)),
+        granted: access.map(Access::into_scope),
+    }
+}
+
+fn payload(token: &str) -> Option<Vec<u8>> {
     if token.len() > MAX_TOKEN {
         return None;
     }
     let mut parts = token.split('.');
     let payload = parts.nth(1)?;
     parts.next()?;
-    let payload = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
-    let claims: Claims = serde_json::from_slice(&payload).ok()?;
-    let start = match claims.iat {
-        Some(issued) => issued,
-        None => now.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs_f64(),
-    };
-    let seconds = (claims.exp - start).clamp(SHORTEST, LONGEST);
-    Duration::try_from_secs_f64(seconds).ok()
+    URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()
 }
 
 #[derive(Deserialize)]
-struct Claims {
+struct Times {
     exp: f64,
     #[serde(default)]
     iat: Option<f64>,
+}
+
+impl Times {
+    fn lifetime(&self, now: SystemTime) -> Option<Duration> {
+        let start = match self.iat {
+            Some(issued) => issued,
+            None => now.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs_f64(),
+        };
+        let seconds = (self.exp - start).clamp(SHORTEST, LONGEST);
+        Duration::try_from_secs_f64(seconds).ok()
+    }
+}
+
+#[derive(Deserialize)]
+struct Access {
+    #[serde(deserialize_with = "nullable")]
+    access: Vec<Entry>,
+}
+
+/// Absent is not `null`: an opaque right is no lack of rights.
+fn nullable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Entry>, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    #[serde(rename = "type")]
+    kind: String,
+    name: String,
+    actions: Option<Vec<String>>,
+}
+
+impl Access {
+    fn into_scope(self) -> Scope {
+        self.access.into_iter().fold(Scope::empty(), |scope, entry| {
+            let actions = entry.actions.unwrap_or_default().into_iter().map(Action::new);
+            scope.union(Scope::resource(&entry.kind, &entry.name, actions))
+        })
+    }
 }
 
 /// Real tokens have one to three KiB.
@@ -49,6 +102,10 @@ mod tests {
 
     fn token(payload: &str) -> String {
         format!("e30.{}.sig", URL_SAFE_NO_PAD.encode(payload))
+    }
+
+    fn lifetime(token: &str, now: SystemTime) -> Option<Duration> {
+        read(token, now).lifetime
     }
 
     fn at(seconds: u64) -> SystemTime {
@@ -91,11 +148,53 @@ mod tests {
         }
     }
 
+    #[test]
+    fn rights_are_read_and_their_absence_is_not_nothing() {
+        for (payload, granted) in [
+            (
+                r#"{"exp":1,"access":[{"type":"repository","name":"a/b","actions":["push","pull"]}]}"#,
+                Some("repository:a/b:pull,push"),
+            ),
+            (
+                r#"{"access":[{"type":"registry","name":"catalog","actions":["*"]},{"type":"repository","name":"a","actions":["pull"]}]}"#,
+                Some("registry:catalog:* repository:a:pull"),
+            ),
+            (
+                r#"{"access":[{"type":"repository","name":"a","actions":null}]}"#,
+                Some("repository:a:"),
+            ),
+            (r#"{"access":[]}"#, Some("")),
+            (r#"{"access":null}"#, Some("")),
+            (r#"{"access":"all"}"#, None),
+            (r#"{"exp":1}"#, None),
+        ] {
+            let read = read(&token(payload), at(0)).granted.map(|scope| scope.to_string());
+            assert_eq!(read.as_deref(), granted, "{payload}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_clock_matters_only_without_iat() {
+        let (day, issued) = (86_400, 1_700_000_000);
+        let with = token(r#"{"exp":1700004500,"iat":1700000000}"#);
+        let without = token(r#"{"exp":1700004500}"#);
+        let before_1970 = SystemTime::UNIX_EPOCH - Duration::from_secs(day);
+        for (now, seconds) in [
+            (at(issued), Some(4_500)),
+            (at(issued + day), Some(30)),
+            (at(issued - day), Some(86_400)),
+            (before_1970, None),
+        ] {
+            assert_eq!(lifetime(&with, now), Some(Duration::from_secs(4_500)));
+            assert_eq!(lifetime(&without, now).map(|life| life.as_secs()), seconds, "{now:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn never_panics(text in "[a-zA-Z0-9._=-]{0,80}", payload in "\\PC{0,60}") {
-            let _ = lifetime(&text, at(0));
-            let _ = lifetime(&token(&payload), at(0));
+            let _ = read(&text, at(0));
+            let _ = read(&token(&payload), at(0));
         }
     }
 }

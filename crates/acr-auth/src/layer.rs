@@ -6,22 +6,39 @@ use std::{
 };
 
 use acr_core::{
-    Endpoint, Error, ErrorKind, HttpService, Request, Response, Result, Scope, Secret,
-    layer::{ResponseFuture, drain, take},
+    Challenge, Effect, Endpoint, Error, HttpService, MissingRights, Recoveries, Request, Response,
+    Result, Scope,
+    layer::{ResponseFuture, drain, is_redirect_hop, take},
 };
-use http::{StatusCode, Uri, header};
+use http::{HeaderValue, StatusCode, Uri, header};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{challenge, credential::Credential, tokens::Tokens};
+use crate::{
+    challenged,
+    credential::Credential,
+    exchange::CLIENT_REQUEST_ID,
+    tokens::{Caller, Found, Reuse, Tokens},
+};
 
 /// Adds a Bearer token to every request that names the permission it needs.
 ///
-/// A request to the configured registry with a [`Scope`] extension gets a token
-/// for exactly that scope, fetched before the request is sent. Requests to any
-/// other origin pass without one, and an `Authorization` header that somebody
-/// else set is removed from them. After a 401 the token that was refused is
-/// dropped and the request sent once more with a new one, if its body allows.
+/// A request to the configured registry with a [`Scope`] extension gets a token that
+/// grants this scope, from the cache or fetched before the request is sent. A request
+/// without one is sent as it is; when the registry challenges it, it gets a token for what
+/// the challenge names and is sent once more. Requests to any other origin pass without
+/// a token, and an `Authorization` header that somebody else set is removed from them.
+///
+/// After a 401 the token that was refused is dropped and the request sent once more with
+/// a new one, if its body allows and if that can help; a call with several attempts is
+/// signed in anew twice at most. A challenge may add actions on the repositories of the
+/// scope, which is remembered. One that names another repository, a wildcard or a token
+/// service at another origin ends the call with [`acr_core::ErrorKind::Policy`]. An answer
+/// that means missing rights carries the extension [`MissingRights`].
+///
+/// In the last part of a token's life one call fetches the next one, the others go on
+/// with the old. A failed fetch is never remembered; the next one starts 100 ms later
+/// at the earliest.
 ///
 /// Token calls go through the layers inside of this one: same user agent, logs,
 /// time-outs and connections. A failed token call surfaces as a retryable error,
@@ -115,47 +132,134 @@ impl<S: HttpService> Service<Request> for Auth<S> {
             request.headers_mut().remove(header::AUTHORIZATION);
             return Box::pin(self.inner.call(request));
         }
-        match request.extensions().get::<Scope>().cloned() {
-            None => Box::pin(self.inner.call(request)),
-            Some(scope) => {
-                let inner = take(&mut self.inner);
-                Box::pin(send(inner, Arc::clone(&self.tokens), request, scope))
-            }
+        let scope = request.extensions().get::<Scope>().cloned();
+        if scope.is_none() && is_none_of_ours(&request) {
+            return Box::pin(self.inner.call(request));
+        }
+        let call = Call {
+            tokens: Arc::clone(&self.tokens),
+            request_id: request.headers().get(CLIENT_REQUEST_ID).cloned(),
+        };
+        let inner = take(&mut self.inner);
+        match scope {
+            Some(scope) => Box::pin(call.send(inner, request, scope)),
+            None => Box::pin(call.send_unscoped(inner, request)),
         }
     }
 }
 
-async fn send<S: HttpService>(
-    mut inner: S,
+/// Requests without a scope that no challenge is answered for: hops that a server chose,
+/// token calls, and those that somebody signed in already.
+fn is_none_of_ours(request: &Request) -> bool {
+    is_redirect_hop(request)
+        || request.extensions().get() == Some(&Effect::Token)
+        || request.headers().contains_key(header::AUTHORIZATION)
+}
+
+/// One request and what it takes to sign it in.
+struct Call {
     tokens: Arc<Tokens>,
-    request: Request,
-    scope: Scope,
-) -> Result<Response> {
-    let (head, body) = request.into_parts();
-    let again = body.try_clone();
+    request_id: Option<HeaderValue>,
+}
 
-    let found = tokens.find(&inner, &scope).await?;
-    let mut request = Request::from_parts(head.clone(), body);
-    authorize(&mut request, tokens.endpoint(), &found.token)?;
-    let response = call(&mut inner, request).await?;
-    if response.status() != StatusCode::UNAUTHORIZED {
-        return Ok(response);
-    }
+impl Call {
+    async fn send<S: HttpService>(
+        self,
+        mut inner: S,
+        request: Request,
+        scope: Scope,
+    ) -> Result<Response> {
+        let uri = request.uri().clone();
+        let recoveries = request.extensions().get::<Recoveries>().cloned();
+        let (first, again) = copy(request);
 
-    let verdict = judge(&response, tokens.endpoint(), &head.uri)?;
-    found.invalidate().await;
-    let Some(body) = again else {
-        return Ok(response);
-    };
-    if found.is_new && verdict == Verdict::InsufficientScope {
+        let found = self.tokens.find(&self.caller(&inner), &scope, Reuse::Supersets).await?;
+        let response = self.exchange(&mut inner, first, &found).await?;
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return Ok(response);
+        }
+        let challenge = self.challenge(&response, &uri)?;
+        self.tokens.invalidate(&found.token);
+        let is_completed = match &challenge {
+            Some(challenge) => self
+                .tokens
+                .complete(&scope, challenge)
+                .map_err(|error| error.with_status(response.status()).with_url(&uri))?,
+            None => false,
+        };
+        let lacks_rights = challenge.as_ref().is_some_and(Challenge::is_insufficient_scope);
         // A token fetched this moment carries all the rights there are.
-        return Ok(response);
+        let is_hopeless = found.is_new && lacks_rights && !is_completed;
+        let Some(again) = again.filter(|_| !is_hopeless && may_recover(recoveries.as_ref())) else {
+            return Ok(note_rights(response, &scope, &found, lacks_rights));
+        };
+
+        drain(response.into_body()).await;
+        let found = self.tokens.find(&self.caller(&inner), &scope, Reuse::Exact).await?;
+        let response = self.exchange(&mut inner, again, &found).await?;
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return Ok(response);
+        }
+        let challenge = self.challenge(&response, &uri)?;
+        self.tokens.invalidate(&found.token);
+        let lacks_rights = challenge.is_some_and(|challenge| challenge.is_insufficient_scope());
+        Ok(note_rights(response, &scope, &found, lacks_rights))
     }
-    drain(response.into_body()).await;
-    let found = tokens.find(&inner, &scope).await?;
-    let mut request = Request::from_parts(head, body);
-    authorize(&mut request, tokens.endpoint(), &found.token)?;
-    call(&mut inner, request).await
+
+    /// Sends a request that does not say what it needs, and lets the registry say it.
+    async fn send_unscoped<S: HttpService>(
+        self,
+        mut inner: S,
+        request: Request,
+    ) -> Result<Response> {
+        let uri = request.uri().clone();
+        let (first, again) = copy(request);
+        let response = call(&mut inner, first).await?;
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return Ok(response);
+        }
+        let (Some(challenge), Some(again)) = (self.challenge(&response, &uri)?, again) else {
+            return Ok(response);
+        };
+        let scope = challenged::whole_scope(&challenge)
+            .map_err(|error| error.with_status(response.status()).with_url(&uri))?;
+        drain(response.into_body()).await;
+        self.send(inner, again, scope).await
+    }
+
+    /// The Bearer challenge of an answer, unless it is one that ends the call.
+    fn challenge(&self, response: &Response, uri: &Uri) -> Result<Option<Challenge>> {
+        let challenge = Challenge::bearer(response.headers());
+        if let Some(challenge) = &challenge {
+            challenged::check_realm(challenge, self.tokens.endpoint())
+                .map_err(|error| error.with_status(response.status()).with_url(uri))?;
+        }
+        Ok(challenge)
+    }
+
+    /// The only place in the program that writes `Authorization`.
+    async fn exchange<S: HttpService>(
+        &self,
+        inner: &mut S,
+        mut request: Request,
+        found: &Found,
+    ) -> Result<Response> {
+        if self.tokens.endpoint().is_origin_of(request.uri()) {
+            request.headers_mut().insert(header::AUTHORIZATION, found.token.bearer.clone());
+        }
+        call(inner, request).await
+    }
+
+    fn caller<'a, S>(&self, service: &'a S) -> Caller<'a, S> {
+        Caller { service, request_id: self.request_id.clone() }
+    }
+}
+
+/// The request, and the same once more if its body can be sent twice.
+fn copy(request: Request) -> (Request, Option<Request>) {
+    let (head, body) = request.into_parts();
+    let again = body.try_clone().map(|body| Request::from_parts(head.clone(), body));
+    (Request::from_parts(head, body), again)
 }
 
 async fn call<S: HttpService>(inner: &mut S, request: Request) -> Result<Response> {
@@ -163,39 +267,18 @@ async fn call<S: HttpService>(inner: &mut S, request: Request) -> Result<Respons
     inner.call(request).await
 }
 
-/// The only place in the program that writes `Authorization`.
-fn authorize(request: &mut Request, endpoint: &Endpoint, token: &Secret) -> Result<()> {
-    if endpoint.is_origin_of(request.uri()) {
-        request.headers_mut().insert(header::AUTHORIZATION, token.bearer()?);
-    }
-    Ok(())
+/// Once for each attempt by construction; the attempts of one call share a count.
+fn may_recover(recoveries: Option<&Recoveries>) -> bool {
+    recoveries.is_none_or(Recoveries::begin)
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    InsufficientScope,
-    Other,
-}
-
-/// What a 401 says. Its realm is never followed; one that names another origin
-/// is the mark of a hostile or misconfigured registry and ends the call.
-fn judge(response: &Response, endpoint: &Endpoint, uri: &Uri) -> Result<Verdict> {
-    let Some(challenge) = challenge::bearer(response.headers()) else {
-        return Ok(Verdict::Other);
-    };
-    if let Some(realm) = challenge.parameter("realm") {
-        let is_ours = realm.parse().is_ok_and(|realm: Uri| endpoint.is_origin_of(&realm));
-        if !is_ours {
-            let text = "the registry's challenge names a token service at another origin, which is never followed";
-            return Err(Error::new(ErrorKind::Policy, text)
-                .with_status(response.status())
-                .with_url(uri));
-        }
+/// Adds to a 401 which rights were missing, if that is what it means.
+fn note_rights(mut response: Response, need: &Scope, found: &Found, told: bool) -> Response {
+    let have = found.token.granted.as_ref();
+    if told || have.is_some_and(|have| !have.contains(need)) {
+        response.extensions_mut().insert(MissingRights::new(need.clone(), have.cloned()));
     }
-    Ok(match challenge.parameter("error") {
-        Some("insufficient_scope") => Verdict::InsufficientScope,
-        _ => Verdict::Other,
-    })
+    response
 }
 
 /// The audience of the data plane, the same in the public, Chinese and US Government clouds.

@@ -33,11 +33,13 @@
 
 mod access_token;
 mod cache;
-mod challenge;
+mod challenged;
 mod credential;
 mod exchange;
+mod grant_type;
 mod jwt;
 mod layer;
+mod token_client;
 mod tokens;
 mod trust;
 
@@ -46,7 +48,9 @@ use acr_core::{Endpoint, Pipeline, Result};
 pub use self::{
     access_token::AccessToken,
     credential::{BoxFuture, Credential, TokenCredential, TokenRequest, credential_fn},
+    grant_type::GrantType,
     layer::{Auth, AuthLayer},
+    token_client::{ExchangeRequest, RefreshToken, RegistryToken, TokenClient},
 };
 
 /// The default stack for one registry.

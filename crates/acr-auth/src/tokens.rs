@@ -2,16 +2,18 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 
-use acr_core::{Endpoint, Error, ErrorKind, HttpService, Result, Scope, Secret};
+use acr_core::{Challenge, Endpoint, Error, ErrorKind, HttpService, Result, Scope, Secret};
+use http::HeaderValue;
 
 use crate::{
     cache::{Lease, Slot},
+    challenged,
     credential::{Credential, Kind, TokenCredential, TokenRequest},
-    exchange::{self, Grant},
+    exchange::{Ask, Exchange, Grant},
     jwt, trust,
 };
 
@@ -22,23 +24,46 @@ pub(crate) struct Tokens {
     credential: Credential,
     audience: String,
     trusted: Vec<String>,
-    refresh: Slot,
-    access: Mutex<HashMap<Scope, Arc<Slot>>>,
+    refresh: Slot<Secret>,
+    access: Mutex<HashMap<Scope, Arc<Entry>>>,
+}
+
+/// An access token, ready to be sent.
+pub(crate) struct Access {
+    pub(crate) bearer: HeaderValue,
+    /// What it permits, if it says.
+    pub(crate) granted: Option<Scope>,
+}
+
+/// What is known about a scope.
+#[derive(Debug)]
+struct Entry {
+    slot: Slot<Access>,
+    /// What a token is asked for: the scope, and what a challenge added to it.
+    asks: Mutex<Scope>,
 }
 
 /// A token for a request, and where it came from.
 pub(crate) struct Found {
-    pub(crate) token: Arc<Secret>,
+    pub(crate) token: Arc<Access>,
     /// Whether it was fetched for this very request.
     pub(crate) is_new: bool,
-    slot: Arc<Slot>,
 }
 
-impl Found {
-    /// Drops the token from the cache, unless a newer one is there already.
-    pub(crate) async fn invalidate(&self) {
-        self.slot.invalidate(&self.token).await;
-    }
+/// Who sends a token call, and on whose behalf.
+pub(crate) struct Caller<'a, S> {
+    pub(crate) service: &'a S,
+    /// The id of the request that a token is needed for.
+    pub(crate) request_id: Option<HeaderValue>,
+}
+
+/// Which tokens of the cache may answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reuse {
+    /// Any that grants the scope.
+    Supersets,
+    /// The one fetched for exactly this scope: another was refused just now.
+    Exact,
 }
 
 impl Tokens {
@@ -63,34 +88,70 @@ impl Tokens {
     }
 
     /// A token for the scope. Errors are marked as having happened before sending.
-    pub(crate) async fn find<S: HttpService>(&self, service: &S, scope: &Scope) -> Result<Found> {
-        let slot = self.slot(scope);
-        let (lease, is_new) = slot
-            .get(|| in_time(self.fetch_access(service, scope)))
+    pub(crate) async fn find<S: HttpService>(
+        &self,
+        caller: &Caller<'_, S>,
+        scope: &Scope,
+        reuse: Reuse,
+    ) -> Result<Found> {
+        let entry = self.entry(scope);
+        if reuse == Reuse::Supersets && !entry.slot.live().is_some_and(|lease| lease.is_fresh()) {
+            let asks = entry.asks();
+            if let Some(lease) = self.superset(&asks) {
+                entry.slot.lend(lease);
+            }
+        }
+        let (lease, is_new) = entry
+            .slot
+            .get(|| in_time(self.fetch_access(caller, entry.asks())))
             .await
             .map_err(Error::before_sending)?;
-        Ok(Found { token: lease.token, is_new, slot })
+        Ok(Found { token: lease.token, is_new })
     }
 
-    async fn fetch_access<S: HttpService>(&self, service: &S, scope: &Scope) -> Result<Lease> {
+    /// Drops a token from the cache, wherever it is lent to; newer ones stay.
+    pub(crate) fn invalidate(&self, token: &Arc<Access>) {
+        self.entries().values().for_each(|entry| entry.slot.invalidate(token));
+    }
+
+    /// Learns from a challenge what the registry wants beside the scope; whether there
+    /// was anything new. Errors when it wants what the operation cannot need.
+    pub(crate) fn complete(&self, scope: &Scope, challenge: &Challenge) -> Result<bool> {
+        let entry = self.entry(scope);
+        let mut asks = entry.asks.lock().unwrap_or_else(PoisonError::into_inner);
+        match challenged::completion(&asks, challenge)? {
+            Some(complete) => {
+                *asks = complete;
+                Ok(true)
+            }
+            None => Ok(false),
+        }
+    }
+
+    async fn fetch_access<S: HttpService>(
+        &self,
+        caller: &Caller<'_, S>,
+        scope: Scope,
+    ) -> Result<Lease<Access>> {
         let source = match &self.credential.0 {
-            Kind::Anonymous => return self.ask(service, Grant::Anonymous, scope).await,
+            Kind::Anonymous => return self.ask(caller, Grant::Anonymous, &scope).await,
             Kind::Password { user, password } => {
-                return self.ask(service, Grant::Password { user, password }, scope).await;
+                return self.ask(caller, Grant::Password { user, password }, &scope).await;
             }
             Kind::RefreshToken(token) => {
-                return self.ask(service, Grant::RefreshToken(token), scope).await;
+                return self.ask(caller, Grant::RefreshToken(token), &scope).await;
             }
             Kind::Entra(source) => source.as_ref(),
         };
-        let (refresh, is_new) = self.refresh.get(|| self.fetch_refresh(service, source)).await?;
-        let first = self.ask(service, Grant::RefreshToken(&refresh.token), scope).await;
+        let fetch = || self.fetch_refresh(caller, source);
+        let (refresh, is_new) = self.refresh.get(fetch).await?;
+        let first = self.ask(caller, Grant::RefreshToken(&refresh.token), &scope).await;
         match first {
             // The registry no longer takes the refresh token: exchange anew, once.
             Err(error) if error.kind() == ErrorKind::Unauthenticated && !is_new => {
-                self.refresh.invalidate(&refresh.token).await;
-                let (refresh, _) = self.refresh.get(|| self.fetch_refresh(service, source)).await?;
-                self.ask(service, Grant::RefreshToken(&refresh.token), scope).await
+                self.refresh.invalidate(&refresh.token);
+                let (refresh, _) = self.refresh.get(fetch).await?;
+                self.ask(caller, Grant::RefreshToken(&refresh.token), &scope).await
             }
             other => other,
         }
@@ -98,9 +159,9 @@ impl Tokens {
 
     async fn fetch_refresh<S: HttpService>(
         &self,
-        service: &S,
+        caller: &Caller<'_, S>,
         source: &dyn TokenCredential,
-    ) -> Result<Lease> {
+    ) -> Result<Lease<Secret>> {
         trust::check(&self.endpoint, &self.trusted)?;
         let scope = format!("{}/.default", self.audience);
         let request = TokenRequest { scopes: &[&scope] };
@@ -108,42 +169,70 @@ impl Tokens {
             let text = "the credential source gave no Entra token";
             Error::new(ErrorKind::Credential, text).with_source(source)
         })?;
-        if entra.expires_at() <= SystemTime::now() {
-            let text = "the credential source gave an Entra token that has expired";
-            return Err(Error::new(ErrorKind::Credential, text));
-        }
-        let token = exchange::entra_token(service.clone(), &self.endpoint, entra.token()).await?;
-        Ok(lease(token, REFRESH_FALLBACK))
+        let token = Exchange::entra(&self.endpoint, entra.token()).send(caller).await;
+        let token = token.map_err(|error| {
+            // Only a hint, for this machine's clock may be wrong.
+            match entra.expires_at() <= SystemTime::now() {
+                true => error.with_source("the Entra token has expired by this machine's clock"),
+                false => error,
+            }
+        })?;
+        let lifetime = jwt::read(token.expose(), SystemTime::now()).lifetime;
+        Ok(Lease::new(token, lifetime.unwrap_or(REFRESH_FALLBACK), fastrand::f64()))
     }
 
     async fn ask<S: HttpService>(
         &self,
-        service: &S,
+        caller: &Caller<'_, S>,
         grant: Grant<'_>,
         scope: &Scope,
-    ) -> Result<Lease> {
-        let token = exchange::access_token(service.clone(), &self.endpoint, grant, scope).await?;
-        Ok(lease(token, ACCESS_FALLBACK))
+    ) -> Result<Lease<Access>> {
+        let token = Ask::new(&self.endpoint, grant, scope).send(caller).await?;
+        let facts = jwt::read(token.expose(), SystemTime::now());
+        let access = Access { bearer: token.bearer()?, granted: facts.granted };
+        Ok(Lease::new(access, facts.lifetime.unwrap_or(ACCESS_FALLBACK), fastrand::f64()))
     }
 
-    fn slot(&self, scope: &Scope) -> Arc<Slot> {
-        let mut slots = self.access.lock().unwrap_or_else(PoisonError::into_inner);
-        if slots.len() >= MAX_SCOPES && !slots.contains_key(scope) {
-            // Slots in use stay: somebody waits on them.
-            slots.retain(|_, slot| Arc::strong_count(slot) > 1);
+    /// A fresh token that grants all of the scope, fetched for whatever other one.
+    fn superset(&self, scope: &Scope) -> Option<Lease<Access>> {
+        let fresh = |entry: &Arc<Entry>| entry.slot.live().filter(Lease::is_fresh);
+        let grants = |lease: &Lease<Access>| {
+            lease.token.granted.as_ref().is_some_and(|granted| granted.contains(scope))
+        };
+        self.entries().values().filter_map(fresh).find(grants)
+    }
+
+    fn entry(&self, scope: &Scope) -> Arc<Entry> {
+        let mut entries = self.entries();
+        if entries.len() >= MAX_SCOPES && !entries.contains_key(scope) {
+            // Entries in use stay: somebody waits on them.
+            let is_used = |entry: &Arc<Entry>| Arc::strong_count(entry) > 1;
+            entries.retain(|_, entry| is_used(entry) || entry.slot.live().is_some());
+            if entries.len() >= MAX_SCOPES {
+                entries.retain(|_, entry| is_used(entry));
+            }
         }
-        Arc::clone(slots.entry(scope.clone()).or_default())
+        Arc::clone(entries.entry(scope.clone()).or_insert_with(|| Arc::new(Entry::new(scope))))
+    }
+
+    fn entries(&self) -> MutexGuard<'_, HashMap<Scope, Arc<Entry>>> {
+        self.access.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn lease(token: Secret, fallback: Duration) -> Lease {
-    let lifetime = jwt::lifetime(token.expose(), SystemTime::now()).unwrap_or(fallback);
-    Lease::new(token, lifetime)
+impl Entry {
+    fn new(scope: &Scope) -> Self {
+        Self { slot: Slot::default(), asks: Mutex::new(scope.clone()) }
+    }
+
+    fn asks(&self) -> Scope {
+        self.asks.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// Bounds a token fetch as a whole, the caller's identity source included: everybody
 /// who needs the same scope waits for it.
-async fn in_time(fetch: impl Future<Output = Result<Lease>>) -> Result<Lease> {
+async fn in_time<T>(fetch: impl Future<Output = Result<Lease<T>>>) -> Result<Lease<T>> {
     tokio::time::timeout(FETCH_TIMEOUT, fetch).await.unwrap_or_else(|_| {
         let text = format!("signing in took longer than {FETCH_TIMEOUT:?}");
         Err(Error::new(ErrorKind::Timeout, text))

@@ -45,6 +45,7 @@
 mod address;
 mod body;
 mod call_options;
+mod challenge;
 #[cfg(feature = "rustls")]
 mod client;
 #[cfg(feature = "rustls")]
@@ -71,6 +72,7 @@ mod reference;
 mod request;
 pub mod response;
 mod retry_after;
+mod rights;
 mod scope;
 mod secret;
 #[cfg(feature = "rustls")]
@@ -87,6 +89,7 @@ mod verify;
 pub use self::{
     body::{Body, DataStream},
     call_options::CallOptions,
+    challenge::Challenge,
     deletion::Deletion,
     digest::{Algorithm, Digest, Digester, DigesterState, ParseDigestError},
     endpoint::Endpoint,
@@ -94,7 +97,7 @@ pub use self::{
     error_code::{ErrorCode, ErrorDetail},
     layer::HttpService,
     name::{ParseNameError, RepositoryName, Tag},
-    operation::{Attempt, Effect, FollowRedirects, Operation},
+    operation::{Attempt, Effect, FollowRedirects, Operation, Recoveries},
     pager::{Continuation, Page, PageRequest, Pager, Pages},
     pipeline::{Pipeline, PipelineBuilder},
     range::{ByteRange, ContentRange, ParseRangeError, UploadRange},
@@ -103,6 +106,7 @@ pub use self::{
     request::{Request, RequestBuilder},
     response::Response,
     retry_after::{ParseRetryAfterError, RetryAfter},
+    rights::MissingRights,
     scope::{Action, Scope},
     secret::Secret,
     timestamp::{ParseTimestampError, Timestamp},

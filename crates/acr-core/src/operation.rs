@@ -1,6 +1,12 @@
 //! What a request is for: facts that travel with it as extensions.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 /// Names the operation a request belongs to, for errors, logs and spans.
 ///
@@ -45,6 +51,22 @@ pub struct FollowRedirects;
 /// Which attempt of its call a request is, from 1. Written by the retry layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Attempt(u32);
+
+/// How often a call was signed in anew, shared by its attempts: a request extension
+/// that the retry layer writes and the authentication layer counts in.
+#[derive(Clone, Debug, Default)]
+pub struct Recoveries(Arc<AtomicU32>);
+
+impl Recoveries {
+    /// Counts one more, or refuses the third: a server that takes no token is not
+    /// asked for ever.
+    pub fn begin(&self) -> bool {
+        self.0.fetch_add(1, Ordering::Relaxed) < MAX_RECOVERIES
+    }
+}
+
+/// Of one call, all attempts together.
+const MAX_RECOVERIES: u32 = 2;
 
 impl Operation {
     /// Names an operation, in the words of the public method: `get_manifest`.

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     body::Body,
+    challenge::Challenge,
     digest::Digest,
     error::{Error, ErrorKind, Result},
     error_code::{ErrorCode, ErrorDetail},
@@ -16,6 +17,7 @@ use crate::{
     operation::{Attempt, Operation},
     redact::printable_up_to,
     retry_after::RetryAfter,
+    rights::MissingRights,
 };
 
 /// The response type of every layer.
@@ -195,7 +197,13 @@ fn decode_error(head: &http::response::Parts, body: &[u8]) -> Error {
         || plain_message(head, body),
         |first| printable_up_to(first.message(), MAX_MESSAGE).to_string(),
     );
-    let kind = kind_of(head.status, details.first().map(ErrorDetail::code), &head.headers);
+    let (kind, message) = match head.extensions.get::<MissingRights>() {
+        Some(missing) => (ErrorKind::Forbidden, format!("{missing}; the registry says: {message}")),
+        None => {
+            let code = details.first().map(ErrorDetail::code);
+            (kind_of(head.status, code, &head.headers), message)
+        }
+    };
     let error = Error::new(kind, message)
         .with_details(details)
         .with_retry_after(RetryAfter::of(&head.headers, SystemTime::now()));
@@ -221,7 +229,7 @@ fn plain_message(head: &http::response::Parts, body: &[u8]) -> String {
 
 fn kind_of(status: StatusCode, code: Option<&ErrorCode>, headers: &HeaderMap) -> ErrorKind {
     match status.as_u16() {
-        401 if challenges_scope(headers) => ErrorKind::Forbidden,
+        401 if is_insufficient_scope(headers) => ErrorKind::Forbidden,
         401 => ErrorKind::Unauthenticated,
         403 => ErrorKind::Forbidden,
         404 => ErrorKind::NotFound,
@@ -235,13 +243,8 @@ fn kind_of(status: StatusCode, code: Option<&ErrorCode>, headers: &HeaderMap) ->
     }
 }
 
-/// A 401 for missing rights, as against one for a missing or dead token.
-fn challenges_scope(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(http::header::WWW_AUTHENTICATE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .any(|text| text.contains("error=\"insufficient_scope\""))
+fn is_insufficient_scope(headers: &HeaderMap) -> bool {
+    Challenge::bearer(headers).is_some_and(|challenge| challenge.is_insufficient_scope())
 }
 
 /// What is read of an error body: envelopes are small, gateways can send anything.

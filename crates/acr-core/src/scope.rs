@@ -54,6 +54,11 @@ impl Action {
         Self(std::borrow::Cow::Borrowed(text))
     }
 
+    /// An action by its name on the wire.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self(std::borrow::Cow::Owned(name.into()))
+    }
+
     /// The action's name on the wire.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -76,6 +81,11 @@ impl Scope {
         Self::single("repository", name.as_str(), actions.iter().cloned())
     }
 
+    /// Permission on a resource of any type, as tokens and challenges name them.
+    pub fn resource(kind: &str, name: &str, actions: impl IntoIterator<Item = Action>) -> Self {
+        Self::single(kind, name, actions)
+    }
+
     /// Everything either scope permits.
     #[must_use]
     pub fn union(mut self, other: Self) -> Self {
@@ -91,6 +101,44 @@ impl Scope {
         other.0.iter().all(|(resource, actions)| {
             actions.is_empty() || self.0.get(resource).is_some_and(|mine| actions.is_subset(mine))
         })
+    }
+
+    /// Whether this scope names the same resources as `other`, or fewer.
+    pub fn names_only_resources_of(&self, other: &Self) -> bool {
+        self.0.keys().all(|resource| other.0.contains_key(resource))
+    }
+
+    /// Whether all repositories, or all actions on one, are asked for. Listing the
+    /// repositories, `registry:catalog:*`, is no wildcard.
+    pub fn has_wildcard(&self) -> bool {
+        self.0.iter().any(|(resource, actions)| {
+            resource.name.contains('*')
+                || (resource.kind != "registry" && actions.contains(&Action::constant("*")))
+        })
+    }
+
+    /// What is permitted here and not by `other`.
+    #[must_use]
+    pub(crate) fn without(&self, other: &Self) -> Self {
+        let rest = self.0.iter().filter_map(|(resource, actions)| {
+            let rest: BTreeSet<Action> = match other.0.get(resource) {
+                Some(theirs) => actions.difference(theirs).cloned().collect(),
+                None => actions.clone(),
+            };
+            (!rest.is_empty()).then(|| (resource.clone(), rest))
+        });
+        Self(Arc::new(rest.collect()))
+    }
+
+    /// The names of the resources and the actions on each, as they are printed.
+    pub(crate) fn resources(&self) -> impl Iterator<Item = (&str, String)> {
+        self.0.iter().map(|(resource, actions)| (resource.name.as_str(), listed(actions)))
+    }
+
+    /// The actions on all resources of this name, as they are printed.
+    pub(crate) fn actions_on(&self, name: &str) -> String {
+        let all = self.0.iter().filter(|(resource, _)| resource.name == name);
+        listed(&all.flat_map(|(_, actions)| actions.clone()).collect())
     }
 
     /// Whether no permission is named.
@@ -126,15 +174,15 @@ impl Scope {
     }
 }
 
+fn listed(actions: &BTreeSet<Action>) -> String {
+    actions.iter().map(Action::as_str).collect::<Vec<_>>().join(",")
+}
+
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, (resource, actions)) in self.0.iter().enumerate() {
             let blank = if index == 0 { "" } else { " " };
-            write!(f, "{blank}{}:{}:", resource.kind, resource.name)?;
-            for (index, action) in actions.iter().enumerate() {
-                let comma = if index == 0 { "" } else { "," };
-                write!(f, "{comma}{}", action.as_str())?;
-            }
+            write!(f, "{blank}{}:{}:{}", resource.kind, resource.name, listed(actions))?;
         }
         Ok(())
     }
@@ -178,7 +226,40 @@ mod tests {
         assert!(Scope::parse_lenient("").is_empty());
     }
 
+    #[test]
+    fn wildcards_and_strange_resources_are_told_apart() {
+        for (text, wildcard) in [
+            ("registry:catalog:*", false),
+            ("repository:a:pull", false),
+            ("repository:*:pull", true),
+            ("repository:a/*:pull", true),
+            ("repository:a:*", true),
+            ("registry:*:*", true),
+            ("", false),
+        ] {
+            assert_eq!(Scope::parse_lenient(text).has_wildcard(), wildcard, "{text}");
+        }
+        let own = Scope::parse_lenient("repository:a:pull");
+        for (text, same) in [
+            ("repository:a:pull,push", true),
+            ("", true),
+            ("repository:b:pull", false),
+            ("registry:a:pull", false),
+            ("repository:a:pull repository:b:pull", false),
+        ] {
+            assert_eq!(Scope::parse_lenient(text).names_only_resources_of(&own), same, "{text}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn what_is_without_is_the_rest(a in scopes(), b in scopes()) {
+            let rest = a.without(&b);
+            prop_assert!(a.contains(&rest));
+            prop_assert_eq!(rest.is_empty(), b.contains(&a));
+            prop_assert_eq!(b.clone().union(rest), b.union(a));
+        }
+
         #[test]
         fn union_is_associative_commutative_idempotent(a in scopes(), b in scopes(), c in scopes()) {
             prop_assert_eq!(a.clone().union(b.clone()).union(c.clone()), a.clone().union(b.clone().union(c)));

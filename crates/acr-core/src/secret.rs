@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
@@ -40,8 +41,12 @@ impl Secret {
     ///
     /// [`ErrorKind::Credential`] when the secret has characters that no header can carry.
     pub fn bearer(&self) -> Result<HeaderValue> {
-        let text = Zeroizing::new(format!("Bearer {}", self.expose()));
-        let mut value = HeaderValue::from_str(&text).map_err(|_| {
+        let mut text = Zeroizing::new(Vec::with_capacity(self.0.len().saturating_add(7)));
+        text.extend_from_slice(b"Bearer ");
+        text.extend_from_slice(self.0.as_bytes());
+        // Wiped with the last clone of the value.
+        let text = Bytes::from_owner(text);
+        let mut value = HeaderValue::from_maybe_shared(text).map_err(|_| {
             Error::new(ErrorKind::Credential, "a token has characters that no header can carry")
         })?;
         value.set_sensitive(true);

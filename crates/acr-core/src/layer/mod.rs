@@ -40,7 +40,7 @@ pub(crate) use self::redirect::ForeignHop;
 pub use self::{
     drain::drain,
     log::{Log, LogLayer},
-    redirect::{Redirect, RedirectLayer},
+    redirect::{Redirect, RedirectLayer, is_redirect_hop},
     request_id::{RequestId, RequestIdLayer, RequestIdService},
     retry::{Retry, RetryLayer, RetryPolicy},
     timeout::{Timeout, TimeoutLayer, Timeouts},

@@ -141,6 +141,12 @@ pub(crate) struct ForeignHop {
     pub(crate) from: http::Uri,
 }
 
+/// Whether a request's URL was chosen by a server and followed by [`RedirectLayer`].
+/// Such a request is never signed in, wherever it goes.
+pub fn is_redirect_hop(request: &Request) -> bool {
+    request.extensions().get::<ForeignHop>().is_some()
+}
+
 impl Hop {
     fn of(request: &Request) -> Self {
         let headers = [header::ACCEPT, header::ACCEPT_ENCODING, header::RANGE]

@@ -17,7 +17,7 @@ use crate::{
     call_options::CallOptions,
     error::{Error, ErrorKind, Result},
     layer::{HttpService, ResponseFuture, backoff, budget::Budget, drain::drain, take},
-    operation::{Attempt, Effect, Operation},
+    operation::{Attempt, Effect, Operation, Recoveries},
     request::Request,
     response::Response,
     retry_after::RetryAfter,
@@ -228,7 +228,8 @@ struct Call {
 
 impl Call {
     async fn run<S: HttpService>(self, mut inner: S, request: Request) -> Result<Response> {
-        let (head, mut body) = request.into_parts();
+        let (mut head, mut body) = request.into_parts();
+        head.extensions.insert(Recoveries::default());
         let effect = head.extensions.get().copied().unwrap_or(Effect::Append);
         let operation = head.extensions.get::<Operation>().map(Operation::name);
         let mut attempt = 1;

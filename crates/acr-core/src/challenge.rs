@@ -2,35 +2,58 @@
 
 use http::{HeaderMap, header};
 
-/// One challenge of a 401 answer.
+/// One challenge of a 401 answer (RFC 9110 §11.6.1).
+///
+/// What it says is a server's word: a `realm` is for comparing, never for following.
+///
+/// ```
+/// use acr_core::Challenge;
+/// use http::{HeaderMap, header};
+///
+/// let text = r#"Bearer realm="https://r.azurecr.io/oauth2/token",scope="repository:a:pull""#;
+/// let headers = HeaderMap::from_iter([(header::WWW_AUTHENTICATE, text.parse()?)]);
+/// let challenge = Challenge::bearer(&headers).ok_or("no challenge")?;
+/// assert_eq!(challenge.parameter("scope"), Some("repository:a:pull"));
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Challenge {
-    /// The scheme in lower case: `bearer`, `basic`.
-    pub(crate) scheme: String,
+pub struct Challenge {
+    scheme: String,
     parameters: Vec<(String, String)>,
 }
 
 impl Challenge {
+    /// The first Bearer challenge of an answer, over several headers and several
+    /// challenges in one. Headers of more than 8 KiB and the ninth one on are not read.
+    pub fn bearer(headers: &HeaderMap) -> Option<Self> {
+        headers
+            .get_all(header::WWW_AUTHENTICATE)
+            .iter()
+            .take(MAX_HEADERS)
+            .filter_map(|value| value.to_str().ok())
+            .filter(|text| text.len() <= MAX_TEXT)
+            .flat_map(parse)
+            .find(|challenge| challenge.scheme == "bearer")
+    }
+
+    /// The scheme in lower case: `bearer`, `basic`.
+    pub fn scheme(&self) -> &str {
+        &self.scheme
+    }
+
+    /// Whether the token was fine and its rights were not enough (RFC 6750 §3.1).
+    pub fn is_insufficient_scope(&self) -> bool {
+        self.parameter("error") == Some("insufficient_scope")
+    }
+
     /// A parameter's value; names compare without case.
-    pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
+    pub fn parameter(&self, name: &str) -> Option<&str> {
         let mut found = self.parameters.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
         found.next().map(|(_, value)| value.as_str())
     }
 }
 
-/// The first Bearer challenge of an answer, over several headers and several challenges in one.
-pub(crate) fn bearer(headers: &HeaderMap) -> Option<Challenge> {
-    headers
-        .get_all(header::WWW_AUTHENTICATE)
-        .iter()
-        .take(MAX_HEADERS)
-        .filter_map(|value| value.to_str().ok())
-        .filter(|text| text.len() <= MAX_TEXT)
-        .flat_map(parse)
-        .find(|challenge| challenge.scheme == "bearer")
-}
-
-/// All challenges of one header (RFC 9110 §11.6.1).
+/// All challenges of one header.
 fn parse(text: &str) -> Vec<Challenge> {
     let mut challenges: Vec<Challenge> = Vec::new();
     let mut rest = text;
@@ -106,7 +129,10 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Option<Challenge> {
-        bearer(&HeaderMap::from_iter([(header::WWW_AUTHENTICATE, text.parse().unwrap())]))
+        Challenge::bearer(&HeaderMap::from_iter([(
+            header::WWW_AUTHENTICATE,
+            text.parse().unwrap(),
+        )]))
     }
 
     #[test]
