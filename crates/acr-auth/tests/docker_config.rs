@@ -3,7 +3,7 @@
 #![cfg(all(feature = "docker-config", any(feature = "aws-lc-rs", feature = "ring")))]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests may stop at the first surprise")]
 
-use std::{ffi::OsString, fs, path::Path};
+use std::{ffi::OsString, fs, path::Path, time::Duration};
 
 use acr_auth::{AuthLayer, Credential, DockerConfig};
 use acr_core::{
@@ -110,7 +110,6 @@ async fn a_credential_helpers_identity_token_lists_repositories() {
     let server = registry.serve(Tls::On).await.unwrap();
     let endpoint = server.endpoint();
     let folder = TempDir::new().unwrap();
-    let program = folder.path().join("docker-credential-test");
     // Answers for this server only.
     let (authority, token) = (endpoint.authority(), refresh_token(&registry).await);
     let script = format!(
@@ -118,8 +117,11 @@ async fn a_credential_helpers_identity_token_lists_repositories() {
          printf '{{\"ServerURL\":\"{authority}\",\"Username\":\"<token>\",\"Secret\":\"{token}\"}}'\n"
     );
     // No other test of this program starts one, so nothing can hold the file open.
-    fs::write(&program, script).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    for (name, script) in [("test", script.as_str()), ("hanging", "#!/bin/sh\nexec sleep 20\n")] {
+        let program = folder.path().join(format!("docker-credential-{name}"));
+        fs::write(&program, script).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    }
     let wrong = serde_json::json!({ "auth": STANDARD.encode("tester:wrong") });
     registry.journal().clear();
     for settings in [
@@ -131,6 +133,15 @@ async fn a_credential_helpers_identity_token_lists_repositories() {
     }
     assert_eq!(registry.journal().count(Kind::Exchange), 0);
     assert_eq!(registry.journal().count(Kind::Token), 2);
+
+    let settings = serde_json::json!({ "credsStore": "hanging" });
+    let config = read(folder.path(), &settings).helper_path(folder.path());
+    let error = config
+        .helper_timeout(Duration::from_millis(1))
+        .credential_for(&endpoint)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
 
     let settings = serde_json::json!({ "credHelpers": { authority: "absent" } });
     let config = read(folder.path(), &settings).helper_path(folder.path());

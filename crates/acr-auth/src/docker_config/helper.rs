@@ -41,12 +41,9 @@ impl<'a> Helper<'a> {
         let folders = split_paths(search_path).filter(|folder| folder.is_absolute());
         match folders.map(|folder| folder.join(&file)).find(|path| is_executable(path)) {
             Some(path) => Ok(Self { place, program, path }),
-            None => {
-                let what = format_args!(
-                    "`{program}` is not installed: no folder of the search path has it"
-                );
-                Err(place.error(what))
-            }
+            None => Err(place.error(format_args!(
+                "`{program}` is not installed: no folder of the search path has it"
+            ))),
         }
     }
 
@@ -156,6 +153,7 @@ case "$1 ${server%x}" in
 "get missing.io:5000") echo "credentials not found in native keychain"; exit 1 ;;
 "get failing.io") echo canary; echo canary >&2; exit 3 ;;
 "get silent.io") ;;
+"get quiet.io") [ "$(readlink /proc/$$/fd/2)" = /dev/null ] && echo '{}' ;;
 "get garbage.io") echo canary ;;
 "get endless.io") exec yes canary ;;
 "get large.io") head -c 65536 /dev/zero ;;
@@ -242,6 +240,12 @@ printf '{"Username":"u","Secret":"p"}'
         );
     }
 
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_helpers_complaints_do_not_reach_the_programs_own_output() {
+        assert!(ask("quiet.io").await.unwrap().is_none());
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_helper_that_hangs_is_a_timeout() {
         let start = Instant::now();
@@ -297,7 +301,11 @@ printf '{"Username":"u","Secret":"p"}'
     #[test]
     fn relative_folders_are_not_searched() {
         let place = || Place::new(Path::new("/f"), "credsStore");
-        let relative = std::env::join_paths([Path::new(""), Path::new(".")]).unwrap();
+        // A way from here to the folder, if one goes up far enough.
+        let depth = std::env::current_dir().unwrap().components().count();
+        let way = Path::new(&"../".repeat(depth)).join(folder().strip_prefix("/").unwrap());
+        assert!(way.join("docker-credential-test").is_file());
+        let relative = std::env::join_paths([Path::new(""), Path::new("."), &way]).unwrap();
         assert!(Helper::find(place(), "test", &relative).is_err());
         let both = std::env::join_paths([Path::new("relative"), folder()]).unwrap();
         assert!(Helper::find(place(), "test", &both).is_ok());
