@@ -105,10 +105,13 @@ fn of_server<'a, T>(
 
 fn contents(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     // A pipe or a device could block for ever.
-    if !fs::metadata(path)?.is_file() {
+    let data = fs::metadata(path)?;
+    if !data.is_file() {
         return Err(io::Error::other("not a regular file"));
     }
-    let mut bytes = Zeroizing::new(Vec::new());
+    // Large enough from the start: to grow would leave copies behind.
+    let size = usize::try_from(data.len().min(MAX_FILE)).unwrap_or_default();
+    let mut bytes = Zeroizing::new(Vec::with_capacity(size + SPARE));
     File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length <= MAX_FILE) {
         Ok(bytes)
@@ -119,6 +122,9 @@ fn contents(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
 
 /// Hundreds of logins.
 const MAX_FILE: u64 = 1 << 20;
+
+/// What reading needs beyond the bytes to see that there are no more.
+const SPARE: usize = 64;
 
 #[cfg(test)]
 mod tests {

@@ -128,7 +128,7 @@ impl DockerConfig {
     /// port unless it is 443. What it hands out is kept in the credential and not
     /// asked for again, so where helpers give tokens that expire (that of
     /// `docker-credential-acr-env` lives about three hours) call this again in time
-    /// and build a new pipeline. Helpers need a tokio runtime with I/O enabled.
+    /// and build a new pipeline.
     ///
     /// # Errors
     ///
@@ -140,6 +140,10 @@ impl DockerConfig {
     /// # Cancellation
     ///
     /// Dropping the future kills the helper.
+    ///
+    /// # Panics
+    ///
+    /// When a helper is to run outside of a tokio runtime with I/O and time enabled.
     pub async fn credential_for(&self, endpoint: &Endpoint) -> Result<Option<Credential>> {
         for file in &self.files {
             let found = match file.source(endpoint) {
