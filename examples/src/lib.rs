@@ -19,3 +19,8 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/from-python.md")]
 struct FromPython;
+
+/// Compiles the program of the guide for those who come from Go.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/from-go.md")]
+struct FromGo;

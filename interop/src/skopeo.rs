@@ -11,7 +11,7 @@ use tokio::process::Command;
 
 use crate::{
     command::Program,
-    error::{Attempt as _, Result},
+    error::{Attempt as _, Error, Result},
     facade::Facade,
     image::ImageLayout,
 };
@@ -122,6 +122,26 @@ impl Skopeo {
             .args(self.access("dest-", image)?)
             .arg(format!("oci:{}", layout.reference()))
             .arg(&image.name);
+        PROGRAM.run(command).await.map(drop)
+    }
+
+    /// Signs in to an image's registry, as the image says, and leaves the login in
+    /// `file`, which need not exist.
+    ///
+    /// # Errors
+    ///
+    /// When `skopeo` is not installed, the image has no login, or the registry refuses it.
+    pub async fn log_in(&self, image: &RemoteImage, file: &Path) -> Result<()> {
+        let login = image.login.as_deref().and_then(|login| login.split_once(':'));
+        let (user, password) = login.ok_or_else(|| Error::new("the image has no login"))?;
+        let server = image.name.trim_start_matches("docker://").split('/').next();
+        let mut command = self.command("login");
+        command.arg("--authfile").arg(file).args(["--username", user, "--password", password]);
+        match &image.ca_pem {
+            None => command.arg("--tls-verify=false"),
+            Some(pem) => command.arg("--cert-dir").arg(self.certificates(pem)?),
+        };
+        command.args(server);
         PROGRAM.run(command).await.map(drop)
     }
 

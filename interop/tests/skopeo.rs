@@ -10,7 +10,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use acr_auth::{AccessToken, AuthLayer, Credential, credential_fn};
+use acr_auth::{AccessToken, AuthLayer, Credential, DockerConfig, credential_fn};
 use acr_blob::{BlobClient, Content};
 use acr_core::{Digest, Endpoint, Pipeline, RepositoryName, Tag, TlsConfig, TransportBuilder};
 use acr_interop::{ImageLayout, RegistryProcess, RemoteImage, Skopeo};
@@ -45,6 +45,24 @@ async fn we_read_what_skopeo_pushed_to_docker_registry() -> Result {
 async fn we_read_what_skopeo_pushed_to_the_emulator() -> Result {
     let emulator = Emulator::start().await?;
     we_read_what_skopeo_pushed(&emulator.pipeline()?, &emulator.image()?).await
+}
+
+#[tokio::test]
+async fn we_sign_in_with_what_skopeo_login_left() -> Result {
+    let emulator = Emulator::start().await?;
+    let folder = TempDir::new()?;
+    let file = folder.path().join("auth.json");
+    Skopeo::new()?.log_in(&emulator.image()?, &file).await?;
+
+    let config = DockerConfig::from_file(&file)?;
+    let login = config.credential_for(&emulator.endpoint).await?.ok_or("no login was found")?;
+    let layout = ImageLayout::build().await?;
+    let pushed = push(&emulator.pipeline_of(login)?, &layout).await?;
+    assert_eq!(pushed.to_string(), layout.digest());
+
+    let other_port: Endpoint = emulator.endpoint.host().parse()?;
+    assert!(config.credential_for(&other_port).await?.is_none());
+    Ok(())
 }
 
 async fn skopeo_reads_what_we_pushed(pipeline: &Pipeline, image: &RemoteImage) -> Result {
@@ -164,13 +182,16 @@ impl Emulator {
     }
 
     fn pipeline(&self) -> Result<Pipeline> {
-        let tls = TlsConfig::only_roots(self.ca_pem.as_bytes())?;
-        let transport = TransportBuilder::new().tls(tls).build()?;
         let token = self.entra_token.clone();
-        let credential = Credential::entra(credential_fn(move |_scopes| {
+        self.pipeline_of(Credential::entra(credential_fn(move |_scopes| {
             let token = token.clone();
             async move { Ok(AccessToken::new(token, SystemTime::now() + Duration::from_secs(3600))) }
-        }));
+        })))
+    }
+
+    fn pipeline_of(&self, credential: Credential) -> Result<Pipeline> {
+        let tls = TlsConfig::only_roots(self.ca_pem.as_bytes())?;
+        let transport = TransportBuilder::new().tls(tls).build()?;
         let endpoint = self.endpoint.clone();
         let auth = AuthLayer::new(&endpoint, credential).trust_entra_for(endpoint.host());
         Ok(Pipeline::builder(endpoint).transport(transport).layer_per_hop(auth).build()?)

@@ -28,6 +28,9 @@
 //! # let _ = pipeline;
 //! # Ok::<(), acr_core::Error>(())
 //! ```
+//!
+//! Feature `docker-config` brings `DockerConfig`: the logins that Docker, podman and
+//! skopeo left on this machine, credential helpers included.
 
 #![forbid(unsafe_code)]
 
@@ -35,6 +38,8 @@ mod access_token;
 mod cache;
 mod challenged;
 mod credential;
+#[cfg(feature = "docker-config")]
+mod docker_config;
 mod exchange;
 mod grant_type;
 mod jwt;
@@ -45,6 +50,9 @@ mod trust;
 
 use acr_core::{Endpoint, Pipeline, Result};
 
+#[cfg(feature = "docker-config")]
+#[cfg_attr(docsrs, doc(cfg(feature = "docker-config")))]
+pub use self::docker_config::DockerConfig;
 pub use self::{
     access_token::AccessToken,
     credential::{BoxFuture, Credential, TokenCredential, TokenRequest, credential_fn},
