@@ -1,4 +1,4 @@
-//! Reads lifetime and rights out of a token. `base64` is named only here.
+//! Reads lifetime and rights out of a token. The alphabet of tokens is base64url.
 //!
 //! The signature is not verified: we have no key, and nothing is decided by what is
 //! read but *when to refresh*, which cached token to try first, and how to word a refusal.

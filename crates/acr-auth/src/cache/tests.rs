@@ -350,7 +350,7 @@ mod model {
                 }
                 Op::Get { callers, service, leader_gives_up } => {
                     let (fetches, running) = (&fetches, &running);
-                    let server_now = 1_700_000_000 + now as u64;
+                    let server_now = 1_700_000_000 + start.elapsed().as_secs();
                     let get = || {
                         slot.get(move || async move {
                             let number = fetches.fetch_add(1, Ordering::Relaxed) + 1;
