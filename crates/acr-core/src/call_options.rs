@@ -1,6 +1,6 @@
 //! What one call may do differently from the rest of its client.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -31,6 +31,7 @@ use crate::{
 pub struct CallOptions {
     retry: Option<RetryPolicy>,
     timeouts: Option<Timeouts>,
+    connect_timeout: Option<Duration>,
     request_id: Option<String>,
     headers: HeaderMap,
     is_quiet: bool,
@@ -53,6 +54,16 @@ impl CallOptions {
     #[must_use]
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.timeouts = Some(timeouts);
+        self
+    }
+
+    /// Waits no longer than this for a connection: name resolution, TCP, TLS and a proxy's
+    /// tunnel together, or one that gets free in the pool. Can only shorten what
+    /// `TransportBuilder::connect_timeout` allows each phase, since connections are shared;
+    /// a transport of one's own may ignore it.
+    #[must_use]
+    pub fn connect_timeout(mut self, limit: Duration) -> Self {
+        self.connect_timeout = Some(limit);
         self
     }
 
@@ -94,6 +105,11 @@ impl CallOptions {
         self.timeouts
     }
 
+    #[cfg(feature = "rustls")]
+    pub(crate) fn connect_limit(&self) -> Option<Duration> {
+        self.connect_timeout
+    }
+
     pub(crate) fn client_request_id(&self) -> Option<HeaderValue> {
         let id = self.request_id.as_deref().and_then(|id| HeaderValue::from_str(id).ok());
         id.filter(|value| value.to_str().is_ok())
@@ -115,6 +131,7 @@ impl fmt::Debug for CallOptions {
         f.debug_struct("CallOptions")
             .field("retry", &self.retry)
             .field("timeouts", &self.timeouts)
+            .field("connect_timeout", &self.connect_timeout)
             .field("request_id", &self.request_id)
             .field("headers", &headers)
             .field("is_quiet", &self.is_quiet)

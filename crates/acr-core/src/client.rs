@@ -1,7 +1,13 @@
 //! The default transport: hyper-util's client over our connector. The pool, the one replay
 //! after a stale connection, and the errors.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use hyper::body::Incoming;
 use hyper_util::{
@@ -16,6 +22,7 @@ use tracing::debug;
 use crate::{
     address::{Class, Guard},
     body::Body,
+    call_options::CallOptions,
     connect_error::{ConnectError, TlsFailure},
     connector::Connector,
     error::{Error, ErrorKind, Result},
@@ -198,8 +205,9 @@ impl Connections {
 
     async fn exchange(&self, mut request: Request) -> Result<http::Response<Incoming>> {
         let again = copy(&request);
+        let limit = request.extensions().get().and_then(CallOptions::connect_limit);
         let capture = capture_connection(&mut request);
-        let error = match self.pooled.request(request).await {
+        let error = match connected_within(limit, &capture, self.pooled.request(request)).await? {
             Ok(mut response) => {
                 if let Some(usage) = response.extensions_mut().remove::<Usage>() {
                     usage.note_answer();
@@ -211,11 +219,38 @@ impl Connections {
         match again {
             Some(request) if was_stale(&error, &capture) => {
                 debug!("the server had closed the idle connection; sending again on a fresh one");
-                self.fresh.request(request).await.map_err(classify)
+                let mut request = request;
+                let capture = capture_connection(&mut request);
+                let answer = connected_within(limit, &capture, self.fresh.request(request));
+                answer.await?.map_err(classify)
             }
             _ => Err(classify(error)),
         }
     }
+}
+
+/// The future's output, unless there is no connection by the time limit.
+async fn connected_within<F: Future>(
+    limit: Option<Duration>,
+    capture: &CaptureConnection,
+    exchange: F,
+) -> Result<F::Output> {
+    let Some(limit) = limit else {
+        return Ok(exchange.await);
+    };
+    let mut exchange = pin!(exchange);
+    let mut timer = pin!(tokio::time::sleep(limit));
+    poll_fn(|cx| {
+        if let Poll::Ready(output) = exchange.as_mut().poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        if timer.as_mut().poll(cx).is_pending() || capture.connection_metadata().is_some() {
+            return Poll::Pending;
+        }
+        let text = format!("no connection to the server within the call's {limit:?}");
+        Poll::Ready(Err(Error::new(ErrorKind::Connect, text)))
+    })
+    .await
 }
 
 /// The same request once more, if it may be sent twice.

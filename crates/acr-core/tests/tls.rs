@@ -16,11 +16,12 @@ mod network;
 use std::{sync::Arc, time::Duration};
 
 use acr_core::{
-    Body, Effect, Endpoint, Error, ErrorKind, Operation, Pipeline, RequestBuilder, TlsConfig,
-    Transport, TransportBuilder,
+    Body, CallOptions, Effect, Endpoint, Error, ErrorKind, Operation, Pipeline, RequestBuilder,
+    TlsConfig, Transport, TransportBuilder,
 };
 use http::Method;
 use rustls::version::{TLS12, TLS13};
+use tokio::io::AsyncWriteExt as _;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
@@ -210,6 +211,44 @@ async fn every_phase_names_itself() {
         assert!(error.to_string().contains(words), "{error} instead of {words}");
         assert!(error.is_retryable() && error.is_unsent(), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_call_can_wait_for_its_connection_for_less_time_than_its_client() {
+    let authority = Authority::new();
+    let transport = transport(trusting(&authority));
+    let stalled = Server::start(|socket, _| async move {
+        std::future::pending::<()>().await;
+        drop(socket);
+    })
+    .await;
+    let limit = Duration::from_millis(150);
+    let mut request = get(&stalled.https());
+    request.extensions_mut().insert(CallOptions::new().connect_timeout(limit));
+    let error = transport.clone().oneshot(request).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
+    assert!(error.to_string().contains("within the call's 150ms"), "{error}");
+    assert!(error.is_retryable() && error.is_unsent());
+
+    // Once connected, the limit is over: this answer comes when the limit has passed.
+    let passed = Arc::new(tokio::sync::Notify::new());
+    let release = Arc::clone(&passed);
+    let slow = Server::start(move |mut socket, _| {
+        let passed = Arc::clone(&passed);
+        async move {
+            passed.notified().await;
+            let answer = format!("{OK}content-length: 0\r\n\r\n");
+            let _ = socket.write_all(answer.as_bytes()).await;
+            std::future::pending::<()>().await;
+        }
+    })
+    .await;
+    let mut request = get(&slow.http());
+    request.extensions_mut().insert(CallOptions::new().connect_timeout(limit));
+    let mut call = Box::pin(transport.oneshot(request));
+    assert!(tokio::time::timeout(2 * limit, &mut call).await.is_err(), "still waiting");
+    release.notify_one();
+    assert_eq!(call.await.unwrap().status(), 200);
 }
 
 #[tokio::test]
