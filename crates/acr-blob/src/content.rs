@@ -1,6 +1,10 @@
 //! What is uploaded: bytes, a stream, a reader or a file.
 
-use std::{fmt, pin::Pin};
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
 
 use acr_core::BoxError;
 use bytes::Bytes;
@@ -33,7 +37,7 @@ impl Content {
         S: Stream<Item = Result<Bytes, E>> + Send + 'static,
         E: Into<BoxError> + 'static,
     {
-        Self(Source::Stream(Box::pin(MapError(Box::pin(stream)))))
+        Self(Source::Stream(Box::pin(MapError(Some(Box::pin(stream))))))
     }
 
     /// Anything that can be read to its end; its length need not be known.
@@ -97,7 +101,8 @@ impl fmt::Debug for Content {
     }
 }
 
-struct MapError<S>(Pin<Box<S>>);
+/// Also fuses: a stream that has ended is not polled again, and may drop what it holds.
+struct MapError<S>(Option<Pin<Box<S>>>);
 
 impl<S, E> Stream for MapError<S>
 where
@@ -106,10 +111,14 @@ where
 {
     type Item = Result<Bytes, BoxError>;
 
-    fn poll_next(
-        mut self: Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Self::Item>> {
-        self.0.as_mut().poll_next(cx).map_err(Into::into)
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Some(stream) = &mut self.0 else {
+            return Poll::Ready(None);
+        };
+        let item = ready!(stream.as_mut().poll_next(cx));
+        if item.is_none() {
+            self.0 = None;
+        }
+        Poll::Ready(item.map(|item| item.map_err(Into::into)))
     }
 }

@@ -89,6 +89,18 @@ async fn large_content_goes_in_chunks_and_the_last_rides_on_the_commit() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stream_that_has_ended_is_not_polled_again() {
+    let registry = FakeRegistry::new();
+    let blobs = client(&registry);
+    // `Unfold` panics when it is.
+    let pieces = stream::unfold(0, |n| async move {
+        (n < 3).then(|| (Ok::<_, BoxError>(Bytes::from(vec![n; 700])), n + 1))
+    });
+    let info = blobs.upload(Content::stream(pieces)).chunk_size(CHUNK).await.unwrap();
+    assert_eq!(info.size, 2_100);
+}
+
+#[tokio::test(start_paused = true)]
 async fn bytes_streams_readers_and_files_store_the_same_blob() {
     let registry = FakeRegistry::new();
     let blobs = client(&registry);
