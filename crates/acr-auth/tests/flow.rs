@@ -25,7 +25,7 @@ use acr_core::{
 use acr_testkit::{Anonymous, FakeRegistry, Fault, Kind};
 use futures_util::future::join_all;
 use http::{Method, StatusCode};
-use tower::service_fn;
+use tower::{ServiceExt as _, service_fn};
 
 /// A credential for the fake, and a count of how often it was asked.
 fn identity(registry: &FakeRegistry) -> (Credential, Arc<AtomicU32>) {
@@ -356,6 +356,43 @@ async fn an_identity_token_that_seems_expired_is_tried_for_the_clock_may_be_wron
             let hint = std::error::Error::source(&error).unwrap().to_string();
             assert!(hint.contains("expired by this machine's clock"), "{hint}");
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_strangers_stack_needs_neither_a_pipeline_nor_scopes() {
+    let registry = FakeRegistry::new();
+    let stack = tower::ServiceBuilder::new()
+        .layer(AuthLayer::new(&registry.endpoint(), identity(&registry).0))
+        .service(registry.transport());
+    let index = r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
+    let uri = |path: &str| registry.endpoint().uri(path).unwrap();
+    let put = http::Request::put(uri("/v2/library/app/manifests/v1"))
+        .header("content-type", "application/vnd.oci.image.index.v1+json")
+        .body(Body::from(index))
+        .unwrap();
+    assert_eq!(stack.clone().oneshot(put).await.unwrap().status(), StatusCode::CREATED);
+    for path in ["/v2/library/app/manifests/v1", "/acr/v1/_catalog", "/v2/", "/acr/v1/library/app"]
+    {
+        let get = http::Request::get(uri(path)).header("accept", "*/*").body(Body::empty());
+        let get = get.unwrap();
+        assert_eq!(stack.clone().oneshot(get).await.unwrap().status(), StatusCode::OK, "{path}");
+    }
+    let journal = registry.journal();
+    assert_eq!(journal.count(Kind::Challenge), 5, "one for each request");
+    assert_eq!(journal.count(Kind::Exchange), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_repository_costs_two_requests_and_the_first_one_again_one() {
+    let registry = FakeRegistry::new();
+    let pipeline = pipeline(&registry, identity(&registry).0);
+    for (name, requests) in [("one", 3), ("two", 5), ("one", 6)] {
+        let name = name.parse().unwrap();
+        let read = Scope::repository(&name, &[Action::METADATA_READ]);
+        let request = get(pipeline.endpoint(), &format!("/acr/v1/{name}"), read);
+        assert_eq!(status(&pipeline, request).await, 404);
+        assert_eq!(registry.journal().entries().len(), requests);
     }
 }
 
