@@ -34,6 +34,11 @@ impl Attributes {
         self.read_enabled
     }
 
+    /// Whether a scan holds it back: any state but the one that says it passed.
+    pub(crate) fn is_quarantined(&self) -> bool {
+        self.quarantine_state.as_deref().is_some_and(|state| state != "Passed")
+    }
+
     pub(crate) fn is_listed(&self) -> bool {
         self.list_enabled
     }

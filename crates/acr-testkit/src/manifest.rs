@@ -88,6 +88,13 @@ pub(crate) fn parse(media_type: &str, bytes: &[u8]) -> Option<(Form, Parsed)> {
     (named && shaped).then_some((form, parsed))
 }
 
+impl Descriptor {
+    /// Whether the content may not be pushed, by its type.
+    pub(crate) fn is_nondistributable(&self) -> bool {
+        self.media_type.contains(".nondistributable.") || self.media_type.contains(".foreign.")
+    }
+}
+
 impl Parsed {
     /// The blobs that must be there: foreign layers live elsewhere.
     pub(crate) fn required_blobs(&self) -> impl Iterator<Item = &Descriptor> {

@@ -17,6 +17,7 @@ use crate::{
     content::Store,
     fault::{Fault, Faults},
     journal::Journal,
+    profile::{Era, Profile},
     seal::Key,
     server::{self, Server, Tls},
     service::InProcess,
@@ -58,6 +59,9 @@ pub struct FakeRegistryBuilder {
     refresh_token_lifetime: Duration,
     link_lifetime: Duration,
     blobs: BlobDelivery,
+    pub(crate) profile: Profile,
+    pub(crate) era: Era,
+    referrers: bool,
     seed: Option<u64>,
 }
 
@@ -113,6 +117,9 @@ impl FakeRegistry {
             refresh_token_lifetime: REFRESH_TOKEN_LIFETIME,
             link_lifetime: LINK_LIFETIME,
             blobs: BlobDelivery::Redirect,
+            profile: Profile::Acr,
+            era: Era::Year2026,
+            referrers: true,
             seed: None,
         }
     }
@@ -218,6 +225,25 @@ impl FakeRegistryBuilder {
         self
     }
 
+    /// Whose behaviour the registry has; that of Azure Container Registry by default.
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.profile = profile;
+        self
+    }
+
+    /// The time whose behaviour the registry has; the newest by default.
+    pub fn era(mut self, era: Era) -> Self {
+        self.era = era;
+        self
+    }
+
+    /// Answers the referrers interface with 404 and announces no subject, as registries did
+    /// before they knew it: clients then fall back to the tag schema.
+    pub fn without_referrers(mut self) -> Self {
+        self.referrers = false;
+        self
+    }
+
     /// Makes all that is random (keys, ids, the order of actions) repeatable.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
@@ -257,6 +283,14 @@ impl FakeRegistryBuilder {
 
     pub(crate) fn anonymous_pull(&self) -> bool {
         self.anonymous == Anonymous::Pull
+    }
+
+    pub(crate) fn is_oci(&self) -> bool {
+        self.profile == Profile::Oci
+    }
+
+    pub(crate) fn serves_referrers(&self) -> bool {
+        self.referrers
     }
 
     pub(crate) fn redirects(&self) -> bool {
@@ -318,6 +352,8 @@ impl fmt::Debug for FakeRegistryBuilder {
         f.debug_struct("FakeRegistryBuilder")
             .field("anonymous", &self.anonymous)
             .field("blobs", &self.blobs)
+            .field("profile", &self.profile)
+            .field("era", &self.era)
             .finish_non_exhaustive()
     }
 }

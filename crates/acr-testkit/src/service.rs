@@ -178,6 +178,12 @@ fn admit(exchange: &Exchange<'_>) -> Result<(), Failure> {
     let needed = access::required(route, exchange.query.get("from"));
     if let Err(why) = authenticate(exchange, &needed) {
         let realm = site.realm(authority);
+        let why = match why {
+            Challenge::NoToken if shared.settings.era.blames_a_missing_token() => {
+                Challenge::InvalidToken
+            }
+            why => why,
+        };
         return Err(access::challenge(why, &realm, authority, &needed, shared.coin()).into());
     }
     Ok(locks::check(&lock(&shared.state), route)?)

@@ -62,13 +62,14 @@ pub(crate) fn list(x: &Exchange<'_>) -> Reply {
 
 /// `GET /v2/{name}/tags/list`.
 pub(crate) fn list_names(x: &Exchange<'_>) -> Reply {
-    let paging = Paging::read_by_name(x.query)?;
+    let is_oci = x.shared.settings.is_oci();
+    let paging = Paging::read_by_name(x.query, is_oci)?;
     let state = lock(&x.shared.state);
     let name = &x.route.repository;
     let repository = state.repositories.get(name).ok_or_else(|| repositories::unknown(name))?;
     let listed = repository.tags.iter().filter(|(_, tag)| tag.attributes.is_listed());
     let page = paging.cut(listed.map(|(name, tag)| (name.clone(), tag.updated, name.clone())));
-    let mut answer = json(StatusCode::OK, &Names { name, tags: page.or_null() });
+    let mut answer = json(StatusCode::OK, &Names { name, tags: page.names(is_oci) });
     paging.link(&mut answer, x.head.uri.path(), &page);
     Ok(answer)
 }
@@ -93,12 +94,17 @@ pub(crate) async fn update(x: &mut Exchange<'_>) -> Reply {
 
 /// `DELETE /acr/v1/{name}/_tags/{tag}`: the manifest stays.
 pub(crate) fn delete(x: &Exchange<'_>) -> Reply {
+    untag(x).ok_or_else(|| unknown().into())
+}
+
+/// Removes a tag; `None` if there is none.
+pub(crate) fn untag(x: &Exchange<'_>) -> Option<Answer> {
     let mut state = lock(&x.shared.state);
     let now = state.stamp(&x.shared.clock);
-    let repository = state.repositories.get_mut(&x.route.repository).ok_or_else(unknown)?;
-    let tag = repository.tags.remove(&x.route.item).ok_or_else(unknown)?;
+    let repository = state.repositories.get_mut(&x.route.repository)?;
+    let tag = repository.tags.remove(&x.route.item)?;
     repository.updated = now;
-    Ok(with(empty(StatusCode::ACCEPTED), POINTED_TO, &tag.digest))
+    Some(with(empty(StatusCode::ACCEPTED), POINTED_TO, &tag.digest))
 }
 
 fn describe(x: &Exchange<'_>, tag: &TagRecord) -> Answer {
