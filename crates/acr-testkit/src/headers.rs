@@ -44,7 +44,9 @@ pub(crate) fn finish(
     let Some(operation) = operation.filter(|operation| operation.is_backend()) else {
         return;
     };
-    if answer.status() == StatusCode::UNAUTHORIZED {
+    // Neither of these two has been to the backend.
+    let statuses = [StatusCode::UNAUTHORIZED, StatusCode::TEMPORARY_REDIRECT];
+    if statuses.contains(&answer.status()) {
         return;
     }
     let headers = answer.headers_mut();

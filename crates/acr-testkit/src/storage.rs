@@ -42,7 +42,7 @@ pub(crate) fn link(shared: &Shared, site: &Site, digest: &str) -> String {
 
 /// Serves a link: no credential, a good signature, in time.
 pub(crate) async fn get(exchange: &mut Exchange<'_>) -> Reply {
-    let Exchange { shared, head, query, .. } = *exchange;
+    let Exchange { shared, site, head, query, .. } = *exchange;
     if head.headers.contains_key(header::AUTHORIZATION) {
         let message = "Authentication information is not given in the correct format. Check the value of Authorization header.";
         return Ok(error(StatusCode::BAD_REQUEST, "InvalidAuthenticationInfo", message));
@@ -70,7 +70,24 @@ pub(crate) async fn get(exchange: &mut Exchange<'_>) -> Reply {
     set(&mut answer, header::ETAG, &etag);
     let modified = Stamp::from(shared.clock.now()).http_date();
     set(&mut answer, header::LAST_MODIFIED, &modified);
-    set(&mut answer, http::HeaderName::from_static("x-ms-request-id"), &shared.uuid());
+    let length = content.len();
+    // What the storage tells of how the content came there: by a copy from the upload.
+    for (name, value) in [
+        ("x-ms-request-id", shared.uuid()),
+        ("x-ms-copy-id", shared.uuid()),
+        ("x-ms-copy-progress", format!("{length}/{length}")),
+        (
+            "x-ms-copy-source",
+            format!("{}/{CONTAINER}/_uploads/{}/data", site.storage(), shared.uuid()),
+        ),
+        ("x-ms-copy-completion-time", modified.clone()),
+        ("x-ms-creation-time", modified),
+        // Some blobs carry these two, which have names that some clients refuse.
+        ("x-ms-meta-acr_to_delete", shared.uuid()),
+        ("x-ms-meta-acr_to_delete_timestamp", shared.clock.now().to_string()),
+    ] {
+        set(&mut answer, http::HeaderName::from_static(name), &value);
+    }
     Ok(answer)
 }
 
@@ -140,12 +157,15 @@ fn parse_range(text: &str) -> Option<(u64, Option<u64>)> {
 
 const REGISTRY_ID: &str = "c0ffee00c0ffee00c0ffee00c0ffee00";
 const CONTAINER: &str = "c0ffee00c0ffee00c0ffee00c0ffee00-fakestore0";
-const FIXED_HEADERS: [(&str, &str); 5] = [
+const FIXED_HEADERS: [(&str, &str); 8] = [
+    ("x-ms-blob-committed-block-count", "1"),
+    ("x-ms-copy-status", "success"),
+    ("x-ms-lease-state", "available"),
+    ("x-ms-lease-status", "unlocked"),
     ("server", "Windows-Azure-Blob/1.0 Microsoft-HTTPAPI/2.0"),
     ("x-ms-blob-type", "AppendBlob"),
     ("x-ms-version", "2018-03-28"),
     ("x-ms-server-encrypted", "true"),
-    ("x-ms-meta-Acr_to_delete", "false"),
 ];
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::{
     clock::Stamp,
     exchange::Exchange,
     paging::Paging,
-    state::TagRecord,
+    state::{Repository, TagRecord},
     sync::lock,
 };
 
@@ -22,6 +22,8 @@ struct TagItem {
     created_time: Stamp,
     last_update_time: Stamp,
     signed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quarantine_state: Option<String>,
     changeable_attributes: Attributes,
 }
 
@@ -78,8 +80,7 @@ pub(crate) fn list_names(x: &Exchange<'_>) -> Reply {
 pub(crate) fn get(x: &Exchange<'_>) -> Reply {
     let state = lock(&x.shared.state);
     let repository = state.repositories.get(&x.route.repository).ok_or_else(unknown)?;
-    let tag = repository.tags.get(&x.route.item).ok_or_else(unknown)?;
-    Ok(describe(x, tag))
+    describe(x, repository)
 }
 
 /// `PATCH /acr/v1/{name}/_tags/{tag}`.
@@ -89,7 +90,7 @@ pub(crate) async fn update(x: &mut Exchange<'_>) -> Reply {
     let repository = state.repositories.get_mut(&x.route.repository).ok_or_else(unknown)?;
     let tag = repository.tags.get_mut(&x.route.item).ok_or_else(unknown)?;
     tag.attributes.merge(&body)?;
-    Ok(describe(x, tag))
+    describe(x, repository)
 }
 
 /// `DELETE /acr/v1/{name}/_tags/{tag}`: the manifest stays.
@@ -107,14 +108,20 @@ pub(crate) fn untag(x: &Exchange<'_>) -> Option<Answer> {
     Some(with(empty(StatusCode::ACCEPTED), POINTED_TO, &tag.digest))
 }
 
-fn describe(x: &Exchange<'_>, tag: &TagRecord) -> Answer {
+/// One tag, with what a scan found in its manifest: lists do not tell that.
+fn describe(x: &Exchange<'_>, repository: &Repository) -> Reply {
+    let tag = repository.tags.get(&x.route.item).ok_or_else(unknown)?;
+    let mut item = item(&x.route.item, tag);
+    let manifest = repository.manifests.get(&tag.digest);
+    let state = manifest.and_then(|manifest| manifest.attributes.quarantine_state());
+    item.quarantine_state = state.map(str::to_owned);
     let envelope = Envelope {
         registry: x.authority,
         image_name: &x.route.repository,
-        tag: Some(item(&x.route.item, tag)),
+        tag: Some(item),
         tags: None,
     };
-    json(StatusCode::OK, &envelope)
+    Ok(json(StatusCode::OK, &envelope))
 }
 
 fn item(name: &str, tag: &TagRecord) -> TagItem {
@@ -124,6 +131,7 @@ fn item(name: &str, tag: &TagRecord) -> TagItem {
         created_time: tag.created,
         last_update_time: tag.updated,
         signed: false,
+        quarantine_state: None,
         changeable_attributes: tag.attributes.clone(),
     }
 }
