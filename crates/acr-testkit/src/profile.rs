@@ -12,7 +12,7 @@ pub enum Profile {
     Acr,
     /// Everything that the OCI distribution specification allows: sha512 too, tags deleted
     /// through `/v2`, mounts without a source, tags named in the query of a manifest push,
-    /// manifests whose parts are missing.
+    /// manifests whose parts are missing, every form of range.
     Oci,
 }
 

@@ -96,6 +96,9 @@ pub(crate) async fn answer(
     let effects = operation.map(|op| lock(&shared.faults).strike(op)).unwrap_or_default();
     let authority = site.authority(&head.headers);
     let result = match routed {
+        Err(Unrouted::NotFound) if shared.settings.is_oci() && is_manifest_push(&head) => {
+            Ok(malformed_digest())
+        }
         Err(why) => Ok(unrouted(origin, why)),
         Ok(route) => {
             let exchange = Exchange {
@@ -219,6 +222,18 @@ fn unrouted(origin: Origin, why: Unrouted) -> Answer {
             Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", message).answer()
         }
     }
+}
+
+/// Whether a manifest is pushed by a reference that is neither a tag nor a digest.
+fn is_manifest_push(head: &Parts) -> bool {
+    head.method == Method::PUT && head.uri.path().contains("/manifests/")
+}
+
+/// What the specification has for a digest that cannot be read; the real registry has no route.
+fn malformed_digest() -> Answer {
+    let message = "provided digest did not match uploaded content";
+    let refusal = Refusal::new(StatusCode::BAD_REQUEST, "DIGEST_INVALID", message);
+    refusal.detail("digest parsing failed").answer()
 }
 
 /// The answer of a status fault, in the clothes such answers wear.

@@ -4,7 +4,7 @@ use http::{HeaderValue, Method, StatusCode, header};
 use jiff::Timestamp;
 
 use crate::{
-    answer::{Answer, Reply, set, text},
+    answer::{Answer, DOCKER_CONTENT_DIGEST, Reply, set, text},
     clock::Stamp,
     content::Content,
     exchange::Exchange,
@@ -56,12 +56,18 @@ pub(crate) async fn get(exchange: &mut Exchange<'_>) -> Reply {
         let message = "Server failed to authenticate the request. Make sure the value of Authorization header is formed correctly including the signature.";
         return Ok(error(StatusCode::FORBIDDEN, "AuthenticationFailed", message));
     }
-    let content = digest_of(path).and_then(|digest| lock(&shared.state).content(&digest).cloned());
+    let digest = digest_of(path);
+    let content = digest.as_ref().and_then(|digest| lock(&shared.state).content(digest).cloned());
     let Some(content) = content else {
         let message = "The specified blob does not exist.";
         return Ok(error(StatusCode::NOT_FOUND, "BlobNotFound", message));
     };
-    let mut answer = content_answer(&content, exchange.header(header::RANGE)).await?;
+    let is_oci = shared.settings.is_oci();
+    let mut answer = content_answer(&content, exchange.header(header::RANGE), is_oci).await?;
+    if let Some(digest) = digest.filter(|_| is_oci) {
+        // Real storage knows no digests; the specification would have every answer tell it.
+        set(&mut answer, DOCKER_CONTENT_DIGEST, &digest);
+    }
     let headers = answer.headers_mut();
     for (name, value) in FIXED_HEADERS {
         headers.insert(name, HeaderValue::from_static(value));
@@ -92,9 +98,10 @@ pub(crate) async fn get(exchange: &mut Exchange<'_>) -> Reply {
 }
 
 /// The content, or the part that a `Range` header names.
-pub(crate) async fn content_answer(content: &Content, range: Option<&str>) -> Reply {
+pub(crate) async fn content_answer(content: &Content, range: Option<&str>, is_oci: bool) -> Reply {
     let len = content.len();
-    let (status, from, to) = match range.and_then(parse_range) {
+    let parse = |text| parse_range(text).or_else(|| parse_rare_range(text, len).filter(|_| is_oci));
+    let (status, from, to) = match range.and_then(parse) {
         None => (StatusCode::OK, 0, len),
         Some((from, _)) if from >= len => {
             let message = "The range specified is invalid for the current size of the resource.";
@@ -152,6 +159,18 @@ fn parse_range(text: &str) -> Option<(u64, Option<u64>)> {
     match to {
         "" => Some((from, None)),
         to => to.parse().ok().filter(|to| *to >= from).map(|to| (from, Some(to))),
+    }
+}
+
+/// What the storage ignores and others serve: `bytes=-LENGTH`, and a range that ends before it
+/// begins, which is then one that begins after the end.
+fn parse_rare_range(text: &str, len: u64) -> Option<(u64, Option<u64>)> {
+    let (from, to) = text.trim().strip_prefix("bytes=")?.split_once('-')?;
+    let to: u64 = to.parse().ok()?;
+    match from {
+        "" if to > 0 => Some((len.saturating_sub(to), None)),
+        "" => Some((len, None)),
+        from => from.parse().ok().filter(|from: &u64| *from > to).map(|_| (len, None)),
     }
 }
 

@@ -72,10 +72,11 @@ pub(crate) fn get(x: &Exchange<'_>) -> Reply {
 /// `PUT /v2/{name}/manifests/{reference}`.
 pub(crate) async fn put(x: &mut Exchange<'_>) -> Reply {
     let bytes = x.small_body(MAX_MANIFEST).await?;
+    let is_oci = x.shared.settings.is_oci();
     let (name, reference) = (&x.route.repository, x.route.item.as_str());
     let media_type = x.header(header::CONTENT_TYPE).unwrap_or_default();
     let media_type = media_type.split(';').next().unwrap_or_default().trim().to_owned();
-    let (form, parsed) = manifest::parse(&media_type, &bytes).ok_or_else(invalid)?;
+    let (form, parsed) = manifest::parse(&media_type, &bytes, is_oci).ok_or_else(invalid)?;
     let digest = digest_of(x, reference, &bytes);
     if is_digest(reference) && reference != digest.as_str() {
         let message = "provided digest did not match uploaded content";
@@ -85,7 +86,9 @@ pub(crate) async fn put(x: &mut Exchange<'_>) -> Reply {
     let tag = (!is_digest(reference)).then_some(reference);
     let further = further_tags(x)?;
     let mut state = lock(&x.shared.state);
-    check_references(&state, name, &parsed, x.shared.settings.is_oci())?;
+    if !is_oci {
+        check_references(&state, name, &parsed)?;
+    }
     let manifest = record(&mut state, x, form, parsed, media_type, bytes);
     for tag in &further {
         state.put_manifest(name, &digest, Some(tag), manifest.clone());
@@ -182,20 +185,13 @@ fn negotiate<'a>(
     Err(Refusal::new(StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN", message))
 }
 
-/// One error for each blob or child that the repository lacks. A subject may be missing, and
-/// with the profile of the specification also children and layers that are not to be distributed.
-fn check_references(
-    state: &State,
-    name: &str,
-    parsed: &Parsed,
-    is_oci: bool,
-) -> Result<(), Refusal> {
-    let blobs = parsed.required_blobs().filter(|blob| {
-        state.blob(name, &blob.digest).is_none() && !(is_oci && blob.is_nondistributable())
-    });
+/// One error for each blob or child that the repository lacks, which the specification allows and
+/// the real registry does not. A subject may be missing.
+fn check_references(state: &State, name: &str, parsed: &Parsed) -> Result<(), Refusal> {
+    let blobs = parsed.required_blobs().filter(|blob| state.blob(name, &blob.digest).is_none());
     let repository = state.repositories.get(name);
     let children = parsed.manifests.iter().flatten().filter(|child| {
-        !is_oci && repository.is_none_or(|known| !known.manifests.contains_key(&child.digest))
+        repository.is_none_or(|known| !known.manifests.contains_key(&child.digest))
     });
     let (code, message) = ("MANIFEST_BLOB_UNKNOWN", "blob unknown to registry");
     let missing = blobs.chain(children).fold(None, |refusal: Option<Refusal>, missing| {
