@@ -5,6 +5,8 @@
 //! one that is gone both fail the test.
 
 #[cfg(test)]
+mod ask;
+#[cfg(test)]
 mod content;
 #[cfg(test)]
 mod recording;
