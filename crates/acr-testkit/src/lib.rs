@@ -63,6 +63,7 @@ mod manifest;
 mod operation;
 mod paging;
 mod profile;
+mod quota;
 mod registry;
 mod route;
 mod routes;

@@ -18,6 +18,7 @@ use crate::{
     fault::{Fault, Faults},
     journal::Journal,
     profile::{Era, Profile},
+    quota::{Limits, Quota},
     seal::Key,
     server::{self, Server, Tls},
     service::InProcess,
@@ -62,6 +63,7 @@ pub struct FakeRegistryBuilder {
     pub(crate) profile: Profile,
     pub(crate) era: Era,
     referrers: bool,
+    pub(crate) limits: Option<Limits>,
     seed: Option<u64>,
 }
 
@@ -95,6 +97,7 @@ pub(crate) struct Shared {
     pub(crate) state: Mutex<State>,
     pub(crate) store: Arc<Store>,
     pub(crate) uploads: Uploads,
+    pub(crate) quota: Quota,
     pub(crate) journal: Journal,
     pub(crate) faults: Mutex<Faults>,
     random: Mutex<fastrand::Rng>,
@@ -120,6 +123,7 @@ impl FakeRegistry {
             profile: Profile::Acr,
             era: Era::Year2026,
             referrers: true,
+            limits: None,
             seed: None,
         }
     }
@@ -244,6 +248,14 @@ impl FakeRegistryBuilder {
         self
     }
 
+    /// How many reads and writes each minute takes, counted by the registry's clock; the rest is
+    /// answered with 429. Without limits by default. A real registry of the tier Basic takes 1,000
+    /// and 100, Standard 3,000 and 500, Premium 10,000 and 2,000.
+    pub fn calls_per_minute(mut self, reads: u64, writes: u64) -> Self {
+        self.limits = Some(Limits { reads, writes });
+        self
+    }
+
     /// Makes all that is random (keys, ids, the order of actions) repeatable.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
@@ -266,6 +278,7 @@ impl FakeRegistryBuilder {
             state: Mutex::default(),
             store: Arc::default(),
             uploads: Uploads::default(),
+            quota: Quota::default(),
             journal: Journal::default(),
             faults: Mutex::default(),
             random: Mutex::new(random),

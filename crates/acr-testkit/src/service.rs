@@ -142,7 +142,7 @@ pub(crate) async fn answer(
     result
 }
 
-/// Faults, authentication, locks, handler.
+/// Faults, quota, authentication, locks, handler.
 async fn handle(
     mut exchange: Exchange<'_>,
     origin: Origin,
@@ -160,7 +160,7 @@ async fn handle(
     }
     let reply = match origin {
         Origin::Storage => storage::get(&mut exchange).await,
-        Origin::Registry => match admit(&exchange) {
+        Origin::Registry => match throttle(&exchange).and_then(|()| admit(&exchange)) {
             Ok(()) => routes::dispatch(exchange).await,
             Err(failure) => Err(failure),
         },
@@ -170,6 +170,13 @@ async fn handle(
         Err(Failure::Refused(answer)) => Ok(*answer),
         Err(Failure::Broken(error)) => Err(error),
     }
+}
+
+/// The quota counts whoever calls.
+fn throttle(exchange: &Exchange<'_>) -> Result<(), Failure> {
+    let Exchange { shared, head, route, .. } = exchange;
+    let (limits, elapsed) = (shared.settings.limits, shared.clock.elapsed());
+    Ok(shared.quota.take(limits, route.operation, &head.method, elapsed)?)
 }
 
 /// Authentication first, then locks.

@@ -128,6 +128,7 @@ mod tests {
             ["--blobs", "pigeon"],
             ["--profile", "docker"],
             ["--era", "1999"],
+            ["--calls-per-minute", "5"],
         ] {
             let output = command(folder.path(), &arguments).output().await.unwrap();
             assert_eq!(output.status.code(), Some(2), "{arguments:?}");

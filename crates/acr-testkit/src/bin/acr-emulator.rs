@@ -53,6 +53,9 @@ struct Arguments {
     /// Answer the referrers interface with 404, so that clients fall back to tags
     #[arg(long)]
     no_referrers: bool,
+    /// How many reads and writes each minute takes, such as `1000,100`
+    #[arg(long, value_name = "READS,WRITES", value_parser = calls)]
+    calls_per_minute: Option<(u64, u64)>,
     /// The time whose behaviour it has, where that changed over the years
     #[arg(long, value_enum, default_value_t = EraArgument::Year2026)]
     era: EraArgument,
@@ -154,6 +157,9 @@ fn registry(arguments: Arguments) -> FakeRegistry {
     };
     let mut builder = FakeRegistry::builder().anonymous(anonymous).blobs(blobs);
     builder = builder.profile(profile).era(era);
+    if let Some((reads, writes)) = arguments.calls_per_minute {
+        builder = builder.calls_per_minute(reads, writes);
+    }
     if arguments.no_referrers {
         builder = builder.without_referrers();
     }
@@ -234,4 +240,11 @@ fn loopback(text: &str) -> Result<SocketAddr, String> {
 fn user(text: &str) -> Result<(String, String), String> {
     let (name, password) = text.split_once(':').ok_or("the form is NAME:PASSWORD")?;
     Ok((name.to_owned(), password.to_owned()))
+}
+
+fn calls(text: &str) -> Result<(u64, u64), String> {
+    let numbers = text
+        .split_once(',')
+        .and_then(|(reads, writes)| Some((reads.parse().ok()?, writes.parse().ok()?)));
+    numbers.ok_or_else(|| "the form is READS,WRITES".to_owned())
 }

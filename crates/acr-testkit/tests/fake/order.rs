@@ -1,5 +1,7 @@
 //! The order of checks, and decisions that are shared by many routes.
 
+use std::time::Duration;
+
 use acr_core::Digest;
 use acr_testkit::FakeRegistry;
 
@@ -203,4 +205,28 @@ async fn quarantine_hides_a_manifest_from_tags_and_forbids_its_digest() {
     assert_eq!(got.status, 200);
     assert_eq!(client.send("GET", by_tag, &accept, "").await.status, 200);
     assert_eq!(client.send("GET", &by_digest, &accept, "").await.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quota_is_spent_and_comes_back_with_the_next_minute() {
+    let registry = FakeRegistry::builder().calls_per_minute(2, 1).build();
+    let client = Client::full(&registry).await;
+    let bare = Client::bare(&registry);
+    for minute in 0..2 {
+        assert_eq!(client.get("/v2/").await.status, 200, "{minute}");
+        assert_eq!(bare.get("/v2/").await.status, 401, "also calls without a right count");
+        for client in [&client, &bare] {
+            let got = client.get("/v2/").await;
+            assert_eq!((got.status, got.code().as_str()), (429, "TOOMANYREQUESTS"));
+            assert!(got.text().contains("https://aka.ms/acr/skus#sku-feature-matrix"));
+            assert!(!got.headers.contains_key("retry-after"), "none was ever seen");
+            assert!(!got.headers.contains_key("www-authenticate"));
+        }
+        let got = client.send("POST", "/v2/a/blobs/uploads/", &[], "").await;
+        assert_eq!(got.status, 202, "writes are counted apart");
+        let got = client.send("POST", "/v2/a/blobs/uploads/", &[], "").await;
+        assert_eq!(got.status, 429);
+        client.refresh_token().await;
+        tokio::time::advance(Duration::from_secs(60)).await;
+    }
 }
