@@ -24,6 +24,7 @@ umoci umoci
 tinyproxy tinyproxy
 curl curl
 busybox busybox-static
+go golang-go
 PROGRAMS
 
 if [[ ${#missing[@]} -gt 0 ]]; then
@@ -35,6 +36,7 @@ fi
 run docker-registry --version
 run skopeo --version
 run umoci --version
+run go version
 
 # Takes about seven minutes on two cores when it is not there.
 if ! cargo deny --version >/dev/null 2>&1; then

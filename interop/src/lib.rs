@@ -1,12 +1,13 @@
 //! Real registry software for tests: the pieces that start it, guard it and read it.
 //!
-//! Three opinions that are not ours judge the clients of this workspace:
+//! Opinions that are not ours judge the clients of this workspace and its emulator:
 //!
 //! | what | from | module |
 //! |---|---|---|
 //! | a registry | Debian's `docker-registry` | [`RegistryProcess`] |
 //! | a client | Debian's `skopeo` | [`Skopeo`] |
 //! | an image | Debian's `umoci` and `busybox-static` | [`ImageLayout`] |
+//! | a judge of registries | the OCI distribution conformance suite | [`ConformanceSuite`] |
 //!
 //! `docker-registry` verifies tokens but does not issue them. A [`Facade`] stands
 //! in front of it on an origin of its own: it answers `/oauth2/*` and forwards the
@@ -17,6 +18,8 @@
 
 mod certificates;
 mod command;
+mod conformance;
+mod emulator_process;
 mod error;
 mod facade;
 mod foreign_listener;
@@ -32,6 +35,8 @@ mod upstream;
 
 pub use self::{
     certificates::CertificateAuthority,
+    conformance::{Candidate, Check, ConformanceSuite, Verdict},
+    emulator_process::EmulatorProcess,
     error::{Error, Result},
     facade::{Counts, Facade, FacadeListener, TlsMode},
     foreign_listener::ForeignListener,

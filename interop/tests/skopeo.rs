@@ -5,21 +5,15 @@
 use std::{
     error::Error,
     fs,
-    path::{Path, PathBuf},
-    process::Stdio,
     time::{Duration, SystemTime},
 };
 
 use acr_auth::{AccessToken, AuthLayer, Credential, DockerConfig, credential_fn};
 use acr_blob::{BlobClient, Content};
 use acr_core::{Digest, Endpoint, Pipeline, RepositoryName, Tag, TlsConfig, TransportBuilder};
-use acr_interop::{ImageLayout, RegistryProcess, RemoteImage, Skopeo};
+use acr_interop::{EmulatorProcess, ImageLayout, RegistryProcess, RemoteImage, Skopeo};
 use acr_registry::RepositoryClient;
 use tempfile::TempDir;
-use tokio::{
-    io::{AsyncBufReadExt as _, BufReader},
-    process::{Child, Command},
-};
 
 type Result<T = (), E = Box<dyn Error>> = std::result::Result<T, E>;
 
@@ -148,36 +142,22 @@ fn repository_name() -> Result<RepositoryName> {
 }
 
 /// The emulator over TLS: we sign in with Entra, skopeo with user and password.
-/// The program `acr-emulator` as a child process, with TLS.
 struct Emulator {
     endpoint: Endpoint,
     ca_pem: String,
     entra_token: String,
-    // Killed when it is dropped.
-    _child: Child,
+    _process: EmulatorProcess,
 }
 
 impl Emulator {
     async fn start() -> Result<Self> {
-        let mut child = Command::new(program().await?)
-            .args(["--listen", "127.0.0.1:0", "--tls", "--user"])
-            .arg(format!("{USER}:{PASSWORD}"))
-            .kill_on_drop(true)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let output = child.stdout.take().ok_or("its output is not piped")?;
-        let line = BufReader::new(output).lines().next_line().await?;
-        let ready: serde_json::Value = serde_json::from_str(&line.ok_or("it printed nothing")?)?;
-        let text = |key: &str| {
-            let text = ready.get(key).and_then(serde_json::Value::as_str);
-            text.ok_or_else(|| format!("no `{key}` in {ready}"))
-        };
+        let user = format!("{USER}:{PASSWORD}");
+        let process = EmulatorProcess::start(["--tls", "--user", &user]).await?;
         Ok(Self {
-            endpoint: text("endpoint")?.parse()?,
-            ca_pem: fs::read_to_string(text("ca")?)?,
-            entra_token: text("entra_token")?.to_owned(),
-            _child: child,
+            endpoint: process.told("endpoint")?.parse()?,
+            ca_pem: fs::read_to_string(process.told("ca")?)?,
+            entra_token: process.told("entra_token")?.to_owned(),
+            _process: process,
         })
     }
 
@@ -201,23 +181,6 @@ impl Emulator {
         let authority = self.endpoint.authority();
         Ok(RemoteImage::tls(authority, &self.ca_pem, &image_name()).login(USER, PASSWORD))
     }
-}
-
-/// The program, built. Tests run with the build finished, so cargo can be called again.
-async fn program() -> Result<PathBuf> {
-    let status = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "-p", "acr-testkit", "--bin", "acr-emulator"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .stdin(Stdio::null())
-        .status()
-        .await?;
-    if !status.success() {
-        return Err("acr-emulator does not build".into());
-    }
-    let own = std::env::current_exe()?;
-    let target = own.parent().and_then(Path::parent);
-    let folder = target.ok_or("this program does not lie in `deps`")?;
-    Ok(folder.join(format!("acr-emulator{}", std::env::consts::EXE_SUFFIX)))
 }
 
 const REPOSITORY: &str = "library/tiny";

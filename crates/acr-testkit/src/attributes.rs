@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::answer::Refusal;
 
-/// The locks, all open at first; manifests can also be in quarantine.
+/// The locks, all open at first; manifests can also be in quarantine, repositories be teleported.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Attributes {
@@ -18,6 +18,8 @@ pub(crate) struct Attributes {
     quarantine_state: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     quarantine_details: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    teleport_enabled: Option<bool>,
 }
 
 impl Attributes {
@@ -32,6 +34,16 @@ impl Attributes {
 
     pub(crate) fn can_read(&self) -> bool {
         self.read_enabled
+    }
+
+    /// What a scan found, if there was one.
+    pub(crate) fn quarantine_state(&self) -> Option<&str> {
+        self.quarantine_state.as_deref()
+    }
+
+    /// Whether a scan holds it back: any state but the one that says it passed.
+    pub(crate) fn is_quarantined(&self) -> bool {
+        self.quarantine_state.as_deref().is_some_and(|state| state != "Passed")
     }
 
     pub(crate) fn is_listed(&self) -> bool {
@@ -54,9 +66,10 @@ impl Attributes {
                 ("quarantineDetails", Value::String(value)) => {
                     changed.quarantine_details = Some(value);
                 }
+                ("teleportEnabled", Value::Bool(value)) => changed.teleport_enabled = Some(value),
                 (
                     "deleteEnabled" | "writeEnabled" | "readEnabled" | "listEnabled"
-                    | "quarantineState" | "quarantineDetails",
+                    | "quarantineState" | "quarantineDetails" | "teleportEnabled",
                     _,
                 ) => return Err(malformed()),
                 _ => {}
@@ -76,6 +89,7 @@ impl Default for Attributes {
             list_enabled: true,
             quarantine_state: None,
             quarantine_details: None,
+            teleport_enabled: None,
         }
     }
 }

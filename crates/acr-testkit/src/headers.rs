@@ -17,7 +17,7 @@ pub(crate) fn finish(
         is_plain && answer.headers().get(header::CONTENT_TYPE).is_some_and(|value| value == OCTETS);
     let is_token = operation.is_some_and(Operation::is_token_service);
     let headers = answer.headers_mut();
-    headers.insert(header::SERVER, HeaderValue::from_static("AzureContainerRegistry"));
+    headers.insert(header::SERVER, HeaderValue::from_static(shared.settings.era.server()));
     let sts = HeaderValue::from_static("max-age=31536000; includeSubDomains");
     headers.insert(header::STRICT_TRANSPORT_SECURITY, sts.clone());
     if is_front_end {
@@ -44,7 +44,9 @@ pub(crate) fn finish(
     let Some(operation) = operation.filter(|operation| operation.is_backend()) else {
         return;
     };
-    if answer.status() == StatusCode::UNAUTHORIZED {
+    // Neither of these two has been to the backend.
+    let statuses = [StatusCode::UNAUTHORIZED, StatusCode::TEMPORARY_REDIRECT];
+    if statuses.contains(&answer.status()) {
         return;
     }
     let headers = answer.headers_mut();

@@ -33,6 +33,7 @@
 //! | type | what |
 //! |---|---|
 //! | [`FakeRegistry`], [`FakeRegistryBuilder`] | the registry and its settings |
+//! | [`Profile`], [`Era`] | whose behaviour it has, and of what time |
 //! | [`Server`], [`Tls`] | the registry on loopback |
 //! | [`Fault`] | what shall go wrong, one line of text each |
 //! | [`Journal`], [`Entry`] | what was asked, without any secret |
@@ -61,6 +62,8 @@ mod locks;
 mod manifest;
 mod operation;
 mod paging;
+mod profile;
+mod quota;
 mod registry;
 mod route;
 mod routes;
@@ -77,6 +80,7 @@ mod upload;
 pub use self::{
     fault::{Fault, ParseFaultError},
     journal::{Entry, Journal, Kind, Origin},
+    profile::{Era, Profile},
     registry::{Anonymous, BlobDelivery, FakeRegistry, FakeRegistryBuilder},
     server::{Server, Tls},
 };

@@ -53,7 +53,11 @@ fn is_allowed(repository: &Repository, route: &Route) -> bool {
             let manifest = repository.manifests.get(digest);
             whole.can_read()
                 && tag.is_none_or(|tag| tag.attributes.can_read())
-                && manifest.is_none_or(|manifest| manifest.attributes.can_read())
+                && manifest.is_none_or(|manifest| {
+                    // By tag a manifest in quarantine is not there at all: see the handler.
+                    manifest.attributes.can_read()
+                        && (tag.is_some() || !manifest.attributes.is_quarantined())
+                })
         }
         Operation::GetBlob | Operation::HeadBlob => whole.can_read(),
         _ => true,

@@ -61,8 +61,9 @@ pub(crate) fn form(media_type: &str) -> Option<Form> {
     }
 }
 
-/// Reads a manifest sent as `media_type`; `None` unless the two fit.
-pub(crate) fn parse(media_type: &str, bytes: &[u8]) -> Option<(Form, Parsed)> {
+/// Reads a manifest sent as `media_type`; `None` unless the two fit. A lenient reader takes a
+/// list that is not there for an empty one.
+pub(crate) fn parse(media_type: &str, bytes: &[u8], is_lenient: bool) -> Option<(Form, Parsed)> {
     let form = form(media_type)?;
     let parsed: Parsed = serde_json::from_slice(bytes).ok()?;
     // Docker's types must say what they are; OCI's may leave it out.
@@ -74,12 +75,12 @@ pub(crate) fn parse(media_type: &str, bytes: &[u8]) -> Option<(Form, Parsed)> {
         Form::Image => {
             parsed.schema_version == Some(2)
                 && parsed.config.is_some()
-                && parsed.layers.is_some()
+                && (parsed.layers.is_some() || is_lenient)
                 && parsed.manifests.is_none()
         }
         Form::Index => {
             parsed.schema_version == Some(2)
-                && parsed.manifests.is_some()
+                && (parsed.manifests.is_some() || is_lenient)
                 && parsed.config.is_none()
                 && parsed.layers.is_none()
         }
@@ -133,20 +134,26 @@ mod tests {
 
     #[test]
     fn the_type_must_fit_the_body() {
-        assert!(parse(OCI_MANIFEST, IMAGE.as_bytes()).is_some());
-        assert!(parse(DOCKER_MANIFEST, IMAGE.as_bytes()).is_none(), "docker must name its type");
-        assert!(parse(OCI_INDEX, IMAGE.as_bytes()).is_none());
+        assert!(parse(OCI_MANIFEST, IMAGE.as_bytes(), false).is_some());
+        assert!(
+            parse(DOCKER_MANIFEST, IMAGE.as_bytes(), false).is_none(),
+            "docker must name its type"
+        );
+        assert!(parse(OCI_INDEX, IMAGE.as_bytes(), false).is_none());
         let named = IMAGE.replacen('{', &format!("{{\"mediaType\":\"{DOCKER_MANIFEST}\","), 1);
-        assert!(parse(DOCKER_MANIFEST, named.as_bytes()).is_some());
-        assert!(parse(OCI_MANIFEST, named.as_bytes()).is_none());
-        assert!(parse("application/json", IMAGE.as_bytes()).is_none());
-        assert!(parse(OCI_MANIFEST, b"{").is_none());
-        assert!(parse(OCI_INDEX, br#"{"schemaVersion":2,"manifests":[]}"#).is_some());
+        assert!(parse(DOCKER_MANIFEST, named.as_bytes(), false).is_some());
+        assert!(parse(OCI_MANIFEST, named.as_bytes(), false).is_none());
+        assert!(parse("application/json", IMAGE.as_bytes(), true).is_none());
+        assert!(parse(OCI_MANIFEST, b"{", false).is_none());
+        assert!(parse(OCI_INDEX, br#"{"schemaVersion":2,"manifests":[]}"#, false).is_some());
+        let bare = br#"{"schemaVersion":2,"manifests":null}"#;
+        assert!(parse(OCI_INDEX, bare, false).is_none());
+        assert!(parse(OCI_INDEX, bare, true).is_some(), "null is no list to the strict only");
     }
 
     #[test]
     fn foreign_layers_are_not_required_but_counted() {
-        let (_, parsed) = parse(OCI_MANIFEST, IMAGE.as_bytes()).unwrap();
+        let (_, parsed) = parse(OCI_MANIFEST, IMAGE.as_bytes(), false).unwrap();
         let required: Vec<_> = parsed.required_blobs().map(|d| d.digest.as_str()).collect();
         assert_eq!(required, ["sha256:a", "sha256:b"]);
         assert_eq!(parsed.image_size(), 18);

@@ -34,9 +34,13 @@ enum Order {
 
 impl Paging {
     pub(crate) fn read(query: &Form) -> Result<Self, Refusal> {
+        Self::read_from(query, 1)
+    }
+
+    fn read_from(query: &Form, least: usize) -> Result<Self, Refusal> {
         let size = match query.get("n") {
             None => DEFAULT_PAGE,
-            Some(text) => text.parse().ok().filter(|n| *n > 0).ok_or_else(|| {
+            Some(text) => text.parse().ok().filter(|n| *n >= least).ok_or_else(|| {
                 let message = "invalid number of results requested";
                 Refusal::new(StatusCode::BAD_REQUEST, "PAGINATION_NUMBER_INVALID", message)
                     .detail(&std::collections::BTreeMap::from([("n", text)]))
@@ -52,9 +56,10 @@ impl Paging {
         Ok(Self { size: size.min(MAX_PAGE), last, order, order_text })
     }
 
-    /// For lists that know no order but that of the names.
-    pub(crate) fn read_by_name(query: &Form) -> Result<Self, Refusal> {
-        let paging = Self::read(query)?;
+    /// For lists that know no order but that of the names. The specification allows pages of
+    /// nothing, which have no next one.
+    pub(crate) fn read_by_name(query: &Form, is_oci: bool) -> Result<Self, Refusal> {
+        let paging = Self::read_from(query, if is_oci { 0 } else { 1 })?;
         Ok(Self { order: Order::Name, ..paging })
     }
 
@@ -113,6 +118,12 @@ impl<T> Page<T> {
     /// The items, or nothing for an empty page: an empty list is `null` on the wire.
     pub(crate) fn or_null(&self) -> Option<&[T]> {
         (!self.items.is_empty()).then_some(&self.items)
+    }
+
+    /// The items of a list of names: where the specification is followed to the letter, an empty
+    /// one is a list too.
+    pub(crate) fn names(&self, is_oci: bool) -> Option<&[T]> {
+        if is_oci { Some(&self.items) } else { self.or_null() }
     }
 }
 

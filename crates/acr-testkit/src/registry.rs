@@ -17,6 +17,8 @@ use crate::{
     content::Store,
     fault::{Fault, Faults},
     journal::Journal,
+    profile::{Era, Profile},
+    quota::{Limits, Quota},
     seal::Key,
     server::{self, Server, Tls},
     service::InProcess,
@@ -58,6 +60,10 @@ pub struct FakeRegistryBuilder {
     refresh_token_lifetime: Duration,
     link_lifetime: Duration,
     blobs: BlobDelivery,
+    pub(crate) profile: Profile,
+    pub(crate) era: Era,
+    referrers: bool,
+    pub(crate) limits: Option<Limits>,
     seed: Option<u64>,
 }
 
@@ -91,6 +97,7 @@ pub(crate) struct Shared {
     pub(crate) state: Mutex<State>,
     pub(crate) store: Arc<Store>,
     pub(crate) uploads: Uploads,
+    pub(crate) quota: Quota,
     pub(crate) journal: Journal,
     pub(crate) faults: Mutex<Faults>,
     random: Mutex<fastrand::Rng>,
@@ -113,6 +120,10 @@ impl FakeRegistry {
             refresh_token_lifetime: REFRESH_TOKEN_LIFETIME,
             link_lifetime: LINK_LIFETIME,
             blobs: BlobDelivery::Redirect,
+            profile: Profile::Acr,
+            era: Era::Year2026,
+            referrers: true,
+            limits: None,
             seed: None,
         }
     }
@@ -218,6 +229,33 @@ impl FakeRegistryBuilder {
         self
     }
 
+    /// Whose behaviour the registry has; that of Azure Container Registry by default.
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.profile = profile;
+        self
+    }
+
+    /// The time whose behaviour the registry has; the newest by default.
+    pub fn era(mut self, era: Era) -> Self {
+        self.era = era;
+        self
+    }
+
+    /// Answers the referrers interface with 404 and announces no subject, as registries did
+    /// before they knew it: clients then fall back to the tag schema.
+    pub fn without_referrers(mut self) -> Self {
+        self.referrers = false;
+        self
+    }
+
+    /// How many reads and writes each minute takes, counted by the registry's clock; the rest is
+    /// answered with 429. Without limits by default. A real registry of the tier Basic takes 1,000
+    /// and 100, Standard 3,000 and 500, Premium 10,000 and 2,000.
+    pub fn calls_per_minute(mut self, reads: u64, writes: u64) -> Self {
+        self.limits = Some(Limits { reads, writes });
+        self
+    }
+
     /// Makes all that is random (keys, ids, the order of actions) repeatable.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
@@ -240,6 +278,7 @@ impl FakeRegistryBuilder {
             state: Mutex::default(),
             store: Arc::default(),
             uploads: Uploads::default(),
+            quota: Quota::default(),
             journal: Journal::default(),
             faults: Mutex::default(),
             random: Mutex::new(random),
@@ -257,6 +296,14 @@ impl FakeRegistryBuilder {
 
     pub(crate) fn anonymous_pull(&self) -> bool {
         self.anonymous == Anonymous::Pull
+    }
+
+    pub(crate) fn is_oci(&self) -> bool {
+        self.profile == Profile::Oci
+    }
+
+    pub(crate) fn serves_referrers(&self) -> bool {
+        self.referrers
     }
 
     pub(crate) fn redirects(&self) -> bool {
@@ -318,6 +365,8 @@ impl fmt::Debug for FakeRegistryBuilder {
         f.debug_struct("FakeRegistryBuilder")
             .field("anonymous", &self.anonymous)
             .field("blobs", &self.blobs)
+            .field("profile", &self.profile)
+            .field("era", &self.era)
             .finish_non_exhaustive()
     }
 }

@@ -96,6 +96,9 @@ pub(crate) async fn answer(
     let effects = operation.map(|op| lock(&shared.faults).strike(op)).unwrap_or_default();
     let authority = site.authority(&head.headers);
     let result = match routed {
+        Err(Unrouted::NotFound) if shared.settings.is_oci() && is_manifest_push(&head) => {
+            Ok(malformed_digest())
+        }
         Err(why) => Ok(unrouted(origin, why)),
         Ok(route) => {
             let exchange = Exchange {
@@ -139,7 +142,7 @@ pub(crate) async fn answer(
     result
 }
 
-/// Faults, authentication, locks, handler.
+/// Faults, quota, authentication, locks, handler.
 async fn handle(
     mut exchange: Exchange<'_>,
     origin: Origin,
@@ -157,7 +160,7 @@ async fn handle(
     }
     let reply = match origin {
         Origin::Storage => storage::get(&mut exchange).await,
-        Origin::Registry => match admit(&exchange) {
+        Origin::Registry => match throttle(&exchange).and_then(|()| admit(&exchange)) {
             Ok(()) => routes::dispatch(exchange).await,
             Err(failure) => Err(failure),
         },
@@ -169,6 +172,13 @@ async fn handle(
     }
 }
 
+/// The quota counts whoever calls.
+fn throttle(exchange: &Exchange<'_>) -> Result<(), Failure> {
+    let Exchange { shared, head, route, .. } = exchange;
+    let (limits, elapsed) = (shared.settings.limits, shared.clock.elapsed());
+    Ok(shared.quota.take(limits, route.operation, &head.method, elapsed)?)
+}
+
 /// Authentication first, then locks.
 fn admit(exchange: &Exchange<'_>) -> Result<(), Failure> {
     let Exchange { shared, site, authority, route, .. } = exchange;
@@ -178,6 +188,12 @@ fn admit(exchange: &Exchange<'_>) -> Result<(), Failure> {
     let needed = access::required(route, exchange.query.get("from"));
     if let Err(why) = authenticate(exchange, &needed) {
         let realm = site.realm(authority);
+        let why = match why {
+            Challenge::NoToken if shared.settings.era.blames_a_missing_token() => {
+                Challenge::InvalidToken
+            }
+            why => why,
+        };
         return Err(access::challenge(why, &realm, authority, &needed, shared.coin()).into());
     }
     Ok(locks::check(&lock(&shared.state), route)?)
@@ -213,6 +229,18 @@ fn unrouted(origin: Origin, why: Unrouted) -> Answer {
             Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", message).answer()
         }
     }
+}
+
+/// Whether a manifest is pushed by a reference that is neither a tag nor a digest.
+fn is_manifest_push(head: &Parts) -> bool {
+    head.method == Method::PUT && head.uri.path().contains("/manifests/")
+}
+
+/// What the specification has for a digest that cannot be read; the real registry has no route.
+fn malformed_digest() -> Answer {
+    let message = "provided digest did not match uploaded content";
+    let refusal = Refusal::new(StatusCode::BAD_REQUEST, "DIGEST_INVALID", message);
+    refusal.detail("digest parsing failed").answer()
 }
 
 /// The answer of a status fault, in the clothes such answers wear.

@@ -4,7 +4,7 @@ use http::{HeaderValue, Method, StatusCode, header};
 use jiff::Timestamp;
 
 use crate::{
-    answer::{Answer, Reply, set, text},
+    answer::{Answer, DOCKER_CONTENT_DIGEST, Reply, set, text},
     clock::Stamp,
     content::Content,
     exchange::Exchange,
@@ -42,7 +42,7 @@ pub(crate) fn link(shared: &Shared, site: &Site, digest: &str) -> String {
 
 /// Serves a link: no credential, a good signature, in time.
 pub(crate) async fn get(exchange: &mut Exchange<'_>) -> Reply {
-    let Exchange { shared, head, query, .. } = *exchange;
+    let Exchange { shared, site, head, query, .. } = *exchange;
     if head.headers.contains_key(header::AUTHORIZATION) {
         let message = "Authentication information is not given in the correct format. Check the value of Authorization header.";
         return Ok(error(StatusCode::BAD_REQUEST, "InvalidAuthenticationInfo", message));
@@ -56,12 +56,18 @@ pub(crate) async fn get(exchange: &mut Exchange<'_>) -> Reply {
         let message = "Server failed to authenticate the request. Make sure the value of Authorization header is formed correctly including the signature.";
         return Ok(error(StatusCode::FORBIDDEN, "AuthenticationFailed", message));
     }
-    let content = digest_of(path).and_then(|digest| lock(&shared.state).content(&digest).cloned());
+    let digest = digest_of(path);
+    let content = digest.as_ref().and_then(|digest| lock(&shared.state).content(digest).cloned());
     let Some(content) = content else {
         let message = "The specified blob does not exist.";
         return Ok(error(StatusCode::NOT_FOUND, "BlobNotFound", message));
     };
-    let mut answer = content_answer(&content, exchange.header(header::RANGE)).await?;
+    let is_oci = shared.settings.is_oci();
+    let mut answer = content_answer(&content, exchange.header(header::RANGE), is_oci).await?;
+    if let Some(digest) = digest.filter(|_| is_oci) {
+        // Real storage knows no digests; the specification would have every answer tell it.
+        set(&mut answer, DOCKER_CONTENT_DIGEST, &digest);
+    }
     let headers = answer.headers_mut();
     for (name, value) in FIXED_HEADERS {
         headers.insert(name, HeaderValue::from_static(value));
@@ -70,14 +76,32 @@ pub(crate) async fn get(exchange: &mut Exchange<'_>) -> Reply {
     set(&mut answer, header::ETAG, &etag);
     let modified = Stamp::from(shared.clock.now()).http_date();
     set(&mut answer, header::LAST_MODIFIED, &modified);
-    set(&mut answer, http::HeaderName::from_static("x-ms-request-id"), &shared.uuid());
+    let length = content.len();
+    // What the storage tells of how the content came there: by a copy from the upload.
+    for (name, value) in [
+        ("x-ms-request-id", shared.uuid()),
+        ("x-ms-copy-id", shared.uuid()),
+        ("x-ms-copy-progress", format!("{length}/{length}")),
+        (
+            "x-ms-copy-source",
+            format!("{}/{CONTAINER}/_uploads/{}/data", site.storage(), shared.uuid()),
+        ),
+        ("x-ms-copy-completion-time", modified.clone()),
+        ("x-ms-creation-time", modified),
+        // Some blobs carry these two, which have names that some clients refuse.
+        ("x-ms-meta-acr_to_delete", shared.uuid()),
+        ("x-ms-meta-acr_to_delete_timestamp", shared.clock.now().to_string()),
+    ] {
+        set(&mut answer, http::HeaderName::from_static(name), &value);
+    }
     Ok(answer)
 }
 
 /// The content, or the part that a `Range` header names.
-pub(crate) async fn content_answer(content: &Content, range: Option<&str>) -> Reply {
+pub(crate) async fn content_answer(content: &Content, range: Option<&str>, is_oci: bool) -> Reply {
     let len = content.len();
-    let (status, from, to) = match range.and_then(parse_range) {
+    let parse = |text| parse_range(text).or_else(|| parse_rare_range(text, len).filter(|_| is_oci));
+    let (status, from, to) = match range.and_then(parse) {
         None => (StatusCode::OK, 0, len),
         Some((from, _)) if from >= len => {
             let message = "The range specified is invalid for the current size of the resource.";
@@ -138,14 +162,29 @@ fn parse_range(text: &str) -> Option<(u64, Option<u64>)> {
     }
 }
 
+/// What the storage ignores and others serve: `bytes=-LENGTH`, and a range that ends before it
+/// begins, which is then one that begins after the end.
+fn parse_rare_range(text: &str, len: u64) -> Option<(u64, Option<u64>)> {
+    let (from, to) = text.trim().strip_prefix("bytes=")?.split_once('-')?;
+    let to: u64 = to.parse().ok()?;
+    match from {
+        "" if to > 0 => Some((len.saturating_sub(to), None)),
+        "" => Some((len, None)),
+        from => from.parse().ok().filter(|from: &u64| *from > to).map(|_| (len, None)),
+    }
+}
+
 const REGISTRY_ID: &str = "c0ffee00c0ffee00c0ffee00c0ffee00";
 const CONTAINER: &str = "c0ffee00c0ffee00c0ffee00c0ffee00-fakestore0";
-const FIXED_HEADERS: [(&str, &str); 5] = [
+const FIXED_HEADERS: [(&str, &str); 8] = [
+    ("x-ms-blob-committed-block-count", "1"),
+    ("x-ms-copy-status", "success"),
+    ("x-ms-lease-state", "available"),
+    ("x-ms-lease-status", "unlocked"),
     ("server", "Windows-Azure-Blob/1.0 Microsoft-HTTPAPI/2.0"),
     ("x-ms-blob-type", "AppendBlob"),
     ("x-ms-version", "2018-03-28"),
     ("x-ms-server-encrypted", "true"),
-    ("x-ms-meta-Acr_to_delete", "false"),
 ];
 
 #[cfg(test)]

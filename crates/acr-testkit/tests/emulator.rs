@@ -90,6 +90,34 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn is_the_registry_and_of_the_time_that_is_asked_for() {
+        let folder = TempDir::new().unwrap();
+        let digest = format!("sha512:{}", "0".repeat(128));
+        let push = format!("POST /v2/a/blobs/uploads/?digest={digest}");
+        let user = ["--user", "ann:secret"];
+        for (arguments, server, detail) in [
+            (vec![], "AzureContainerRegistry", "digest parsing failed"),
+            (vec!["--era", "2024"], "openresty", "digest parsing failed"),
+            (vec!["--era", "2021", "--profile", "acr"], "openresty", "digest parsing failed"),
+            (vec!["--profile", "oci"], "AzureContainerRegistry", "digest does not match"),
+        ] {
+            let arguments = [&user[..], &arguments].concat();
+            let (mut child, ready, _output) = start(folder.path(), &arguments).await;
+            let answer = ask(&ready, &push, b"").await;
+            assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+            assert!(answer.contains(&format!("\r\nServer: {server}\r\n")), "{answer}");
+            assert!(answer.contains(detail), "{arguments:?}: {answer}");
+            assert_eq!(signal(&mut child, "TERM").await, Some(0));
+        }
+        let arguments = ["--user", "ann:secret", "--no-referrers"];
+        let (mut child, ready, _output) = start(folder.path(), &arguments).await;
+        let digest = format!("sha256:{}", "0".repeat(64));
+        let answer = ask(&ready, &format!("GET /v2/a/referrers/{digest}"), b"").await;
+        assert!(answer.starts_with("HTTP/1.1 404 ") && answer.contains("404 page not found"));
+        assert_eq!(signal(&mut child, "TERM").await, Some(0));
+    }
+
+    #[tokio::test]
     async fn refuses_what_it_cannot_do() {
         let folder = TempDir::new().unwrap();
         for arguments in [
@@ -98,6 +126,9 @@ mod tests {
             ["--fault", "boom"],
             ["--user", "nocolon"],
             ["--blobs", "pigeon"],
+            ["--profile", "docker"],
+            ["--era", "1999"],
+            ["--calls-per-minute", "5"],
         ] {
             let output = command(folder.path(), &arguments).output().await.unwrap();
             assert_eq!(output.status.code(), Some(2), "{arguments:?}");

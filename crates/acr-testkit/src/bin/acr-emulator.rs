@@ -14,7 +14,7 @@ use std::{
     process::ExitCode,
 };
 
-use acr_testkit::{Anonymous, BlobDelivery, FakeRegistry, Fault, Server, Tls};
+use acr_testkit::{Anonymous, BlobDelivery, Era, FakeRegistry, Fault, Profile, Server, Tls};
 use clap::{Parser, ValueEnum};
 use serde::Serialize;
 use tempfile::TempDir;
@@ -47,6 +47,18 @@ struct Arguments {
     /// How blobs are downloaded
     #[arg(long, value_enum, default_value_t = BlobsArgument::Redirect)]
     blobs: BlobsArgument,
+    /// Whose behaviour it has where a real registry and the specification differ
+    #[arg(long, value_enum, default_value_t = ProfileArgument::Acr)]
+    profile: ProfileArgument,
+    /// Answer the referrers interface with 404, so that clients fall back to tags
+    #[arg(long)]
+    no_referrers: bool,
+    /// How many reads and writes each minute takes, such as `1000,100`
+    #[arg(long, value_name = "READS,WRITES", value_parser = calls)]
+    calls_per_minute: Option<(u64, u64)>,
+    /// The time whose behaviour it has, where that changed over the years
+    #[arg(long, value_enum, default_value_t = EraArgument::Year2026)]
+    era: EraArgument,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -59,6 +71,22 @@ enum AnonymousArgument {
 enum BlobsArgument {
     Redirect,
     Direct,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ProfileArgument {
+    Acr,
+    Oci,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum EraArgument {
+    #[value(name = "2021")]
+    Year2021,
+    #[value(name = "2024")]
+    Year2024,
+    #[value(name = "2026")]
+    Year2026,
 }
 
 /// The line that tells a parent process where to connect.
@@ -118,7 +146,23 @@ fn registry(arguments: Arguments) -> FakeRegistry {
         BlobsArgument::Redirect => BlobDelivery::Redirect,
         BlobsArgument::Direct => BlobDelivery::Direct,
     };
+    let profile = match arguments.profile {
+        ProfileArgument::Acr => Profile::Acr,
+        ProfileArgument::Oci => Profile::Oci,
+    };
+    let era = match arguments.era {
+        EraArgument::Year2021 => Era::Year2021,
+        EraArgument::Year2024 => Era::Year2024,
+        EraArgument::Year2026 => Era::Year2026,
+    };
     let mut builder = FakeRegistry::builder().anonymous(anonymous).blobs(blobs);
+    builder = builder.profile(profile).era(era);
+    if let Some((reads, writes)) = arguments.calls_per_minute {
+        builder = builder.calls_per_minute(reads, writes);
+    }
+    if arguments.no_referrers {
+        builder = builder.without_referrers();
+    }
     for (name, password) in arguments.user {
         builder = builder.user(name, password);
     }
@@ -196,4 +240,11 @@ fn loopback(text: &str) -> Result<SocketAddr, String> {
 fn user(text: &str) -> Result<(String, String), String> {
     let (name, password) = text.split_once(':').ok_or("the form is NAME:PASSWORD")?;
     Ok((name.to_owned(), password.to_owned()))
+}
+
+fn calls(text: &str) -> Result<(u64, u64), String> {
+    let numbers = text
+        .split_once(',')
+        .and_then(|(reads, writes)| Some((reads.parse().ok()?, writes.parse().ok()?)));
+    numbers.ok_or_else(|| "the form is READS,WRITES".to_owned())
 }

@@ -33,7 +33,8 @@ pub(crate) async fn get(x: &mut Exchange<'_>) -> Reply {
         set(&mut answer, header::LOCATION, &link);
         answer
     } else {
-        storage::content_answer(&content, x.header(header::RANGE)).await?
+        storage::content_answer(&content, x.header(header::RANGE), x.shared.settings.is_oci())
+            .await?
     };
     set(&mut answer, DOCKER_CONTENT_DIGEST, &x.route.item);
     Ok(answer)

@@ -18,14 +18,15 @@ struct Repositories<'a> {
 
 /// `GET /acr/v1/_catalog` and `GET /v2/_catalog`.
 pub(crate) fn list(x: &Exchange<'_>) -> Reply {
+    let is_oci = x.shared.settings.is_oci() && x.route.operation == Operation::ListCatalog;
     let paging = match x.route.operation {
-        Operation::ListCatalog => Paging::read_by_name(x.query)?,
+        Operation::ListCatalog => Paging::read_by_name(x.query, is_oci)?,
         _ => Paging::read(x.query)?,
     };
     let state = lock(&x.shared.state);
     let listed = state.repositories.iter().filter(|(_, r)| r.attributes.is_listed());
     let page = paging.cut(listed.map(|(name, r)| (name.clone(), r.updated, name.clone())));
-    let mut answer = json(StatusCode::OK, &Repositories { repositories: page.or_null() });
+    let mut answer = json(StatusCode::OK, &Repositories { repositories: page.names(is_oci) });
     paging.link(&mut answer, x.head.uri.path(), &page);
     Ok(answer)
 }

@@ -1,6 +1,6 @@
 //! Manifests as content: get, put, delete.
 
-use acr_core::{Body, Digest};
+use acr_core::{Body, Digest, Digester, Tag};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -43,11 +43,19 @@ pub(crate) fn get(x: &Exchange<'_>) -> Reply {
     let repository = state.repositories.get(&x.route.repository);
     let found = repository.and_then(|repository| {
         let digest = repository.resolve(reference)?;
-        Some((repository, digest, repository.manifests.get(digest)?))
+        let manifest = repository.manifests.get(digest)?;
+        let is_hidden = !is_digest(reference) && manifest.attributes.is_quarantined();
+        (!is_hidden).then_some((repository, digest, manifest))
     });
     let (repository, digest, manifest) = found.ok_or_else(|| unknown(x))?;
     let accept = Accept::read(x);
-    let (digest, manifest) = negotiate(&accept, repository, reference, digest, manifest)?;
+    let (digest, manifest) = match x.shared.settings.is_oci() {
+        true => (digest, manifest),
+        false => {
+            let hides_artifacts = x.shared.settings.era.hides_artifacts();
+            negotiate(&accept, hides_artifacts, repository, reference, digest, manifest)?
+        }
+    };
     let etag = format!("\"{digest}\"");
     if x.header(header::IF_NONE_MATCH) == Some(etag.as_str()) {
         return Ok(with(empty(StatusCode::NOT_MODIFIED), header::ETAG, &etag));
@@ -64,34 +72,49 @@ pub(crate) fn get(x: &Exchange<'_>) -> Reply {
 /// `PUT /v2/{name}/manifests/{reference}`.
 pub(crate) async fn put(x: &mut Exchange<'_>) -> Reply {
     let bytes = x.small_body(MAX_MANIFEST).await?;
+    let is_oci = x.shared.settings.is_oci();
     let (name, reference) = (&x.route.repository, x.route.item.as_str());
     let media_type = x.header(header::CONTENT_TYPE).unwrap_or_default();
     let media_type = media_type.split(';').next().unwrap_or_default().trim().to_owned();
-    let (form, parsed) = manifest::parse(&media_type, &bytes).ok_or_else(invalid)?;
-    let digest = Digest::sha256(&bytes);
+    let (form, parsed) = manifest::parse(&media_type, &bytes, is_oci).ok_or_else(invalid)?;
+    let digest = digest_of(x, reference, &bytes);
     if is_digest(reference) && reference != digest.as_str() {
         let message = "provided digest did not match uploaded content";
         return Err(Refusal::new(StatusCode::BAD_REQUEST, "DIGEST_INVALID", message).into());
     }
     let subject = parsed.subject.as_ref().map(|subject| subject.digest.clone());
     let tag = (!is_digest(reference)).then_some(reference);
+    let further = further_tags(x)?;
     let mut state = lock(&x.shared.state);
-    check_references(&state, name, &parsed)?;
+    if !is_oci {
+        check_references(&state, name, &parsed)?;
+    }
     let manifest = record(&mut state, x, form, parsed, media_type, bytes);
+    for tag in &further {
+        state.put_manifest(name, &digest, Some(tag), manifest.clone());
+    }
     state.put_manifest(name, &digest, tag, manifest);
     drop(state);
     let location = format!("/v2/{name}/manifests/{digest}");
     let mut answer = with(empty(StatusCode::CREATED), header::LOCATION, &location);
     set(&mut answer, DOCKER_CONTENT_DIGEST, digest.as_str());
-    if let Some(subject) = subject {
+    if let Some(subject) = subject.filter(|_| x.shared.settings.serves_referrers()) {
         set(&mut answer, OCI_SUBJECT, &subject);
+    }
+    for tag in further {
+        if let Ok(value) = HeaderValue::from_str(&tag) {
+            answer.headers_mut().append(OCI_TAG, value);
+        }
     }
     Ok(answer)
 }
 
-/// `DELETE /v2/{name}/manifests/{digest}`.
+/// `DELETE /v2/{name}/manifests/{digest}`; where the profile allows it, also of a tag.
 pub(crate) fn delete(x: &Exchange<'_>) -> Reply {
     let digest = &x.route.item;
+    if !is_digest(digest) && x.shared.settings.is_oci() {
+        return super::tags::untag(x).ok_or_else(|| unknown(x).into());
+    }
     if !is_digest(digest) {
         let message = "A manifest can only be deleted by digest.";
         let status = StatusCode::METHOD_NOT_ALLOWED;
@@ -116,8 +139,13 @@ impl Accept {
         Self(types.map(|t| t.split(';').next().unwrap_or_default().trim().to_owned()).collect())
     }
 
+    /// Whether the type itself is listed.
+    fn names(&self, media_type: &str) -> bool {
+        self.0.iter().any(|own| own == media_type)
+    }
+
     fn takes(&self, media_type: &str) -> bool {
-        self.0.iter().any(|own| own == media_type || own == "*/*" || own == "application/*")
+        self.names(media_type) || self.names("*/*") || self.names("application/*")
     }
 }
 
@@ -125,15 +153,18 @@ impl Accept {
 /// the linux/amd64 child, of an OCI type an error, of all others the manifest all the same.
 fn negotiate<'a>(
     accept: &Accept,
+    hides_artifacts: bool,
     repository: &'a Repository,
     reference: &str,
     digest: &'a str,
     stored: &'a ManifestRecord,
 ) -> Result<(&'a str, &'a ManifestRecord), Refusal> {
-    if accept.takes(&stored.media_type) {
+    let is_hidden = hides_artifacts && stored.media_type == manifest::OCI_ARTIFACT;
+    if if is_hidden { accept.names(&stored.media_type) } else { accept.takes(&stored.media_type) } {
         return Ok((digest, stored));
     }
     let (kind, kinds) = match stored.media_type.as_str() {
+        manifest::OCI_ARTIFACT if is_hidden => ("artifact", "artifacts"),
         manifest::OCI_INDEX => ("index", "indexes"),
         manifest::OCI_MANIFEST => ("manifest", "manifests"),
         manifest::DOCKER_LIST if !is_digest(reference) => {
@@ -154,7 +185,8 @@ fn negotiate<'a>(
     Err(Refusal::new(StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN", message))
 }
 
-/// One error for each blob or child that the repository lacks. A subject may be missing.
+/// One error for each blob or child that the repository lacks, which the specification allows and
+/// the real registry does not. A subject may be missing.
 fn check_references(state: &State, name: &str, parsed: &Parsed) -> Result<(), Refusal> {
     let blobs = parsed.required_blobs().filter(|blob| state.blob(name, &blob.digest).is_none());
     let repository = state.repositories.get(name);
@@ -170,6 +202,26 @@ fn check_references(state: &State, name: &str, parsed: &Parsed) -> Result<(), Re
         Some(refusal.detail(&missing.digest))
     });
     missing.map_or(Ok(()), Err)
+}
+
+/// The digest of a manifest, by the algorithm that its reference names if that is taken.
+fn digest_of(x: &Exchange<'_>, reference: &str, bytes: &[u8]) -> Digest {
+    let named = reference.parse::<Digest>().ok().filter(|_| x.shared.settings.is_oci());
+    let mut digester = named.map_or_else(Digester::default, |digest| digest.digester());
+    digester.update(bytes);
+    digester.finish()
+}
+
+/// The tags that the query names, which only the newest specification knows.
+fn further_tags(x: &Exchange<'_>) -> Result<Vec<String>, Refusal> {
+    if !x.shared.settings.is_oci() {
+        return Ok(Vec::new());
+    }
+    let tags = x.query.all("tag").map(|tag| match tag.parse::<Tag>() {
+        Ok(_) => Ok(tag.to_owned()),
+        Err(_) => Err(Refusal::new(StatusCode::BAD_REQUEST, "TAG_INVALID", "tag invalid")),
+    });
+    tags.collect()
 }
 
 fn record(
@@ -234,3 +286,4 @@ fn invalid() -> Refusal {
 }
 
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");

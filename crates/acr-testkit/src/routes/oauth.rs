@@ -37,7 +37,10 @@ pub(crate) async fn exchange(x: &mut Exchange<'_>) -> Reply {
         return Ok(chunked_json(&RefreshToken { refresh_token: token }));
     }
     if token::is_for_another_audience(credential) {
-        let body = r#"{"errors":[{"code":"UNAUTHORIZED","message":"token validation failed"}]}"#;
+        let message = settings.era.wrong_audience();
+        // Without the newline that ends all other errors, and without a charset.
+        let body =
+            format!("{{\"errors\":[{{\"code\":\"UNAUTHORIZED\",\"message\":\"{message}\"}}]}}");
         return Ok(text(StatusCode::UNAUTHORIZED, "application/json", body));
     }
     Ok(empty(StatusCode::UNAUTHORIZED))

@@ -60,7 +60,7 @@ pub(crate) fn list(x: &Exchange<'_>) -> Reply {
     let repository = state.repositories.get(name).ok_or_else(|| repositories::unknown(name))?;
     let listed = repository.manifests.iter().filter(|(_, m)| m.attributes.is_listed());
     let page = paging.cut(listed.map(|(digest, manifest)| {
-        (digest.clone(), manifest.updated, item(repository, digest, manifest))
+        (digest.clone(), manifest.updated, item(x, repository, digest, manifest))
     }));
     let envelope = Envelope {
         registry: x.authority,
@@ -94,7 +94,7 @@ pub(crate) async fn update(x: &mut Exchange<'_>) -> Reply {
 fn describe(x: &Exchange<'_>, repository: &Repository) -> Result<Answer, crate::answer::Failure> {
     let digest = &x.route.item;
     let manifest = repository.manifests.get(digest).ok_or_else(unknown)?;
-    let mut item = item(repository, digest, manifest);
+    let mut item = item(x, repository, digest, manifest);
     if manifest.form == Form::Index {
         item.references = Some(references(repository, manifest));
     }
@@ -107,9 +107,15 @@ fn describe(x: &Exchange<'_>, repository: &Repository) -> Result<Answer, crate::
     Ok(json(StatusCode::OK, &envelope))
 }
 
-fn item(repository: &Repository, digest: &str, manifest: &ManifestRecord) -> ManifestItem {
+fn item(
+    x: &Exchange<'_>,
+    repository: &Repository,
+    digest: &str,
+    manifest: &ManifestRecord,
+) -> ManifestItem {
     let tags: Vec<_> = repository.tags_of(digest).map(|(name, _)| name.clone()).collect();
-    let config = manifest.parsed.config.as_ref().filter(|_| manifest.form == Form::Image);
+    let told = manifest.form == Form::Image && x.shared.settings.era.tells_config_type();
+    let config = manifest.parsed.config.as_ref().filter(|_| told);
     ManifestItem {
         digest: digest.to_owned(),
         image_size: manifest.image_size,

@@ -4,7 +4,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 use crate::{
-    answer::{Reply, json, set},
+    answer::{Reply, json, page_not_found, set},
     exchange::Exchange,
     manifest::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX},
     paging::Paging,
@@ -34,7 +34,10 @@ struct Referrer {
 
 /// `GET /v2/{name}/referrers/{digest}`: an index, empty for a subject nobody knows.
 pub(crate) fn list(x: &Exchange<'_>) -> Reply {
-    let paging = Paging::read_by_name(x.query)?;
+    if !x.shared.settings.serves_referrers() {
+        return Ok(page_not_found());
+    }
+    let paging = Paging::read_by_name(x.query, false)?;
     let wanted = x.query.filled("artifactType");
     let state = lock(&x.shared.state);
     let repository = state.repositories.get(&x.route.repository);

@@ -10,7 +10,7 @@ use crate::{
     clock::Stamp,
     exchange::Exchange,
     paging::Paging,
-    state::TagRecord,
+    state::{Repository, TagRecord},
     sync::lock,
 };
 
@@ -22,6 +22,8 @@ struct TagItem {
     created_time: Stamp,
     last_update_time: Stamp,
     signed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quarantine_state: Option<String>,
     changeable_attributes: Attributes,
 }
 
@@ -62,13 +64,14 @@ pub(crate) fn list(x: &Exchange<'_>) -> Reply {
 
 /// `GET /v2/{name}/tags/list`.
 pub(crate) fn list_names(x: &Exchange<'_>) -> Reply {
-    let paging = Paging::read_by_name(x.query)?;
+    let is_oci = x.shared.settings.is_oci();
+    let paging = Paging::read_by_name(x.query, is_oci)?;
     let state = lock(&x.shared.state);
     let name = &x.route.repository;
     let repository = state.repositories.get(name).ok_or_else(|| repositories::unknown(name))?;
     let listed = repository.tags.iter().filter(|(_, tag)| tag.attributes.is_listed());
     let page = paging.cut(listed.map(|(name, tag)| (name.clone(), tag.updated, name.clone())));
-    let mut answer = json(StatusCode::OK, &Names { name, tags: page.or_null() });
+    let mut answer = json(StatusCode::OK, &Names { name, tags: page.names(is_oci) });
     paging.link(&mut answer, x.head.uri.path(), &page);
     Ok(answer)
 }
@@ -77,8 +80,7 @@ pub(crate) fn list_names(x: &Exchange<'_>) -> Reply {
 pub(crate) fn get(x: &Exchange<'_>) -> Reply {
     let state = lock(&x.shared.state);
     let repository = state.repositories.get(&x.route.repository).ok_or_else(unknown)?;
-    let tag = repository.tags.get(&x.route.item).ok_or_else(unknown)?;
-    Ok(describe(x, tag))
+    describe(x, repository)
 }
 
 /// `PATCH /acr/v1/{name}/_tags/{tag}`.
@@ -88,27 +90,38 @@ pub(crate) async fn update(x: &mut Exchange<'_>) -> Reply {
     let repository = state.repositories.get_mut(&x.route.repository).ok_or_else(unknown)?;
     let tag = repository.tags.get_mut(&x.route.item).ok_or_else(unknown)?;
     tag.attributes.merge(&body)?;
-    Ok(describe(x, tag))
+    describe(x, repository)
 }
 
 /// `DELETE /acr/v1/{name}/_tags/{tag}`: the manifest stays.
 pub(crate) fn delete(x: &Exchange<'_>) -> Reply {
-    let mut state = lock(&x.shared.state);
-    let now = state.stamp(&x.shared.clock);
-    let repository = state.repositories.get_mut(&x.route.repository).ok_or_else(unknown)?;
-    let tag = repository.tags.remove(&x.route.item).ok_or_else(unknown)?;
-    repository.updated = now;
-    Ok(with(empty(StatusCode::ACCEPTED), POINTED_TO, &tag.digest))
+    untag(x).ok_or_else(|| unknown().into())
 }
 
-fn describe(x: &Exchange<'_>, tag: &TagRecord) -> Answer {
+/// Removes a tag; `None` if there is none.
+pub(crate) fn untag(x: &Exchange<'_>) -> Option<Answer> {
+    let mut state = lock(&x.shared.state);
+    let now = state.stamp(&x.shared.clock);
+    let repository = state.repositories.get_mut(&x.route.repository)?;
+    let tag = repository.tags.remove(&x.route.item)?;
+    repository.updated = now;
+    Some(with(empty(StatusCode::ACCEPTED), POINTED_TO, &tag.digest))
+}
+
+/// One tag, with what a scan found in its manifest: lists do not tell that.
+fn describe(x: &Exchange<'_>, repository: &Repository) -> Reply {
+    let tag = repository.tags.get(&x.route.item).ok_or_else(unknown)?;
+    let mut item = item(&x.route.item, tag);
+    let manifest = repository.manifests.get(&tag.digest);
+    let state = manifest.and_then(|manifest| manifest.attributes.quarantine_state());
+    item.quarantine_state = state.map(str::to_owned);
     let envelope = Envelope {
         registry: x.authority,
         image_name: &x.route.repository,
-        tag: Some(item(&x.route.item, tag)),
+        tag: Some(item),
         tags: None,
     };
-    json(StatusCode::OK, &envelope)
+    Ok(json(StatusCode::OK, &envelope))
 }
 
 fn item(name: &str, tag: &TagRecord) -> TagItem {
@@ -118,6 +131,7 @@ fn item(name: &str, tag: &TagRecord) -> TagItem {
         created_time: tag.created,
         last_update_time: tag.updated,
         signed: false,
+        quarantine_state: None,
         changeable_attributes: tag.attributes.clone(),
     }
 }

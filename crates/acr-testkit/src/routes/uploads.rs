@@ -1,7 +1,10 @@
 //! Blob uploads: sessions, single requests and mounts.
 
-use acr_core::{Algorithm, Digest};
+use std::io;
+
+use acr_core::{Algorithm, Digest, Digester};
 use http::{StatusCode, header};
+use http_body_util::BodyExt as _;
 use serde::Serialize;
 
 use crate::{
@@ -10,6 +13,7 @@ use crate::{
         Answer, DOCKER_CONTENT_DIGEST, DOCKER_UPLOAD_UUID, Failure, Refusal, Reply, empty, set,
         with,
     },
+    content::Content,
     exchange::Exchange,
     sync::lock,
     upload::{Guard, Session, UploadState, invalid, receive, size_invalid},
@@ -24,7 +28,10 @@ struct RangeDetail<'a> {
 
 /// `POST /v2/{name}/blobs/uploads/`, with the whole blob where `digest` is given.
 pub(crate) async fn start(x: &mut Exchange<'_>) -> Reply {
-    let digest = x.query.get("digest").map(|text| parse_digest(Some(text))).transpose()?;
+    let digest = x.query.get("digest").map(|text| parse_digest(x, Some(text))).transpose()?;
+    if let Some(mounted) = mount_from_anywhere(x) {
+        return Ok(mounted);
+    }
     let Some(digest) = digest else {
         let session = open_new(x).await?;
         return Ok(progress(x, &session, StatusCode::ACCEPTED));
@@ -32,7 +39,17 @@ pub(crate) async fn start(x: &mut Exchange<'_>) -> Reply {
     let shared = x.shared;
     let session = Session::new(&x.route.repository, shared.uuid(), String::new(), &shared.store);
     let session = receive(session.lock_owned().await, x.body, None).await?;
-    finish(x, session, &digest)
+    finish(x, session, &digest).await
+}
+
+/// A mount that names no source: only the profile of the specification looks everywhere.
+fn mount_from_anywhere(x: &Exchange<'_>) -> Option<Answer> {
+    let blob = x.query.get("mount").filter(|_| x.shared.settings.is_oci())?;
+    let digest = blob.parse::<Digest>().ok()?;
+    let mut state = lock(&x.shared.state);
+    let content = state.content(blob).cloned()?;
+    state.add_blob(&x.route.repository, &digest, content);
+    Some(created(x, &digest))
 }
 
 /// `POST /v2/{name}/blobs/uploads/?mount=…&from=…`: mounted, or an ordinary session.
@@ -69,9 +86,9 @@ pub(crate) async fn status(x: &mut Exchange<'_>) -> Reply {
 pub(crate) async fn complete(x: &mut Exchange<'_>) -> Reply {
     let (session, state) = open(x).await?;
     let declared = check_position(x, &session, &state)?;
-    let digest = parse_digest(x.query.get("digest"))?;
+    let digest = parse_digest(x, x.query.get("digest"))?;
     let session = receive(session, x.body, declared).await?;
-    finish(x, session, &digest)
+    finish(x, session, &digest).await
 }
 
 /// `DELETE` of a session, also with an older state.
@@ -137,15 +154,30 @@ fn check_position(
 }
 
 /// Ends a session: with the digest it is a blob, without it nothing is left.
-fn finish(x: &Exchange<'_>, session: Guard, digest: &Digest) -> Reply {
+async fn finish(x: &mut Exchange<'_>, session: Guard, digest: &Digest) -> Reply {
     let spool = x.shared.uploads.close(session)?;
     let computed = spool.digest();
+    let content = spool.finish()?;
+    let computed = match digest.algorithm() {
+        Algorithm::Sha256 => computed,
+        // Read again: which algorithm the client wants is told only at the end.
+        _ => rehash(&content, digest.digester()).await?,
+    };
     if computed != *digest {
         return Err(mismatch("digest does not match the content").into());
     }
-    let content = spool.finish()?;
     lock(&x.shared.state).add_blob(&x.route.repository, digest, content);
     Ok(created(x, digest))
+}
+
+async fn rehash(content: &Content, mut digester: Digester) -> Result<Digest, Failure> {
+    let mut body = content.body(0, content.len()).await?;
+    while let Some(frame) = body.frame().await {
+        if let Ok(piece) = frame.map_err(io::Error::other)?.into_data() {
+            digester.update(&piece);
+        }
+    }
+    Ok(digester.finish())
 }
 
 fn created(x: &Exchange<'_>, digest: &Digest) -> Answer {
@@ -174,11 +206,12 @@ fn parse_range(text: &str) -> Option<(u64, u64)> {
     (start <= end).then_some((start, end))
 }
 
-/// The digest of a finished upload; the registry knows only sha256.
-fn parse_digest(text: Option<&str>) -> Result<Digest, Refusal> {
+/// The digest of a finished upload; Azure Container Registry knows only sha256.
+fn parse_digest(x: &Exchange<'_>, text: Option<&str>) -> Result<Digest, Refusal> {
     let text = text.filter(|text| !text.is_empty()).ok_or_else(|| mismatch("digest missing"))?;
     let digest = text.parse::<Digest>().ok();
-    let digest = digest.filter(|digest| digest.algorithm() == Algorithm::Sha256);
+    let digest = digest
+        .filter(|digest| digest.algorithm() == Algorithm::Sha256 || x.shared.settings.is_oci());
     digest.ok_or_else(|| mismatch("digest parsing failed"))
 }
 

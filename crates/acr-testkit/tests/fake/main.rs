@@ -16,6 +16,10 @@ mod metadata;
 #[cfg(test)]
 mod oauth;
 #[cfg(test)]
+mod order;
+#[cfg(test)]
+mod profile;
+#[cfg(test)]
 mod server;
 #[cfg(test)]
 mod upload;
