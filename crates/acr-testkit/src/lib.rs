@@ -37,12 +37,14 @@
 //! | [`Server`], [`Tls`] | the registry on loopback |
 //! | [`Fault`] | what shall go wrong, one line of text each |
 //! | [`Journal`], [`Entry`] | what was asked, without any secret |
+//! | [`conformance()`] | what a registry must do for the clients to be right about it |
 //!
 //! # Features
 //!
 //! | feature | default | what |
 //! |---|---|---|
 //! | `cli` | yes | the program `acr-emulator` |
+//! | `proptest` | no | [`strategy`](crate): names, digests, contents, manifests for property tests |
 
 #![forbid(unsafe_code)]
 
@@ -51,6 +53,7 @@ mod answer;
 mod attributes;
 mod certificates;
 mod clock;
+mod conformance;
 mod content;
 mod damage;
 mod exchange;
@@ -73,11 +76,14 @@ mod service;
 mod site;
 mod state;
 mod storage;
+#[cfg(feature = "proptest")]
+pub mod strategy;
 mod sync;
 mod token;
 mod upload;
 
 pub use self::{
+    conformance::{Outcome, Report, conformance},
     fault::{Fault, ParseFaultError},
     journal::{Entry, Journal, Kind, Origin},
     profile::{Era, Profile},
