@@ -35,6 +35,9 @@ mod access_token;
 mod cache;
 mod challenge;
 mod credential;
+#[cfg(feature = "entra")]
+#[cfg_attr(docsrs, doc(cfg(feature = "entra")))]
+pub mod entra;
 mod exchange;
 mod jwt;
 mod layer;

@@ -36,6 +36,7 @@
 //! | [`Server`], [`Tls`] | the registry on loopback |
 //! | [`Fault`] | what shall go wrong, one line of text each |
 //! | [`Journal`], [`Entry`] | what was asked, without any secret |
+//! | [`FakeEntra`], [`FakeIdentityService`] | where Entra tokens come from |
 //!
 //! # Features
 //!
@@ -52,6 +53,7 @@ mod certificates;
 mod clock;
 mod content;
 mod damage;
+mod entra;
 mod exchange;
 mod fault;
 mod form;
@@ -75,6 +77,7 @@ mod token;
 mod upload;
 
 pub use self::{
+    entra::{FakeEntra, FakeEntraBuilder, FakeIdentityService, FakeIdentityServiceBuilder},
     fault::{Fault, ParseFaultError},
     journal::{Entry, Journal, Kind, Origin},
     registry::{Anonymous, BlobDelivery, FakeRegistry, FakeRegistryBuilder},

@@ -1,0 +1,381 @@
+//! The authority: client credentials for an access token.
+
+use std::{io, sync::Arc, time::Duration};
+
+use acr_core::{Endpoint, Transport};
+use bytes::Bytes;
+use http::{Method, Response, StatusCode, header, request::Parts};
+use serde_json::json;
+use tokio_rustls::TlsAcceptor;
+
+use super::{
+    answers::{json as json_answer, typed},
+    listener::{self, Desk, Listener},
+    plan::Plan,
+};
+use crate::{certificates, form::Form};
+
+/// An Entra authority that exists only in this process: `POST /{tenant}/oauth2/v2.0/token` for
+/// client credentials, by secret or by assertion.
+///
+/// Strict: it checks tenant, content type, grant type, client, credential and scope, and
+/// refuses with the codes and forms of the real one.
+///
+/// ```
+/// use acr_testkit::{FakeEntra, FakeRegistry};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let registry = FakeRegistry::new();
+/// let entra = FakeEntra::builder()
+///     .tenant("contoso.example")
+///     .client_secret("app", "s3cret")
+///     .token(registry.entra_token())
+///     .serve()
+///     .await?;
+/// assert!(entra.endpoint().is_https());
+/// assert_eq!(entra.calls(), 0);
+/// # Ok::<_, std::io::Error>(()) }).unwrap();
+/// ```
+#[derive(Debug)]
+pub struct FakeEntra {
+    authority: Arc<Authority>,
+    endpoint: Endpoint,
+    ca_pem: String,
+    _listener: Option<Listener>,
+}
+
+/// The settings of a [`FakeEntra`].
+#[derive(Clone)]
+#[must_use]
+pub struct FakeEntraBuilder {
+    tenant: String,
+    scope: String,
+    secrets: Vec<(String, String)>,
+    assertions: Vec<(String, String)>,
+    token: String,
+    lifetime: Duration,
+}
+
+struct Authority {
+    settings: FakeEntraBuilder,
+    plan: Plan,
+}
+
+impl FakeEntra {
+    /// Starts from the defaults: no client is known.
+    pub fn builder() -> FakeEntraBuilder {
+        FakeEntraBuilder {
+            tenant: "11111111-2222-3333-4444-555555555555".to_owned(),
+            scope: "https://containerregistry.azure.net/.default".to_owned(),
+            secrets: Vec::new(),
+            assertions: Vec::new(),
+            token: "canary-entra-access-token".to_owned(),
+            lifetime: LIFETIME,
+        }
+    }
+
+    /// The address of the authority.
+    pub fn endpoint(&self) -> Endpoint {
+        self.endpoint.clone()
+    }
+
+    /// The certificate of the authority's own certificate authority, as PEM; empty in process.
+    pub fn ca_pem(&self) -> &str {
+        &self.ca_pem
+    }
+
+    /// A transport to this authority that needs no socket, for one built
+    /// [in process](FakeEntraBuilder::in_process).
+    pub fn transport(&self) -> Transport {
+        let desk: Arc<dyn Desk> = Arc::clone(&self.authority) as Arc<dyn Desk>;
+        listener::in_process(desk, self.endpoint.to_string())
+    }
+
+    /// How many requests came.
+    pub fn calls(&self) -> usize {
+        self.authority.plan.calls()
+    }
+
+    /// Answers the next request with this JSON instead; several are answered in order.
+    pub fn answer_next(&self, status: StatusCode, body: impl Into<String>) {
+        self.authority.plan.add(status, body.into());
+    }
+}
+
+impl FakeEntraBuilder {
+    /// The tenant that is known.
+    pub fn tenant(mut self, tenant: impl Into<String>) -> Self {
+        self.tenant = tenant.into();
+        self
+    }
+
+    /// The scope that tokens are given for; that of Azure Container Registry by default.
+    pub fn scope(mut self, scope: impl Into<String>) -> Self {
+        self.scope = scope.into();
+        self
+    }
+
+    /// Knows a client by its secret; repeatable.
+    pub fn client_secret(
+        mut self,
+        client_id: impl Into<String>,
+        secret: impl Into<String>,
+    ) -> Self {
+        self.secrets.push((client_id.into(), secret.into()));
+        self
+    }
+
+    /// Knows a client by its assertion; repeatable.
+    pub fn assertion(mut self, client_id: impl Into<String>, assertion: impl Into<String>) -> Self {
+        self.assertions.push((client_id.into(), assertion.into()));
+        self
+    }
+
+    /// The token that is handed out, such as one that a [`FakeRegistry`](crate::FakeRegistry)
+    /// accepts.
+    pub fn token(mut self, token: impl Into<String>) -> Self {
+        self.token = token.into();
+        self
+    }
+
+    /// How long tokens live, in whole seconds; an hour less a second by default.
+    pub fn lifetime(mut self, lifetime: Duration) -> Self {
+        self.lifetime = lifetime;
+        self
+    }
+
+    /// Serves it on a free port of `127.0.0.1`, with TLS.
+    ///
+    /// # Errors
+    ///
+    /// When the socket cannot be opened or the certificates cannot be made.
+    pub async fn serve(self) -> io::Result<FakeEntra> {
+        let authority = Arc::new(Authority { settings: self, plan: Plan::default() });
+        let (config, ca_pem) = certificates::make()?;
+        let desk: Arc<dyn Desk> = Arc::clone(&authority) as Arc<dyn Desk>;
+        let listener = Listener::start(desk, Some(TlsAcceptor::from(config))).await?;
+        let endpoint = listener.address.to_string().parse().map_err(io::Error::other)?;
+        Ok(FakeEntra { authority, endpoint, ca_pem, _listener: Some(listener) })
+    }
+
+    /// Makes it without a socket, as `https://login.fake.example`.
+    #[expect(clippy::expect_used, reason = "the text is a constant, and every test reads it")]
+    pub fn in_process(self) -> FakeEntra {
+        let authority = Arc::new(Authority { settings: self, plan: Plan::default() });
+        let endpoint = "login.fake.example".parse().expect("a constant host name");
+        FakeEntra { authority, endpoint, ca_pem: String::new(), _listener: None }
+    }
+}
+
+impl std::fmt::Debug for FakeEntraBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FakeEntraBuilder").field("tenant", &self.tenant).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Authority {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Authority").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl Desk for Authority {
+    fn answer(&self, head: &Parts, body: &[u8]) -> Response<Bytes> {
+        if let Some(planned) = self.plan.next() {
+            return planned;
+        }
+        match self.judge(head, body) {
+            Ok(()) => self.grant(),
+            Err(refusal) => refusal.answer(),
+        }
+    }
+}
+
+impl Authority {
+    /// The checks in the order of the real one.
+    fn judge(&self, head: &Parts, body: &[u8]) -> Result<(), Refusal> {
+        let tenant = head.uri.path().strip_prefix('/').and_then(|path| path.split_once('/'));
+        let Some((tenant, "oauth2/v2.0/token")) = tenant else {
+            return Err(NOT_FOUND);
+        };
+        if head.method != Method::POST {
+            return Err(WRONG_METHOD);
+        }
+        let content_type = head.headers.get(header::CONTENT_TYPE);
+        let is_form = content_type.is_some_and(|value| {
+            let text = value.to_str().unwrap_or_default();
+            text.split(';').next().is_some_and(|t| t.trim() == "application/x-www-form-urlencoded")
+        });
+        let text = std::str::from_utf8(body).unwrap_or_default();
+        let form = Form::parse(if is_form { text } else { "" });
+        let Some(grant) = form.filled("grant_type") else {
+            return Err(NO_GRANT);
+        };
+        if tenant != self.settings.tenant {
+            return Err(NO_TENANT);
+        }
+        if grant != "client_credentials" {
+            return Err(WRONG_GRANT);
+        }
+        let Some(client) = form.filled("client_id") else {
+            return Err(NO_CLIENT);
+        };
+        match form.filled("scope") {
+            None => return Err(NO_SCOPE),
+            Some(scope) if !scope.ends_with("/.default") => return Err(BAD_SCOPE),
+            Some(scope) if scope != self.settings.scope => return Err(NO_RESOURCE),
+            Some(_) => {}
+        }
+        let (secrets, assertions) = (&self.settings.secrets, &self.settings.assertions);
+        if !secrets.iter().chain(assertions).any(|(known, _)| known == client) {
+            return Err(UNKNOWN_CLIENT);
+        }
+        let has = |known: &[(String, String)], given: &str| {
+            known.iter().any(|(id, credential)| id == client && credential == given)
+        };
+        match (form.filled("client_secret"), form.filled("client_assertion")) {
+            (Some(secret), None) if has(secrets, secret) => Ok(()),
+            (Some(_), None) => Err(BAD_SECRET),
+            (None, Some(_)) if form.get("client_assertion_type") != Some(ASSERTION_TYPE) => {
+                Err(BAD_ASSERTION_TYPE)
+            }
+            (None, Some(assertion)) if has(assertions, assertion) => Ok(()),
+            (None, Some(_)) => Err(BAD_ASSERTION),
+            _ => Err(NO_CREDENTIAL),
+        }
+    }
+
+    fn grant(&self) -> Response<Bytes> {
+        let seconds = self.settings.lifetime.as_secs();
+        let body = json!({
+            "token_type": "Bearer",
+            "expires_in": seconds,
+            "ext_expires_in": seconds,
+            "access_token": self.settings.token,
+        });
+        json_answer(StatusCode::OK, body.to_string())
+    }
+}
+
+/// An error as Entra writes it.
+#[derive(Clone, Copy, Debug)]
+struct Refusal {
+    status: StatusCode,
+    error: &'static str,
+    code: u32,
+    text: &'static str,
+}
+
+impl Refusal {
+    fn answer(self) -> Response<Bytes> {
+        let Self { status, error, code, text } = self;
+        if code == 0 {
+            return typed(status, "text/html", text);
+        }
+        let (trace, correlation) =
+            ("0f0e0d0c-0000-4000-8000-000000000000", "1f1e1d1c-0000-4000-8000-000000000000");
+        let time = "2026-11-21 06:00:00Z";
+        let body = json!({
+            "error": error,
+            "error_description": format!(
+                "AADSTS{code}: {text} Trace ID: {trace} Correlation ID: {correlation} Timestamp: {time}"
+            ),
+            "error_codes": [code],
+            "timestamp": time,
+            "trace_id": trace,
+            "correlation_id": correlation,
+            "error_uri": format!("https://login.fake.example/error?code={code}"),
+        });
+        json_answer(status, body.to_string())
+    }
+}
+
+const fn refusal(
+    status: StatusCode,
+    error: &'static str,
+    code: u32,
+    text: &'static str,
+) -> Refusal {
+    Refusal { status, error, code, text }
+}
+
+const NOT_FOUND: Refusal = refusal(StatusCode::NOT_FOUND, "", 0, "<html>not found</html>");
+const WRONG_METHOD: Refusal = refusal(
+    StatusCode::BAD_REQUEST,
+    "invalid_request",
+    900_561,
+    "The endpoint only accepts POST requests.",
+);
+const NO_GRANT: Refusal = refusal(
+    StatusCode::BAD_REQUEST,
+    "invalid_request",
+    900_144,
+    "The request body must contain the following parameter: 'grant_type'.",
+);
+const NO_TENANT: Refusal =
+    refusal(StatusCode::BAD_REQUEST, "invalid_request", 90_002, "Tenant not found.");
+const WRONG_GRANT: Refusal = refusal(
+    StatusCode::BAD_REQUEST,
+    "unsupported_grant_type",
+    70_003,
+    "The app requested an unsupported grant type.",
+);
+const NO_CLIENT: Refusal = refusal(
+    StatusCode::BAD_REQUEST,
+    "invalid_request",
+    900_144,
+    "The request body must contain the following parameter: 'client_id'.",
+);
+const NO_SCOPE: Refusal = refusal(
+    StatusCode::BAD_REQUEST,
+    "invalid_request",
+    90_014,
+    "The required field 'scope' is missing from the credential.",
+);
+const BAD_SCOPE: Refusal = refusal(
+    StatusCode::BAD_REQUEST,
+    "invalid_scope",
+    1_002_012,
+    "The provided value for scope is not valid. Client credential flows must have a scope value with /.default suffixed to the resource identifier.",
+);
+const NO_RESOURCE: Refusal = refusal(
+    StatusCode::BAD_REQUEST,
+    "invalid_resource",
+    500_011,
+    "The resource principal was not found in the tenant.",
+);
+const UNKNOWN_CLIENT: Refusal = refusal(
+    StatusCode::BAD_REQUEST,
+    "unauthorized_client",
+    700_016,
+    "Application was not found in the directory.",
+);
+const BAD_SECRET: Refusal = refusal(
+    StatusCode::UNAUTHORIZED,
+    "invalid_client",
+    7_000_215,
+    "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID.",
+);
+const BAD_ASSERTION: Refusal = refusal(
+    StatusCode::UNAUTHORIZED,
+    "invalid_client",
+    700_211,
+    "No matching federated identity record found for presented assertion issuer.",
+);
+const BAD_ASSERTION_TYPE: Refusal = refusal(
+    StatusCode::BAD_REQUEST,
+    "invalid_request",
+    50_027,
+    "The client assertion type is not supported.",
+);
+const NO_CREDENTIAL: Refusal = refusal(
+    StatusCode::UNAUTHORIZED,
+    "invalid_client",
+    7_000_218,
+    "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
+);
+
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// As the real one has it.
+const LIFETIME: Duration = Duration::from_secs(3_599);
