@@ -159,10 +159,9 @@ impl FakeEntraBuilder {
     }
 
     /// Makes it without a socket, as `https://login.fake.example`.
-    #[expect(clippy::expect_used, reason = "the text is a constant, and every test reads it")]
     pub fn in_process(self) -> FakeEntra {
         let authority = Arc::new(Authority { settings: self, plan: Plan::default() });
-        let endpoint = "login.fake.example".parse().expect("a constant host name");
+        let endpoint = in_process_endpoint();
         FakeEntra { authority, endpoint, ca_pem: String::new(), _listener: None }
     }
 }
@@ -255,6 +254,11 @@ impl Authority {
         });
         json_answer(StatusCode::OK, body.to_string())
     }
+}
+
+#[expect(clippy::expect_used, reason = "the text is a constant, and every test reads it")]
+fn in_process_endpoint() -> Endpoint {
+    "login.fake.example".parse().expect("a constant host name")
 }
 
 /// An error as Entra writes it.

@@ -176,11 +176,9 @@ impl FakeIdentityServiceBuilder {
     }
 
     /// Makes it without a socket, as `http://169.254.169.254`.
-    #[expect(clippy::expect_used, reason = "the text is a constant, and every test reads it")]
     pub fn in_process(self) -> FakeIdentityService {
         let service = Arc::new(Service { settings: self, plan: Plan::default() });
-        let endpoint =
-            Endpoint::insecure_link_local("169.254.169.254").expect("a constant address");
+        let endpoint = in_process_endpoint();
         FakeIdentityService { service, endpoint, _listener: None }
     }
 }
@@ -295,21 +293,29 @@ impl Service {
     fn grant(&self) -> Response<Bytes> {
         let seconds = self.settings.lifetime.as_secs();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        // Both write numbers as texts.
+        // Both write numbers as texts; App Service leaves the relative ones out.
+        let is_machine = matches!(self.settings.platform, Platform::VirtualMachine);
+        let relative = is_machine.then(|| seconds.to_string());
         let mut body = json!({
             "access_token": self.settings.token,
+            "client_id": "00000000-0000-0000-0000-00000000c11e",
+            "expires_in": relative,
             "expires_on": (now + seconds).to_string(),
+            "ext_expires_in": relative,
+            "not_before": is_machine.then(|| now.to_string()),
             "resource": self.settings.resource,
             "token_type": "Bearer",
-            "client_id": "00000000-0000-0000-0000-00000000c11e",
         });
-        if matches!(self.settings.platform, Platform::VirtualMachine) {
-            body["expires_in"] = seconds.to_string().into();
-            body["ext_expires_in"] = seconds.to_string().into();
-            body["not_before"] = now.to_string().into();
+        if let Some(fields) = body.as_object_mut() {
+            fields.retain(|_, value| !value.is_null());
         }
         json_answer(StatusCode::OK, body.to_string())
     }
+}
+
+#[expect(clippy::expect_used, reason = "the text is a constant, and every test reads it")]
+fn in_process_endpoint() -> Endpoint {
+    Endpoint::insecure_link_local("169.254.169.254").expect("a constant address")
 }
 
 /// As the real ones have it.
