@@ -18,7 +18,6 @@ pub(crate) async fn read(answer: Response, sent: Option<&Secret>) -> Result<Acce
         return Err(refusal(answer, sent).await);
     }
     let (head, body) = response::read_body(answer, MAX_ANSWER).await?;
-    let body = Zeroizing::new(body.to_vec());
     let answer: TokenAnswer = serde_json::from_slice(&body).map_err(|error| {
         // serde's message can quote the document, so only its position is kept.
         let (line, column) = (error.line(), error.column());
@@ -112,14 +111,19 @@ async fn refusal(answer: Response, sent: Option<&Secret>) -> Error {
         .or_else(|| words.and_then(leading_code));
     let words = words.map(|words| without_trace(words, code.as_deref())).filter(harmless);
 
-    let mut parts: Vec<String> = word.map(ToOwned::to_owned).into_iter().collect();
-    parts.extend(words.map(|words| printable(words, MAX_WORDS)).filter(|text| !text.is_empty()));
-    if parts.is_empty() {
-        parts.push(head.status.canonical_reason().unwrap_or("unknown status").to_owned());
-    }
-    let message = parts.join(": ");
-    let details = code.or_else(|| word.map(ToOwned::to_owned));
-    let details = details.map(|code| ErrorDetail::new(code, message.clone(), None));
+    let words = words.map(|words| printable(words, MAX_WORDS)).filter(|text| !text.is_empty());
+    let reason = || head.status.canonical_reason().unwrap_or("unknown status").to_owned();
+    let (code, message) = match (code, word) {
+        (Some(code), Some(word)) => {
+            let words = words.map(|words| format!("{word}: {words}"));
+            (Some(code), words.unwrap_or_else(|| word.to_owned()))
+        }
+        (code, word) => {
+            let code = code.or_else(|| word.map(ToOwned::to_owned));
+            (code, words.unwrap_or_else(reason))
+        }
+    };
+    let details = code.map(|code| ErrorDetail::new(code, message.clone(), None));
     let correlation = answer.correlation_id.as_str().filter(|text| is_id(text)).filter(harmless);
     let error = Error::new(kind_of(head.status), message)
         .with_details(details.into_iter().collect())
@@ -254,7 +258,7 @@ mod tests {
                 400,
                 r#"{"error":"invalid_request","error_description":"Identity not found"}"#,
                 ErrorKind::Rejected,
-                "400 invalid_request: invalid_request: Identity not found",
+                "400 invalid_request: Identity not found",
             ),
             (
                 400,
@@ -266,7 +270,7 @@ mod tests {
                 401,
                 r#"{"error":"invalid_client","error_description":"you sent hunter2-canary"}"#,
                 ErrorKind::Unauthenticated,
-                "401 invalid_client: invalid_client",
+                "401 invalid_client: Unauthorized",
             ),
             (
                 401,

@@ -383,3 +383,67 @@ const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-be
 
 /// As the real one has it.
 const LIFETIME: Duration = Duration::from_secs(3_599);
+
+#[cfg(test)]
+mod tests {
+    use acr_core::Body;
+    use tower_service::Service as _;
+
+    use super::*;
+
+    const FORM: &str = "application/x-www-form-urlencoded";
+    const GOOD: &str = "grant_type=client_credentials&client_id=app\
+        &scope=https%3A%2F%2Fcontainerregistry.azure.net%2F.default";
+
+    async fn ask(method: &str, path: &str, content_type: &str, body: &str) -> (u16, String) {
+        let entra = FakeEntra::builder()
+            .tenant("t")
+            .client_secret("app", "s")
+            .assertion("app", "a.b.c")
+            .in_process();
+        let request = http::Request::builder()
+            .method(method)
+            .uri(entra.endpoint().uri(path).unwrap())
+            .header("content-type", content_type)
+            .body(Body::from(body.to_owned()))
+            .unwrap();
+        let answer = entra.transport().call(request).await.unwrap();
+        assert_eq!(entra.calls(), 1);
+        let (head, body) = answer.into_parts();
+        let body = body.bytes(10_000).await.unwrap();
+        (head.status.as_u16(), String::from_utf8_lossy(&body).into_owned())
+    }
+
+    #[tokio::test]
+    async fn only_a_request_that_is_right_in_every_part_gets_a_token() {
+        let path = "/t/oauth2/v2.0/token";
+        let secret = format!("{GOOD}&client_secret=s");
+        let kind = ASSERTION_TYPE.replace(':', "%3A");
+        let assertion = format!("{GOOD}&client_assertion_type={kind}&client_assertion=a.b.c");
+        for body in [&secret, &assertion] {
+            let (status, answer) = ask("POST", path, FORM, body).await;
+            assert!(status == 200 && answer.contains("canary-entra-access-token"), "{answer}");
+        }
+        for (method, path, content_type, body, code) in [
+            ("POST", "/t/oauth2/token", FORM, secret.clone(), ""),
+            ("GET", path, FORM, secret.clone(), "AADSTS900561"),
+            ("POST", path, "application/json", secret.clone(), "AADSTS900144"),
+            ("POST", "/other/oauth2/v2.0/token", FORM, secret.clone(), "AADSTS90002"),
+            ("POST", path, FORM, secret.replace("client_credentials", "password"), "AADSTS70003"),
+            ("POST", path, FORM, secret.replace("client_id", "x"), "AADSTS900144"),
+            ("POST", path, FORM, secret.replace("=app", "=other"), "AADSTS700016"),
+            ("POST", path, FORM, secret.replace("scope", "x"), "AADSTS90014"),
+            ("POST", path, FORM, secret.replace("%2F.default", ""), "AADSTS1002012"),
+            ("POST", path, FORM, secret.replace("containerregistry", "x"), "AADSTS500011"),
+            ("POST", path, FORM, format!("{GOOD}&client_secret=wrong"), "AADSTS7000215"),
+            ("POST", path, FORM, GOOD.to_owned(), "AADSTS7000218"),
+            ("POST", path, FORM, format!("{secret}&client_assertion=x"), "AADSTS7000218"),
+            ("POST", path, FORM, assertion.replace("a.b.c", "x"), "AADSTS700211"),
+            ("POST", path, FORM, assertion.replace("bearer", "x"), "AADSTS50027"),
+        ] {
+            let (status, answer) = ask(method, path, content_type, &body).await;
+            assert!((400..500).contains(&status) && answer.contains(code), "{body}: {answer}");
+            assert!(!answer.contains("canary"));
+        }
+    }
+}

@@ -320,3 +320,77 @@ fn in_process_endpoint() -> Endpoint {
 
 /// As the real ones have it.
 const LIFETIME: Duration = Duration::from_secs(86_399);
+
+#[cfg(test)]
+mod tests {
+    use acr_core::Body;
+    use tower_service::Service as _;
+
+    use super::*;
+
+    const RESOURCE: &str = "resource=https%3A%2F%2Fcontainerregistry.azure.net";
+
+    async fn ask(
+        service: &FakeIdentityService,
+        method: &str,
+        path_and_query: &str,
+        headers: &[(&str, &str)],
+    ) -> (u16, String) {
+        let uri = service.endpoint().uri(path_and_query).unwrap();
+        let mut request = http::Request::builder().method(method).uri(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::empty()).unwrap();
+        let (head, body) = service.transport().call(request).await.unwrap().into_parts();
+        let body = body.bytes(10_000).await.unwrap();
+        (head.status.as_u16(), String::from_utf8_lossy(&body).into_owned())
+    }
+
+    #[tokio::test]
+    async fn a_virtual_machine_insists_on_every_part() {
+        let service = FakeIdentityService::imds().client_id("c").in_process();
+        let path = "/metadata/identity/oauth2/token";
+        let good = format!("{path}?api-version=2018-02-01&{RESOURCE}");
+        let header = [("metadata", "true")];
+        let one = format!("{good}&client_id=c");
+        for query in [&good, &one] {
+            let (status, answer) = ask(&service, "GET", query, &header).await;
+            assert!(status == 200 && answer.contains(r#""expires_in":"86399""#), "{answer}");
+        }
+        let forwarded = [("metadata", "true"), ("x-forwarded-for", "evil")];
+        for (method, query, headers, expected) in [
+            ("GET", good.clone(), &[][..], (400, "Required metadata header not specified")),
+            ("GET", good.clone(), &[("metadata", "false")], (400, "Required metadata header")),
+            ("GET", good.clone(), &forwarded, (400, "Required metadata header")),
+            ("POST", good.clone(), &header, (405, "")),
+            ("GET", format!("/other?{RESOURCE}"), &header, (404, "")),
+            ("GET", format!("{path}?{RESOURCE}"), &header, (400, "api-version")),
+            ("GET", good.replace("2018", "1999"), &header, (400, "api-version")),
+            ("GET", good.replace("containerregistry", "x"), &header, (400, "AADSTS500011")),
+            ("GET", format!("{good}&client_id=x"), &header, (400, "Identity not found")),
+            ("GET", format!("{good}&object_id=c"), &header, (400, "Identity not found")),
+            ("GET", format!("{one}&object_id=c"), &header, (400, "Identity not found")),
+        ] {
+            let (status, answer) = ask(&service, method, &query, headers).await;
+            assert_eq!(status, expected.0, "{query}: {answer}");
+            assert!(answer.contains(expected.1) && !answer.contains("canary"), "{answer}");
+        }
+        assert_eq!(service.calls(), 13);
+    }
+
+    #[tokio::test]
+    async fn app_service_insists_on_its_header() {
+        let service = FakeIdentityService::app_service("h").object_id("o").in_process();
+        let good = format!("/msi/token?api-version=2019-08-01&{RESOURCE}");
+        let by_object = format!("{good}&principal_id=o");
+        for query in [&good, &by_object] {
+            let (status, answer) = ask(&service, "GET", query, &[("x-identity-header", "h")]).await;
+            assert!(status == 200 && !answer.contains("expires_in"), "{answer}");
+        }
+        for headers in [&[][..], &[("x-identity-header", "x")], &[("metadata", "true")]] {
+            let (status, answer) = ask(&service, "GET", &good, headers).await;
+            assert!(status == 400 && answer.contains("statusCode"), "{answer}");
+        }
+    }
+}
