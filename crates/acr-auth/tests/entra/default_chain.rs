@@ -199,6 +199,20 @@ fn an_authority_that_is_not_https_is_refused_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_managed_identity_that_is_named_is_not_asked_whether_it_is_there() {
+    use acr_testkit::FakeIdentityService;
+
+    for (selection, calls) in [("prod", 2), ("ManagedIdentityCredential", 1)] {
+        let service = FakeIdentityService::imds().in_process();
+        let options = SourceOptions::new()
+            .environment(environment(&[("AZURE_TOKEN_CREDENTIALS", selection)]))
+            .identity_transport(service.transport());
+        token(&DefaultCredential::configured(&options).unwrap()).await.unwrap();
+        assert_eq!(service.calls(), calls, "{selection}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_client_id_of_the_environment_names_the_machines_identity() {
     use acr_testkit::FakeIdentityService;
 

@@ -15,6 +15,7 @@ use super::{
     answers::{json as json_answer, typed},
     listener::{self, Desk, Listener},
     plan::Plan,
+    platform::Platform,
 };
 use crate::form::Form;
 
@@ -45,12 +46,6 @@ pub struct FakeIdentityServiceBuilder {
     is_system_assigned: bool,
     token: String,
     lifetime: Duration,
-}
-
-#[derive(Clone, Debug)]
-enum Platform {
-    VirtualMachine,
-    AppService { header: String },
 }
 
 struct Service {
@@ -198,48 +193,6 @@ impl fmt::Debug for FakeIdentityServiceBuilder {
 impl fmt::Debug for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Service").field("settings", &self.settings).finish_non_exhaustive()
-    }
-}
-
-impl Platform {
-    fn path(&self) -> &'static str {
-        match self {
-            Self::VirtualMachine => "/metadata/identity/oauth2/token",
-            Self::AppService { .. } => "/msi/token",
-        }
-    }
-
-    /// Whether a request proves that it is none that a server was talked into.
-    fn admits(&self, head: &Parts) -> bool {
-        match self {
-            Self::VirtualMachine => {
-                let is_forwarded = head.headers.contains_key("x-forwarded-for");
-                head.headers.get("metadata").is_some_and(|v| v == "true") && !is_forwarded
-            }
-            Self::AppService { header } => {
-                head.headers.get("x-identity-header").is_some_and(|v| v == header.as_str())
-            }
-        }
-    }
-
-    fn versions(&self) -> &'static [&'static str] {
-        match self {
-            Self::VirtualMachine => &["2018-02-01", "2019-08-01"],
-            Self::AppService { .. } => &["2019-08-01"],
-        }
-    }
-
-    /// A 400 as this platform writes it.
-    fn bad_request(&self, text: &str) -> Response<Bytes> {
-        let body = match self {
-            Self::VirtualMachine => json!({"error": "invalid_request", "error_description": text}),
-            Self::AppService { .. } => json!({
-                "statusCode": 400,
-                "message": text,
-                "correlationId": "1f1e1d1c-0000-4000-8000-000000000000",
-            }),
-        };
-        json_answer(StatusCode::BAD_REQUEST, body.to_string())
     }
 }
 

@@ -6,6 +6,8 @@ mod authority;
 mod identity;
 mod listener;
 mod plan;
+mod platform;
+mod refusal;
 
 pub use self::{
     authority::{FakeEntra, FakeEntraBuilder},
