@@ -41,3 +41,74 @@ impl fmt::Debug for AzureCore {
         f.write_str("AzureCore")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        pin::Pin,
+        time::{Duration, UNIX_EPOCH},
+    };
+
+    use azure_core::{
+        credentials::{AccessToken as AzureToken, TokenRequestOptions},
+        error::{Error as AzureError, ErrorKind as AzureErrorKind},
+    };
+
+    use super::*;
+    use crate::credential::Kind;
+
+    #[derive(Debug)]
+    struct Sdk {
+        #[expect(dead_code, reason = "printed by Debug, which must not happen")]
+        secret: &'static str,
+        works: bool,
+    }
+
+    type Answer<'a> = Pin<Box<dyn Future<Output = azure_core::Result<AzureToken>> + Send + 'a>>;
+
+    // What `#[async_trait]` writes.
+    impl AzureCredential for Sdk {
+        fn get_token<'a, 'b, 'c, 'd, 'e>(
+            &'a self,
+            scopes: &'b [&'c str],
+            _: Option<TokenRequestOptions<'d>>,
+        ) -> Answer<'e>
+        where
+            'a: 'e,
+            'b: 'e,
+            'c: 'e,
+            'd: 'e,
+            Self: 'e,
+        {
+            assert_eq!(scopes, ["a/.default", "b"]);
+            Box::pin(async move {
+                if !self.works {
+                    return Err(AzureError::with_message(AzureErrorKind::Credential, "signed out"));
+                }
+                let expires_on = (UNIX_EPOCH + Duration::from_secs(4_945_000_000)).into();
+                Ok(AzureToken::new("the-token".to_owned(), expires_on))
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn token_expiry_and_failure_come_through_and_nothing_is_printed() {
+        for works in [true, false] {
+            let credential = Credential::azure_core(Arc::new(Sdk { secret: "canary", works }));
+            assert!(!format!("{credential:?}").contains("canary"));
+            let Kind::Entra(source) = credential.0 else { panic!("an Entra identity") };
+            match source.get_token(TokenRequest::new(&["a/.default", "b"])).await {
+                Ok(token) => {
+                    assert!(works);
+                    assert_eq!(token.token().expose(), "the-token");
+                    let life = token.expires_at().duration_since(UNIX_EPOCH).unwrap();
+                    assert_eq!(life.as_secs(), 4_945_000_000);
+                }
+                Err(error) => {
+                    assert!(!works);
+                    assert_eq!(error.to_string(), "signed out");
+                }
+            }
+        }
+    }
+}

@@ -181,6 +181,8 @@ async fn a_tool_that_hangs_is_killed_with_all_it_started() {
     let error = token(&AzureCliCredential::configured(&options)).await.unwrap_err();
     assert!(error.to_string().contains("`az` did not end within 3s"), "{error}");
     assert!(!is_unavailable(&error));
+    // Should it not have come to the pipe in time: whoever reads it sees an end, not silence.
+    drop(File::options().write(true).open(programs.file("az.alive")).unwrap());
     has_ended(started.await.unwrap()).await;
 }
 
