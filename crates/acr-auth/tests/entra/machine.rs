@@ -33,8 +33,12 @@ async fn a_virtual_machine_gives_its_identities() {
         .serve()
         .await
         .unwrap();
-    // The transport that is used by default, to a socket.
-    let options = SourceOptions::new().imds(service.endpoint()).environment(environment(&[]));
+    // The transport that is used by default, to a socket; the authority's, which may have a
+    // proxy, is never taken.
+    let options = SourceOptions::new()
+        .imds(service.endpoint())
+        .transport(nobody())
+        .environment(environment(&[]));
     for (identity, expected) in [
         (ManagedIdentity::SystemAssigned, Ok("the-token")),
         (ManagedIdentity::ClientId("cid".into()), Ok("the-token")),
@@ -68,7 +72,7 @@ async fn app_service_gives_its_identities_to_whoever_knows_the_header() {
     let url = service.url();
     let make = |header: &str, identity| {
         let variables = [("IDENTITY_ENDPOINT", url.as_str()), ("IDENTITY_HEADER", header)];
-        let options = SourceOptions::new().environment(environment(&variables));
+        let options = SourceOptions::new().environment(environment(&variables)).transport(nobody());
         ManagedIdentityCredential::configured(identity, &options).unwrap()
     };
     for identity in [
@@ -217,6 +221,16 @@ async fn an_update_of_seventy_seconds_is_outlasted_and_a_dead_service_is_not() {
     assert!(error.to_string().contains("answered 410 after 9 attempts"), "{error}");
     assert!(!is_unavailable(&error));
     assert_eq!(service.calls(), 9);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_service_is_looked_for_once() {
+    let service = FakeIdentityService::imds().lifetime(Duration::ZERO).in_process();
+    let source = machine(&service);
+    for calls in [2, 3, 4] {
+        token(&source).await.unwrap();
+        assert_eq!(service.calls(), calls);
+    }
 }
 
 #[tokio::test(start_paused = true)]
