@@ -80,6 +80,13 @@ pub struct TokenRequest<'a> {
     pub scopes: &'a [&'a str],
 }
 
+impl<'a> TokenRequest<'a> {
+    /// Asks for these scopes: for tests of a source, and for calling one directly.
+    pub fn new(scopes: &'a [&'a str]) -> Self {
+        Self { scopes }
+    }
+}
+
 /// Makes a [`TokenCredential`] from a function that gets the Entra scopes.
 pub fn credential_fn<F, Fut>(function: F) -> impl TokenCredential
 where

@@ -16,11 +16,25 @@
 //! challenge or redirect names; Entra tokens only to hosts of Azure Container
 //! Registry, or hosts the caller trusts by name, and never without TLS.
 //!
+//! ```no_run
+//! # #[cfg(feature = "entra")] {
+//! use acr_auth::{Credential, entra::DefaultCredential};
+//!
+//! // Whoever the surroundings say this program is: a service principal, a pod, a machine, you.
+//! let pipeline = acr_auth::connect("myregistry.azurecr.io", Credential::entra(DefaultCredential::new()?))?;
+//! # let _ = pipeline;
+//! # }
+//! # Ok::<(), acr_core::Error>(())
+//! ```
+//!
+//! The module `entra` has this chain, its links, and other ways to put them together. An identity
+//! library of your own comes in through [`TokenCredential`] or [`credential_fn`]:
+//!
 //! ```
 //! use acr_auth::{AccessToken, Credential, credential_fn};
 //! use std::time::{Duration, SystemTime};
 //!
-//! // Bring your identity library; it is asked about every three hours.
+//! // It is asked about every three hours.
 //! let identity = credential_fn(|_scopes| async {
 //!     Ok(AccessToken::new("<token from Entra>", SystemTime::now() + Duration::from_secs(3600)))
 //! });
@@ -29,17 +43,28 @@
 //! # Ok::<(), acr_core::Error>(())
 //! ```
 //!
-//! Feature `docker-config` brings `DockerConfig`: the logins that Docker, podman and
-//! skopeo left on this machine, credential helpers included.
+//! # Features
+//!
+//! | feature | default | what |
+//! |---|---|---|
+//! | `entra` | yes | the module `entra`: built-in sources of Entra tokens |
+//! | `docker-config` | no | `DockerConfig`: the logins that Docker, podman and skopeo left on this machine, credential helpers included |
+//! | `azure-core` | no | `Credential::azure_core`: credentials of the Azure SDK for Rust |
+//! | `aws-lc-rs`, `ring`, `http2`, `webpki-roots` | the first | as in acr-core |
 
 #![forbid(unsafe_code)]
 
 mod access_token;
+#[cfg(feature = "azure-core")]
+mod azure_core_credential;
 mod cache;
 mod challenged;
 mod credential;
 #[cfg(feature = "docker-config")]
 mod docker_config;
+#[cfg(feature = "entra")]
+#[cfg_attr(docsrs, doc(cfg(feature = "entra")))]
+pub mod entra;
 mod exchange;
 mod grant_type;
 mod jwt;

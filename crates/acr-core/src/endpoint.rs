@@ -1,6 +1,10 @@
 //! The address of a registry and the question whether a URL belongs to it.
 
-use std::{fmt, net::SocketAddr, str::FromStr};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    str::FromStr,
+};
 
 use http::{
     Uri,
@@ -17,7 +21,8 @@ use crate::{
 /// Read from the login server (`myregistry.azurecr.io`) or its `https` URL.
 /// User information, a path, a query or a fragment is refused, because a
 /// credential hidden in an address ends up in logs. Plain `http` exists only for
-/// loopback tests, through [`Endpoint::insecure_loopback`].
+/// loopback tests, through [`Endpoint::insecure_loopback`], and for the services of this
+/// machine's own platform, through [`Endpoint::insecure_link_local`].
 ///
 /// ```
 /// use acr_core::Endpoint;
@@ -47,7 +52,48 @@ impl Endpoint {
                 format!("`{address}` is not a loopback address; only those may do without TLS");
             return Err(Error::new(ErrorKind::InvalidInput, text));
         }
-        Ok(Self { scheme: Scheme::HTTP, authority: parse_authority(&address.to_string())? })
+        Ok(Self { scheme: Scheme::HTTP, authority: parse_http_authority(&address.to_string())? })
+    }
+
+    /// A service of this machine or its host without TLS, such as a cloud's identity
+    /// service: `169.254.169.254`, `127.0.0.1:41056`, `localhost:42356`.
+    ///
+    /// Such packets never pass a router: the host must be a loopback or link-local IP
+    /// address, or the name `localhost`, which stands for loopback by RFC 6761. Not for
+    /// registries: no Entra token is ever sent to such an endpoint.
+    ///
+    /// ```
+    /// use acr_core::Endpoint;
+    ///
+    /// let identity = Endpoint::insecure_link_local("169.254.169.254")?;
+    /// assert_eq!(identity.to_string(), "http://169.254.169.254");
+    /// assert!(Endpoint::insecure_link_local("10.0.0.1").is_err());
+    /// assert!(Endpoint::insecure_link_local("metadata.example").is_err());
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidInput`] for any other host and for everything but host and port.
+    pub fn insecure_link_local(authority: &str) -> Result<Self> {
+        let parsed = parse_http_authority(&authority.to_ascii_lowercase());
+        match parsed {
+            Ok(authority) if is_link_local(authority.host()) => {
+                Ok(Self { scheme: Scheme::HTTP, authority })
+            }
+            _ if authority.contains('@') => {
+                // The text itself is left out: what stands before the `@` may be a password.
+                let text = "a local service's address must not carry user information";
+                Err(Error::new(ErrorKind::InvalidInput, text))
+            }
+            _ => {
+                let text = format!(
+                    "`{}` is not a loopback or link-local address; only those may do without TLS",
+                    printable(authority)
+                );
+                Err(Error::new(ErrorKind::InvalidInput, text))
+            }
+        }
     }
 
     /// The host in lower case, without the port; an IPv6 address stands in brackets.
@@ -150,10 +196,30 @@ impl fmt::Debug for Endpoint {
     }
 }
 
+/// Whether packets to this host stay on this machine or its own network segment.
+fn is_link_local(host: &str) -> bool {
+    let literal = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+    match literal.parse() {
+        // Spelled out by class: an IPv4 address inside of an IPv6 one is none of them.
+        Ok(IpAddr::V4(ip)) => ip.is_loopback() || ip.is_link_local(),
+        Ok(IpAddr::V6(ip)) => ip.is_loopback() || ip.is_unicast_link_local(),
+        Err(_) => host == "localhost",
+    }
+}
+
+/// As [`parse_authority`] for plain http, whose default port is another.
+fn parse_http_authority(text: &str) -> Result<Authority> {
+    parse_authority_without(text, ":80")
+}
+
 /// Host with port, without a default port, so that equal endpoints compare equal.
 fn parse_authority(text: &str) -> Result<Authority> {
+    parse_authority_without(text, ":443")
+}
+
+fn parse_authority_without(text: &str, default_port: &str) -> Result<Authority> {
     let malformed = || Error::new(ErrorKind::InvalidInput, "malformed host");
-    let text = text.strip_suffix(":443").unwrap_or(text);
+    let text = text.strip_suffix(default_port).unwrap_or(text);
     let authority: Authority = text.parse().map_err(|_| malformed())?;
     let host = authority.host();
     let name = !host.is_empty()
@@ -224,6 +290,51 @@ mod tests {
         assert!(Endpoint::insecure_loopback("127.0.0.1:80".parse().unwrap()).is_ok());
         assert!(Endpoint::insecure_loopback("[::1]:80".parse().unwrap()).is_ok());
         assert!(Endpoint::insecure_loopback("10.0.0.1:80".parse().unwrap()).is_err());
+        let odd = Endpoint::insecure_loopback("127.0.0.1:443".parse().unwrap()).unwrap();
+        assert_eq!((odd.port(), odd.to_string().as_str()), (443, "http://127.0.0.1:443"));
+    }
+
+    #[test]
+    fn plain_http_reaches_this_machine_and_its_segment_only() {
+        for (text, printed) in [
+            ("169.254.169.254", "http://169.254.169.254"),
+            ("169.254.169.254:80", "http://169.254.169.254"),
+            ("169.254.129.3:8081", "http://169.254.129.3:8081"),
+            ("127.0.0.1:443", "http://127.0.0.1:443"),
+            ("LocalHost:42356", "http://localhost:42356"),
+            ("[::1]:8080", "http://[::1]:8080"),
+            ("[fe80::1]", "http://[fe80::1]"),
+        ] {
+            let endpoint = Endpoint::insecure_link_local(text).expect(text);
+            assert_eq!(endpoint.to_string(), printed);
+            assert!(!endpoint.is_https());
+        }
+        for bad in [
+            "",
+            "10.0.0.1",
+            "192.168.1.1:80",
+            "168.63.129.16",
+            "0.0.0.0",
+            "8.8.8.8",
+            "[::]",
+            "[::ffff:169.254.169.254]",
+            "[fd00::1]",
+            "localhost.evil.example",
+            "evil.localhost",
+            "metadata.example",
+            "0x7f.1",
+            "2130706433",
+            "169.254.169.254.evil.example",
+            "user:pass@127.0.0.1",
+            "http://127.0.0.1",
+            "127.0.0.1/x",
+            "127.0.0.1:0",
+            "127.0.0.1:99999",
+        ] {
+            let error = Endpoint::insecure_link_local(bad).expect_err(bad);
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            assert!(!error.to_string().contains("pass"), "{error}");
+        }
     }
 
     #[test]

@@ -70,6 +70,12 @@ impl TlsConfig {
         config.add_roots(pem)
     }
 
+    /// Trusts nobody, so that every connection with TLS fails. For services of this machine
+    /// that are reached without TLS: no trust store is needed then.
+    pub fn no_roots() -> Self {
+        Self { base: Roots::None, ..Self::default() }
+    }
+
     /// Trusts Mozilla's authorities as they were when this library was built, for machines
     /// without a trust store such as minimal containers.
     #[cfg(feature = "webpki-roots")]

@@ -38,6 +38,7 @@
 //! | [`Fault`] | what shall go wrong, one line of text each |
 //! | [`Journal`], [`Entry`] | what was asked, without any secret |
 //! | [`conformance()`] | what a registry must do for the clients to be right about it |
+//! | [`FakeEntra`], [`FakeIdentityService`] | where Entra tokens come from |
 //!
 //! # Features
 //!
@@ -56,6 +57,7 @@ mod clock;
 mod conformance;
 mod content;
 mod damage;
+mod entra;
 mod exchange;
 mod fault;
 mod form;
@@ -84,6 +86,7 @@ mod upload;
 
 pub use self::{
     conformance::{Outcome, Report, conformance},
+    entra::{FakeEntra, FakeEntraBuilder, FakeIdentityService, FakeIdentityServiceBuilder},
     fault::{Fault, ParseFaultError},
     journal::{Entry, Journal, Kind, Origin},
     profile::{Era, Profile},

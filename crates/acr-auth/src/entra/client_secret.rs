@@ -1,0 +1,126 @@
+//! A service principal with a secret.
+
+use acr_core::{BoxError, Error, ErrorKind, Result, Secret};
+
+use super::{
+    authority::Application, cloud::Cloud, failure::Failure, options::SourceOptions,
+    token_cache::TokenCache,
+};
+use crate::{
+    access_token::AccessToken,
+    credential::{BoxFuture, TokenCredential, TokenRequest},
+};
+
+/// Signs a service principal in with its client secret.
+///
+/// Sends `POST /{tenant}/oauth2/v2.0/token` to the authority of the cloud.
+///
+/// ```
+/// use acr_auth::{Credential, entra::ClientSecretCredential};
+///
+/// let source = ClientSecretCredential::new("contoso.onmicrosoft.com", "<client id>", "<secret>")?;
+/// let credential = Credential::entra(source);
+/// # let _ = credential;
+/// # Ok::<(), acr_core::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct ClientSecretCredential {
+    application: Application,
+    secret: Secret,
+    cache: TokenCache,
+}
+
+impl ClientSecretCredential {
+    /// A service principal of the public cloud: the tenant's id or domain name, the client
+    /// (application) id, and the secret's value.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidInput`] for a malformed tenant, an empty client id or secret, or an
+    /// unusable trust store.
+    pub fn new(tenant: &str, client_id: &str, secret: impl Into<Secret>) -> Result<Self> {
+        Self::configured(tenant, client_id, secret, &SourceOptions::new())
+    }
+
+    /// The same with other settings.
+    ///
+    /// # Errors
+    ///
+    /// As [`ClientSecretCredential::new`].
+    pub fn configured(
+        tenant: &str,
+        client_id: &str,
+        secret: impl Into<Secret>,
+        options: &SourceOptions,
+    ) -> Result<Self> {
+        Self::assemble(tenant, client_id, secret.into(), options, &options.explicit_cloud())
+            .map_err(Failure::into_error)
+    }
+
+    /// The service principal that the environment names: `AZURE_TENANT_ID`, `AZURE_CLIENT_ID`
+    /// and `AZURE_CLIENT_SECRET`, at `AZURE_AUTHORITY_HOST` if that is set.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Credential`] with [`CredentialUnavailable`] as its source when a variable is
+    /// missing, else as [`ClientSecretCredential::new`].
+    ///
+    /// [`CredentialUnavailable`]: super::CredentialUnavailable
+    pub fn from_env(options: &SourceOptions) -> Result<Self> {
+        Self::try_from_env(options).map_err(Failure::into_error)
+    }
+
+    pub(crate) fn try_from_env(options: &SourceOptions) -> Result<Self, Failure> {
+        let [tenant, client_id, secret] = required(options, VARIABLES)?;
+        let cloud = options.environment_cloud()?;
+        Self::assemble(tenant.trim(), client_id.trim(), Secret::new(secret), options, &cloud)
+    }
+
+    fn assemble(
+        tenant: &str,
+        client_id: &str,
+        secret: Secret,
+        options: &SourceOptions,
+        cloud: &Cloud,
+    ) -> Result<Self, Failure> {
+        if secret.expose().is_empty() {
+            return Err(Error::new(ErrorKind::InvalidInput, "the client secret is empty").into());
+        }
+        let application = Application::new(options, cloud, tenant, client_id)?;
+        Ok(Self { application, secret, cache: TokenCache::default() })
+    }
+}
+
+impl TokenCredential for ClientSecretCredential {
+    fn get_token<'a>(
+        &'a self,
+        request: TokenRequest<'a>,
+    ) -> BoxFuture<'a, Result<AccessToken, BoxError>> {
+        Box::pin(async move {
+            let fetch = || self.application.with_secret(request.scopes, &self.secret);
+            self.cache.get(request.scopes, fetch).await.map_err(BoxError::from)
+        })
+    }
+}
+
+/// The values of variables that are needed together, or which of them are missing.
+pub(crate) fn required<const N: usize>(
+    options: &SourceOptions,
+    names: [&str; N],
+) -> Result<[String; N], Failure> {
+    let values = names.map(|name| options.environment.text(name));
+    let missing: Vec<_> = names
+        .iter()
+        .zip(&values)
+        .filter(|(_, value)| value.is_none())
+        .map(|(name, _)| *name)
+        .collect();
+    if missing.is_empty() {
+        Ok(values.map(Option::unwrap_or_default))
+    } else {
+        let verb = if missing.len() == 1 { "is" } else { "are" };
+        Err(Failure::unavailable(format!("{} {verb} not set", missing.join(", "))))
+    }
+}
+
+const VARIABLES: [&str; 3] = ["AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"];

@@ -1,0 +1,113 @@
+//! Which Azure.
+
+use acr_core::{Endpoint, Error, Result};
+
+/// A cloud: whom to ask for tokens, and for which audience.
+///
+/// ```
+/// use acr_auth::{AuthLayer, Credential, entra::Cloud};
+///
+/// let cloud = Cloud::us_government();
+/// assert_eq!(cloud.authority().to_string(), "https://login.microsoftonline.us");
+/// assert_eq!(cloud.registry_audience(), "https://containerregistry.azure.net");
+///
+/// // Registries that refuse the registry audience take the resource manager's.
+/// let endpoint = "myregistry.azurecr.us".parse()?;
+/// let audience = cloud.arm_audience().unwrap_or_default();
+/// let auth = AuthLayer::new(&endpoint, Credential::anonymous()).audience(audience);
+/// # let _ = auth;
+/// # Ok::<(), acr_core::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cloud {
+    authority: Authority,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Authority {
+    Public,
+    China,
+    UsGovernment,
+    Custom(Endpoint),
+}
+
+impl Cloud {
+    /// The public cloud.
+    pub fn public() -> Self {
+        Self { authority: Authority::Public }
+    }
+
+    /// Azure operated by 21Vianet in China.
+    pub fn china() -> Self {
+        Self { authority: Authority::China }
+    }
+
+    /// Azure for the US Government.
+    pub fn us_government() -> Self {
+        Self { authority: Authority::UsGovernment }
+    }
+
+    /// Another authority, such as `https://login.example`: a private cloud, an emulator.
+    /// Whoever answers there gets the credentials.
+    ///
+    /// # Errors
+    ///
+    /// [`acr_core::ErrorKind::InvalidInput`] unless it is a host, or its `https` URL without
+    /// a path.
+    pub fn custom(authority: &str) -> Result<Self> {
+        let endpoint: Endpoint = authority.parse()?;
+        let known = [Self::public(), Self::china(), Self::us_government()];
+        Ok(known
+            .into_iter()
+            .find(|cloud| cloud.authority_text() == endpoint.to_string())
+            .unwrap_or(Self { authority: Authority::Custom(endpoint) }))
+    }
+
+    /// Who issues tokens: the only host that sees a client secret or an assertion.
+    pub fn authority(&self) -> String {
+        self.authority_text()
+    }
+
+    /// The audience of Azure Container Registry, the same in all clouds. It is what
+    /// [`AuthLayer`](crate::AuthLayer) asks for unless told otherwise.
+    pub fn registry_audience(&self) -> &'static str {
+        "https://containerregistry.azure.net"
+    }
+
+    /// The audience of the cloud's resource manager, for [`AuthLayer::audience`]: what
+    /// registries took before they had an audience of their own. A token for it opens far
+    /// more than registries. `None` for a custom authority, whose audience only its owner
+    /// knows.
+    ///
+    /// [`AuthLayer::audience`]: crate::AuthLayer::audience
+    pub fn arm_audience(&self) -> Option<&'static str> {
+        match self.authority {
+            Authority::Public => Some("https://management.azure.com"),
+            Authority::China => Some("https://management.chinacloudapi.cn"),
+            Authority::UsGovernment => Some("https://management.usgovcloudapi.net"),
+            Authority::Custom(_) => None,
+        }
+    }
+
+    pub(crate) fn endpoint(&self) -> Result<Endpoint, Error> {
+        match &self.authority {
+            Authority::Custom(endpoint) => Ok(endpoint.clone()),
+            _ => self.authority_text().parse(),
+        }
+    }
+
+    fn authority_text(&self) -> String {
+        match &self.authority {
+            Authority::Public => "https://login.microsoftonline.com".to_owned(),
+            Authority::China => "https://login.chinacloudapi.cn".to_owned(),
+            Authority::UsGovernment => "https://login.microsoftonline.us".to_owned(),
+            Authority::Custom(endpoint) => endpoint.to_string(),
+        }
+    }
+}
+
+impl Default for Cloud {
+    fn default() -> Self {
+        Self::public()
+    }
+}

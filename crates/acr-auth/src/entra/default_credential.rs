@@ -1,0 +1,143 @@
+//! The chain that most programs want.
+
+use acr_core::{BoxError, Result};
+
+use super::{
+    azure_cli::AzureCliCredential,
+    azure_developer_cli::AzureDeveloperCliCredential,
+    chain::ChainedCredential,
+    client_secret::ClientSecretCredential,
+    failure::Failure,
+    managed_identity::{ManagedIdentity, ManagedIdentityCredential},
+    options::SourceOptions,
+    selection::{Choice, selected},
+    unavailable::CredentialUnavailable,
+    workload_identity::WorkloadIdentityCredential,
+};
+use crate::{
+    access_token::AccessToken,
+    credential::{BoxFuture, TokenCredential, TokenRequest},
+};
+
+/// Signs in as whoever the program's surroundings say it is.
+///
+/// A [`ChainedCredential`] of these links, in this order, the same as in the official
+/// libraries as far as those have the sources:
+///
+/// | link | available if |
+/// |---|---|
+/// | environment: [`ClientSecretCredential`] | `AZURE_TENANT_ID`, `AZURE_CLIENT_ID`, `AZURE_CLIENT_SECRET` are set |
+/// | workload identity: [`WorkloadIdentityCredential`] | `AZURE_TENANT_ID`, `AZURE_CLIENT_ID`, `AZURE_FEDERATED_TOKEN_FILE` are set |
+/// | managed identity: [`ManagedIdentityCredential`] | the platform's identity service answers; `AZURE_CLIENT_ID`, if set, names a user-assigned identity |
+/// | Azure CLI: [`AzureCliCredential`] | `az` is installed and somebody is signed in |
+/// | Azure Developer CLI: [`AzureDeveloperCliCredential`] | `azd` is installed and somebody is signed in |
+///
+/// `AZURE_TOKEN_CREDENTIALS` shortens the chain: `prod` leaves the first three, `dev` the last
+/// two, and `EnvironmentCredential`, `WorkloadIdentityCredential`, `ManagedIdentityCredential`,
+/// `AzureCliCredential` or `AzureDeveloperCliCredential` that one (managed identity then without
+/// asking first whether it is there). Set it in production, where no identity should be found by
+/// accident. `AZURE_AUTHORITY_HOST` names the authority of another cloud.
+///
+/// The environment is read once, when this is made.
+///
+/// ```no_run
+/// use acr_auth::{Credential, entra::DefaultCredential};
+///
+/// let credential = Credential::entra(DefaultCredential::new()?);
+/// let pipeline = acr_auth::connect("myregistry.azurecr.io", credential)?;
+/// # let _ = pipeline;
+/// # Ok::<(), acr_core::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct DefaultCredential(ChainedCredential);
+
+impl DefaultCredential {
+    /// The chain for the process environment.
+    ///
+    /// # Errors
+    ///
+    /// [`acr_core::ErrorKind::InvalidInput`] for an unknown `AZURE_TOKEN_CREDENTIALS`, an
+    /// `AZURE_AUTHORITY_HOST` that is not https, and variables that are set and malformed.
+    pub fn new() -> Result<Self> {
+        Self::configured(&SourceOptions::new())
+    }
+
+    /// The same with other settings.
+    ///
+    /// # Errors
+    ///
+    /// As [`DefaultCredential::new`].
+    pub fn configured(options: &SourceOptions) -> Result<Self> {
+        let selection = options.environment.text("AZURE_TOKEN_CREDENTIALS");
+        let choices = selected(selection.as_deref())?;
+        let is_only_one = choices.len() == 1;
+        let chain = choices.into_iter().try_fold(ChainedCredential::new(), |chain, choice| {
+            let name = choice.name();
+            match choice {
+                Choice::Environment => {
+                    add(chain, name, ClientSecretCredential::try_from_env(options))
+                }
+                Choice::WorkloadIdentity => {
+                    add(chain, name, WorkloadIdentityCredential::try_from_env(options))
+                }
+                Choice::ManagedIdentity => add(chain, name, machine(options, is_only_one)),
+                Choice::AzureCli => Ok(chain.link(name, AzureCliCredential::configured(options))),
+                Choice::AzureDeveloperCli => {
+                    Ok(chain.link(name, AzureDeveloperCliCredential::configured(options)))
+                }
+            }
+        });
+        chain.map(Self).map_err(Failure::into_error)
+    }
+
+    /// The link that gave the first token, if there was one already.
+    pub fn working_link(&self) -> Option<&str> {
+        self.0.working_link()
+    }
+}
+
+impl TokenCredential for DefaultCredential {
+    fn get_token<'a>(
+        &'a self,
+        request: TokenRequest<'a>,
+    ) -> BoxFuture<'a, Result<AccessToken, BoxError>> {
+        self.0.get_token(request)
+    }
+}
+
+/// Adds a source, or in its place why there is none.
+fn add<T: TokenCredential>(
+    chain: ChainedCredential,
+    name: &str,
+    source: Result<T, Failure>,
+) -> Result<ChainedCredential, Failure> {
+    match source {
+        Ok(source) => Ok(chain.link(name, source)),
+        Err(Failure::Unavailable(reason)) => Ok(chain.link(name, Missing(reason))),
+        Err(failure) => Err(failure),
+    }
+}
+
+fn machine(
+    options: &SourceOptions,
+    is_only_one: bool,
+) -> Result<ManagedIdentityCredential, Failure> {
+    let client_id = options.environment.text("AZURE_CLIENT_ID");
+    let identity = client_id.map(|id| ManagedIdentity::ClientId(id.trim().to_owned()));
+    let source = ManagedIdentityCredential::assemble(identity.unwrap_or_default(), options)?;
+    Ok(if is_only_one { source.without_probe() } else { source })
+}
+
+/// Stands in the place of a source that is not configured.
+#[derive(Debug)]
+struct Missing(CredentialUnavailable);
+
+impl TokenCredential for Missing {
+    fn get_token<'a>(
+        &'a self,
+        _: TokenRequest<'a>,
+    ) -> BoxFuture<'a, Result<AccessToken, BoxError>> {
+        let reason = self.0.clone();
+        Box::pin(async move { Err(reason.into()) })
+    }
+}

@@ -1,0 +1,58 @@
+//! Why a source gave no token; cheap to hand to everybody who waited for it.
+
+use std::sync::Arc;
+
+use acr_core::{BoxError, Error, ErrorKind};
+
+use super::unavailable::CredentialUnavailable;
+
+/// The two ways to give no token.
+#[derive(Clone, Debug)]
+pub(crate) enum Failure {
+    Unavailable(CredentialUnavailable),
+    Failed(Arc<Error>),
+}
+
+impl Failure {
+    pub(crate) fn unavailable(message: impl Into<String>) -> Self {
+        Self::Unavailable(CredentialUnavailable::new(message.into()))
+    }
+
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Error::new(kind, message).into()
+    }
+
+    /// Whether the same call may succeed in a moment.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            Self::Unavailable(_) => false,
+            Self::Failed(error) => error.is_retryable(),
+        }
+    }
+
+    /// For constructors, which have one kind of error.
+    pub(crate) fn into_error(self) -> Error {
+        match self {
+            Self::Unavailable(error) => {
+                Error::new(ErrorKind::Credential, "the credential is not available here")
+                    .with_source(error)
+            }
+            Self::Failed(error) => Error::shared(&error),
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Failed(Arc::new(error))
+    }
+}
+
+impl From<Failure> for BoxError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Unavailable(error) => error.into(),
+            Failure::Failed(error) => Error::shared(&error).into(),
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! A pod's identity: an assertion in a file that the platform renews.
+
+use std::path::{Path, PathBuf};
+
+use acr_core::{BoxError, Error, ErrorKind, Result, Secret};
+use tokio::{fs::File, io::AsyncReadExt as _};
+use zeroize::Zeroizing;
+
+use super::{
+    authority::Application, client_secret::required, cloud::Cloud, failure::Failure,
+    options::SourceOptions, token_cache::TokenCache,
+};
+use crate::{
+    access_token::AccessToken,
+    credential::{BoxFuture, TokenCredential, TokenRequest},
+};
+
+/// Signs in with a federated assertion from a file, as Kubernetes clusters project it.
+///
+/// The file is read anew for every token, since the platform replaces it about every hour.
+/// Sends `POST /{tenant}/oauth2/v2.0/token` to the authority of the cloud.
+#[derive(Debug)]
+pub struct WorkloadIdentityCredential {
+    application: Application,
+    file: PathBuf,
+    cache: TokenCache,
+}
+
+impl WorkloadIdentityCredential {
+    /// An application of the public cloud and the file with its assertion.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidInput`] for a malformed tenant, an empty client id, or an unusable
+    /// trust store. The file is not looked at yet.
+    pub fn new(tenant: &str, client_id: &str, file: impl AsRef<Path>) -> Result<Self> {
+        Self::configured(tenant, client_id, file, &SourceOptions::new())
+    }
+
+    /// The same with other settings.
+    ///
+    /// # Errors
+    ///
+    /// As [`WorkloadIdentityCredential::new`].
+    pub fn configured(
+        tenant: &str,
+        client_id: &str,
+        file: impl AsRef<Path>,
+        options: &SourceOptions,
+    ) -> Result<Self> {
+        Self::assemble(tenant, client_id, file.as_ref(), options, &options.explicit_cloud())
+            .map_err(Failure::into_error)
+    }
+
+    /// What the workload identity webhook sets: `AZURE_TENANT_ID`, `AZURE_CLIENT_ID` and
+    /// `AZURE_FEDERATED_TOKEN_FILE`, at `AZURE_AUTHORITY_HOST` if that is set.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Credential`] with [`CredentialUnavailable`] as its source when a variable is
+    /// missing, else as [`WorkloadIdentityCredential::new`].
+    ///
+    /// [`CredentialUnavailable`]: super::CredentialUnavailable
+    pub fn from_env(options: &SourceOptions) -> Result<Self> {
+        Self::try_from_env(options).map_err(Failure::into_error)
+    }
+
+    pub(crate) fn try_from_env(options: &SourceOptions) -> Result<Self, Failure> {
+        let [tenant, client_id, _] = required(options, VARIABLES)?;
+        let file = options.environment.path("AZURE_FEDERATED_TOKEN_FILE").unwrap_or_default();
+        let cloud = options.environment_cloud()?;
+        Self::assemble(tenant.trim(), client_id.trim(), &file, options, &cloud)
+    }
+
+    fn assemble(
+        tenant: &str,
+        client_id: &str,
+        file: &Path,
+        options: &SourceOptions,
+        cloud: &Cloud,
+    ) -> Result<Self, Failure> {
+        let application = Application::new(options, cloud, tenant, client_id)?;
+        Ok(Self { application, file: file.to_owned(), cache: TokenCache::default() })
+    }
+
+    async fn fetch(&self, scopes: &[&str]) -> Result<AccessToken, Failure> {
+        let assertion = read_assertion(&self.file).await?;
+        self.application.with_assertion(scopes, &assertion).await
+    }
+}
+
+impl TokenCredential for WorkloadIdentityCredential {
+    fn get_token<'a>(
+        &'a self,
+        request: TokenRequest<'a>,
+    ) -> BoxFuture<'a, Result<AccessToken, BoxError>> {
+        Box::pin(async move {
+            let fetch = || self.fetch(request.scopes);
+            self.cache.get(request.scopes, fetch).await.map_err(BoxError::from)
+        })
+    }
+}
+
+async fn read_assertion(path: &Path) -> Result<Secret> {
+    let fail = |what: &str| {
+        Error::new(ErrorKind::Source, format!("the assertion file `{}` {what}", path.display()))
+    };
+    let mut text = Zeroizing::new(Vec::new());
+    let file = File::open(path).await.map_err(|e| fail("cannot be opened").with_source(e))?;
+    let read = file.take(MAX_ASSERTION + 1).read_to_end(&mut text).await;
+    read.map_err(|e| fail("cannot be read").with_source(e))?;
+    if text.len() as u64 > MAX_ASSERTION {
+        return Err(fail("is too large"));
+    }
+    let assertion = std::str::from_utf8(&text).map(str::trim).unwrap_or_default();
+    if assertion.is_empty() || !assertion.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(fail("holds no assertion"));
+    }
+    Ok(Secret::new(assertion))
+}
+
+const VARIABLES: [&str; 3] = ["AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_FEDERATED_TOKEN_FILE"];
+
+/// Assertions are one or two thousand bytes.
+const MAX_ASSERTION: u64 = 64 * 1024;

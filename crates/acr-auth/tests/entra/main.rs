@@ -1,0 +1,20 @@
+//! The built-in Entra sources against the emulated authority and identity services, and
+//! against programs named `az` and `azd`.
+
+#![cfg(feature = "entra")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests may stop at the first surprise"
+)]
+
+mod authority;
+mod chain;
+mod default_chain;
+mod end_to_end;
+mod machine;
+mod support;
+#[cfg(unix)]
+mod tools;

@@ -1,0 +1,198 @@
+//! The command line tools.
+
+use std::{
+    fs::File,
+    io::{BufRead as _, BufReader, Read as _},
+    time::Duration,
+};
+
+use acr_auth::{
+    TokenCredential, TokenRequest,
+    entra::{AzureCliCredential, AzureDeveloperCliCredential, SourceOptions},
+};
+use acr_core::{Error, ErrorKind};
+
+use crate::support::{
+    Programs, SCOPE, TENANT, az_answer, azd_answer, environment, is_unavailable, print, shown,
+    token,
+};
+
+fn options(programs: &Programs) -> SourceOptions {
+    SourceOptions::new().environment(environment(&[("PATH", programs.path())]))
+}
+
+fn az(programs: &Programs) -> AzureCliCredential {
+    AzureCliCredential::configured(&options(programs))
+}
+
+fn azd(programs: &Programs) -> AzureDeveloperCliCredential {
+    AzureDeveloperCliCredential::configured(&options(programs))
+}
+
+/// Notes arguments and folder beside the script, then does what it shall.
+fn noting(script: &str) -> String {
+    format!("printf '%s\\n' \"$@\" >>\"$0.arguments\"\npwd >\"$0.folder\"\n{script}")
+}
+
+#[tokio::test]
+async fn az_is_asked_once_with_exactly_these_arguments() {
+    let programs = Programs::new();
+    programs.add("az", &noting(&print(&az_answer("the-token"))));
+    let source = az(&programs);
+    for _ in 0..3 {
+        assert_eq!(token(&source).await.unwrap(), "the-token");
+    }
+    let arguments = std::fs::read_to_string(programs.file("az.arguments")).unwrap();
+    assert_eq!(arguments, format!("account\nget-access-token\n--output\njson\n--scope\n{SCOPE}\n"));
+    assert_eq!(std::fs::read_to_string(programs.file("az.folder")).unwrap(), "/\n");
+
+    let source = source.tenant(TENANT).unwrap();
+    token(&source).await.unwrap();
+    let arguments = std::fs::read_to_string(programs.file("az.arguments")).unwrap();
+    assert!(arguments.ends_with(&format!("--tenant\n{TENANT}\n")));
+    assert!(source.tenant("--help").is_err());
+}
+
+#[tokio::test]
+async fn azd_is_asked_once_with_exactly_these_arguments() {
+    let programs = Programs::new();
+    programs.add("azd", &noting(&print(&azd_answer("the-token"))));
+    let source = azd(&programs).tenant(TENANT).unwrap();
+    for _ in 0..3 {
+        assert_eq!(token(&source).await.unwrap(), "the-token");
+    }
+    let arguments = std::fs::read_to_string(programs.file("azd.arguments")).unwrap();
+    let expected =
+        format!("auth\ntoken\n--output\njson\n--scope\n{SCOPE}\n--tenant-id\n{TENANT}\n");
+    assert_eq!(arguments, expected);
+}
+
+#[tokio::test]
+async fn an_old_az_that_knows_only_local_time_works() {
+    let programs = Programs::new();
+    let answer = r#"{"accessToken":"the-token","expiresOn":"2126-10-31 21:59:10.000000"}"#;
+    programs.add("az", &print(answer));
+    assert_eq!(token(&az(&programs)).await.unwrap(), "the-token");
+}
+
+#[tokio::test]
+async fn not_installed_and_not_signed_in_are_no_failures() {
+    let programs = Programs::new();
+    let nothing: [Box<dyn TokenCredential>; 2] =
+        [Box::new(az(&programs)), Box::new(azd(&programs))];
+    for source in nothing {
+        let error = token(source.as_ref()).await.unwrap_err();
+        assert!(is_unavailable(&error) && error.to_string().contains("is not installed"));
+    }
+    // A file that cannot be executed is no program.
+    std::fs::write(programs.file("az"), "#!/bin/sh\n").unwrap();
+    assert!(is_unavailable(&token(&az(&programs)).await.unwrap_err()));
+
+    programs.add("az", "echo \"ERROR: Please run 'az login' to setup account.\" >&2\nexit 1\n");
+    let event = r#"{"type":"consoleMessage","data":{"message":"\nERROR: not logged in, run `azd auth login` to login\n"}}"#;
+    programs.add("azd", &format!("{}\nexit 1\n", print(event).replacen("cat", "cat >&2", 1)));
+    for (source, expected) in [
+        (Box::new(az(&programs)) as Box<dyn TokenCredential>, "nobody is signed in to `az`"),
+        (Box::new(azd(&programs)), "nobody is signed in to `azd`: ERROR: not logged in"),
+    ] {
+        let error = token(source.as_ref()).await.unwrap_err();
+        assert!(is_unavailable(&error) && error.to_string().contains(expected), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_tool_that_fails_is_quoted_without_tokens() {
+    let programs = Programs::new();
+    let jwt = format!("eyJhbGciOiJub25lIn0.{}.canary", "canary".repeat(10));
+    let words = format!("ERROR: AADSTS50173: The grant has expired. az login. Sent: {jwt}");
+    programs.add("az", &format!("{}exit 1\n", print(&words).replacen("cat", "cat >&2", 1)));
+    let error = token(&az(&programs)).await.unwrap_err();
+    assert!(!is_unavailable(&error), "somebody is signed in, and was refused");
+    assert!(error.to_string().contains("AADSTS50173: The grant has expired."), "{error}");
+    assert!(!shown(&error).contains("canary"), "{error}");
+
+    programs.add("az", "yes 'very long words ' | head -c 1000000 >&2\nexit 3\n");
+    let error = token(&az(&programs)).await.unwrap_err();
+    assert!(error.to_string().len() < 500);
+}
+
+#[tokio::test]
+async fn odd_output_is_an_error_that_does_not_quote_it() {
+    let programs = Programs::new();
+    for (output, kind) in [
+        ("canary".to_owned(), ErrorKind::Protocol),
+        (String::new(), ErrorKind::Protocol),
+        (r#"{"accessToken":"canary"}"#.to_owned(), ErrorKind::Protocol),
+        (r#"{"accessToken":"canary\nx","expires_on":4945000000}"#.to_owned(), ErrorKind::Protocol),
+        (r#"{"accessToken":["canary"],"expires_on":4945000000}"#.to_owned(), ErrorKind::Protocol),
+        (az_answer(&"canary".repeat(20_000)), ErrorKind::TooLarge),
+    ] {
+        programs.add("az", &print(&output));
+        let error = token(&az(&programs)).await.unwrap_err();
+        assert!(!is_unavailable(&error) && !shown(&error).contains("canary"), "{error}");
+        assert_eq!(error.downcast_ref::<Error>().unwrap().kind(), kind);
+    }
+    programs.add("azd", &print(r#"{"token":"canary","expiresOn":"soon"}"#));
+    let error = token(&azd(&programs)).await.unwrap_err();
+    assert!(!shown(&error).contains("canary"), "{error}");
+}
+
+#[tokio::test]
+async fn nothing_but_a_scope_becomes_an_argument() {
+    let programs = Programs::new();
+    programs.add("az", &noting("exit 1\n"));
+    let source = az(&programs);
+    for scopes in [&["--help"][..], &["$(touch x)"], &["a b"], &["a", "b"], &[]] {
+        assert!(source.get_token(TokenRequest::new(scopes)).await.is_err());
+    }
+    assert!(!programs.file("az.arguments").exists());
+}
+
+/// A program that starts another one and waits for it. Both hold a pipe open: its end is
+/// their end.
+const HANGING: &str = "exec 3>\"$0.alive\"\nsleep 60 &\necho started >&3\nwait\n";
+
+fn hanging() -> (Programs, tokio::task::JoinHandle<BufReader<File>>) {
+    let programs = Programs::new();
+    programs.add("az", HANGING);
+    let pipe = programs.file("az.alive");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let started = tokio::task::spawn_blocking(move || {
+        let mut pipe = BufReader::new(File::open(pipe).unwrap());
+        let mut line = String::new();
+        pipe.read_line(&mut line).unwrap();
+        assert_eq!(line, "started\n");
+        pipe
+    });
+    (programs, started)
+}
+
+async fn has_ended(mut pipe: BufReader<File>) {
+    let end = tokio::task::spawn_blocking(move || pipe.read_to_end(&mut Vec::new()).unwrap());
+    let end = tokio::time::timeout(Duration::from_secs(20), end).await;
+    end.expect("the program and what it started are killed").unwrap();
+}
+
+#[tokio::test]
+async fn a_tool_that_hangs_is_killed_with_all_it_started() {
+    let (programs, started) = hanging();
+    let options = options(&programs).program_timeout(Duration::from_secs(3));
+    let error = token(&AzureCliCredential::configured(&options)).await.unwrap_err();
+    assert!(error.to_string().contains("`az` did not end within 3s"), "{error}");
+    assert!(!is_unavailable(&error));
+    // Should it not have come to the pipe in time: whoever reads it sees an end, not silence.
+    drop(File::options().write(true).open(programs.file("az.alive")).unwrap());
+    has_ended(started.await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn a_tool_that_nobody_waits_for_any_more_is_killed() {
+    let (programs, started) = hanging();
+    let source = az(&programs);
+    let pipe = tokio::select! {
+        pipe = started => pipe.unwrap(),
+        ended = token(&source) => panic!("{ended:?}"),
+    };
+    has_ended(pipe).await;
+}
