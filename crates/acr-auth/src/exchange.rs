@@ -1,17 +1,14 @@
 //! The two calls of the token service: requests and answers are pure, sending is one line.
 
-use std::fmt::Write as _;
-
 use acr_core::{
     Effect, Endpoint, Error, ErrorKind, HttpService, Operation, Request, RequestBuilder, Response,
     Result, Scope, Secret, layer, response,
 };
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use http::{HeaderName, Method, StatusCode, header};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::{grant_type::GrantType, tokens::Caller};
+use crate::{form::Form, grant_type::GrantType, tokens::Caller};
 
 /// `POST /oauth2/exchange`: Entra tokens for a registry refresh token.
 pub(crate) struct Exchange<'a> {
@@ -59,12 +56,13 @@ impl<'a> Exchange<'a> {
     }
 
     fn request(&self) -> Result<Request> {
-        Form::new(&self.grant_type)
-            .field("service", Some(self.service))
-            .field("tenant", self.tenant)
-            .field("refresh_token", self.refresh_token.map(Secret::expose))
-            .field("access_token", self.access_token.map(Secret::expose))
-            .post(self.endpoint, "exchange", Operation::new("exchange_entra_token"))
+        let form = Form::new()
+            .field("grant_type", self.grant_type.as_str())
+            .field("service", self.service)
+            .optional("tenant", self.tenant)
+            .optional("refresh_token", self.refresh_token.map(Secret::expose))
+            .optional("access_token", self.access_token.map(Secret::expose));
+        post(self.endpoint, "exchange", &form, Operation::new("exchange_entra_token"))
     }
 }
 
@@ -84,18 +82,19 @@ impl<'a> Ask<'a> {
             Grant::Anonymous | Grant::Password { .. } => GrantType::PASSWORD,
             Grant::RefreshToken(_) => GrantType::REFRESH_TOKEN,
         };
-        let form = Form::new(&kind)
-            .field("service", Some(self.service))
-            .field("scope", Some(&self.scope.to_string()));
+        let form = Form::new()
+            .field("grant_type", kind.as_str())
+            .field("service", self.service)
+            .field("scope", &self.scope.to_string());
         let form = match self.grant {
-            Grant::Anonymous => form.field("refresh_token", Some("")),
-            Grant::RefreshToken(token) => form.field("refresh_token", Some(token.expose())),
+            Grant::Anonymous => form.field("refresh_token", ""),
+            Grant::RefreshToken(token) => form.field("refresh_token", token.expose()),
             Grant::Password { user, password } => {
-                form.field("username", Some(user)).field("password", Some(password.expose()))
+                form.field("username", user).field("password", password.expose())
             }
         };
         let operation = Operation::new("fetch_access_token").on(self.scope);
-        form.post(self.endpoint, "token", operation)
+        post(self.endpoint, "token", &form, operation)
     }
 }
 
@@ -129,34 +128,15 @@ fn present(token: Option<Zeroizing<String>>, field: &str) -> Result<Secret> {
     token.map(|t| Secret::new(t.as_str())).ok_or_else(|| Error::new(ErrorKind::Protocol, text()))
 }
 
-/// A form body that is wiped after use.
-struct Form(Zeroizing<String>);
-
-impl Form {
-    fn new(grant_type: &GrantType) -> Self {
-        let mut form = Zeroizing::new(String::with_capacity(ROOM));
-        // Writing to a String cannot fail.
-        let _ = write!(form, "grant_type={}", utf8_percent_encode(grant_type.as_str(), FORM));
-        Self(form)
-    }
-
-    fn field(mut self, name: &str, value: Option<&str>) -> Self {
-        if let Some(value) = value {
-            let _ = write!(self.0, "&{name}={}", utf8_percent_encode(value, FORM));
-        }
-        self
-    }
-
-    fn post(self, endpoint: &Endpoint, call: &str, operation: Operation) -> Result<Request> {
-        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
-        RequestBuilder::new(Method::POST, endpoint, &["oauth2", call])
-            .accept_json()
-            .header(header::CONTENT_TYPE, form)
-            .operation(operation)
-            .effect(Effect::Token)
-            .body(self.0.as_bytes().to_vec())
-            .build()
-    }
+fn post(endpoint: &Endpoint, call: &str, form: &Form, operation: Operation) -> Result<Request> {
+    let (content_type, body) = form.finish();
+    RequestBuilder::new(Method::POST, endpoint, &["oauth2", call])
+        .accept_json()
+        .header(header::CONTENT_TYPE, content_type)
+        .operation(operation)
+        .effect(Effect::Token)
+        .body(body)
+        .build()
 }
 
 #[derive(Deserialize)]
@@ -173,12 +153,6 @@ struct AccessAnswer {
     #[serde(default)]
     token: Option<Zeroizing<String>>,
 }
-
-/// A blank becomes `%20`: sent otherwise, the second of two scopes is silently lost.
-const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// So that a form with usual tokens does not move, leaving copies behind.
-const ROOM: usize = 8 * 1024;
 
 pub(crate) const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");
 

@@ -66,6 +66,7 @@ mod docker_config;
 #[cfg_attr(docsrs, doc(cfg(feature = "entra")))]
 pub mod entra;
 mod exchange;
+mod form;
 mod grant_type;
 mod jwt;
 mod layer;

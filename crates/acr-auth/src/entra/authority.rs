@@ -1,10 +1,10 @@
 //! The token endpoint of an authority: client credentials for an access token.
 
 use acr_core::{Effect, ErrorKind, Operation, Pipeline, RequestBuilder, Secret};
-use http::{HeaderValue, Method, header};
+use http::{Method, header};
 
-use super::{answer, cloud::Cloud, failure::Failure, form::Form, options::SourceOptions, scopes};
-use crate::access_token::AccessToken;
+use super::{answer, cloud::Cloud, failure::Failure, options::SourceOptions, scopes};
+use crate::{access_token::AccessToken, form::Form};
 
 /// An application at its authority: `POST /{tenant}/oauth2/v2.0/token`.
 ///
@@ -53,7 +53,7 @@ impl Application {
     }
 
     fn form(&self, scopes: &[&str]) -> Form {
-        Form::default()
+        Form::new()
             .field("grant_type", "client_credentials")
             .field("client_id", &self.client_id)
             .field("scope", &scopes.join(" "))
@@ -61,13 +61,13 @@ impl Application {
 
     async fn ask(&self, form: Form, sent: &Secret) -> Result<AccessToken, Failure> {
         let path = [&self.tenant, "oauth2", "v2.0", "token"];
-        let content_type = HeaderValue::from_static("application/x-www-form-urlencoded");
+        let (content_type, body) = form.finish();
         let request = RequestBuilder::new(Method::POST, self.pipeline.endpoint(), &path)
             .accept_json()
             .header(header::CONTENT_TYPE, content_type)
             .operation(Operation::new("fetch_entra_token").on(&self.tenant))
             .effect(Effect::Token)
-            .body(form.bytes())
+            .body(body)
             .build()?;
         drop(form);
         let answer = self.pipeline.send(request).await?;

@@ -41,7 +41,6 @@ mod default_credential;
 mod environment;
 mod failure;
 mod foreign_text;
-mod form;
 mod identity_service;
 mod imds_retry;
 mod managed_identity;
