@@ -217,6 +217,8 @@ mod tests {
             for body in [
                 r#"{"errors":[{"code":"C","message":"canary","detail":"canary"}]}"#,
                 "you sent access_token=canary",
+                // As recorded: garbage tokens get no body at all.
+                "",
             ] {
                 let transport = Transport::new(tower::service_fn(move |_: Request| async move {
                     let response = http::Response::builder().status(status);

@@ -384,6 +384,23 @@ async fn a_strangers_stack_needs_neither_a_pipeline_nor_scopes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_hundred_repositories_in_turn_twice_cost_a_hundred_tokens() {
+    let registry = FakeRegistry::new();
+    let pipeline = pipeline(&registry, identity(&registry).0);
+    for _ in 0..2 {
+        for n in 0..100 {
+            let name = format!("library/app{n}").parse().unwrap();
+            let read = Scope::repository(&name, &[Action::METADATA_READ]);
+            let request = get(pipeline.endpoint(), &format!("/acr/v1/{name}"), read);
+            assert_eq!(status(&pipeline, request).await, 404);
+        }
+    }
+    let journal = registry.journal();
+    assert_eq!((journal.count(Kind::Exchange), journal.count(Kind::Token)), (1, 100));
+    assert_eq!(journal.entries().len(), 301);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_new_repository_costs_two_requests_and_the_first_one_again_one() {
     let registry = FakeRegistry::new();
     let pipeline = pipeline(&registry, identity(&registry).0);
