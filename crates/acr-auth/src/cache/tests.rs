@@ -226,18 +226,18 @@ mod model {
         }
     }
 
-    /// What the slot should hold: the number of the fetch, and its times in seconds.
+    /// What the slot should hold: the number of the fetch, and its times in milliseconds.
     #[derive(Clone, Copy, Debug, PartialEq)]
     struct Held {
         number: u32,
-        refresh_at: f64,
-        expires_at: f64,
+        refresh_at: u64,
+        expires_at: u64,
     }
 
     #[derive(Default)]
     struct Model {
         held: Option<Held>,
-        failed_at: Option<f64>,
+        failed_at: Option<u64>,
         fetches: u32,
     }
 
@@ -247,13 +247,13 @@ mod model {
         Failed(ErrorKind),
     }
 
-    const FETCH: f64 = 1.0;
+    const FETCH: u64 = 1_000;
 
     impl Model {
         /// What all callers but one that gave up should get, in order.
         fn get(
             &mut self,
-            now: f64,
+            now: u64,
             callers: usize,
             service: Service,
             gives_up: bool,
@@ -273,13 +273,13 @@ mod model {
                     answers
                 }
                 None => {
-                    let pause = self.failed_at.map_or(0.0, |at| (at + 0.1 - now).max(0.0));
+                    let pause = self.failed_at.map_or(0, |at| (at + 100).saturating_sub(now));
                     if gives_up && callers == 1 {
                         // It may not even get as far as the fetch.
-                        self.fetches += u32::from(pause == 0.0);
+                        self.fetches += u32::from(pause == 0);
                         return Vec::new();
                     }
-                    let gone = u32::from(gives_up && pause == 0.0);
+                    let gone = u32::from(gives_up && pause == 0);
                     self.fetches += 1 + gone;
                     let (first, shared) = self.end(now + pause + FETCH, None, service);
                     let rest = (1..answering).map(|_| match &shared {
@@ -293,14 +293,14 @@ mod model {
 
         fn end(
             &mut self,
-            now: f64,
+            now: u64,
             held: Option<Held>,
             service: Service,
         ) -> (Answer, Option<ErrorKind>) {
             match (service, held.filter(|held| now < held.expires_at)) {
                 (Service::Grants(life), _) => {
-                    let life = life as f64;
-                    let margin = (life / 5.0).clamp(60.0, 300.0).min(life / 2.0);
+                    let life = life * 1_000;
+                    let margin = (life / 5).clamp(60_000, 300_000).min(life / 2);
                     let number = self.fetches;
                     let (refresh_at, expires_at) = (now + life - margin, now + life);
                     self.held = Some(Held { number, refresh_at, expires_at });
@@ -308,7 +308,7 @@ mod model {
                     (Answer::Token { number, is_new: true }, None)
                 }
                 (Service::Fails, Some(held)) => {
-                    self.held = Some(Held { refresh_at: now + 30.0, ..held });
+                    self.held = Some(Held { refresh_at: now + 30_000, ..held });
                     (Answer::Token { number: held.number, is_new: false }, None)
                 }
                 (service, _) => {
@@ -330,6 +330,10 @@ mod model {
         }
     }
 
+    fn millis(time: Duration) -> u64 {
+        time.as_millis().try_into().unwrap()
+    }
+
     async fn run(ops: Vec<Op>) {
         let (slot, start) = (Slot::<u32>::default(), Instant::now());
         let (fetches, running) = (AtomicU32::new(0), AtomicU32::new(0));
@@ -337,7 +341,7 @@ mod model {
         let mut handed_out: Vec<Arc<u32>> = Vec::new();
         let mut wall = Wall::Right;
         for op in ops {
-            let now = start.elapsed().as_secs_f64();
+            let now = millis(start.elapsed());
             match op {
                 Op::Wait(seconds) => tokio::time::advance(Duration::from_secs(seconds)).await,
                 Op::Jump(to) => wall = to,
@@ -355,7 +359,7 @@ mod model {
                         slot.get(move || async move {
                             let number = fetches.fetch_add(1, Ordering::Relaxed) + 1;
                             let _running = Running::enter(running);
-                            tokio::time::sleep(Duration::from_secs_f64(FETCH)).await;
+                            tokio::time::sleep(Duration::from_millis(FETCH)).await;
                             match service {
                                 Service::Grants(life) => {
                                     let clock = wall_clock(wall, server_now);
@@ -386,7 +390,7 @@ mod model {
                     }
                     assert_eq!(fetches.load(Ordering::Relaxed), model.fetches);
                     let held = slot.live().map(|lease| *lease.token);
-                    let now = start.elapsed().as_secs_f64();
+                    let now = millis(start.elapsed());
                     let modelled = model.held.filter(|held| now < held.expires_at);
                     assert_eq!(held, modelled.map(|held| held.number));
                 }
