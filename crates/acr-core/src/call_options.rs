@@ -7,13 +7,15 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::{
     error::{Error, ErrorKind, Result},
     layer::{RetryPolicy, Timeouts},
+    request::Request,
 };
 
 /// Options of single calls: retry, time-outs, request id, further headers, quiet.
 ///
 /// Every client has a method `with` that takes them and returns a clone which
 /// uses them; so every method has a place for options without another argument.
-/// They travel as a request extension, and each layer reads its own part.
+/// They travel as a request extension, and each layer reads its own part; in a stack of
+/// one's own [`CallOptions::apply_to`] puts them there.
 ///
 /// ```
 /// use std::time::Duration;
@@ -97,6 +99,33 @@ impl CallOptions {
         self
     }
 
+    /// Puts the options into a request: as the extension that the layers read, and the
+    /// further headers as headers, where the request does not have them. For stacks of one's
+    /// own; [`crate::Pipeline::send`] does it by itself.
+    ///
+    /// ```
+    /// use acr_core::{CallOptions, Request};
+    ///
+    /// let options = CallOptions::new().header("x-mine".parse()?, "1".parse()?)?;
+    /// let mut request = Request::default();
+    /// options.apply_to(&mut request);
+    /// assert_eq!(request.headers()["x-mine"], "1");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn apply_to(&self, request: &mut Request) {
+        for (name, value) in &self.headers {
+            request.headers_mut().entry(name).or_insert_with(|| value.clone());
+        }
+        request.extensions_mut().insert(self.clone());
+    }
+
+    /// What a server that the caller did not choose is spared.
+    pub(crate) fn for_hop(mut self) -> Self {
+        self.request_id = None;
+        self.headers.clear();
+        self
+    }
+
     pub(crate) fn retry_policy(&self) -> Option<&RetryPolicy> {
         self.retry.as_ref()
     }
@@ -113,10 +142,6 @@ impl CallOptions {
     pub(crate) fn client_request_id(&self) -> Option<HeaderValue> {
         let id = self.request_id.as_deref().and_then(|id| HeaderValue::from_str(id).ok());
         id.filter(|value| value.to_str().is_ok())
-    }
-
-    pub(crate) fn headers(&self) -> &HeaderMap {
-        &self.headers
     }
 
     pub(crate) fn is_quiet(&self) -> bool {

@@ -41,8 +41,8 @@ use crate::{
 /// before the first byte of an answer, because the server had closed it, it is sent once
 /// more on a fresh one, if its [`Effect`] and its body allow; that is no attempt of the
 /// retry layer. It refuses to follow a redirect to a loopback, link-local, multicast or
-/// unspecified address or to the cloud host's own services, unless the registry has such an
-/// address itself; private networks are allowed.
+/// unspecified address or to the cloud host's own services, unless the configured endpoint is
+/// such an address itself, or `localhost`; private networks are allowed.
 ///
 /// ```no_run
 /// use acr_core::{Proxy, TlsConfig, TransportBuilder};
@@ -117,9 +117,11 @@ impl TransportBuilder {
             timeout: self.connect_timeout,
         };
         let foreign = Connector { tls: tls.foreign, guard: Guard::On, ..endpoint.clone() };
+        let neighbour = Connector { guard: Guard::Off, ..foreign.clone() };
         let clients = Clients {
             endpoint: Connections::new(endpoint, self.pool_idle_timeout),
             foreign: Connections::new(foreign, self.pool_idle_timeout),
+            neighbour: Connections::new(neighbour, self.pool_idle_timeout),
         };
         Ok(Transport::new(tower::service_fn(move |request: Request| {
             let clients = clients.clone();
@@ -145,38 +147,39 @@ impl Transport {
     }
 }
 
-/// A host that a server named never shares a connection that was opened without the guard.
+/// A host that a server named never shares a connection that was opened without the guard,
+/// nor one on which a client certificate was shown.
 #[derive(Clone)]
 struct Clients {
+    /// What the caller configured.
     endpoint: Connections,
+    /// What a server named.
     foreign: Connections,
+    /// The same with an address of the class that the endpoint has itself.
+    neighbour: Connections,
 }
 
 impl Clients {
     async fn send(&self, mut request: Request) -> Result<http::Response<Incoming>> {
         let hop = request.extensions_mut().remove::<ForeignHop>();
         let connections = match hop {
-            Some(hop) if is_foreign(&hop.from, request.uri())? => &self.foreign,
-            _ => &self.endpoint,
+            Some(hop) => self.for_hop(&hop.from, request.uri())?,
+            None => &self.endpoint,
         };
         connections.exchange(request).await
     }
-}
 
-/// Whether a hop needs the guard.
-fn is_foreign(from: &http::Uri, target: &http::Uri) -> Result<bool> {
-    if (from.scheme(), from.authority()) == (target.scheme(), target.authority()) {
-        return Ok(false);
-    }
-    let host = target.host().unwrap_or_default();
-    let Some(class) = Class::of_host(host) else {
-        return Ok(true);
-    };
-    // The emulator's registry and storage both stand on this machine.
-    if from.host().and_then(Class::of_host) == Some(class) {
-        Ok(false)
-    } else {
-        Err(ConnectError::forbidden(host, class).to_error())
+    fn for_hop(&self, from: &http::Uri, target: &http::Uri) -> Result<&Connections> {
+        if (from.scheme(), from.authority()) == (target.scheme(), target.authority()) {
+            return Ok(&self.endpoint);
+        }
+        let host = target.host().unwrap_or_default();
+        match Class::of_host(host) {
+            None => Ok(&self.foreign),
+            // The emulator's registry and storage both stand on this machine.
+            class if from.host().and_then(Class::of_host) == class => Ok(&self.neighbour),
+            Some(class) => Err(ConnectError::forbidden(host, class).to_error()),
+        }
     }
 }
 
@@ -212,7 +215,7 @@ impl Connections {
                 if let Some(usage) = response.extensions_mut().remove::<Usage>() {
                     usage.note_answer();
                 }
-                return Ok(response);
+                return bounded(response);
             }
             Err(error) => error,
         };
@@ -222,7 +225,7 @@ impl Connections {
                 let mut request = request;
                 let capture = capture_connection(&mut request);
                 let answer = connected_within(limit, &capture, self.fresh.request(request));
-                answer.await?.map_err(classify)
+                answer.await?.map_err(classify).and_then(bounded)
             }
             _ => Err(classify(error)),
         }
@@ -251,6 +254,17 @@ async fn connected_within<F: Future>(
         Poll::Ready(Err(Error::new(ErrorKind::Connect, text)))
     })
     .await
+}
+
+/// Refuses an answer whose headers alone would fill memory (R21): kept answers add up.
+fn bounded(response: http::Response<Incoming>) -> Result<http::Response<Incoming>> {
+    let headers = response.headers().iter();
+    let bytes: usize = headers.map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if bytes <= MAX_HEADERS {
+        return Ok(response);
+    }
+    let text = format!("the answer's headers have {bytes} bytes, more than {MAX_HEADERS}");
+    Err(Error::new(ErrorKind::TooLarge, text).with_status(response.status()))
 }
 
 /// The same request once more, if it may be sent twice.
@@ -337,6 +351,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Azure's load balancers forget an idle connection after about four minutes.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Of one answer, names and values.
+const MAX_HEADERS: usize = 64 * 1024;
 
 /// Idle connections kept per host.
 const POOL_MAX_IDLE: usize = 16;

@@ -181,8 +181,8 @@ impl Digester {
     /// [`ErrorKind::InvalidInput`] when the state is damaged or of another version.
     pub fn restore(saved: &DigesterState) -> Result<Self, Error> {
         let state = match saved.algorithm {
-            Algorithm::Sha256 => restore(&saved.state).map(State::Sha256),
-            Algorithm::Sha512 => restore(&saved.state).map(State::Sha512),
+            Algorithm::Sha256 => restore(saved, SHA256).map(State::Sha256),
+            Algorithm::Sha512 => restore(saved, SHA512).map(State::Sha512),
         };
         let unusable =
             || Error::new(ErrorKind::InvalidInput, "the saved digester state cannot be used");
@@ -304,11 +304,34 @@ impl fmt::Debug for DigesterState {
     }
 }
 
-fn restore<H: SerializableState>(hex: &str) -> Option<H> {
-    let bytes = base16ct::lower::decode_vec(hex).ok()?;
-    let state = bytes.as_slice().try_into().ok()?;
-    H::deserialize(state).ok()
+/// Where a saved state has its own count of what was hashed.
+struct Layout {
+    /// Whole blocks, little-endian.
+    blocks: std::ops::Range<usize>,
+    /// Bytes of the block that is not full yet.
+    rest: usize,
+    block: u128,
 }
+
+const SHA256: Layout = Layout { blocks: 32..40, rest: 40, block: 64 };
+const SHA512: Layout = Layout { blocks: 64..80, rest: 80, block: 128 };
+
+fn restore<H: SerializableState>(saved: &DigesterState, layout: Layout) -> Option<H> {
+    let bytes = base16ct::lower::decode_vec(&saved.state).ok()?;
+    // A state whose counter lies would hash on, or overflow, to a wrong digest.
+    let count =
+        bytes.get(layout.blocks)?.iter().rev().fold(0, |n, byte| n << 8 | u128::from(*byte));
+    let rest = u128::from(*bytes.get(layout.rest)?);
+    let hashed = count.checked_mul(layout.block)?.checked_add(rest)?;
+    let is_possible = rest < layout.block && saved.len <= MAX_LEN;
+    if !is_possible || hashed != u128::from(saved.len) {
+        return None;
+    }
+    H::deserialize(bytes.as_slice().try_into().ok()?).ok()
+}
+
+/// What SHA-256 can count, in bits.
+const MAX_LEN: u64 = u64::MAX / 8;
 
 impl From<ParseDigestError> for Error {
     fn from(error: ParseDigestError) -> Self {
@@ -394,7 +417,42 @@ mod tests {
         assert!(Digester::restore(&crossed).is_err());
     }
 
+    #[test]
+    fn a_saved_state_whose_counts_disagree_is_refused() {
+        for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
+            for len in [0, 1, 63, 64, 65, 127, 128, 129, 300] {
+                let mut digester = Digester::new(algorithm);
+                digester.update(&vec![7; len]);
+                let saved = digester.save();
+                assert!(Digester::restore(&saved).is_ok(), "{algorithm:?} {len}");
+                for other in [saved.len + 1, saved.len.wrapping_sub(1), u64::MAX] {
+                    let lie = DigesterState { len: other, ..saved.clone() };
+                    assert!(Digester::restore(&lie).is_err(), "{algorithm:?} {len} {other}");
+                }
+            }
+        }
+    }
+
     proptest! {
+        #[test]
+        fn a_damaged_state_is_refused_or_hashes_without_a_panic(
+            content in proptest::collection::vec(any::<u8>(), 0..300),
+            is_512 in any::<bool>(),
+            at in any::<proptest::sample::Index>(),
+            digit in "[0-9a-f]",
+        ) {
+            let mut digester =
+                Digester::new(if is_512 { Algorithm::Sha512 } else { Algorithm::Sha256 });
+            digester.update(&content);
+            let mut saved = digester.save();
+            let at = at.index(saved.state.len());
+            saved.state.replace_range(at..=at, &digit);
+            if let Ok(mut restored) = Digester::restore(&saved) {
+                restored.update(&content);
+                let _ = restored.finish();
+            }
+        }
+
         #[test]
         fn any_split_has_the_digest_of_the_whole(content in proptest::collection::vec(any::<u8>(), 0..500), cuts in proptest::collection::vec(0usize..500, 0..6)) {
             let mut cuts: Vec<usize> = cuts.into_iter().map(|c| c.min(content.len())).collect();

@@ -107,9 +107,9 @@ impl Pipeline {
     /// Dropping the future sends nothing more. Whether a write took effect is then
     /// unknown.
     pub async fn send(&self, mut request: Request) -> Result<Response> {
-        if let Some(options) = &self.options {
-            request.headers_mut().extend(options.headers().clone());
-            request.extensions_mut().insert(CallOptions::clone(options));
+        let own = request.extensions().get::<CallOptions>().cloned();
+        if let Some(options) = own.as_ref().or(self.options.as_deref()) {
+            options.apply_to(&mut request);
         }
         // Known out here, so that an error can name it.
         RequestId::of(&mut request);

@@ -33,6 +33,24 @@ impl fmt::Display for Printable<'_> {
     }
 }
 
+/// Somebody else's words without what may be a query, an assignment or a credential.
+pub(crate) fn text_without_queries(text: &str) -> String {
+    let mut words = Vec::new();
+    let mut after_scheme = false;
+    for word in text.split_whitespace() {
+        let cut = word.find(['?', '=']).and_then(|at| word.get(..=at));
+        words.push(match cut {
+            _ if after_scheme => REDACTED.to_owned(),
+            Some(start) => format!("{start}{REDACTED}"),
+            None => word.to_owned(),
+        });
+        let last = word.trim_end_matches(|c: char| !c.is_ascii_alphabetic());
+        after_scheme =
+            ["bearer", "basic"].iter().any(|scheme| last.to_ascii_lowercase().ends_with(scheme));
+    }
+    words.join(" ")
+}
+
 /// Scheme, host and path of a URL; what an error may show.
 pub(crate) fn url_without_query(uri: &Uri) -> String {
     let mut text = String::new();

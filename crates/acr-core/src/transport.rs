@@ -15,6 +15,7 @@ use crate::{
     body::Body,
     error::{BoxError, Error, ErrorKind, Result},
     layer::{HttpService, ResponseFuture, boxed},
+    redact,
     request::Request,
     response::Response,
 };
@@ -40,7 +41,8 @@ impl Transport {
     /// Wraps an HTTP client.
     ///
     /// An error that is already an [`Error`] keeps its kind; any other becomes
-    /// [`ErrorKind::Transport`].
+    /// [`ErrorKind::Transport`], with the words of the error and its causes as the source.
+    /// Words that may be a query of a URL or a credential are left out of them.
     pub fn new<S, B>(service: S) -> Self
     where
         S: Service<Request, Response = http::Response<B>, Future: Send, Error: Into<BoxError>>
@@ -99,6 +101,68 @@ fn classify(error: BoxError) -> Error {
     match error.downcast::<Error>() {
         Ok(ours) => *ours,
         Err(other) => Error::new(ErrorKind::Transport, "the exchange with the server broke")
-            .with_source(other),
+            .with_source(Foreign::of(&*other)),
+    }
+}
+
+/// The words of somebody else's error and its causes, and nothing of its values: many HTTP
+/// clients print the URL, with signature and all.
+#[derive(Debug)]
+struct Foreign(String);
+
+impl Foreign {
+    fn of(error: &(dyn std::error::Error + 'static)) -> Self {
+        let causes = std::iter::successors(Some(error), |cause| cause.source());
+        let words: Vec<String> = causes.take(MAX_CAUSES).map(ToString::to_string).collect();
+        let text = redact::text_without_queries(&words.join(": "));
+        Self(redact::printable_up_to(&text, MAX_TEXT).to_string())
+    }
+}
+
+impl fmt::Display for Foreign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Foreign {}
+
+const MAX_CAUSES: usize = 8;
+const MAX_TEXT: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use tower::service_fn;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_foreign_error_keeps_its_words_and_loses_the_queries() {
+        let transport = Transport::new(service_fn(|_: Request| async {
+            let text =
+                "error for url (https://s.example/b?se=1&sig=canary): reset, _state=x?y=canary";
+            let inner = std::io::Error::other("sent Authorization: Bearer canary");
+            Err::<http::Response<Body>, _>(Outer(text, inner))
+        }));
+        let error = transport.oneshot(Request::default()).await.unwrap_err();
+        let source = std::error::Error::source(&error).unwrap();
+        let shown = format!("{error} {error:?} {source} {source:?}");
+        assert!(!shown.contains("canary"), "{shown}");
+        assert!(shown.contains("error for url") && shown.contains("reset"), "{shown}");
+    }
+
+    #[derive(Debug)]
+    struct Outer(&'static str, std::io::Error);
+
+    impl fmt::Display for Outer {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl std::error::Error for Outer {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.1)
+        }
     }
 }

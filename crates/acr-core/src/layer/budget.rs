@@ -12,22 +12,27 @@ use std::sync::{
 #[derive(Clone, Debug)]
 pub(crate) struct Budget(Arc<AtomicU32>);
 
+/// What a retry cost.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cost(u32);
+
 impl Budget {
     pub(crate) fn new() -> Self {
         Self(Arc::new(AtomicU32::new(CAPACITY)))
     }
 
-    /// Pays for a retry; `false` when there is not enough left.
-    pub(crate) fn withdraw(&self, is_throttled: bool) -> bool {
+    /// Pays for a retry; `None` when there is not enough left.
+    pub(crate) fn withdraw(&self, is_throttled: bool) -> Option<Cost> {
         let cost = if is_throttled { COST_THROTTLED } else { COST };
         self.0
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |tokens| tokens.checked_sub(cost))
-            .is_ok()
+            .ok()
+            .map(|_| Cost(cost))
     }
 
     /// A call that ended well brings back what its last retry cost, or one token.
-    pub(crate) fn deposit(&self, retried: bool) {
-        let refund = if retried { COST } else { 1 };
+    pub(crate) fn deposit(&self, last_retry: Option<Cost>) {
+        let refund = last_retry.map_or(1, |cost| cost.0);
         let add = |tokens: u32| Some(tokens.saturating_add(refund).min(CAPACITY));
         // The closure never gives up, so the update cannot fail.
         let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, add);
@@ -45,12 +50,26 @@ mod tests {
     #[test]
     fn runs_dry_and_fills_up_to_its_capacity() {
         let budget = Budget::new();
-        let paid = (0..1_000).filter(|_| budget.withdraw(false)).count();
+        let paid = (0..1_000).filter(|_| budget.withdraw(false).is_some()).count();
         assert_eq!(paid, 35);
-        assert!(budget.withdraw(true) && !budget.withdraw(false));
+        assert!(budget.withdraw(true).is_some() && budget.withdraw(false).is_none());
         for _ in 0..10_000 {
-            budget.deposit(false);
+            budget.deposit(None);
         }
-        assert_eq!((0..1_000).filter(|_| budget.withdraw(true)).count(), 100);
+        assert_eq!((0..1_000).filter(|_| budget.withdraw(true).is_some()).count(), 100);
+    }
+
+    #[test]
+    fn no_kind_of_retry_earns_more_than_it_cost() {
+        let budget = Budget::new();
+        for is_throttled in [true, false] {
+            let all = CAPACITY / COST;
+            let paid: Vec<_> = (0..all).filter_map(|_| budget.withdraw(is_throttled)).collect();
+            let left = budget.0.load(Ordering::Relaxed);
+            budget.deposit(paid.last().copied());
+            let cost = if is_throttled { COST_THROTTLED } else { COST };
+            assert_eq!(budget.0.load(Ordering::Relaxed), left + cost);
+            (0..CAPACITY).for_each(|_| budget.deposit(None));
+        }
     }
 }

@@ -17,6 +17,7 @@
 
 mod backoff;
 mod budget;
+mod deadline;
 mod drain;
 mod log;
 mod redirect;

@@ -159,7 +159,7 @@ impl Hop {
             operation: request.extensions().get().cloned(),
             attempt: request.extensions().get().copied(),
             effect: request.extensions().get().copied(),
-            options: request.extensions().get().cloned(),
+            options: request.extensions().get().cloned().map(CallOptions::for_hop),
             mark: ForeignHop { from: request.uri().clone() },
         }
     }

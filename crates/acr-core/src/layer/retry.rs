@@ -16,8 +16,15 @@ use tracing::warn;
 use crate::{
     call_options::CallOptions,
     error::{Error, ErrorKind, Result},
-    layer::{HttpService, ResponseFuture, backoff, budget::Budget, drain::drain, take},
+    layer::{
+        HttpService, ResponseFuture, backoff,
+        budget::{Budget, Cost},
+        deadline,
+        drain::drain,
+        take,
+    },
     operation::{Attempt, Effect, Operation, Recoveries},
+    patience,
     request::Request,
     response::Response,
     retry_after::RetryAfter,
@@ -128,8 +135,9 @@ impl RetryPolicy {
         self
     }
 
-    /// The whole call, waits included, must have its answer's head by then (default:
-    /// no deadline, so that a large body may take its time). Waits never go past it.
+    /// The whole call must have ended by then: attempts, waits and the reading of the
+    /// answer's body (default: no deadline, so that a large body may take its time). Waits
+    /// never go past it; a body that does ends with [`ErrorKind::Timeout`].
     #[must_use]
     pub fn deadline(mut self, limit: Duration) -> Self {
         self.deadline = Some(limit);
@@ -233,26 +241,43 @@ impl Call {
         let effect = head.extensions.get().copied().unwrap_or(Effect::Append);
         let operation = head.extensions.get::<Operation>().map(Operation::name);
         let mut attempt = 1;
+        let mut paid = None;
         loop {
             let again = body.try_clone();
             let mut request = Request::from_parts(head.clone(), body);
             request.extensions_mut().insert(Attempt::new(attempt));
             let result = self.attempt(&mut inner, request).await;
             let outcome = Outcome::of(&result, effect);
-            let Some((wait, replay)) = self.wait(&outcome, attempt).zip(again) else {
+            let wait = if again.is_some() { self.wait(&outcome, attempt) } else { None };
+            let (Some((wait, cost)), Some(replay)) = (wait, again) else {
                 if !outcome.is_transient {
-                    self.budget.deposit(attempt > 1);
+                    self.budget.deposit(paid);
                 }
-                return note_attempts(result, attempt);
+                return note_attempts(result, attempt).map(|answer| self.bound(answer));
             };
             let wait_ms = wait.as_millis();
             warn!(operation, attempt, wait_ms, reason = %outcome, "retrying");
+            let next = Instant::now() + wait;
             if let Ok(response) = result {
-                drain(response.into_body()).await;
+                let drained = drain(response.into_body());
+                match self.policy.deadline {
+                    None => drained.await,
+                    // A body that drips must not move the next attempt past the deadline.
+                    Some(_) => drop(patience::until(next, drained).await),
+                }
             }
-            tokio::time::sleep(wait).await;
+            tokio::time::sleep_until(next).await;
             body = replay;
+            paid = Some(cost);
             attempt += 1;
+        }
+    }
+
+    /// Ends the answer's body at the call's deadline, if it has one.
+    fn bound(&self, answer: Response) -> Response {
+        match self.policy.deadline {
+            Some(limit) => answer.map(|body| deadline::bound(body, self.start, limit)),
+            None => answer,
         }
     }
 
@@ -271,10 +296,10 @@ impl Call {
         })
     }
 
-    /// How long to wait before the next attempt, paid for; `None` for the end.
-    fn wait(&self, outcome: &Outcome, attempt: u32) -> Option<Duration> {
+    /// How long to wait before the next attempt, and what it cost; `None` for the end.
+    fn wait(&self, outcome: &Outcome, attempt: u32) -> Option<(Duration, Cost)> {
         let wait = self.policy.wait(outcome, attempt, self.start.elapsed())?;
-        self.budget.withdraw(outcome.is_throttled()).then_some(wait)
+        Some((wait, self.budget.withdraw(outcome.is_throttled())?))
     }
 }
 

@@ -43,7 +43,7 @@ impl UserAgentLayer {
     /// # Errors
     ///
     /// [`ErrorKind::InvalidInput`] when the name has characters no header can carry
-    /// or is longer than 200 bytes.
+    /// or makes the whole text longer than 256 bytes.
     pub fn new(application_id: Option<&str>) -> Result<Self> {
         let library = concat!("acr-rust/", env!("CARGO_PKG_VERSION"));
         let platform = format!("({}; {})", std::env::consts::OS, std::env::consts::ARCH);
