@@ -190,7 +190,19 @@ mod tests {
 
     #[test]
     fn headers_of_the_stack_cannot_be_replaced() {
-        for name in RESERVED {
+        for name in [
+            "accept",
+            "authorization",
+            "content-length",
+            "content-range",
+            "content-type",
+            "cookie",
+            "host",
+            "proxy-authorization",
+            "range",
+            "transfer-encoding",
+            "x-ms-client-request-id",
+        ] {
             let name: HeaderName = name.parse().unwrap();
             let error = CallOptions::new().header(name, HeaderValue::from_static("x")).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput);

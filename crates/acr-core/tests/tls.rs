@@ -214,6 +214,40 @@ async fn every_phase_names_itself() {
 }
 
 #[tokio::test]
+async fn only_the_endpoint_gets_the_client_certificate_whatever_it_redirects_to() {
+    let (servers, clients) = (Authority::new(), Authority::new());
+    let leaf = clients.leaf("client");
+    let tls = trusting(&servers).client_certificate(&leaf.pem(), &leaf.key_pem()).unwrap();
+    let transport = transport(tls);
+    // It takes no connection without a certificate of ours.
+    let demanding = servers.leaf("127.0.0.1").server(Some(&clients), rustls::ALL_VERSIONS);
+    let storage = Server::tls(TlsAcceptor::from(Arc::new(demanding)), OK).await;
+    let head = format!("HTTP/1.1 307 Temporary Redirect\r\nlocation: {}\r\n", storage.https());
+    let registry = Server::tls(servers.leaf("127.0.0.1").acceptor(), head.leak()).await;
+    assert_eq!(status(transport.clone(), &storage.https()).await.unwrap(), 200, "as the endpoint");
+    let endpoint: Endpoint = registry.address.to_string().parse().unwrap();
+    let pipeline = Pipeline::builder(endpoint.clone())
+        .transport(transport)
+        .retry(acr_core::layer::RetryPolicy::default().retries(0))
+        .build()
+        .unwrap();
+    let request = RequestBuilder::new(Method::GET, &endpoint, &["v2"]).effect(Effect::Read);
+    let sent = pipeline.send(request.follow_redirects().build().unwrap()).await;
+    assert!(sent.is_err(), "the neighbour saw the certificate");
+}
+
+#[tokio::test]
+async fn headers_of_more_than_64_kib_are_refused() {
+    let transport = transport(trusting(&Authority::new()));
+    for (size, kind) in [(65_000, None), (66_000, Some(ErrorKind::TooLarge))] {
+        let head = format!("HTTP/1.1 200 OK\r\nx-padding: {}\r\n", "a".repeat(size));
+        let server = Server::plain(head.leak()).await;
+        let answer = status(transport.clone(), &server.http()).await;
+        assert_eq!(answer.err().map(|error| error.kind()), kind, "{size}");
+    }
+}
+
+#[tokio::test]
 async fn a_call_can_wait_for_its_connection_for_less_time_than_its_client() {
     let authority = Authority::new();
     let transport = transport(trusting(&authority));

@@ -413,6 +413,33 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn no_attempt_starts_after_the_deadline_however_slowly_answers_drip() {
+        let calls = Arc::new(Mutex::new(Vec::new()));
+        let (log, start) = (Arc::clone(&calls), Instant::now());
+        let transport = Transport::new(service_fn(move |_: Request| {
+            log.lock().unwrap().push(start.elapsed());
+            async {
+                let drip = futures_util::stream::unfold((), |()| async {
+                    tokio::time::sleep(Duration::from_millis(300)).await;
+                    Some((Ok::<_, Error>(http_body::Frame::data(Bytes::from_static(b"x"))), ()))
+                });
+                let body = Body::stream(http_body_util::StreamBody::new(Box::pin(drip)));
+                let response = http::Response::builder().status(503).header("retry-after", "4");
+                Ok::<_, Error>(response.body(body).unwrap())
+            }
+        }));
+        let policy = RetryPolicy::default().deadline(Duration::from_millis(4_500));
+        let mut request = Request::default();
+        request.extensions_mut().insert(Effect::Read);
+        let answer = RetryLayer::new(policy).layer(transport).oneshot(request).await.unwrap();
+        assert_eq!(answer.status(), 503);
+        assert_eq!(*calls.lock().unwrap(), [Duration::ZERO, Duration::from_secs(4)]);
+        // And what is read of the last answer ends with the call.
+        let error = answer.into_body().bytes(1_000).await.unwrap_err();
+        assert_eq!((error.kind(), start.elapsed().as_millis()), (ErrorKind::Timeout, 4_500));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn the_matrix_of_effects_and_outcomes() {
         use ErrorKind as K;
         let all = [

@@ -94,7 +94,28 @@ const MAX_USER_AGENT: usize = 256;
 
 #[cfg(test)]
 mod tests {
+    use tower::{ServiceExt as _, service_fn};
+
     use super::*;
+    use crate::{body::Body, transport::Transport};
+
+    #[tokio::test]
+    async fn a_user_agent_of_the_callers_own_stays() {
+        for own in [None, Some("mine/1")] {
+            let echo = Transport::new(service_fn(|request: Request| async move {
+                let agent = request.headers()[header::USER_AGENT].to_str().unwrap().to_owned();
+                Ok::<_, Error>(http::Response::new(Body::from(agent)))
+            }));
+            let layer = UserAgentLayer::new(None).unwrap();
+            let mut request = Request::default();
+            if let Some(own) = own {
+                request.headers_mut().insert(header::USER_AGENT, own.parse().unwrap());
+            }
+            let answer = layer.layer(echo).oneshot(request).await.unwrap();
+            let sent = answer.into_body().bytes(500).await.unwrap();
+            assert_eq!(sent, own.unwrap_or(layer.value()));
+        }
+    }
 
     #[test]
     fn an_application_id_that_breaks_the_header_is_refused() {
