@@ -38,8 +38,28 @@ impl FromStr for Timestamp {
     type Err = ParseTimestampError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse().map(Self).map_err(|_| ParseTimestampError { text: text.to_owned() })
+        let parsed = if is_rfc3339(text) { text.parse().ok() } else { None };
+        parsed.map(Self).ok_or_else(|| ParseTimestampError { text: text.to_owned() })
     }
+}
+
+/// Whether the text has the shape of RFC 3339 §5.6; the library reads more than that.
+fn is_rfc3339(text: &str) -> bool {
+    let shape = |text: &str| -> String {
+        text.chars()
+            .map(|c| if c.is_ascii_digit() { '0' } else { c.to_ascii_uppercase() })
+            .collect()
+    };
+    let Some((whole, rest)) = text.split_at_checked("2006-01-02T15:04:05".len()) else {
+        return false;
+    };
+    let zone = rest
+        .strip_prefix('.')
+        .map_or(rest, |rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()));
+    let has_digits = !rest.starts_with('.') || rest.len() > zone.len().saturating_add(1);
+    shape(whole) == "0000-00-00T00:00:00"
+        && has_digits
+        && matches!(shape(zone).as_str(), "Z" | "+00:00" | "-00:00")
 }
 
 impl TryFrom<String> for Timestamp {
@@ -85,7 +105,21 @@ mod tests {
         }
         let offset: Timestamp = "2023-05-04T10:26:43+02:00".parse().unwrap();
         assert_eq!(offset.to_string(), "2023-05-04T08:26:43Z");
-        for bad in ["", "yesterday", "2023-05-04", "2023-13-04T08:26:43Z"] {
+        for bad in [
+            "",
+            "yesterday",
+            "2023-05-04",
+            "2023-13-04T08:26:43Z",
+            "2023-05-04T08Z",
+            "20230504T082643Z",
+            "2023-05-04 08:26:43Z",
+            "2023-05-04T08:26:43",
+            "2023-05-04T08:26:43.Z",
+            "2023-05-04T08:26:43+0200",
+            "2023-05-04T08:26:43Z[Europe/Berlin]",
+            "-002023-05-04T08:26:43Z",
+            "2023-05-04T08:26:4\u{e9}Z",
+        ] {
             assert!(bad.parse::<Timestamp>().is_err(), "{bad}");
         }
     }

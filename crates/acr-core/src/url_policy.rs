@@ -165,6 +165,17 @@ mod tests {
     }
 
     #[test]
+    fn an_url_of_more_than_8_kib_is_refused() {
+        let from: Uri = "https://reg.azurecr.io/v2/a/blobs/b".parse().unwrap();
+        for (len, allowed) in [(8_192, true), (8_193, false)] {
+            let start = "https://s.example/";
+            let target = format!("{start}{}", "x".repeat(len - start.len()));
+            let headers = HeaderMap::from_iter([(header::LOCATION, target.parse().unwrap())]);
+            assert_eq!(redirect_target(&from, &headers).is_ok(), allowed, "{len}");
+        }
+    }
+
+    #[test]
     fn next_page_table() {
         let list: Uri = "https://r.azurecr.io/acr/v1/library%2Fx/_tags?n=2".parse().unwrap();
         for (target, expected) in [

@@ -30,15 +30,39 @@ use crate::{
 /// more puts a layer of its own beside this one. Calls with [`CallOptions::quiet`]
 /// are left out. Must stand inside of authentication, beside [`super::TraceLayer`].
 ///
-/// ```
+/// ```standalone_crate
+/// use std::sync::{Arc, Mutex};
 /// use acr_core::{Body, Redaction, Request, Transport, layer::LogLayer};
-/// use tower::{ServiceBuilder, service_fn};
+/// use tower::{ServiceBuilder, ServiceExt, service_fn};
+/// # #[derive(Clone, Default)]
+/// # struct Captured(Arc<Mutex<Vec<u8>>>);
+/// #
+/// # impl std::io::Write for Captured {
+/// #     fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+/// #         self.0.lock().unwrap().write(text)
+/// #     }
+/// #     fn flush(&mut self) -> std::io::Result<()> {
+/// #         Ok(())
+/// #     }
+/// # }
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let log = Captured::default();
+/// let writer = log.clone();
+/// tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).init();
 ///
 /// let transport = Transport::new(service_fn(|_: Request| async {
 ///     Ok::<_, acr_core::Error>(http::Response::new(Body::empty()))
 /// }));
 /// let stack = ServiceBuilder::new().layer(LogLayer::new(Redaction::new())).service(transport);
-/// # let _ = stack;
+/// let mut request = Request::default();
+/// *request.uri_mut() = "https://r.azurecr.io/v2/?_state=secret".parse()?;
+/// stack.oneshot(request).await?;
+///
+/// let log = String::from_utf8(log.0.lock().unwrap().clone())?;
+/// assert!(log.contains("exchange method=GET"));
+/// assert!(log.contains("/v2/?_state=REDACTED"));
+/// # Ok::<_, Box<dyn std::error::Error>>(()) })?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct LogLayer {

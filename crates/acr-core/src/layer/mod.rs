@@ -13,7 +13,11 @@
 //!
 //! Wrong orders and what they cost: authentication outside retry sends a dead
 //! token after a long `Retry-After`; redirect outside retry repeats an expired
-//! signed link; redirect inside authentication carries the token to the storage.
+//! signed link; redirect inside authentication carries the token to the storage;
+//! a request id inside retry gives every attempt another name, inside redirect it names
+//! the caller to the storage; log and trace outside authentication leave out token calls
+//! and repetitions; a time-out outside retry ends the waits of the retry, and outside
+//! authentication it makes a token call part of the answer's time.
 
 mod backoff;
 mod budget;

@@ -199,6 +199,29 @@ mod tests {
     use super::*;
     use crate::{body::Body, scope::Scope, transport::Transport};
 
+    #[tokio::test]
+    async fn the_digest_is_that_of_the_first_hop() {
+        let transport = Transport::new(service_fn(|request: Request| async move {
+            let response = http::Response::builder().header(
+                "docker-content-digest",
+                format!("sha256:of{}", request.uri().path().replace('/', "-")),
+            );
+            let (status, next) = match request.uri().path() {
+                "/a" => (307, "https://s.example/b"),
+                "/b" => (307, "https://s.example/c"),
+                _ => (200, ""),
+            };
+            let response = response.status(status).header("location", next);
+            Ok::<_, Error>(response.body(Body::empty()).unwrap())
+        }));
+        let mut request = Request::default();
+        *request.uri_mut() = "https://r.azurecr.io/a".parse().unwrap();
+        request.extensions_mut().insert(FollowRedirects::default());
+        let answer = RedirectLayer::new().layer(transport).oneshot(request).await.unwrap();
+        let digest = answer.extensions().get::<RedirectDigest>().map(RedirectDigest::as_str);
+        assert_eq!(digest, Some("sha256:of-a"));
+    }
+
     type Seen = Arc<Mutex<Vec<(String, HeaderMap, bool)>>>;
 
     /// Redirects along the chain and answers 200 at its end; notes what arrived.

@@ -19,11 +19,19 @@ use crate::{
 /// set is kept.
 ///
 /// ```
-/// use acr_core::layer::UserAgentLayer;
+/// use acr_core::{Body, Request, Transport, layer::UserAgentLayer};
+/// use tower::{ServiceBuilder, ServiceExt, service_fn};
 ///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let transport = Transport::new(service_fn(|request: Request| async move {
+///     let agent = request.headers()["user-agent"].to_str().unwrap_or_default().to_owned();
+///     Ok::<_, acr_core::Error>(http::Response::new(Body::from(agent)))
+/// }));
 /// let layer = UserAgentLayer::new(Some("my-service/1.2"))?;
-/// assert!(layer.value().starts_with("my-service/1.2 acr-rust/"));
-/// # Ok::<(), acr_core::Error>(())
+/// let stack = ServiceBuilder::new().layer(layer).service(transport);
+/// let sent = stack.oneshot(Request::default()).await?.into_body().bytes(500).await?;
+/// assert!(sent.starts_with(b"my-service/1.2 acr-rust/"));
+/// # Ok::<_, acr_core::Error>(()) }).unwrap();
 /// ```
 #[derive(Clone, Debug)]
 pub struct UserAgentLayer {
