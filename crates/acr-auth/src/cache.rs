@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use acr_core::{Error, Result};
+use acr_core::{Error, ErrorKind, Result};
 use tokio::time::{Instant, sleep_until};
 
 /// A token and when to replace it. Counted on the monotonic clock from receipt,
@@ -99,8 +99,8 @@ impl<T: Send + Sync> Slot<T> {
                 *self.lease() = Some(lease.clone());
                 Ok((lease, true))
             }
-            // Refreshed early, so a token service in trouble costs nothing yet.
-            (Err(error), Some(lease)) if error.is_retryable() => {
+            // Refreshed early, so trouble on the way to a new one costs nothing yet.
+            (Err(error), Some(lease)) if !is_refusal(&error) => {
                 tracing::warn!(%error, "a token is kept: it could not be refreshed early");
                 self.postpone(&lease.token);
                 Ok((lease, false))
@@ -170,6 +170,11 @@ impl<T> fmt::Debug for Slot<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Slot").field("has_lease", &self.lease().is_some()).finish_non_exhaustive()
     }
+}
+
+/// Whether the registry said that this identity gets no token; all else may pass.
+fn is_refusal(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Unauthenticated | ErrorKind::Forbidden)
 }
 
 async fn pause_after(failure: Instant) {

@@ -32,7 +32,17 @@ pub(crate) fn completion(scope: &Scope, challenge: &Challenge) -> Result<Option<
         );
         return Err(Error::new(ErrorKind::Policy, text));
     }
-    Ok(Some(scope.clone().union(wanted)))
+    bounded(scope.clone().union(wanted)).map(Some)
+}
+
+/// A scope is remembered and sent with every token call, so a registry that keeps asking for
+/// more must not make it grow for ever.
+fn bounded(scope: Scope) -> Result<Scope> {
+    if scope.to_string().len() <= MAX_SCOPE {
+        return Ok(scope);
+    }
+    let text = "the registry's challenge asks for more rights than there are";
+    Err(Error::new(ErrorKind::Policy, text))
 }
 
 /// The scope that a request without one of its own is challenged for.
@@ -42,8 +52,11 @@ pub(crate) fn whole_scope(challenge: &Challenge) -> Result<Scope> {
         let text = "the registry's challenge asks for rights on all repositories";
         return Err(Error::new(ErrorKind::Policy, text));
     }
-    Ok(wanted)
+    bounded(wanted)
 }
+
+/// Three repositories with the longest names and all actions there are.
+const MAX_SCOPE: usize = 1_024;
 
 fn scope_of(challenge: &Challenge) -> Scope {
     Scope::parse_lenient(challenge.parameter("scope").unwrap_or_default())
@@ -131,6 +144,26 @@ mod tests {
             assert_eq!(got.is_ok(), allowed, "{realm}");
         }
         assert!(check_realm(&challenge("service=\"r\""), &endpoint).is_ok());
+    }
+
+    #[test]
+    fn a_scope_that_grows_is_refused_at_a_kibibyte() {
+        let mut own = scope("repository:a:pull");
+        let error = (0..200)
+            .find_map(|n| {
+                match completion(&own, &challenge(&format!("scope=\"repository:a:x{n:08}\""))) {
+                    Ok(complete) => {
+                        own = complete.unwrap();
+                        None
+                    }
+                    Err(error) => Some(error),
+                }
+            })
+            .unwrap();
+        assert_eq!(error.kind(), ErrorKind::Policy);
+        assert!(own.to_string().len() <= MAX_SCOPE);
+        let huge = format!("scope=\"repository:{}:pull\"", "a/".repeat(600));
+        assert!(whole_scope(&challenge(&huge)).is_err());
     }
 
     proptest! {

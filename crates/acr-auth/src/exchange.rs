@@ -62,7 +62,7 @@ impl<'a> Exchange<'a> {
             .optional("tenant", self.tenant)
             .optional("refresh_token", self.refresh_token.map(Secret::expose))
             .optional("access_token", self.access_token.map(Secret::expose));
-        post(self.endpoint, "exchange", &form, Operation::new("exchange_entra_token"))
+        post(self.endpoint, "exchange", form, Operation::new("exchange_entra_token"))
     }
 }
 
@@ -94,7 +94,7 @@ impl<'a> Ask<'a> {
             }
         };
         let operation = Operation::new("fetch_access_token").on(self.scope);
-        post(self.endpoint, "token", &form, operation)
+        post(self.endpoint, "token", form, operation)
     }
 }
 
@@ -128,7 +128,7 @@ fn present(token: Option<Zeroizing<String>>, field: &str) -> Result<Secret> {
     token.map(|t| Secret::new(t.as_str())).ok_or_else(|| Error::new(ErrorKind::Protocol, text()))
 }
 
-fn post(endpoint: &Endpoint, call: &str, form: &Form, operation: Operation) -> Result<Request> {
+fn post(endpoint: &Endpoint, call: &str, form: Form, operation: Operation) -> Result<Request> {
     let (content_type, body) = form.finish();
     RequestBuilder::new(Method::POST, endpoint, &["oauth2", call])
         .accept_json()

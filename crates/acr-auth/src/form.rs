@@ -1,7 +1,8 @@
-//! A form body that is wiped after use.
+//! A form body that is wiped with its last clone.
 
 use std::fmt::Write as _;
 
+use bytes::Bytes;
 use http::HeaderValue;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use zeroize::Zeroizing;
@@ -30,8 +31,9 @@ impl Form {
     }
 
     /// The body, and its `Content-Type`.
-    pub(crate) fn finish(&self) -> (HeaderValue, Vec<u8>) {
-        (HeaderValue::from_static("application/x-www-form-urlencoded"), self.0.as_bytes().to_vec())
+    pub(crate) fn finish(self) -> (HeaderValue, Bytes) {
+        let content_type = HeaderValue::from_static("application/x-www-form-urlencoded");
+        (content_type, Bytes::from_owner(self.0))
     }
 }
 

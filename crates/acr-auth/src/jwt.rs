@@ -143,6 +143,8 @@ mod tests {
         ] {
             assert_eq!(lifetime(&token(payload), now).map(|d| d.as_secs()), seconds, "{payload}");
         }
+        let long = token(&format!(r#"{{"exp":1700000100,"x":"{}"}}"#, "x".repeat(16 * 1024)));
+        assert_eq!(read(&long, now), Facts::default());
         for opaque in ["", "a.b", "opaque", "..", "a.%%%.c"] {
             assert_eq!(lifetime(opaque, now), None);
         }

@@ -41,8 +41,8 @@ use crate::{
 /// at the earliest.
 ///
 /// Token calls go through the layers inside of this one: same user agent, logs,
-/// time-outs and connections. A failed token call surfaces as a retryable error,
-/// so the one retry layer outside repeats the whole attempt. Must stand inside of
+/// time-outs and connections. A token call that fails for a passing reason surfaces as a
+/// retryable error, so the one retry layer outside repeats the whole attempt. Must stand inside of
 /// retry and redirect.
 ///
 /// ```
@@ -142,7 +142,7 @@ impl<S: HttpService> Service<Request> for Auth<S> {
         };
         let inner = take(&mut self.inner);
         match scope {
-            Some(scope) => Box::pin(call.send(inner, request, scope)),
+            Some(scope) => Box::pin(call.send(inner, request, scope, true)),
             None => Box::pin(call.send_unscoped(inner, request)),
         }
     }
@@ -168,6 +168,7 @@ impl Call {
         mut inner: S,
         request: Request,
         scope: Scope,
+        try_twice: bool,
     ) -> Result<Response> {
         let uri = request.uri().clone();
         let recoveries = request.extensions().get::<Recoveries>().cloned();
@@ -176,7 +177,7 @@ impl Call {
         let found = self.tokens.find(&self.caller(&inner), &scope, Reuse::Supersets).await?;
         let response = self.exchange(&mut inner, first, &found).await?;
         if response.status() != StatusCode::UNAUTHORIZED {
-            return Ok(response);
+            return Ok(note_forbidden(response, &scope, &found));
         }
         let challenge = self.challenge(&response, &uri)?;
         self.tokens.invalidate(&found.token);
@@ -189,7 +190,7 @@ impl Call {
         };
         let lacks_rights = challenge.as_ref().is_some_and(Challenge::is_insufficient_scope);
         // A token fetched this moment carries all the rights there are.
-        let is_hopeless = found.is_new && lacks_rights && !is_completed;
+        let is_hopeless = found.is_new && (!try_twice || (lacks_rights && !is_completed));
         let Some(again) = again.filter(|_| !is_hopeless && may_recover(recoveries.as_ref())) else {
             return Ok(note_rights(response, &scope, &found, lacks_rights));
         };
@@ -198,7 +199,7 @@ impl Call {
         let found = self.tokens.find(&self.caller(&inner), &scope, Reuse::Exact).await?;
         let response = self.exchange(&mut inner, again, &found).await?;
         if response.status() != StatusCode::UNAUTHORIZED {
-            return Ok(response);
+            return Ok(note_forbidden(response, &scope, &found));
         }
         let challenge = self.challenge(&response, &uri)?;
         self.tokens.invalidate(&found.token);
@@ -224,7 +225,8 @@ impl Call {
         let scope = challenged::whole_scope(&challenge)
             .map_err(|error| error.with_status(response.status()).with_url(&uri))?;
         drain(response.into_body()).await;
-        self.send(inner, again, scope).await
+        // It was sent once already, so a fresh token gets one chance.
+        self.send(inner, again, scope, false).await
     }
 
     /// The Bearer challenge of an answer, unless it is one that ends the call.
@@ -272,10 +274,18 @@ fn may_recover(recoveries: Option<&Recoveries>) -> bool {
     recoveries.is_none_or(Recoveries::begin)
 }
 
+/// The same for a 403, which some registries answer instead.
+fn note_forbidden(response: Response, need: &Scope, found: &Found) -> Response {
+    match response.status() {
+        StatusCode::FORBIDDEN => note_rights(response, need, found, false),
+        _ => response,
+    }
+}
+
 /// Adds to a 401 which rights were missing, if that is what it means.
 fn note_rights(mut response: Response, need: &Scope, found: &Found, told: bool) -> Response {
     let have = found.token.granted.as_ref();
-    if told || have.is_some_and(|have| !have.contains(need)) {
+    if told || have.is_some_and(|have| !have.permits(need)) {
         response.extensions_mut().insert(MissingRights::new(need.clone(), have.cloned()));
     }
     response

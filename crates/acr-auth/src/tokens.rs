@@ -6,7 +6,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use acr_core::{Challenge, Endpoint, Error, ErrorKind, HttpService, Result, Scope, Secret};
+use acr_core::{
+    BoxError, Challenge, Endpoint, Error, ErrorKind, HttpService, Result, Scope, Secret,
+};
 use http::HeaderValue;
 
 use crate::{
@@ -165,10 +167,7 @@ impl Tokens {
         trust::check(&self.endpoint, &self.trusted)?;
         let scope = format!("{}/.default", self.audience);
         let request = TokenRequest { scopes: &[&scope] };
-        let entra = source.get_token(request).await.map_err(|source| {
-            let text = "the credential source gave no Entra token";
-            Error::new(ErrorKind::Credential, text).with_source(source)
-        })?;
+        let entra = source.get_token(request).await.map_err(no_token)?;
         let token = Exchange::entra(&self.endpoint, entra.token()).send(caller).await;
         let token = token.map_err(|error| {
             // Only a hint, for this machine's clock may be wrong.
@@ -197,7 +196,7 @@ impl Tokens {
     fn superset(&self, scope: &Scope) -> Option<Lease<Access>> {
         let fresh = |entry: &Arc<Entry>| entry.slot.live().filter(Lease::is_fresh);
         let grants = |lease: &Lease<Access>| {
-            lease.token.granted.as_ref().is_some_and(|granted| granted.contains(scope))
+            lease.token.granted.as_ref().is_some_and(|granted| granted.permits(scope))
         };
         self.entries().values().filter_map(fresh).find(grants)
     }
@@ -228,6 +227,19 @@ impl Entry {
     fn asks(&self) -> Scope {
         self.asks.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// What went wrong at the source, in words where they are known to hold no secret: those of
+/// our own sources. Anybody else's stay in the source of the error.
+fn no_token(source: BoxError) -> Error {
+    let text = "the credential source gave no Entra token";
+    let words = source.downcast_ref::<Error>().map(ToString::to_string);
+    #[cfg(feature = "entra")]
+    let words = words.or_else(|| {
+        source.downcast_ref::<crate::entra::CredentialUnavailable>().map(ToString::to_string)
+    });
+    let text = words.map_or_else(|| text.to_owned(), |words| format!("{text}: {words}"));
+    Error::new(ErrorKind::Credential, text).with_source(source)
 }
 
 /// Bounds a token fetch as a whole, the caller's identity source included: everybody

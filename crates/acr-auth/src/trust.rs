@@ -14,7 +14,7 @@ pub(crate) fn check(endpoint: &Endpoint, trusted: &[String]) -> Result<()> {
         return Err(Error::new(ErrorKind::Policy, text));
     }
     let host = endpoint.host();
-    let named = trusted.iter().any(|name| name.eq_ignore_ascii_case(host));
+    let named = trusted.iter().any(|name| is_host(name, host));
     if named || (is_azure_registry(host) && endpoint.port() == 443) {
         return Ok(());
     }
@@ -23,6 +23,12 @@ pub(crate) fn check(endpoint: &Endpoint, trusted: &[String]) -> Result<()> {
          if it is yours, name it with `AuthLayer::trust_entra_for`"
     );
     Err(Error::new(ErrorKind::Policy, text))
+}
+
+/// Whether what the caller named, perhaps with a scheme or a port, is this host.
+fn is_host(name: &str, host: &str) -> bool {
+    name.eq_ignore_ascii_case(host)
+        || name.parse::<Endpoint>().is_ok_and(|named| named.host() == host)
 }
 
 /// `<label>(.<label>)*.azurecr.{io,cn,us,de}`, with at most one dot at the end.
@@ -85,6 +91,12 @@ mod tests {
         let check = |host: &str| check(&host.parse().unwrap(), &named);
         assert!(check("registry.example:5000").is_ok());
         assert!(check("sub.registry.example").is_err());
+        for name in ["registry.example:5000", "https://Registry.example", "REGISTRY.EXAMPLE"] {
+            let endpoint = "registry.example:5000".parse().unwrap();
+            assert!(super::check(&endpoint, &[name.to_owned()]).is_ok(), "{name}");
+            let other = "registry.example.evil".parse().unwrap();
+            assert!(super::check(&other, &[name.to_owned()]).is_err(), "{name}");
+        }
         let plain = Endpoint::insecure_loopback("127.0.0.1:80".parse().unwrap()).unwrap();
         let error = super::check(&plain, &["127.0.0.1".to_owned()]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Policy);

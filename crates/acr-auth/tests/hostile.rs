@@ -98,6 +98,61 @@ async fn an_endless_401_costs_two_requests_whatever_it_says() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_endless_401_to_a_request_without_a_scope_costs_two_requests() {
+    let (transport, sent) = transport(|call, _| {
+        let wanted = r#",scope="repository:library/app:pull""#;
+        token_service(call, r#""opaque""#).unwrap_or_else(|| challenge(wanted))
+    });
+    let answer = pipeline(transport, entra()).send(get(PATH, None)).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(count(&sent, LINE), 2, "once without and once with a token");
+    assert_eq!(count(&sent, "POST /oauth2/token"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registry_that_keeps_asking_for_more_does_not_fill_memory() {
+    let (transport, sent) = transport(|call, earlier| {
+        let more =
+            format!(r#",scope="repository:library/app:{}""#, format!("x{earlier:05}").repeat(20));
+        token_service(call, r#""opaque""#).unwrap_or_else(|| challenge(&more))
+    });
+    let pipeline = pipeline(transport, entra());
+    let mut kinds = Vec::new();
+    for _ in 0..50 {
+        let answer = pipeline.send(get(PATH, Some(read()))).await;
+        kinds.push(answer.map_or_else(|error| error.kind(), |_| ErrorKind::Unauthenticated));
+    }
+    assert_eq!(kinds.last(), Some(&ErrorKind::Policy));
+    assert!(scopes(&sent).iter().all(|scope| scope.len() <= 1_024));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redirect_that_comes_back_to_the_registry_is_not_signed_in() {
+    let (transport, sent) = transport(|call, _| {
+        let to = |target: &str| {
+            let response = http::Response::builder().status(307).header("location", target);
+            response.body(Body::empty()).unwrap()
+        };
+        token_service(call, r#""opaque""#).unwrap_or_else(|| match call.line.as_str() {
+            LINE => to("https://storage.example/blob"),
+            "GET /blob" => to("https://reg.azurecr.io/v2/library/secret/blobs/x"),
+            _ => challenge(r#",scope="repository:library/secret:pull""#),
+        })
+    });
+    let mut request = get(PATH, Some(read()));
+    request.extensions_mut().insert(acr_core::FollowRedirects::default());
+    let answer = pipeline(transport, entra()).send(request).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+    let sent = sent.lock().unwrap();
+    let signed_in: Vec<_> = sent
+        .iter()
+        .filter(|call| call.authorization.is_some())
+        .map(|call| call.line.as_str())
+        .collect();
+    assert_eq!(signed_in, [LINE]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_fresh_token_without_the_right_is_not_fetched_again() {
     let (transport, sent) = transport(|call, _| {
         token_service(call, "[]").unwrap_or_else(|| challenge(r#",error="insufficient_scope""#))

@@ -103,6 +103,12 @@ impl Scope {
         })
     }
 
+    /// Whether a token that grants this scope may do all that `need` names. As a grant, `*`
+    /// stands for every action and every name; as a need it is a word like any other.
+    pub fn permits(&self, need: &Self) -> bool {
+        need.without(self).is_empty()
+    }
+
     /// Whether this scope names the same resources as `other`, or fewer.
     pub fn names_only_resources_of(&self, other: &Self) -> bool {
         self.0.keys().all(|resource| other.0.contains_key(resource))
@@ -117,14 +123,17 @@ impl Scope {
         })
     }
 
-    /// What is permitted here and not by `other`.
+    /// What is needed here and not granted there.
     #[must_use]
-    pub(crate) fn without(&self, other: &Self) -> Self {
+    pub(crate) fn without(&self, granted: &Self) -> Self {
+        let any = Action::constant("*");
         let rest = self.0.iter().filter_map(|(resource, actions)| {
-            let rest: BTreeSet<Action> = match other.0.get(resource) {
-                Some(theirs) => actions.difference(theirs).cloned().collect(),
-                None => actions.clone(),
+            let everywhere = Resource { kind: resource.kind.clone(), name: "*".to_owned() };
+            let theirs = [resource, &everywhere].map(|resource| granted.0.get(resource));
+            let has = |action: &Action| {
+                theirs.iter().flatten().any(|set| set.contains(action) || set.contains(&any))
             };
+            let rest: BTreeSet<Action> = actions.iter().filter(|a| !has(a)).cloned().collect();
             (!rest.is_empty()).then(|| (resource.clone(), rest))
         });
         Self(Arc::new(rest.collect()))
@@ -137,7 +146,7 @@ impl Scope {
 
     /// The actions on all resources of this name, as they are printed.
     pub(crate) fn actions_on(&self, name: &str) -> String {
-        let all = self.0.iter().filter(|(resource, _)| resource.name == name);
+        let all = self.0.iter().filter(|(resource, _)| [name, "*"].contains(&&*resource.name));
         listed(&all.flat_map(|(_, actions)| actions.clone()).collect())
     }
 
@@ -248,6 +257,24 @@ mod tests {
             ("repository:a:pull repository:b:pull", false),
         ] {
             assert_eq!(Scope::parse_lenient(text).names_only_resources_of(&own), same, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_granted_star_permits_everything_and_a_needed_one_only_itself() {
+        for (granted, need, permitted) in [
+            ("repository:a:*", "repository:a:pull,push", true),
+            ("repository:*:pull", "repository:a:pull", true),
+            ("repository:*:pull repository:a:push", "repository:a:pull,push", true),
+            ("repository:*:*", "repository:a:delete", true),
+            ("repository:*:*", "registry:catalog:*", false),
+            ("repository:a:*", "repository:b:pull", false),
+            ("repository:a:pull", "repository:a:*", false),
+            ("registry:catalog:*", "registry:catalog:*", true),
+            ("", "", true),
+        ] {
+            let (granted, need) = (Scope::parse_lenient(granted), Scope::parse_lenient(need));
+            assert_eq!(granted.permits(&need), permitted, "{granted} / {need}");
         }
     }
 

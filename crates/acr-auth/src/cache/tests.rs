@@ -184,6 +184,7 @@ mod model {
     enum Service {
         Grants(u64),
         Fails,
+        SourceFails,
         Denies,
     }
 
@@ -197,6 +198,7 @@ mod model {
         let service = prop_oneof![
             4 => prop_oneof![Just(30), Just(60), Just(600), Just(4_500)].prop_map(Service::Grants),
             1 => Just(Service::Fails),
+            1 => Just(Service::SourceFails),
             1 => Just(Service::Denies),
         ];
         let op = prop_oneof![
@@ -307,7 +309,7 @@ mod model {
                     self.failed_at = None;
                     (Answer::Token { number, is_new: true }, None)
                 }
-                (Service::Fails, Some(held)) => {
+                (Service::Fails | Service::SourceFails, Some(held)) => {
                     self.held = Some(Held { refresh_at: now + 30_000, ..held });
                     (Answer::Token { number: held.number, is_new: false }, None)
                 }
@@ -325,6 +327,7 @@ mod model {
         fn kind(self) -> ErrorKind {
             match self {
                 Self::Denies => ErrorKind::Unauthenticated,
+                Self::SourceFails => ErrorKind::Credential,
                 _ => ErrorKind::Server,
             }
         }

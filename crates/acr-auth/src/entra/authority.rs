@@ -69,7 +69,6 @@ impl Application {
             .effect(Effect::Token)
             .body(body)
             .build()?;
-        drop(form);
         let answer = self.pipeline.send(request).await?;
         Ok(answer::read(answer, Some(sent)).await?)
     }
