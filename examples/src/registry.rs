@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use acr_auth::{AccessToken, AuthLayer, Credential, credential_fn};
+use acr_auth::{AccessToken, AuthLayer, Credential, credential_fn, entra::DefaultCredential};
 use acr_core::{
     BoxError, Endpoint, Pipeline, Result, Secret, TlsConfig, Transport, TransportBuilder,
 };
@@ -19,13 +19,14 @@ use crate::wire::Wire;
 /// | variable | meaning |
 /// |---|---|
 /// | `CONTAINERREGISTRY_ENDPOINT` | login server; without it the emulator is started |
-/// | `CONTAINERREGISTRY_ENTRA_TOKEN` | an Entra token for the audience `https://containerregistry.azure.net`; without it the access is anonymous |
+/// | `CONTAINERREGISTRY_ENTRA_TOKEN` | an Entra token for the audience `https://containerregistry.azure.net` |
+/// | `CONTAINERREGISTRY_ANONYMOUS` | `true` for anonymous access; without this and a token, `DefaultCredential` signs in |
 /// | `CONTAINERREGISTRY_CA_FILE` | trust only the authorities in this PEM file |
 /// | `CONTAINERREGISTRY_TRUST_HOST` | a host outside `azurecr.io` that may see the Entra token |
 #[derive(Debug)]
 pub struct Registry {
     endpoint: Endpoint,
-    entra_token: Option<Secret>,
+    credential: Credential,
     tls: TlsConfig,
     trusted_host: Option<String>,
     emulator: Option<Server>,
@@ -57,7 +58,7 @@ impl Registry {
         };
         Ok(Self {
             endpoint: endpoint.parse()?,
-            entra_token: variable("CONTAINERREGISTRY_ENTRA_TOKEN")?.map(Secret::from),
+            credential: credential_from_env()?,
             tls,
             trusted_host: variable("CONTAINERREGISTRY_TRUST_HOST")?,
             emulator: None,
@@ -73,7 +74,7 @@ impl Registry {
         let server = registry.serve(Tls::On).await?;
         let endpoint = server.endpoint();
         Ok(Self {
-            entra_token: Some(Secret::from(registry.entra_token())),
+            credential: token_credential(registry.entra_token().into()),
             tls: TlsConfig::only_roots(server.ca_pem().unwrap_or_default().as_bytes())?,
             trusted_host: Some(endpoint.host().to_owned()),
             endpoint,
@@ -97,7 +98,7 @@ impl Registry {
 
     /// The layer that signs in here. All clones share one cache of tokens.
     pub fn auth(&self) -> AuthLayer {
-        let auth = AuthLayer::new(&self.endpoint, credential(self.entra_token.clone()));
+        let auth = AuthLayer::new(&self.endpoint, self.credential.clone());
         match &self.trusted_host {
             Some(host) => auth.trust_entra_for(host),
             None => auth,
@@ -149,10 +150,18 @@ pub fn connect_over(registry: &Registry, wire: &Wire, transport: Transport) -> R
         .build()
 }
 
-fn credential(entra_token: Option<Secret>) -> Credential {
-    let Some(token) = entra_token else {
-        return Credential::anonymous();
-    };
+fn credential_from_env() -> Result<Credential, BoxError> {
+    let is_anonymous = variable("CONTAINERREGISTRY_ANONYMOUS")?;
+    match (variable("CONTAINERREGISTRY_ENTRA_TOKEN")?, is_anonymous.as_deref()) {
+        (Some(token), None) => Ok(token_credential(token.into())),
+        (None, Some("true")) => Ok(Credential::anonymous()),
+        (None, None) => Ok(Credential::entra(DefaultCredential::new()?)),
+        (Some(_), Some(_)) => Err("a token is set, and anonymous access".into()),
+        (None, Some(_)) => Err("CONTAINERREGISTRY_ANONYMOUS is not `true`".into()),
+    }
+}
+
+fn token_credential(token: Secret) -> Credential {
     Credential::entra(credential_fn(move |_scopes| {
         let token = token.clone();
         async move { Ok(AccessToken::new(token, SystemTime::now() + ASSUMED_LIFETIME)) }
