@@ -52,18 +52,26 @@ mod certificates;
 mod clock;
 mod content;
 mod damage;
+mod deleted;
 mod exchange;
 mod fault;
 mod form;
 mod headers;
 mod journal;
+mod jwt_shape;
+mod layout;
+mod ledger;
 mod locks;
 mod manifest;
 mod operation;
 mod paging;
+mod quota;
+mod records;
 mod registry;
+mod repository;
 mod route;
 mod routes;
+mod scope_map;
 mod seal;
 mod server;
 mod service;
@@ -75,8 +83,13 @@ mod token;
 mod upload;
 
 pub use self::{
+    clock::Clock,
     fault::{Fault, ParseFaultError},
     journal::{Entry, Journal, Kind, Origin},
+    jwt_shape::JwtShape,
+    layout::Seeded,
+    quota::{ParseQuotaError, Quota},
     registry::{Anonymous, BlobDelivery, FakeRegistry, FakeRegistryBuilder},
+    scope_map::{ParseScopeMapError, ScopeMap},
     server::{Server, Tls},
 };

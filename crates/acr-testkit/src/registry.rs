@@ -3,6 +3,7 @@
 use std::{
     fmt, io,
     net::{Ipv4Addr, SocketAddr},
+    path::Path,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -10,13 +11,21 @@ use std::{
     time::Duration,
 };
 
-use acr_core::{Endpoint, Transport};
+use acr_core::{Endpoint, RepositoryName, Transport};
+use jiff::SignedDuration;
 
 use crate::{
-    clock::Clock,
+    access::Wildcards,
+    clock::{Clock, Stamp},
     content::Store,
     fault::{Fault, Faults},
     journal::Journal,
+    jwt_shape::JwtShape,
+    layout::{self, Seeded},
+    ledger::Ledger,
+    quota::{Meter, Quota},
+    records,
+    scope_map::{ScopeMap, ScopeMapFile},
     seal::Key,
     server::{self, Server, Tls},
     service::InProcess,
@@ -27,11 +36,11 @@ use crate::{
     upload::Uploads,
 };
 
-/// A container registry that exists only in this process.
+/// A container registry that exists only in this process, and if asked in a folder.
 ///
 /// Cheap to clone; all clones are the same registry. What it stores is gone with the
 /// last clone, transport and server; so is the temporary folder it makes for blobs
-/// larger than 1 MiB.
+/// larger than 1 MiB. With [`FakeRegistryBuilder::open`] it is kept in a folder instead.
 #[derive(Clone)]
 pub struct FakeRegistry(Arc<Shared>);
 
@@ -51,14 +60,29 @@ pub struct FakeRegistry(Arc<Shared>);
 #[derive(Clone)]
 #[must_use]
 pub struct FakeRegistryBuilder {
-    entra_tokens: Vec<String>,
-    users: Vec<(String, String)>,
+    entra_tokens: Vec<(String, ScopeMap)>,
+    users: Vec<User>,
     anonymous: Anonymous,
+    wildcards: Wildcards,
     access_token_lifetime: Duration,
     refresh_token_lifetime: Duration,
     link_lifetime: Duration,
+    upload_lifetime: Duration,
+    soft_delete: Option<Duration>,
+    jwt_shape: JwtShape,
     blobs: BlobDelivery,
+    quota: Option<Quota>,
+    clock_rate: u32,
     seed: Option<u64>,
+}
+
+#[derive(Clone)]
+struct User {
+    name: String,
+    password: String,
+    rights: ScopeMap,
+    /// Whether the password is taken by the interfaces themselves, not only for a token.
+    is_admin: bool,
 }
 
 /// What a client without a credential may do.
@@ -91,8 +115,12 @@ pub(crate) struct Shared {
     pub(crate) state: Mutex<State>,
     pub(crate) store: Arc<Store>,
     pub(crate) uploads: Uploads,
+    pub(crate) ledger: Option<Arc<Ledger>>,
     pub(crate) journal: Journal,
     pub(crate) faults: Mutex<Faults>,
+    pub(crate) meter: Option<Meter>,
+    /// How often refresh tokens were revoked.
+    pub(crate) generation: AtomicU64,
     random: Mutex<fastrand::Rng>,
     deletes: AtomicU64,
 }
@@ -109,10 +137,16 @@ impl FakeRegistry {
             entra_tokens: Vec::new(),
             users: Vec::new(),
             anonymous: Anonymous::None,
+            wildcards: Wildcards::Granted,
             access_token_lifetime: ACCESS_TOKEN_LIFETIME,
             refresh_token_lifetime: REFRESH_TOKEN_LIFETIME,
             link_lifetime: LINK_LIFETIME,
+            upload_lifetime: UPLOAD_LIFETIME,
+            soft_delete: None,
+            jwt_shape: JwtShape::default(),
             blobs: BlobDelivery::Redirect,
+            quota: None,
+            clock_rate: 1,
             seed: None,
         }
     }
@@ -132,7 +166,36 @@ impl FakeRegistry {
 
     /// An Entra token that the registry accepts; it contains the word `canary`.
     pub fn entra_token(&self) -> String {
-        self.0.settings.entra_tokens.first().cloned().unwrap_or_default()
+        let token = self.0.settings.entra_tokens.first();
+        token.map(|(token, _)| token.clone()).unwrap_or_default()
+    }
+
+    /// The registry's time, which can be set.
+    pub fn clock(&self) -> Clock {
+        self.0.clock.clone()
+    }
+
+    /// Makes every refresh token issued so far invalid, as the change of a password does.
+    pub fn revoke_refresh_tokens(&self) {
+        self.0.revoke_refresh_tokens();
+    }
+
+    /// Puts an OCI image layout into a repository: every manifest that its `index.json` reaches,
+    /// with configs and layers, and a tag for each `org.opencontainers.image.ref.name`. Of a
+    /// name such as `docker.io/library/alpine:3` the tag is what follows the last colon.
+    ///
+    /// Reads and hashes every file, so it blocks for as long as that takes.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::InvalidData`] when the layout is malformed or a file does not match its
+    /// digest, and any error of reading; each names the file. What was added before stays.
+    pub fn seed_layout(
+        &self,
+        layout: impl AsRef<Path>,
+        repository: &RepositoryName,
+    ) -> io::Result<Seeded> {
+        layout::load(&self.0, layout.as_ref(), repository)
     }
 
     /// What was asked so far, and will be: a handle.
@@ -150,8 +213,9 @@ impl FakeRegistry {
         lock(&self.0.faults).len()
     }
 
-    /// How many upload sessions were started and neither completed nor cancelled.
+    /// How many upload sessions were started and neither completed nor cancelled nor expired.
     pub fn open_uploads(&self) -> usize {
+        self.0.expire_uploads();
         self.0.uploads.len()
     }
 
@@ -176,15 +240,72 @@ impl FakeRegistry {
 }
 
 impl FakeRegistryBuilder {
-    /// Accepts an Entra token; repeatable. Without any, one is made.
-    pub fn entra_token(mut self, token: impl Into<String>) -> Self {
-        self.entra_tokens.push(token.into());
+    /// Accepts an Entra token of somebody with all rights; repeatable. Without any, one is made.
+    pub fn entra_token(self, token: impl Into<String>) -> Self {
+        self.scoped_entra_token(token, ScopeMap::all())
+    }
+
+    /// Accepts an Entra token of somebody who may do what a scope map says; repeatable.
+    pub fn scoped_entra_token(mut self, token: impl Into<String>, rights: ScopeMap) -> Self {
+        self.entra_tokens.push((token.into(), rights));
         self
     }
 
     /// Accepts a user with all rights, by HTTP Basic and by `grant_type=password`; repeatable.
     pub fn user(mut self, name: impl Into<String>, password: impl Into<String>) -> Self {
-        self.users.push((name.into(), password.into()));
+        let (name, password) = (name.into(), password.into());
+        self.users.push(User { name, password, rights: ScopeMap::all(), is_admin: true });
+        self
+    }
+
+    /// Accepts a user who may do what a scope map says; repeatable.
+    ///
+    /// As on the real service, such a user must ask for a token: HTTP Basic on `/v2` and
+    /// `/acr/v1` is answered as no credential at all.
+    pub fn scoped_user(
+        mut self,
+        name: impl Into<String>,
+        password: impl Into<String>,
+        rights: ScopeMap,
+    ) -> Self {
+        let (name, password) = (name.into(), password.into());
+        self.users.push(User { name, password, rights, is_admin: false });
+        self
+    }
+
+    /// Takes users, Entra tokens and the mode of permissions from a file of JSON:
+    ///
+    /// ```json
+    /// {
+    ///   "abac": false,
+    ///   "scopeMaps": [{"name": "ci", "actions": ["repositories/ci/*/content/read"]}],
+    ///   "tokens": [{"name": "ci-token", "passwords": ["secret"], "scopeMap": "ci"}],
+    ///   "entraTokens": [{"token": "entra", "scopeMap": "ci", "catalog": true}]
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read or is malformed; the error says where.
+    pub fn scope_map_file(mut self, path: impl AsRef<Path>) -> io::Result<Self> {
+        let file = ScopeMapFile::read(path.as_ref())?;
+        if file.abac {
+            self = self.abac();
+        }
+        for (name, password, rights) in file.tokens() {
+            self = self.scoped_user(name, password, rights);
+        }
+        for (token, rights) in file.entra_tokens() {
+            self = self.scoped_entra_token(token, rights);
+        }
+        Ok(self)
+    }
+
+    /// Behaves as a registry with permissions by repository attributes ("RBAC Registry + ABAC
+    /// Repository Permissions"): wildcards of repositories in a scope are passed over, so that
+    /// the token grants nothing for them, and refresh tokens carry `aad_identity`.
+    pub fn abac(mut self) -> Self {
+        self.wildcards = Wildcards::PassedOver;
         self
     }
 
@@ -212,6 +333,36 @@ impl FakeRegistryBuilder {
         self
     }
 
+    /// How long upload sessions live, in whole seconds; a week by default.
+    pub fn upload_lifetime(mut self, lifetime: Duration) -> Self {
+        self.upload_lifetime = lifetime;
+        self
+    }
+
+    /// Keeps what is deleted for a while, so that it can be listed and restored; off by default.
+    pub fn soft_delete(mut self, retention: Duration) -> Self {
+        self.soft_delete = Some(retention);
+        self
+    }
+
+    /// The letters and length of the registry's tokens; as they come by default.
+    pub fn jwt_shape(mut self, shape: JwtShape) -> Self {
+        self.jwt_shape = shape;
+        self
+    }
+
+    /// How many calls a minute are taken; any number by default.
+    pub fn quota(mut self, quota: Quota) -> Self {
+        self.quota = Some(quota);
+        self
+    }
+
+    /// How many times faster than tokio's clock the registry's runs; 1 by default.
+    pub fn clock_rate(mut self, rate: u32) -> Self {
+        self.clock_rate = rate;
+        self
+    }
+
     /// How blobs are downloaded; by redirect by default.
     pub fn blobs(mut self, delivery: BlobDelivery) -> Self {
         self.blobs = delivery;
@@ -224,35 +375,95 @@ impl FakeRegistryBuilder {
         self
     }
 
-    /// The registry.
-    pub fn build(mut self) -> FakeRegistry {
-        let mut random = self.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
+    /// The registry, in memory; blobs above 1 MiB go to a temporary folder.
+    pub fn build(self) -> FakeRegistry {
+        let mut random = self.random();
         let key = Key::new(&mut random);
-        let clock = Clock::start();
+        let (state, uploads, store) = Default::default();
+        self.assemble(random, key, Kept { state, uploads, store, ledger: None })
+    }
+
+    /// The registry, kept in a folder: what an earlier one left there is there again, and a
+    /// write is on disk before it is answered. Repositories, tags, manifests, locks, blobs,
+    /// upload sessions, what was soft-deleted and the key of all signatures are kept; settings,
+    /// faults and the journal are not. The folder is made where it does not exist.
+    ///
+    /// Reads all records, so it blocks for as long as that takes.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::ResourceBusy`] when another registry uses the folder,
+    /// [`io::ErrorKind::InvalidData`] when it is damaged or of another version, and any error
+    /// of the disk.
+    pub fn open(self, folder: impl AsRef<Path>) -> io::Result<FakeRegistry> {
+        let ledger = Arc::new(Ledger::open(folder.as_ref())?);
+        let mut random = self.random();
+        let key = records::key(&ledger, &mut random)?;
+        let store = Arc::new(Store::lasting(Arc::clone(&ledger)));
+        let state = State::restore(&ledger, &store)?;
+        let uploads = Uploads::restore(&store, &ledger)?;
+        let files = state.file_names();
+        ledger.sweep(|name| files.contains(name) || uploads.contains(name))?;
+        let (state, ledger) = (Mutex::new(state), Some(ledger));
+        Ok(self.assemble(random, key, Kept { state, uploads, store, ledger }))
+    }
+
+    fn random(&self) -> fastrand::Rng {
+        self.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed)
+    }
+
+    fn assemble(mut self, mut random: fastrand::Rng, key: Key, kept: Kept) -> FakeRegistry {
+        let clock = Clock::start(self.clock_rate);
         if self.entra_tokens.is_empty() {
-            let token = token::entra(&key, &uuid(&mut random), clock.now().as_second());
-            self.entra_tokens.push(token);
+            let token = token::entra(&key, &uuid(&mut random), clock.timestamp().as_second());
+            self.entra_tokens.push((token, ScopeMap::all()));
         }
+        let Kept { state, uploads, store, ledger } = kept;
+        let retention = self.soft_delete.map(|time| SignedDuration::from_secs(seconds(time)));
+        lock(&state).deleted.set_retention(retention);
         FakeRegistry(Arc::new(Shared {
+            meter: self.quota.map(Meter::new),
             settings: self,
             key,
             clock,
-            state: Mutex::default(),
-            store: Arc::default(),
-            uploads: Uploads::default(),
+            state,
+            store,
+            uploads,
+            ledger,
             journal: Journal::default(),
             faults: Mutex::default(),
+            generation: AtomicU64::new(0),
             random: Mutex::new(random),
             deletes: AtomicU64::new(0),
         }))
     }
 
-    pub(crate) fn knows_entra_token(&self, token: &str) -> bool {
-        self.entra_tokens.iter().any(|known| known == token)
+    /// What the owner of an Entra token may do; `None` for an unknown one.
+    pub(crate) fn entra_rights(&self, token: &str) -> Option<&ScopeMap> {
+        let known = self.entra_tokens.iter().find(|(known, _)| known == token);
+        known.map(|(_, rights)| rights)
     }
 
-    pub(crate) fn knows_user(&self, name: &str, password: &str) -> bool {
-        self.users.iter().any(|(n, p)| n == name && p == password)
+    /// What a user may do; `None` for an unknown one or a wrong password.
+    pub(crate) fn user_rights(&self, name: &str, password: &str) -> Option<&ScopeMap> {
+        self.find_user(name, password).map(|user| &user.rights)
+    }
+
+    /// Whether a user may go without a token; `None` as for [`Self::user_rights`].
+    pub(crate) fn is_admin(&self, name: &str, password: &str) -> Option<bool> {
+        self.find_user(name, password).map(|user| user.is_admin)
+    }
+
+    fn find_user(&self, name: &str, password: &str) -> Option<&User> {
+        self.users.iter().find(|user| user.name == name && user.password == password)
+    }
+
+    pub(crate) fn wildcards(&self) -> Wildcards {
+        self.wildcards
+    }
+
+    pub(crate) fn token_shape(&self) -> JwtShape {
+        self.jwt_shape
     }
 
     pub(crate) fn anonymous_pull(&self) -> bool {
@@ -270,6 +481,14 @@ impl FakeRegistryBuilder {
             link: seconds(self.link_lifetime),
         }
     }
+}
+
+/// What may come from a folder.
+struct Kept {
+    state: Mutex<State>,
+    uploads: Uploads,
+    store: Arc<Store>,
+    ledger: Option<Arc<Ledger>>,
 }
 
 /// The lifetimes in seconds.
@@ -292,7 +511,27 @@ impl Shared {
 
     /// The seconds since 1970.
     pub(crate) fn now(&self) -> i64 {
-        self.clock.now().as_second()
+        self.clock.timestamp().as_second()
+    }
+
+    /// Ends the upload sessions that are too old, and gives the time.
+    pub(crate) fn expire_uploads(&self) -> Stamp {
+        let now = self.clock.stamp();
+        let lifetime = SignedDuration::from_secs(seconds(self.settings.upload_lifetime));
+        self.uploads.expire(now.before(lifetime));
+        now
+    }
+
+    pub(crate) fn revoke_refresh_tokens(&self) {
+        self.generation.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Waits until all that was changed so far is on disk, where that is asked for.
+    pub(crate) async fn persist(&self) -> io::Result<()> {
+        match &self.ledger {
+            Some(ledger) => ledger.flush().await,
+            None => Ok(()),
+        }
     }
 
     /// The countdown in answers to deletes: 32 at first, then one less each, and again.
@@ -346,6 +585,9 @@ const REFRESH_TOKEN_LIFETIME: Duration = Duration::from_secs(11_700);
 
 /// As recorded.
 const LINK_LIFETIME: Duration = Duration::from_secs(20 * 60);
+
+/// What the registry software that the service descends from purges by default.
+const UPLOAD_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// What a premium registry was seen to begin with.
 const DELETES: u64 = 32;

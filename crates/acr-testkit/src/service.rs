@@ -27,6 +27,7 @@ use crate::{
     journal::{Entry, Origin},
     locks,
     operation::Operation,
+    quota::Reading,
     registry::Shared,
     route::{self, Unrouted},
     routes,
@@ -155,6 +156,14 @@ async fn handle(
             _ => {}
         }
     }
+    let reading = match (&exchange.shared.meter, origin) {
+        (Some(meter), Origin::Registry) => Some(meter.count(&exchange.head.method)),
+        _ => None,
+    };
+    if let Some(answer) = reading.and_then(Reading::refusal) {
+        return Ok(answer);
+    }
+    let shared = exchange.shared;
     let reply = match origin {
         Origin::Storage => storage::get(&mut exchange).await,
         Origin::Registry => match admit(&exchange) {
@@ -162,6 +171,8 @@ async fn handle(
             Err(failure) => Err(failure),
         },
     };
+    // Before anybody is told of a change, or of what it left, it must be there for good.
+    shared.persist().await?;
     match reply {
         Ok(answer) => Ok(answer),
         Err(Failure::Refused(answer)) => Ok(*answer),
@@ -189,8 +200,11 @@ fn authenticate(exchange: &Exchange<'_>, needed: &[access::Grant]) -> Result<(),
     let credential = credential.ok_or(Challenge::NoToken)?.to_str();
     let credential = credential.map_err(|_| Challenge::InvalidToken)?;
     if let Some((name, password)) = routes::oauth::basic(credential) {
-        let known = shared.settings.knows_user(&name, &password);
-        return if known { Ok(()) } else { Err(Challenge::BadPassword) };
+        return match shared.settings.is_admin(&name, &password) {
+            Some(true) => Ok(()),
+            Some(false) => Err(Challenge::NoToken),
+            None => Err(Challenge::BadPassword),
+        };
     }
     let claims = routes::oauth::bearer(credential)
         .and_then(|token| token::verify(&shared.key, TokenKind::Access, token, shared.now()))

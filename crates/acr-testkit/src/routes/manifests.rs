@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use crate::{
     answer::{Answer, DOCKER_CONTENT_DIGEST, Refusal, Reply, empty, set, with},
     attributes::Attributes,
+    clock::Stamp,
     exchange::Exchange,
     manifest::{self, Form, MAX_MANIFEST, Parsed, Platform},
     operation::Operation,
@@ -77,7 +78,8 @@ pub(crate) async fn put(x: &mut Exchange<'_>) -> Reply {
     let tag = (!is_digest(reference)).then_some(reference);
     let mut state = lock(&x.shared.state);
     check_references(&state, name, &parsed)?;
-    let manifest = record(&mut state, x, form, parsed, media_type, bytes);
+    let now = state.stamp(&x.shared.clock);
+    let manifest = record(&state, now, name, form, parsed, media_type, bytes);
     state.put_manifest(name, &digest, tag, manifest);
     drop(state);
     let location = format!("/v2/{name}/manifests/{digest}");
@@ -172,16 +174,16 @@ fn check_references(state: &State, name: &str, parsed: &Parsed) -> Result<(), Re
     missing.map_or(Ok(()), Err)
 }
 
-fn record(
-    state: &mut State,
-    x: &Exchange<'_>,
+/// What the registry keeps and tells of a manifest.
+pub(crate) fn record(
+    state: &State,
+    now: Stamp,
+    name: &str,
     form: Form,
     parsed: Parsed,
     media_type: String,
     bytes: Bytes,
 ) -> ManifestRecord {
-    let now = state.stamp(&x.shared.clock);
-    let name = &x.route.repository;
     let image_size = match form {
         Form::Image => parsed.image_size(),
         Form::Artifact => 0,
@@ -195,7 +197,7 @@ fn record(
     let platform = match &parsed.config {
         Some(config) if manifest::is_image_config(&config.media_type) => state
             .blob(name, &config.digest)
-            .and_then(|content| serde_json::from_slice(content.small()?).ok())
+            .and_then(|content| serde_json::from_slice(&content.small()?).ok())
             .unwrap_or_default(),
         _ => Platform::default(),
     };

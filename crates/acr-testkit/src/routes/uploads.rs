@@ -12,7 +12,7 @@ use crate::{
     },
     exchange::Exchange,
     sync::lock,
-    upload::{Guard, Session, UploadState, invalid, receive, size_invalid},
+    upload::{Guard, Session, UploadState, discard, invalid, receive, size_invalid},
 };
 
 #[derive(Serialize)]
@@ -30,7 +30,8 @@ pub(crate) async fn start(x: &mut Exchange<'_>) -> Reply {
         return Ok(progress(x, &session, StatusCode::ACCEPTED));
     };
     let shared = x.shared;
-    let session = Session::new(&x.route.repository, shared.uuid(), String::new(), &shared.store);
+    let session =
+        Session::new(&x.route.repository, shared.uuid(), shared.clock.stamp(), &shared.store);
     let session = receive(session.lock_owned().await, x.body, None).await?;
     finish(x, session, &digest)
 }
@@ -78,18 +79,19 @@ pub(crate) async fn complete(x: &mut Exchange<'_>) -> Reply {
 pub(crate) async fn cancel(x: &mut Exchange<'_>) -> Reply {
     let (session, _) = open(x).await?;
     let answer = with(empty(StatusCode::NO_CONTENT), DOCKER_UPLOAD_UUID, &session.id);
-    x.shared.uploads.close(session)?;
+    discard(x.shared.uploads.close(session)?);
     Ok(answer)
 }
 
 async fn open_new(x: &mut Exchange<'_>) -> Result<Guard, Failure> {
     let shared = x.shared;
-    let started = shared.clock.stamp().to_string();
+    let started = shared.expire_uploads();
     shared.uploads.start(&x.route.repository, shared.uuid(), started, &shared.store).await
 }
 
 async fn open(x: &mut Exchange<'_>) -> Result<(Guard, UploadState), Failure> {
     let (name, id) = (&x.route.repository, &x.route.item);
+    x.shared.expire_uploads();
     x.shared.uploads.open(&x.shared.key, name, id, x.query.get("_state")).await
 }
 
@@ -141,6 +143,7 @@ fn finish(x: &Exchange<'_>, session: Guard, digest: &Digest) -> Reply {
     let spool = x.shared.uploads.close(session)?;
     let computed = spool.digest();
     if computed != *digest {
+        discard(spool);
         return Err(mismatch("digest does not match the content").into());
     }
     let content = spool.finish()?;
