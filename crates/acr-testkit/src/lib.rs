@@ -53,6 +53,7 @@ mod clock;
 mod content;
 mod damage;
 mod deleted;
+mod disturb;
 mod exchange;
 mod fault;
 mod form;
@@ -81,10 +82,11 @@ mod storage;
 mod sync;
 mod token;
 mod upload;
+mod wire;
 
 pub use self::{
     clock::Clock,
-    fault::{Fault, ParseFaultError},
+    fault::{ChallengeKind, CutEnd, Fault, FaultPlan, JsonKind, ParseFaultError, TlsFault},
     journal::{Entry, Journal, Kind, Origin},
     jwt_shape::JwtShape,
     layout::Seeded,

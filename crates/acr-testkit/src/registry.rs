@@ -18,7 +18,7 @@ use crate::{
     access::Wildcards,
     clock::{Clock, Stamp},
     content::Store,
-    fault::{Fault, Faults},
+    fault::{Fault, FaultPlan, Faults},
     journal::Journal,
     jwt_shape::JwtShape,
     layout::{self, Seeded},
@@ -206,6 +206,16 @@ impl FakeRegistry {
     /// Makes something go wrong, from the next request on.
     pub fn inject(&self, fault: Fault) {
         lock(&self.0.faults).arm(fault);
+    }
+
+    /// Makes everything go wrong that a plan says, from the next request on.
+    pub fn inject_plan(&self, plan: &FaultPlan) {
+        plan.faults().iter().cloned().for_each(|fault| self.inject(fault));
+    }
+
+    /// Every fault that was injected so far: print it when a test fails.
+    pub fn faults(&self) -> FaultPlan {
+        lock(&self.0.faults).plan().clone()
     }
 
     /// How many faults have not struck for the last time; 0 when a plan was carried out.
@@ -548,7 +558,9 @@ impl Default for FakeRegistry {
 
 impl fmt::Debug for FakeRegistry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FakeRegistry").field("open_uploads", &self.open_uploads()).finish()
+        let (uploads, faults) = (self.0.uploads.len(), self.faults().to_string());
+        let mut f = f.debug_struct("FakeRegistry");
+        f.field("open_uploads", &uploads).field("faults", &faults).finish_non_exhaustive()
     }
 }
 

@@ -93,6 +93,14 @@ impl Uploads {
         lock(&self.0).sessions.len()
     }
 
+    /// Forgets a session, as a server does that lost it.
+    pub(crate) fn lose(&self, id: &str) {
+        let Some(session) = lock(&self.0).sessions.remove(id) else { return };
+        if let Ok(mut session) = session.try_lock_owned() {
+            session.spool.take().into_iter().for_each(discard);
+        }
+    }
+
     /// Whether a session is open; its id is the name of its file.
     pub(crate) fn contains(&self, id: &str) -> bool {
         lock(&self.0).sessions.contains_key(id)

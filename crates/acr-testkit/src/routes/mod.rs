@@ -24,8 +24,7 @@ use crate::{
 const MAX_ATTRIBUTES: usize = 64 * 1024;
 
 /// Hands an admitted request to its handler.
-pub(crate) async fn dispatch(mut exchange: Exchange<'_>) -> Reply {
-    let x = &mut exchange;
+pub(crate) async fn dispatch(x: &mut Exchange<'_>) -> Reply {
     match x.route.operation {
         Operation::Ping => Ok(text(StatusCode::OK, "application/json; charset=utf-8", "{}")),
         Operation::ListRepositories | Operation::ListCatalog => catalog::list(x),

@@ -37,6 +37,7 @@ pub(crate) async fn exchange(x: &mut Exchange<'_>) -> Reply {
     if let Some(rights) = settings.entra_rights(credential) {
         let issue = issue(x, settings.lifetimes().refresh);
         let token = token::refresh(&x.shared.key, issue, rights.clone(), settings.wildcards());
+        let token = x.spoiled_token(token);
         return Ok(chunked_json(&RefreshToken { refresh_token: token }));
     }
     if token::is_for_another_audience(credential) {
@@ -116,17 +117,22 @@ fn docker(x: &Exchange<'_>) -> Reply {
 fn issue_access(x: &Exchange<'_>, rights: &ScopeMap, form: &Form) -> Answer {
     let settings = &x.shared.settings;
     let scopes = form.all("scope").collect::<Vec<_>>();
+    x.shared.journal.update(x.number, |entry| {
+        entry.scopes = scopes.iter().flat_map(|text| text.split(' ')).map(str::to_owned).collect();
+    });
     let grants = access::grant(rights, settings.wildcards(), &scopes);
     let lifetime = settings.lifetimes().access;
-    let token = token::access(&x.shared.key, issue(x, lifetime), grants);
+    let token = token::access(&x.shared.key, issue(x, lifetime), x.spoiled_grants(grants));
+    let token = x.spoiled_token(token);
     chunked_json(&AccessToken { access_token: token })
 }
 
 fn issue<'a>(x: &Exchange<'a>, lifetime: i64) -> Issue<'a> {
+    let (now, lifetime) = x.spoiled_times(x.shared.now(), lifetime);
     Issue {
         id: x.shared.uuid(),
         service: x.authority,
-        now: x.shared.now(),
+        now,
         lifetime,
         shape: x.shared.settings.token_shape(),
         generation: x.shared.generation.load(Ordering::Relaxed),
