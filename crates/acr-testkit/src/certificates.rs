@@ -22,12 +22,12 @@ pub(crate) struct Authority {
 
 impl Authority {
     pub(crate) fn new() -> io::Result<Self> {
-        Self::make().map_err(io::Error::other)
+        Self::make("acr-testkit authority").map_err(io::Error::other)
     }
 
-    fn make() -> Result<Self, rcgen::Error> {
+    fn make(name: &str) -> Result<Self, rcgen::Error> {
         let mut authority = CertificateParams::new(Vec::new())?;
-        authority.distinguished_name.push(DnType::CommonName, "acr-testkit authority");
+        authority.distinguished_name.push(DnType::CommonName, name);
         authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate()?;
@@ -49,7 +49,9 @@ impl Authority {
     /// The same with one thing wrong.
     pub(crate) fn bad_config(&self, fault: TlsFault) -> io::Result<Arc<ServerConfig>> {
         match fault {
-            TlsFault::UnknownAuthority => Self::new()?.config(),
+            TlsFault::UnknownAuthority => {
+                Self::make("nobody's authority").map_err(io::Error::other)?.config()
+            }
             TlsFault::WrongName => {
                 self.configure(leaf(&["elsewhere.example"]).map_err(io::Error::other)?)
             }

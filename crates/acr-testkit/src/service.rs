@@ -171,7 +171,7 @@ pub(crate) async fn answer(
             && answer.headers().contains_key(header::WWW_AUTHENTICATE);
         (answer.status().as_u16(), is_challenge)
     });
-    let result = send(result, &effects, wire).await;
+    let result = send(result, &effects, wire, time).await;
     let is_sent = result.is_ok() || effects.iter().any(Effect::is_raw);
     record.close(status.filter(|_| is_sent), is_taken);
     tracing::debug!(%origin, operation = operation.map_or("unrouted", Operation::name), "answered");
@@ -183,6 +183,7 @@ async fn send(
     result: io::Result<Answer>,
     effects: &[Effect],
     wire: Option<Wire>,
+    time: Stamp,
 ) -> io::Result<Answer> {
     let answer = result?;
     let is_broken =
@@ -201,7 +202,7 @@ async fn send(
     if !effects.iter().any(Effect::is_raw) {
         return Ok(answer);
     }
-    if let Some(script) = Script::render(answer, effects).await {
+    if let Some(script) = Script::render(answer, effects, &time.http_date()).await {
         wire.play(script);
     }
     Err(damage::broken())

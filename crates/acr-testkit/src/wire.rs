@@ -19,7 +19,7 @@ use tokio::{
 use tokio_rustls::server::TlsStream;
 
 use crate::{
-    answer::Answer,
+    answer::{Answer, with},
     fault::{CutEnd, Effect},
     sync::lock,
 };
@@ -76,8 +76,8 @@ impl Wire {
 
 impl Script {
     /// Writes an answer as the faults want it; `None` for one too large to hold.
-    pub(crate) async fn render(answer: Answer, effects: &[Effect]) -> Option<Self> {
-        let (mut head, body) = answer.into_parts();
+    pub(crate) async fn render(answer: Answer, effects: &[Effect], date: &str) -> Option<Self> {
+        let (mut head, body) = with(answer, header::DATE, date).into_parts();
         let body = collect(body).await?;
         let reason = head.status.canonical_reason().unwrap_or("Unknown");
         let mut bytes = Vec::new();
@@ -240,9 +240,6 @@ impl<S: Socket> AsyncRead for Line<S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if let Some(after) = self.wire.take_close_idle() {
-            self.end = Some(Box::pin(tokio::time::sleep(after)));
-        }
         if self.end.as_mut().is_some_and(|end| end.as_mut().poll(cx).is_ready()) {
             return Poll::Ready(Ok(())); // Nothing read: the end.
         }
@@ -263,7 +260,15 @@ impl<S: Socket> AsyncWrite for Line<S> {
         Pin::new(&mut *lock(&self.stream)).poll_write(cx, bytes)
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // The answer is out; the server waits for the next request from now on.
+        if let Some(after) = self.wire.take_close_idle() {
+            let mut end = Box::pin(tokio::time::sleep(after));
+            if end.as_mut().poll(cx).is_ready() {
+                cx.waker().wake_by_ref();
+            }
+            self.end = Some(end);
+        }
         Pin::new(&mut *lock(&self.stream)).poll_flush(cx)
     }
 

@@ -4,6 +4,8 @@
 mod support;
 
 #[cfg(test)]
+mod deleted;
+#[cfg(test)]
 mod download;
 #[cfg(test)]
 mod fault;
@@ -16,6 +18,12 @@ mod metadata;
 #[cfg(test)]
 mod oauth;
 #[cfg(test)]
+mod quota;
+#[cfg(test)]
+mod rights;
+#[cfg(test)]
 mod server;
 #[cfg(test)]
 mod upload;
+#[cfg(test)]
+mod wire;

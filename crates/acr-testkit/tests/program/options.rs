@@ -59,10 +59,7 @@ async fn faults_come_from_a_file_or_the_line_and_the_journal_tells() {
     emulator.stop().await;
     let text = std::fs::read_to_string(&journal).unwrap();
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(
-        lines.iter().map(|line| line["status"].clone()).collect::<Vec<_>>(),
-        statuses
-    );
+    assert_eq!(lines.iter().map(|line| line["status"].clone()).collect::<Vec<_>>(), statuses);
     assert_eq!((&lines[0]["operation"], &lines[0]["origin"]), (&"ping".into(), &"registry".into()));
     assert_eq!(lines[0]["query"], serde_json::json!(["canary"]));
     assert!(!text.contains("secret") && !text.contains("YW5u"), "{text}");
