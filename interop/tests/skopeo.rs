@@ -47,6 +47,17 @@ async fn we_read_what_skopeo_pushed_to_the_emulator() -> Result {
     we_read_what_skopeo_pushed(&emulator.pipeline()?, &emulator.image()?).await
 }
 
+#[tokio::test]
+async fn skopeo_reads_what_the_emulator_was_seeded_with() -> Result {
+    let layout = ImageLayout::build().await?;
+    let seed = format!("{}:{REPOSITORY}", layout.path().display());
+    let emulator = Emulator::start_with(&["--seed", &seed]).await?;
+    let inspection = Skopeo::new()?.inspect(&emulator.image()?).await?;
+    assert_eq!(inspection.digest, layout.digest());
+    assert_eq!(inspection.repo_tags, [TAG]);
+    Ok(())
+}
+
 async fn skopeo_reads_what_we_pushed(pipeline: &Pipeline, image: &RemoteImage) -> Result {
     let layout = ImageLayout::build().await?;
     let pushed = push(pipeline, &layout).await?;
@@ -141,9 +152,14 @@ struct Emulator {
 
 impl Emulator {
     async fn start() -> Result<Self> {
+        Self::start_with(&[]).await
+    }
+
+    async fn start_with(arguments: &[&str]) -> Result<Self> {
         let mut child = Command::new(program().await?)
             .args(["--listen", "127.0.0.1:0", "--tls", "--user"])
             .arg(format!("{USER}:{PASSWORD}"))
+            .args(arguments)
             .kill_on_drop(true)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -43,7 +43,7 @@ impl Authority {
     /// A TLS configuration with a new certificate for this machine.
     pub(crate) fn config(&self) -> io::Result<Arc<ServerConfig>> {
         let names = ["localhost", "127.0.0.1", "::1"];
-        self.configure(leaf(&names).map_err(io::Error::other)?)
+        self.configure(&leaf(&names).map_err(io::Error::other)?)
     }
 
     /// The same with one thing wrong.
@@ -53,20 +53,20 @@ impl Authority {
                 Self::make("nobody's authority").map_err(io::Error::other)?.config()
             }
             TlsFault::WrongName => {
-                self.configure(leaf(&["elsewhere.example"]).map_err(io::Error::other)?)
+                self.configure(&leaf(&["elsewhere.example"]).map_err(io::Error::other)?)
             }
             TlsFault::Expired => {
                 let mut leaf =
                     leaf(&["localhost", "127.0.0.1", "::1"]).map_err(io::Error::other)?;
                 leaf.not_before = date_time_ymd(2020, 1, 1);
                 leaf.not_after = date_time_ymd(2021, 1, 1);
-                self.configure(leaf)
+                self.configure(&leaf)
             }
             TlsFault::Garbage | TlsFault::Stall => self.config(),
         }
     }
 
-    fn configure(&self, leaf: CertificateParams) -> io::Result<Arc<ServerConfig>> {
+    fn configure(&self, leaf: &CertificateParams) -> io::Result<Arc<ServerConfig>> {
         let key = KeyPair::generate().map_err(io::Error::other)?;
         let leaf = leaf.signed_by(&key, &self.issuer).map_err(io::Error::other)?;
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));

@@ -188,25 +188,25 @@ impl Ledger {
         if let Err(error) = self.write(&changes) {
             // The memory is ahead of the disk now: nothing more may be promised.
             self.failed.store(true, Ordering::Release);
-            return Err(named(&self.folder, &io::Error::other(error)));
+            return Err(named(&self.folder, &error));
         }
         self.durable.store(version, Ordering::Release);
         retired.iter().for_each(|file| file.give_up());
         Ok(())
     }
 
-    fn write(&self, changes: &[Change]) -> Result<(), redb::Error> {
-        let transaction = self.database.begin_write()?;
+    fn write(&self, changes: &[Change]) -> io::Result<()> {
+        let transaction = self.database.begin_write().map_err(io::Error::other)?;
         for Change { table, key, value } in changes {
-            let mut table = transaction.open_table(table.definition())?;
+            let mut table = transaction.open_table(table.definition()).map_err(io::Error::other)?;
             let key = (key.0.as_str(), key.1.as_str());
             match value {
-                Some(value) => table.insert(key, value.as_slice())?,
-                None => table.remove(key)?,
-            };
+                Some(value) => table.insert(key, value.as_slice()),
+                None => table.remove(key),
+            }
+            .map_err(io::Error::other)?;
         }
-        transaction.commit()?;
-        Ok(())
+        transaction.commit().map_err(io::Error::other)
     }
 
     fn each<T>(

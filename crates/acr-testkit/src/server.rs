@@ -181,7 +181,7 @@ async fn accept(socket: TcpListener, desk: Desk) {
 async fn connection(stream: TcpStream, desk: Desk) {
     // Latency only; a socket without the option works too.
     let _ = stream.set_nodelay(true);
-    if let Err(error) = greet(stream, desk).await {
+    if let Err(error) = Box::pin(greet(stream, desk)).await {
         tracing::debug!(%error, "a connection ended early");
     }
 }
@@ -214,8 +214,11 @@ async fn greet(mut stream: TcpStream, mut desk: Desk) -> io::Result<()> {
         }
     }
     match desk.security.clone() {
-        None => serve(stream, desk).await,
-        Some(security) => serve(security.acceptor.accept(stream).await?, desk).await,
+        None => Box::pin(serve(stream, desk)).await,
+        Some(security) => {
+            let stream = security.acceptor.accept(stream).await?;
+            Box::pin(serve(stream, desk)).await
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the registry holds: repositories, tags, manifests and which blobs belong where.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
     io,
     ops::Deref,
     sync::Arc,
@@ -92,18 +92,23 @@ impl State {
         let file = content.file().cloned();
         changes.extend(file.iter().map(|f| Change::remove(Table::Uploads, f.name(), "")));
         let mut superfluous = None;
-        let shared = self.contents.entry(digest.to_owned()).or_insert_with(|| {
-            let record = records::ContentRecord::of(&content);
-            changes.push(Change::put(Table::Contents, digest, "", &record));
-            Shared { content: content.clone(), repositories: 0 }
-        });
-        match (shared.content.file(), file) {
-            (Some(own), Some(new)) if Arc::ptr_eq(own, &new) && self.ledger.is_some() => {
-                new.record();
+        let shared = match self.contents.entry(digest.to_owned()) {
+            Entry::Vacant(entry) => {
+                if let (Some(file), true) = (&file, self.ledger.is_some()) {
+                    file.record();
+                }
+                let record = records::ContentRecord::of(&content);
+                changes.push(Change::put(Table::Contents, digest, "", &record));
+                entry.insert(Shared { content, repositories: 0 })
             }
-            (Some(own), Some(new)) if !Arc::ptr_eq(own, &new) => superfluous = Some(new),
-            _ => {}
-        }
+            Entry::Occupied(entry) => {
+                let shared = entry.into_mut();
+                // A mount brings the very content that is there.
+                superfluous = file
+                    .filter(|new| shared.content.file().is_some_and(|own| !Arc::ptr_eq(own, new)));
+                shared
+            }
+        };
         if self.blobs.entry(repository.to_owned()).or_default().insert(digest.to_owned()) {
             shared.repositories += 1;
         }

@@ -114,9 +114,7 @@ impl Uploads {
             let Some(session) = open.sessions.remove(&id) else { continue };
             // A request that works on it right now may still finish it.
             if let Ok(mut session) = session.try_lock_owned() {
-                if let Some(spool) = session.spool.take() {
-                    discard(spool);
-                }
+                session.spool.take().into_iter().for_each(discard);
             }
         }
     }

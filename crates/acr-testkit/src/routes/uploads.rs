@@ -11,6 +11,7 @@ use crate::{
         with,
     },
     exchange::Exchange,
+    ledger::{Change, Table},
     sync::lock,
     upload::{Guard, Session, UploadState, discard, invalid, receive, size_invalid},
 };
@@ -146,7 +147,12 @@ fn finish(x: &Exchange<'_>, session: Guard, digest: &Digest) -> Reply {
         discard(spool);
         return Err(mismatch("digest does not match the content").into());
     }
+    let id = spool.name().to_owned();
     let content = spool.finish()?;
+    if let (None, Some(ledger)) = (content.file(), &x.shared.ledger) {
+        // Empty content has no file that tells which upload it came from.
+        ledger.stage([Change::remove(Table::Uploads, &id, "")]);
+    }
     lock(&x.shared.state).add_blob(&x.route.repository, digest, content);
     Ok(created(x, digest))
 }

@@ -119,9 +119,13 @@ async fn cancelled_deleted_and_mismatched_content_leaves_no_file() {
         assert_eq!(emulator.ask(&line, "").await.status, 202);
         assert_eq!(files(), left);
     }
-    emulator.push_blob("empty", b"").await;
+    let start = emulator.ask("POST /v2/empty/blobs/uploads/", "").await;
+    let location = start.header("location");
+    let line = format!("PUT {location}&digest={}", Digest::sha256(b""));
+    assert_eq!(emulator.ask(&line, "").await.status, 201);
     emulator.kill().await;
     let emulator = Emulator::on(folder.path()).await;
+    assert_eq!(emulator.ask(&format!("GET {location}"), "").await.status, 404, "it is over");
     let line = format!("GET /v2/empty/blobs/{}", Digest::sha256(b""));
     assert_eq!(emulator.ask(&line, "").await.status, 200);
     assert_eq!(emulator.ask(&format!("GET /v2/a/blobs/{digest}"), "").await.status, 404);
