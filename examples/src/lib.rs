@@ -19,3 +19,8 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/from-python.md")]
 struct FromPython;
+
+/// Runs the programs of the guide to the fake registry.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/test-your-code.md")]
+struct TestYourCode;
