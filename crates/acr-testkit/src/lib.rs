@@ -48,6 +48,7 @@
 mod access;
 mod answer;
 mod attributes;
+mod builder;
 mod certificates;
 mod clock;
 mod content;
@@ -85,13 +86,14 @@ mod upload;
 mod wire;
 
 pub use self::{
+    builder::{Anonymous, BlobDelivery, FakeRegistryBuilder},
     clock::Clock,
     fault::{ChallengeKind, CutEnd, Fault, FaultPlan, JsonKind, ParseFaultError, TlsFault},
     journal::{Entry, Journal, Kind, Origin},
     jwt_shape::JwtShape,
     layout::Seeded,
     quota::{ParseQuotaError, Quota},
-    registry::{Anonymous, BlobDelivery, FakeRegistry, FakeRegistryBuilder},
+    registry::FakeRegistry,
     scope_map::{ParseScopeMapError, ScopeMap},
     server::{Server, Tls},
 };
