@@ -24,6 +24,8 @@ pub(crate) struct Ledger {
     database: Database,
     folder: PathBuf,
     staged: Mutex<Staged>,
+    /// Where requests wait for the commit under way, so that they hold no thread meanwhile.
+    queue: tokio::sync::Mutex<()>,
     /// Held by the one commit under way.
     turn: Mutex<()>,
     durable: AtomicU64,
@@ -88,6 +90,7 @@ impl Ledger {
             database,
             folder: folder.to_owned(),
             staged: Mutex::default(),
+            queue: tokio::sync::Mutex::default(),
             turn: Mutex::default(),
             durable: AtomicU64::new(0),
             failed: AtomicBool::new(false),
@@ -158,6 +161,11 @@ impl Ledger {
     /// The commit under way is finished all the same.
     pub(crate) async fn flush(self: &Arc<Self>) -> io::Result<()> {
         let wanted = lock(&self.staged).version;
+        if self.durable.load(Ordering::Acquire) >= wanted {
+            return Ok(());
+        }
+        let _place = self.queue.lock().await;
+        // Whoever was in front has often committed this too.
         if self.durable.load(Ordering::Acquire) >= wanted {
             return Ok(());
         }

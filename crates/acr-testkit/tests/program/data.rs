@@ -1,5 +1,7 @@
 //! A registry in a folder outlives its process, killed or not.
 
+use std::sync::Arc;
+
 use acr_core::Digest;
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
@@ -95,6 +97,50 @@ async fn a_kill_in_the_middle_of_a_push_leaves_what_was_answered_and_nothing_hal
     assert_eq!(emulator.ask(&format!("GET {location}"), "").await.status, 404, "it is over");
     let files = std::fs::read_dir(folder.path().join("content")).unwrap().count();
     assert_eq!(files, 1, "only the blob is left");
+}
+
+#[tokio::test]
+async fn a_kill_among_many_writers_loses_nothing_that_was_answered() {
+    let folder = TempDir::new().unwrap();
+    for round in 0..3 {
+        let emulator = Arc::new(Emulator::on(folder.path()).await);
+        let (answered, mut answers) = tokio::sync::mpsc::unbounded_channel();
+        let writers: Vec<_> = (0..8)
+            .map(|writer| {
+                let (emulator, answered) = (Arc::clone(&emulator), answered.clone());
+                tokio::spawn(async move {
+                    for number in 0.. {
+                        let content = format!("{round} {writer} {number}").repeat(100);
+                        let line = "POST /v2/a/blobs/uploads/?digest=";
+                        let digest = Digest::sha256(content.as_bytes());
+                        let got = emulator.try_ask(&format!("{line}{digest}"), content).await;
+                        match got {
+                            Some(got) if got.status == 201 => answered.send(digest).unwrap(),
+                            _ => return,
+                        }
+                    }
+                })
+            })
+            .collect();
+        let mut digests = Vec::new();
+        for _ in 0..40 {
+            digests.push(answers.recv().await.unwrap());
+        }
+        emulator.kill_now().await;
+        for writer in writers {
+            writer.await.unwrap();
+        }
+        while let Ok(digest) = answers.try_recv() {
+            digests.push(digest);
+        }
+        let emulator = Emulator::on(folder.path()).await;
+        for digest in digests {
+            let got = emulator.ask(&format!("GET /v2/a/blobs/{digest}"), "").await;
+            assert_eq!(got.status, 200, "{digest} was answered and is lost");
+            assert_eq!(Digest::sha256(&got.body), digest);
+        }
+        emulator.stop().await;
+    }
 }
 
 #[tokio::test]

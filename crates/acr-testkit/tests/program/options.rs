@@ -1,5 +1,6 @@
 //! Rights, quota, faults, journal, time.
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -21,8 +22,12 @@ async fn scope_maps_come_from_a_file() {
     );
     let headers = "Content-Type: application/x-www-form-urlencoded\r\n";
     let got = emulator.ask_with("POST /oauth2/token", headers, form.replace(':', "%3A")).await;
-    // The service's colon was escaped too, which a form allows.
     assert_eq!(got.status, 200, "{got:?}");
+    let token = got.json()["access_token"].as_str().unwrap().to_owned();
+    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+    let claims: Value = serde_json::from_slice(&payload).unwrap();
+    let access = serde_json::json!([{"type":"repository","name":"ci/a","actions":["pull"]}]);
+    assert_eq!(claims["access"], access);
     std::fs::write(&path, text.replace("content/read", "content/fly")).unwrap();
     let error = refused(&["--scope-map", path.to_str().unwrap()]).await;
     assert!(error.contains("content/fly") && error.contains("maps.json"), "{error}");
@@ -67,7 +72,7 @@ async fn faults_come_from_a_file_or_the_line_and_the_journal_tells() {
 
 #[tokio::test]
 async fn time_runs_at_its_rate() {
-    // A week's session is over within a second at this rate.
+    // A minute is over within a microsecond at this rate.
     let arguments = ["--clock-rate", "100000000", "--upload-lifetime", "60"];
     let emulator = Emulator::start(&arguments).await;
     let start = emulator.ask("POST /v2/a/blobs/uploads/", "").await;

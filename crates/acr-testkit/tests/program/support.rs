@@ -62,6 +62,12 @@ impl Emulator {
         self.child.kill().await.unwrap();
     }
 
+    /// With SIGKILL, while others still ask.
+    pub(crate) async fn kill_now(&self) {
+        let id = self.child.id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-s", "KILL", &id]).status().await.unwrap().success());
+    }
+
     pub(crate) async fn stop(mut self) {
         let id = self.child.id().unwrap().to_string();
         assert!(Command::new("kill").args(["-s", "TERM", &id]).status().await.unwrap().success());
@@ -87,6 +93,17 @@ impl Emulator {
     /// Sends one request on a connection of its own.
     pub(crate) async fn ask(&self, line: &str, body: impl AsRef<[u8]>) -> Got {
         self.ask_with(line, "", body).await
+    }
+
+    /// As `ask`; `None` when the emulator was killed meanwhile.
+    pub(crate) async fn try_ask(&self, line: &str, body: String) -> Option<Got> {
+        let mut stream = TcpStream::connect(self.address()).await.ok()?;
+        stream.write_all(self.head(line, "", body.len()).as_bytes()).await.ok()?;
+        stream.write_all(body.as_bytes()).await.ok()?;
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).await.ok()?;
+        let is_whole = bytes.windows(4).any(|four| four == b"\r\n\r\n");
+        is_whole.then(|| Got::read(&bytes))
     }
 
     pub(crate) async fn ask_with(&self, line: &str, headers: &str, body: impl AsRef<[u8]>) -> Got {
