@@ -9,7 +9,7 @@ use crate::{
     scope_map::{ScopeMap, ScopeMapFile},
 };
 
-/// The settings of a [`FakeRegistry`].
+/// The settings of a [`FakeRegistry`](crate::FakeRegistry).
 ///
 /// ```
 /// use std::time::Duration;
