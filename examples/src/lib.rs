@@ -24,3 +24,8 @@ struct FromPython;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/from-go.md")]
 struct FromGo;
+
+/// Runs the programs of the guide to the fake registry.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/test-your-code.md")]
+struct TestYourCode;

@@ -68,7 +68,7 @@ async fn a_wrong_byte_in_a_layer_is_an_integrity_error_and_leaves_no_file() {
 #[test]
 fn the_program_exits_with_failure_on_a_wrong_byte_and_with_success_otherwise() {
     for (arguments, succeeds) in
-        [(&["--fault", "corrupt op=get_storage at=2"][..], false), (&[], true)]
+        [(&["--faults", "corrupt op=get_storage at=2"][..], false), (&[], true)]
     {
         let emulator = Emulator::start(arguments);
         let (source, target) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

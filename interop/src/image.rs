@@ -105,6 +105,11 @@ impl ImageLayout {
         &self.blobs
     }
 
+    /// The folder with `index.json`.
+    pub fn path(&self) -> PathBuf {
+        layout_of(&self.folder)
+    }
+
     /// What follows `oci:` in skopeo's name of this image.
     pub(crate) fn reference(&self) -> String {
         format!("{}:{TAG}", layout_of(&self.folder).display())

@@ -59,6 +59,17 @@ async fn we_sign_in_with_what_skopeo_login_left() -> Result {
     Ok(())
 }
 
+#[tokio::test]
+async fn skopeo_reads_what_the_emulator_was_seeded_with() -> Result {
+    let layout = ImageLayout::build().await?;
+    let seed = format!("{}:{REPOSITORY}", layout.path().display());
+    let emulator = Emulator::start_with(&["--seed", &seed]).await?;
+    let inspection = Skopeo::new()?.inspect(&emulator.image()?).await?;
+    assert_eq!(inspection.digest, layout.digest());
+    assert_eq!(inspection.repo_tags, [TAG]);
+    Ok(())
+}
+
 async fn skopeo_reads_what_we_pushed(pipeline: &Pipeline, image: &RemoteImage) -> Result {
     let layout = ImageLayout::build().await?;
     let pushed = push(pipeline, &layout).await?;
@@ -151,8 +162,13 @@ struct Emulator {
 
 impl Emulator {
     async fn start() -> Result<Self> {
+        Self::start_with(&[]).await
+    }
+
+    async fn start_with(arguments: &[&str]) -> Result<Self> {
         let user = format!("{USER}:{PASSWORD}");
-        let process = EmulatorProcess::start(["--tls", "--user", &user]).await?;
+        let own = ["--tls", "--user", &user];
+        let process = EmulatorProcess::start(own.iter().chain(arguments)).await?;
         Ok(Self {
             endpoint: process.told("endpoint")?.parse()?,
             ca_pem: fs::read_to_string(process.told("ca")?)?,

@@ -7,6 +7,7 @@ use crate::{
     answer::{Answer, Refusal},
     operation::Operation,
     route::Route,
+    scope_map::ScopeMap,
 };
 
 /// One resource and what may be done with it.
@@ -18,13 +19,11 @@ pub(crate) struct Grant {
     pub(crate) actions: Vec<String>,
 }
 
-/// What an identity may be granted at most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Rights {
-    All,
-    Reader,
-    Nothing,
+/// What becomes of a wildcard in a scope that is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wildcards {
+    Granted,
+    PassedOver,
 }
 
 /// Why a request is challenged.
@@ -59,6 +58,12 @@ impl Grant {
         Some(Self::new(kind, name, &actions))
     }
 
+    /// Whether it asks for any repository, or for anything with one.
+    fn is_wild(&self) -> bool {
+        let wild = self.name.contains('*') || self.actions.iter().any(|action| action == "*");
+        self.kind == "repository" && wild
+    }
+
     fn covers(&self, other: &Self) -> bool {
         let is = |own: &str, wanted: &str| own == "*" || own == wanted;
         self.kind == other.kind
@@ -72,9 +77,16 @@ pub(crate) fn required(route: &Route, mount_source: Option<&str>) -> Vec<Grant> 
     let name = route.repository.as_str();
     let one = |actions: &[&str]| vec![Grant::new("repository", name, actions)];
     match route.operation {
-        Operation::Ping | Operation::Exchange | Operation::Token | Operation::GetStorage => {
-            Vec::new()
+        Operation::Connect
+        | Operation::Ping
+        | Operation::Exchange
+        | Operation::Token
+        | Operation::GetStorage => Vec::new(),
+        Operation::ListDeletedRepositories => {
+            vec![Grant::new("registry", "deleted_catalog", &["*"])]
         }
+        Operation::ListDeletedManifests | Operation::ListDeletedTags => one(&["deleted_read"]),
+        Operation::RestoreManifest => one(&["deleted_read", "deleted_restore"]),
         Operation::ListRepositories | Operation::ListCatalog => {
             vec![Grant::new("registry", "catalog", &["*"])]
         }
@@ -118,11 +130,14 @@ pub(crate) fn covers(granted: &[Grant], needed: &Grant) -> bool {
 /// The intersection of what is asked for in `scope` fields and what an identity may have.
 ///
 /// A plus that was sent percent-encoded ends the field, as recorded: what follows is lost.
-pub(crate) fn grant(rights: Rights, fields: &[&str]) -> Vec<Grant> {
+///
+/// A registry with permissions by attributes passes over wildcards of repositories.
+pub(crate) fn grant(rights: &ScopeMap, wildcards: Wildcards, fields: &[&str]) -> Vec<Grant> {
     let texts = fields.iter().flat_map(|field| field.split('+').next().unwrap_or("").split(' '));
     let asked = texts.filter_map(Grant::parse).take(MAX_SCOPES);
+    let asked = asked.filter(|grant| wildcards == Wildcards::Granted || !grant.is_wild());
     let granted = asked.map(|mut grant| {
-        let allowed = allowed(rights, &grant.kind, &grant.name);
+        let allowed = rights.allowed(&grant.kind, &grant.name);
         if grant.actions.iter().any(|action| action == "*") && !allowed.contains(&"*") {
             grant.actions = allowed.iter().map(|&action| action.to_owned()).collect();
         }
@@ -191,17 +206,6 @@ fn bearer(
     text
 }
 
-fn allowed(rights: Rights, kind: &str, name: &str) -> &'static [&'static str] {
-    match (rights, kind, name) {
-        (Rights::All, "repository", _) => {
-            &["pull", "push", "delete", "metadata_read", "metadata_write", "*"]
-        }
-        (Rights::All, "registry", "catalog") => &["*"],
-        (Rights::Reader, "repository", _) => &["pull", "metadata_read"],
-        _ => &[],
-    }
-}
-
 /// A bound on what one token call may ask for.
 const MAX_SCOPES: usize = 100;
 
@@ -209,32 +213,53 @@ const MAX_SCOPES: usize = 100;
 mod tests {
     use super::*;
 
-    fn granted(rights: Rights, scope: &str) -> String {
-        let grants = grant(rights, &[scope]);
+    fn granted(rights: &ScopeMap, wildcards: Wildcards, scope: &str) -> String {
+        let grants = grant(rights, wildcards, &[scope]);
         let texts = grants.iter().map(|g| format!("{}:{}:{}", g.kind, g.name, g.actions.join(",")));
         texts.collect::<Vec<_>>().join(" ")
     }
 
     #[test]
     fn grants_are_the_intersection() {
+        let (all, reader) = (ScopeMap::all(), ScopeMap::reader());
+        let team = "repositories/team/*/content/read repositories/team/x/content/write";
+        let team: ScopeMap = team.parse().unwrap();
         for (rights, asked, given) in [
             (
-                Rights::All,
+                &all,
                 "repository:a/b:pull,push registry:catalog:*",
                 "repository:a/b:pull,push registry:catalog:*",
             ),
-            (Rights::All, "repository:*:*", "repository:*:*"),
-            (Rights::All, "repository:a:fly,pull other:a:pull junk", "repository:a:pull"),
+            (&all, "repository:*:*", "repository:*:*"),
+            (&all, "repository:a:fly,pull other:a:pull junk", "repository:a:pull"),
             (
-                Rights::Reader,
+                &reader,
                 "repository:a:pull,push,metadata_read registry:catalog:*",
                 "repository:a:pull,metadata_read",
             ),
-            (Rights::Reader, "repository:a:*", "repository:a:pull,metadata_read"),
-            (Rights::Nothing, "repository:a:pull", ""),
-            (Rights::All, "repository:t:pull,push+repository:s:pull", "repository:t:pull,push"),
+            (&reader, "repository:a:*", "repository:a:pull,metadata_read"),
+            (&ScopeMap::default(), "repository:a:pull", ""),
+            (&all, "repository:t:pull,push+repository:s:pull", "repository:t:pull,push"),
+            (
+                &team,
+                "repository:team/x:pull,push,delete repository:team/y:push,pull repository:z:pull",
+                "repository:team/x:pull,push repository:team/y:pull",
+            ),
+            (&team, "repository:*:*", ""),
         ] {
-            assert_eq!(granted(rights, asked), given, "{asked}");
+            assert_eq!(granted(rights, Wildcards::Granted, asked), given, "{asked}");
+        }
+    }
+
+    #[test]
+    fn wildcards_can_be_passed_over() {
+        for (asked, given) in [
+            ("repository:*:pull", ""),
+            ("repository:a:*", ""),
+            ("repository:a/*:pull repository:a/b:pull", "repository:a/b:pull"),
+            ("registry:catalog:*", "registry:catalog:*"),
+        ] {
+            assert_eq!(granted(&ScopeMap::all(), Wildcards::PassedOver, asked), given, "{asked}");
         }
     }
 

@@ -1,13 +1,13 @@
 //! `changeableAttributes`: the four locks of a repository, tag or manifest.
 
 use http::StatusCode;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::answer::Refusal;
 
 /// The locks, all open at first; manifests can also be in quarantine, repositories be teleported.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Attributes {
     delete_enabled: bool,

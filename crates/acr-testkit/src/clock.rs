@@ -1,15 +1,45 @@
-//! The registry's time: wall-clock stamps that follow tokio's clock, which a test can pause.
+//! The registry's time: it follows tokio's clock, which a test can pause, and can run ahead of it.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Mutex},
+    time::{Duration, SystemTime},
+};
 
 use jiff::{SignedDuration, Timestamp, fmt::rfc2822::DateTimePrinter};
 use tokio::time::Instant;
 
-/// Started once; the wall clock is read only then.
+use crate::sync::lock;
+
+/// The time of a registry; a handle, cheap to clone.
+///
+/// It begins with the wall clock and then follows tokio's clock, as many times faster as
+/// [`FakeRegistryBuilder::clock_rate`](crate::FakeRegistryBuilder::clock_rate) says. Tokens,
+/// download links, upload sessions and soft-deleted artifacts expire by it, and all stamps
+/// show it. How long a request takes, a throttled client waits or a fault lasts does not
+/// depend on it.
+///
+/// ```
+/// use std::time::Duration;
+/// use acr_testkit::FakeRegistry;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let clock = FakeRegistry::new().clock();
+/// let before = clock.now();
+/// clock.advance(Duration::from_secs(3600));
+/// assert!(clock.now().duration_since(before).unwrap() >= Duration::from_secs(3600));
+/// # });
+/// ```
+#[derive(Clone, Debug)]
+pub struct Clock(Arc<Hands>);
+
 #[derive(Debug)]
-pub(crate) struct Clock {
+struct Hands {
     started: Instant,
     wall: Timestamp,
+    rate: u32,
+    /// By how much somebody set it ahead, or back.
+    offset: Mutex<SignedDuration>,
 }
 
 /// A time in .NET ticks: units of 100 ns since the year 1, the resolution of the registry.
@@ -17,22 +47,46 @@ pub(crate) struct Clock {
 pub(crate) struct Stamp(i64);
 
 impl Clock {
-    pub(crate) fn start() -> Self {
-        Self { started: Instant::now(), wall: Timestamp::now() }
+    /// Started once; the wall clock is read only then.
+    pub(crate) fn start(rate: u32) -> Self {
+        Self(Arc::new(Hands {
+            started: Instant::now(),
+            wall: Timestamp::now(),
+            rate: rate.max(1),
+            offset: Mutex::new(SignedDuration::ZERO),
+        }))
     }
 
-    /// Time since the start, as tokio sees it.
-    pub(crate) fn elapsed(&self) -> Duration {
-        Instant::now().saturating_duration_since(self.started)
+    /// The registry's time.
+    pub fn now(&self) -> SystemTime {
+        self.timestamp().into()
     }
 
-    pub(crate) fn now(&self) -> Timestamp {
-        let elapsed = SignedDuration::try_from(self.elapsed()).unwrap_or(SignedDuration::MAX);
-        self.wall.checked_add(elapsed).unwrap_or(Timestamp::MAX)
+    /// Sets the registry's time ahead. What expires meanwhile has expired for the next request.
+    pub fn advance(&self, by: Duration) {
+        self.turn(SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX));
+    }
+
+    /// Sets the registry's time back, as a clock does that was ahead.
+    pub fn turn_back(&self, by: Duration) {
+        self.turn(-SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX));
+    }
+
+    pub(crate) fn timestamp(&self) -> Timestamp {
+        let Hands { started, wall, rate, offset } = &*self.0;
+        let elapsed = Instant::now().saturating_duration_since(*started).saturating_mul(*rate);
+        let elapsed = SignedDuration::try_from(elapsed).unwrap_or(SignedDuration::MAX);
+        let elapsed = elapsed.saturating_add(*lock(offset));
+        wall.checked_add(elapsed).unwrap_or(Timestamp::MAX)
     }
 
     pub(crate) fn stamp(&self) -> Stamp {
-        Stamp::from(self.now())
+        Stamp::from(self.timestamp())
+    }
+
+    fn turn(&self, by: SignedDuration) {
+        let mut offset = lock(&self.0.offset);
+        *offset = offset.saturating_add(by);
     }
 }
 
@@ -49,6 +103,12 @@ impl Stamp {
     /// The next later stamp, so that two events never share one.
     pub(crate) fn next(self) -> Self {
         Self(self.0.saturating_add(1))
+    }
+
+    /// The time this much earlier.
+    pub(crate) fn before(self, by: SignedDuration) -> Self {
+        let ticks = i64::try_from(by.as_nanos() / 100).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(ticks))
     }
 
     fn timestamp(self) -> Timestamp {
@@ -83,6 +143,13 @@ impl serde::Serialize for Stamp {
     }
 }
 
+impl<'de> serde::Deserialize<'de> for Stamp {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse::<Timestamp>().map(Self::from).map_err(serde::de::Error::custom)
+    }
+}
+
 /// Ticks from the year 1 to 1970.
 const UNIX_EPOCH_TICKS: i64 = 621_355_968_000_000_000;
 
@@ -109,10 +176,24 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn follows_the_paused_clock() {
-        let clock = Clock::start();
-        let before = clock.stamp();
-        tokio::time::advance(Duration::from_secs(5)).await;
-        assert!(clock.stamp().ticks() - before.ticks() >= 50_000_000);
+    async fn follows_the_paused_clock_and_runs_ahead_of_it() {
+        for rate in [1, 60] {
+            let clock = Clock::start(rate);
+            let before = clock.stamp();
+            tokio::time::advance(Duration::from_secs(5)).await;
+            assert_eq!(clock.stamp().ticks() - before.ticks(), 50_000_000 * i64::from(rate));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn is_set_ahead_and_back() {
+        let clock = Clock::start(1);
+        let before = clock.now();
+        clock.advance(Duration::from_secs(90));
+        assert_eq!(clock.now(), before + Duration::from_secs(90));
+        clock.turn_back(Duration::from_secs(100));
+        assert_eq!(clock.now(), before - Duration::from_secs(10));
+        clock.advance(Duration::MAX);
+        assert!(clock.now() > before);
     }
 }

@@ -1,31 +1,40 @@
-//! Blob content: small in memory, large in a temporary folder, hashed while it arrives.
+//! Blob content: small in memory, large in a temporary folder, or all of it in the folder of a
+//! registry that survives its process; hashed while it arrives.
 
 use std::{
     fs::File,
     io::{self, Seek as _, SeekFrom, Write as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
 };
 
-use acr_core::{Body, Digest, Digester};
+use acr_core::{Body, Digest, Digester, DigesterState};
 use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, Take};
 use tokio_util::io::poll_read_buf;
 
-use crate::sync::lock;
+use crate::{
+    ledger::{Ledger, sync_folder},
+    sync::lock,
+};
 
-/// The temporary folder, made when the first large content arrives.
+/// Where contents go.
 #[derive(Debug, Default)]
-pub(crate) struct Store(Mutex<Folder>);
+pub(crate) struct Store(Mutex<Place>);
 
-#[derive(Debug, Default)]
-struct Folder {
-    folder: Option<TempDir>,
-    files: u64,
+#[derive(Debug)]
+enum Place {
+    /// Made when the first large content arrives.
+    Temporary(Option<TempDir>),
+    /// A folder that outlives the process takes everything.
+    Lasting(Arc<Ledger>),
 }
 
 /// Finished content, cheap to clone; its file goes with the last clone.
@@ -35,17 +44,20 @@ pub(crate) enum Content {
     File(Arc<Stored>),
 }
 
-/// A file with content.
+/// A file with content; removed with its last user, unless a record on disk names it.
 #[derive(Debug)]
 pub(crate) struct Stored {
     path: PathBuf,
     len: u64,
+    is_recorded: AtomicBool,
 }
 
 /// Content that is still arriving.
 #[derive(Debug)]
 pub(crate) struct Spool {
     store: Arc<Store>,
+    /// The name of the file, if there will be one.
+    name: String,
     memory: Vec<u8>,
     file: Option<(File, Stored)>,
     digester: Digester,
@@ -56,23 +68,119 @@ pub(crate) struct Spool {
 pub(crate) struct Checkpoint(Digester);
 
 impl Store {
-    fn create(&self) -> io::Result<(File, Stored)> {
-        let mut folder = lock(&self.0);
-        if folder.folder.is_none() {
-            folder.folder = Some(tempfile::Builder::new().prefix("acr-testkit-").tempdir()?);
+    /// A folder that outlives the process.
+    pub(crate) fn lasting(ledger: Arc<Ledger>) -> Self {
+        Self(Mutex::new(Place::Lasting(ledger)))
+    }
+
+    /// The records of a folder that outlives the process.
+    pub(crate) fn ledger(&self) -> Option<Arc<Ledger>> {
+        match &*lock(&self.0) {
+            Place::Lasting(ledger) => Some(Arc::clone(ledger)),
+            Place::Temporary(_) => None,
         }
-        folder.files += 1;
-        let name = folder.files.to_string();
-        let root = folder.folder.as_ref().map_or(Path::new(""), TempDir::path);
-        let path = root.join(name);
+    }
+
+    /// Finished content that an earlier process left.
+    pub(crate) fn find(&self, name: &str, len: u64) -> io::Result<Content> {
+        if len == 0 {
+            return Ok(Content::Memory(Bytes::new()));
+        }
+        let path = self.path(name)?;
+        let found = path.metadata()?.len();
+        if found != len {
+            let text = format!("the content file `{name}` has {found} bytes instead of {len}");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        }
+        let is_recorded = AtomicBool::new(true);
+        Ok(Content::File(Arc::new(Stored { path, len, is_recorded })))
+    }
+
+    fn create(&self, name: &str) -> io::Result<(File, Stored)> {
+        let path = self.path(name)?;
         let file = File::create_new(&path)?;
-        Ok((file, Stored { path, len: 0 }))
+        if let (true, Some(folder)) = (self.is_lasting(), path.parent()) {
+            sync_folder(folder)?;
+        }
+        Ok((file, Stored { path, len: 0, is_recorded: AtomicBool::new(false) }))
+    }
+
+    fn path(&self, name: &str) -> io::Result<PathBuf> {
+        match &mut *lock(&self.0) {
+            Place::Lasting(ledger) => Ok(ledger.contents().join(name)),
+            Place::Temporary(Some(folder)) => Ok(folder.path().join(name)),
+            Place::Temporary(none) => {
+                let folder = tempfile::Builder::new().prefix("acr-testkit-").tempdir()?;
+                Ok(none.insert(folder).path().join(name))
+            }
+        }
+    }
+
+    fn is_lasting(&self) -> bool {
+        matches!(*lock(&self.0), Place::Lasting(_))
+    }
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self::Temporary(None)
     }
 }
 
 impl Spool {
-    pub(crate) fn new(store: Arc<Store>) -> Self {
-        Self { store, memory: Vec::new(), file: None, digester: Digester::default() }
+    pub(crate) fn new(store: Arc<Store>, name: String) -> Self {
+        Self { store, name, memory: Vec::new(), file: None, digester: Digester::default() }
+    }
+
+    /// Goes on with what an earlier process recorded; what it wrote beyond is cut off.
+    pub(crate) fn resume(store: Arc<Store>, name: String, digester: Digester) -> io::Result<Self> {
+        let mut spool = Self::new(store, name);
+        if digester.is_empty() {
+            return Ok(spool);
+        }
+        let path = spool.store.path(&spool.name)?;
+        let file = File::options().read(true).write(true).open(&path)?;
+        let (len, found) = (digester.len(), file.metadata()?.len());
+        if found < len {
+            let text = format!("an upload's file has {found} bytes instead of {len}");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        }
+        file.set_len(len)?;
+        spool.file = Some((file, Stored { path, len: 0, is_recorded: AtomicBool::new(true) }));
+        spool.digester = digester;
+        Ok(spool)
+    }
+
+    /// Where the records are kept; `None` where nothing outlives the process.
+    pub(crate) fn ledger(&self) -> Option<Arc<Ledger>> {
+        self.store.ledger()
+    }
+
+    /// Makes what arrived durable, blocking, and gives the state to go on from.
+    pub(crate) fn sync(&self) -> io::Result<DigesterState> {
+        if let Some((file, _)) = &self.file {
+            // A rolled-back piece must not come back.
+            file.set_len(self.len())?;
+            file.sync_all()?;
+        }
+        Ok(self.digester.save())
+    }
+
+    /// A record on disk names the file from now on: it stays.
+    pub(crate) fn record(&self) {
+        if let Some((_, stored)) = &self.file {
+            stored.record();
+        }
+    }
+
+    /// Gives up what arrived; the file that a record may still name.
+    pub(crate) fn discard(mut self) -> Option<Arc<Stored>> {
+        self.file.take().map(|(_, stored)| Arc::new(stored))
+    }
+
+    /// The name of the file, which is that of the upload.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     pub(crate) fn len(&self) -> u64 {
@@ -81,7 +189,9 @@ impl Spool {
 
     /// Whether the next piece goes to disk, which must not block the runtime.
     pub(crate) fn needs_disk(&self, piece: &[u8]) -> bool {
-        self.file.is_some() || self.memory.len() + piece.len() > MAX_IN_MEMORY
+        self.file.is_some()
+            || self.memory.len() + piece.len() > MAX_IN_MEMORY
+            || self.store.is_lasting()
     }
 
     /// Adds a piece: blocking where [`Spool::needs_disk`].
@@ -89,7 +199,7 @@ impl Spool {
     /// The file is written before the length moves on, so a failure leaves the old content.
     pub(crate) fn append(&mut self, piece: &[u8]) -> io::Result<()> {
         if self.file.is_none() && self.needs_disk(piece) {
-            let (mut file, stored) = self.store.create()?;
+            let (mut file, stored) = self.store.create(&self.name)?;
             file.write_all(&self.memory)?;
             self.memory = Vec::new();
             self.file = Some((file, stored));
@@ -139,11 +249,22 @@ impl Content {
         }
     }
 
-    /// The bytes of small content.
-    pub(crate) fn small(&self) -> Option<&Bytes> {
+    /// The bytes of small content. From a file they are read at once: a config, a page long.
+    pub(crate) fn small(&self) -> Option<Bytes> {
         match self {
-            Self::Memory(bytes) => Some(bytes),
+            Self::Memory(bytes) => Some(bytes.clone()),
+            Self::File(stored) if stored.len <= MAX_IN_MEMORY as u64 => {
+                std::fs::read(&stored.path).ok().map(Bytes::from)
+            }
             Self::File(_) => None,
+        }
+    }
+
+    /// The file behind it.
+    pub(crate) fn file(&self) -> Option<&Arc<Stored>> {
+        match self {
+            Self::Memory(_) => None,
+            Self::File(stored) => Some(stored),
         }
     }
 
@@ -171,8 +292,28 @@ impl Content {
     }
 }
 
+impl Stored {
+    /// A record on disk names the file from now on: it stays.
+    pub(crate) fn record(&self) {
+        self.is_recorded.store(true, Ordering::Release);
+    }
+
+    /// No record on disk names the file any more: it goes with its last user.
+    pub(crate) fn give_up(&self) {
+        self.is_recorded.store(false, Ordering::Release);
+    }
+
+    /// The name of the file in its folder.
+    pub(crate) fn name(&self) -> &str {
+        self.path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
+    }
+}
+
 impl Drop for Stored {
     fn drop(&mut self) {
+        if self.is_recorded.load(Ordering::Acquire) {
+            return;
+        }
         // The folder is removed as a whole in the end; a file that stays until then does no harm.
         let _ = std::fs::remove_file(&self.path);
     }
@@ -229,7 +370,7 @@ mod tests {
     #[tokio::test]
     async fn large_content_goes_to_disk_and_leaves_with_the_last_user() {
         let store = Arc::new(Store::default());
-        let mut spool = Spool::new(Arc::clone(&store));
+        let mut spool = Spool::new(Arc::clone(&store), "u".to_owned());
         let piece = vec![7u8; 700_000];
         for _ in 0..3 {
             spool.append(&piece).unwrap();
@@ -252,7 +393,7 @@ mod tests {
     async fn rolls_back_in_memory_and_on_disk() {
         for size in [10, 2_000_000] {
             let store = Arc::new(Store::default());
-            let mut spool = Spool::new(Arc::clone(&store));
+            let mut spool = Spool::new(Arc::clone(&store), "u".to_owned());
             spool.append(b"head").unwrap();
             let checkpoint = spool.checkpoint();
             spool.append(&vec![1; size]).unwrap();

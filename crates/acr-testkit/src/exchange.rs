@@ -18,6 +18,7 @@ use http_body::{Frame, SizeHint};
 use crate::{
     access,
     answer::{Failure, text},
+    fault::Effect,
     form::Form,
     registry::Shared,
     route::Route,
@@ -36,6 +37,10 @@ pub(crate) struct Exchange<'a> {
     pub(crate) query: &'a Form,
     pub(crate) route: &'a Route,
     pub(crate) body: &'a mut Body,
+    /// The faults that strike this request.
+    pub(crate) effects: &'a [Effect],
+    /// Its number in the journal.
+    pub(crate) number: u64,
 }
 
 /// A request body that counts what arrives.

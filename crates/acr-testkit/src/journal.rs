@@ -1,12 +1,19 @@
 //! What the registry was asked, for assertions in one line.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     fmt,
-    sync::{Arc, Mutex},
+    fs::File,
+    io::{self, Write as _},
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use http::Method;
+use serde::Serialize;
 
 use crate::sync::lock;
 
@@ -20,18 +27,21 @@ use crate::sync::lock;
 ///
 /// let journal = FakeRegistry::new().journal();
 /// assert_eq!(journal.count(Kind::Challenge), 0);
-/// assert!(journal.entries().is_empty());
+/// journal.assert_operations(&[]);
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Journal(Arc<Mutex<Records>>);
 
 /// One request and what became of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Entry {
+    /// When it arrived, by the registry's clock: RFC 3339.
+    pub time: String,
     /// Which of the two servers was asked.
     pub origin: Origin,
     /// The method.
+    #[serde(serialize_with = "method")]
     pub method: Method,
     /// The path as it was sent, without the query.
     pub path: String,
@@ -47,12 +57,18 @@ pub struct Entry {
     pub authorized: bool,
     /// How many bytes of the request's body arrived.
     pub body_bytes: u64,
+    /// How many of them were sent for nothing: those of a request that was refused, or that was
+    /// never handled.
+    pub wasted_bytes: u64,
     /// Whether the answer was a 401 with a challenge.
     pub challenged: bool,
+    /// The scopes that a call of `/oauth2/token` asked for.
+    pub scopes: Vec<String>,
 }
 
 /// One of the two servers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Origin {
     /// The login server.
@@ -80,6 +96,17 @@ struct Records {
     /// The number of the first entry kept.
     first: u64,
     entries: VecDeque<Entry>,
+    /// Gets each entry as a line of JSON when its request is over.
+    file: Option<File>,
+}
+
+/// A request that is not over yet; dropped, it was given up.
+pub(crate) struct Recording {
+    journal: Journal,
+    number: u64,
+    received: Arc<AtomicU64>,
+    outcome: Option<(u16, bool)>,
+    is_taken: bool,
 }
 
 impl Journal {
@@ -105,8 +132,84 @@ impl Journal {
         lock(&self.0).entries.iter().filter(|entry| entry.operation == operation).count()
     }
 
-    /// Adds a request on arrival; the number finds it again.
-    pub(crate) fn add(&self, entry: Entry) -> u64 {
+    /// How many calls of `/oauth2/token` asked for each scope.
+    pub fn token_calls(&self) -> BTreeMap<String, usize> {
+        let mut calls = BTreeMap::new();
+        for scope in lock(&self.0).entries.iter().flat_map(|entry| &entry.scopes) {
+            *calls.entry(scope.clone()).or_default() += 1;
+        }
+        calls
+    }
+
+    /// How many bytes of bodies clients sent for nothing.
+    pub fn wasted_bytes(&self) -> u64 {
+        let records = lock(&self.0);
+        records.entries.iter().fold(0, |sum, entry| sum.saturating_add(entry.wasted_bytes))
+    }
+
+    /// The operations, in the order in which they were asked for.
+    pub fn operations(&self) -> Vec<&'static str> {
+        lock(&self.0).entries.iter().map(|entry| entry.operation).collect()
+    }
+
+    /// Asserts that exactly these operations were asked for, in this order.
+    ///
+    /// # Panics
+    ///
+    /// When it was otherwise; the message shows the journal.
+    #[track_caller]
+    pub fn assert_operations(&self, expected: &[&str]) {
+        let operations = self.operations();
+        assert!(operations == expected, "expected {expected:?}, the journal says:\n{self}");
+    }
+
+    /// Asserts that so many requests were of a kind.
+    ///
+    /// # Panics
+    ///
+    /// When there were more or less; the message shows the journal.
+    #[track_caller]
+    pub fn assert_count(&self, kind: Kind, expected: usize) {
+        let count = self.count(kind);
+        assert!(count == expected, "{count} of {kind:?} instead of {expected}:\n{self}");
+    }
+
+    /// Asserts that nobody was challenged and no byte was sent for nothing: what a client
+    /// reaches that knows which rights it needs.
+    ///
+    /// # Panics
+    ///
+    /// When it was otherwise; the message shows the journal.
+    #[track_caller]
+    pub fn assert_no_waste(&self) {
+        let (challenges, wasted) = (self.count(Kind::Challenge), self.wasted_bytes());
+        assert!(
+            challenges == 0 && wasted == 0,
+            "{challenges} challenges and {wasted} wasted bytes:\n{self}"
+        );
+    }
+
+    /// Appends every request that ends from now on to a file, each as one line of JSON with the
+    /// fields of [`Entry`]. The file is made where it does not exist.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be opened. A line that cannot be written is lost.
+    pub fn append_to(&self, path: impl AsRef<Path>) -> io::Result<()> {
+        let file = File::options().append(true).create(true).open(path)?;
+        lock(&self.0).file = Some(file);
+        Ok(())
+    }
+
+    /// Adds a request on arrival.
+    pub(crate) fn open(&self, entry: Entry, received: &Arc<AtomicU64>) -> Recording {
+        let (journal, number) = (self.clone(), self.add(entry));
+        let received = Arc::clone(received);
+        Recording { journal, number, received, outcome: None, is_taken: false }
+    }
+
+    /// Adds a request; the number finds it again.
+    fn add(&self, entry: Entry) -> u64 {
         let mut records = lock(&self.0);
         if records.entries.len() >= MAX_ENTRIES {
             records.entries.pop_front();
@@ -124,6 +227,49 @@ impl Journal {
             change(entry);
         }
     }
+
+    fn write(&self, number: u64) {
+        let mut records = lock(&self.0);
+        let Records { first, entries, file } = &mut *records;
+        let index = number.checked_sub(*first).and_then(|i| usize::try_from(i).ok());
+        let entry = index.and_then(|i| entries.get(i));
+        if let (Some(file), Some(entry)) = (file, entry) {
+            let mut line = serde_json::to_vec(entry).unwrap_or_default();
+            line.push(b'\n');
+            // A journal that cannot be written must not break what it tells of.
+            let _ = file.write_all(&line);
+        }
+    }
+}
+
+impl Recording {
+    /// What handlers use to add to the entry.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Ends the request: with a status and whether that is a challenge, if anything was sent.
+    pub(crate) fn close(mut self, outcome: Option<(u16, bool)>, is_taken: bool) {
+        self.outcome = outcome;
+        self.is_taken = is_taken;
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        let (received, is_taken) = (self.received.load(Ordering::Relaxed), self.is_taken);
+        let (status, challenged) = self.outcome.unwrap_or_default();
+        self.journal.update(self.number, |entry| {
+            entry.body_bytes = received;
+            entry.wasted_bytes = if is_taken { 0 } else { received };
+            (entry.status, entry.challenged) = (status, challenged);
+        });
+        self.journal.write(self.number);
+    }
+}
+
+fn method<S: serde::Serializer>(method: &Method, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(method.as_str())
 }
 
 impl Entry {
@@ -188,6 +334,7 @@ mod tests {
 
     fn entry(operation: &'static str, challenged: bool) -> Entry {
         Entry {
+            time: String::new(),
             origin: Origin::Registry,
             method: Method::GET,
             path: "/v2/a\u{1b}/x".to_owned(),
@@ -197,7 +344,9 @@ mod tests {
             operation,
             authorized: true,
             body_bytes: 3,
+            wasted_bytes: 2,
             challenged,
+            scopes: vec!["registry:catalog:*".to_owned()],
         }
     }
 
@@ -216,6 +365,10 @@ mod tests {
             Some("registry get_manifest GET /v2/a\\u{1b}/x?_state 200 authorized body=3")
         );
         assert_eq!(text.lines().count(), 2);
+        assert_eq!(journal.wasted_bytes(), 4);
+        assert_eq!(journal.token_calls(), BTreeMap::from([("registry:catalog:*".to_owned(), 2)]));
+        journal.assert_operations(&["get_manifest", "token"]);
+        journal.assert_count(Kind::Token, 1);
     }
 
     #[test]

@@ -52,26 +52,35 @@
 mod access;
 mod answer;
 mod attributes;
+mod builder;
 mod certificates;
 mod clock;
 mod conformance;
 mod content;
 mod damage;
+mod deleted;
+mod disturb;
 mod entra;
 mod exchange;
 mod fault;
 mod form;
 mod headers;
 mod journal;
+mod jwt_shape;
+mod layout;
+mod ledger;
 mod locks;
 mod manifest;
 mod operation;
 mod paging;
 mod profile;
 mod quota;
+mod records;
 mod registry;
+mod repository;
 mod route;
 mod routes;
+mod scope_map;
 mod seal;
 mod server;
 mod service;
@@ -83,13 +92,20 @@ pub mod strategy;
 mod sync;
 mod token;
 mod upload;
+mod wire;
 
 pub use self::{
+    builder::{Anonymous, BlobDelivery, FakeRegistryBuilder},
+    clock::Clock,
     conformance::{Outcome, Report, conformance},
     entra::{FakeEntra, FakeEntraBuilder, FakeIdentityService, FakeIdentityServiceBuilder},
-    fault::{Fault, ParseFaultError},
+    fault::{ChallengeKind, CutEnd, Fault, FaultPlan, JsonKind, ParseFaultError, TlsFault},
     journal::{Entry, Journal, Kind, Origin},
+    jwt_shape::JwtShape,
+    layout::Seeded,
     profile::{Era, Profile},
-    registry::{Anonymous, BlobDelivery, FakeRegistry, FakeRegistryBuilder},
+    quota::{ParseQuotaError, Quota},
+    registry::FakeRegistry,
+    scope_map::{ParseScopeMapError, ScopeMap},
     server::{Server, Tls},
 };

@@ -40,6 +40,7 @@ pub(crate) struct Descriptor {
     urls: Vec<String>,
     #[serde(default)]
     pub(crate) platform: Platform,
+    pub(crate) annotations: Option<BTreeMap<String, String>>,
 }
 
 /// What an image runs on; also the head of an image's config.

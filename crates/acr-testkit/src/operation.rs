@@ -28,6 +28,7 @@ macro_rules! operations {
 }
 
 operations! {
+    Connect => "connect",
     Ping => "ping",
     ListRepositories => "list_repositories",
     GetRepository => "get_repository",
@@ -57,6 +58,10 @@ operations! {
     Referrers => "referrers",
     Exchange => "exchange",
     Token => "token",
+    ListDeletedRepositories => "list_deleted_repositories",
+    ListDeletedManifests => "list_deleted_manifests",
+    ListDeletedTags => "list_deleted_tags",
+    RestoreManifest => "restore_manifest",
     ListCatalog => "list_catalog",
     ListTagNames => "list_tag_names",
 }

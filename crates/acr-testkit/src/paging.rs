@@ -1,11 +1,14 @@
 //! Cuts lists into pages and writes the link to the next one.
 
+use std::{collections::BTreeMap, ops::Bound};
+
 use http::{StatusCode, header};
 
 use crate::{
     answer::{Answer, Refusal, set},
     clock::Stamp,
     form::{Form, encode},
+    repository::Timeline,
 };
 
 /// What a list request asks for.
@@ -43,7 +46,7 @@ impl Paging {
             Some(text) => text.parse().ok().filter(|n| *n >= least).ok_or_else(|| {
                 let message = "invalid number of results requested";
                 Refusal::new(StatusCode::BAD_REQUEST, "PAGINATION_NUMBER_INVALID", message)
-                    .detail(&std::collections::BTreeMap::from([("n", text)]))
+                    .detail(&BTreeMap::from([("n", text)]))
             })?,
         };
         let order_text = query.get("orderby").unwrap_or_default().to_owned();
@@ -63,15 +66,54 @@ impl Paging {
         Ok(Self { order: Order::Name, ..paging })
     }
 
+    /// Cuts out the page after the marker without looking at anything before it. The times are
+    /// those of the same items; items that are not picked do not count.
+    pub(crate) fn walk<'a, T, U>(
+        &self,
+        names: &'a BTreeMap<String, T>,
+        times: &'a Timeline,
+        pick: impl Fn(&'a str, &'a T) -> Option<U>,
+    ) -> Page<U> {
+        let known = |(time, name): &'a (Stamp, String)| {
+            let item = names.get(name)?;
+            Some((name.as_str(), *time, item))
+        };
+        let last = self.last.as_deref();
+        let timed = last.and_then(timed_marker);
+        let pick = |(name, time, item): (&'a str, Stamp, &'a T)| {
+            pick(name, item).map(|picked| (name.to_owned(), time, picked))
+        };
+        match self.order {
+            Order::Name => {
+                let start = last.map_or(Bound::Unbounded, Bound::Excluded);
+                let range = names.range::<str, _>((start, Bound::Unbounded));
+                self.take(range.filter_map(|(name, item)| pick((name, Stamp::default(), item))))
+            }
+            Order::OldestFirst => {
+                let start = timed.map_or(Bound::Unbounded, Bound::Excluded);
+                let range = times.0.range((start, Bound::Unbounded));
+                self.take(range.filter_map(known).filter_map(pick))
+            }
+            Order::NewestFirst => {
+                let end = timed.map_or(Bound::Unbounded, Bound::Excluded);
+                let range = times.0.range((Bound::Unbounded, end)).rev();
+                self.take(range.filter_map(known).filter_map(pick))
+            }
+        }
+    }
+
     /// Orders items by name or time and cuts out the page after the marker.
     pub(crate) fn cut<T>(&self, items: impl Iterator<Item = (String, Stamp, T)>) -> Page<T> {
         let mut items: Vec<_> = items.collect();
         match self.order {
             Order::Name => items.sort_by(|a, b| a.0.cmp(&b.0)),
             Order::OldestFirst => items.sort_by(|a, b| (a.1, &a.0).cmp(&(b.1, &b.0))),
-            Order::NewestFirst => items.sort_by(|a, b| (b.1, &a.0).cmp(&(a.1, &b.0))),
+            Order::NewestFirst => items.sort_by(|a, b| (b.1, &b.0).cmp(&(a.1, &a.0))),
         }
-        let mut rest = items.into_iter().filter(|(name, time, _)| self.is_after(name, *time));
+        self.take(items.into_iter().filter(|(name, time, _)| self.is_after(name, *time)))
+    }
+
+    fn take<T>(&self, mut rest: impl Iterator<Item = (String, Stamp, T)>) -> Page<T> {
         let mut page = Page { items: Vec::new(), next: None };
         let mut marker = None;
         for (name, time, item) in rest.by_ref().take(self.size) {
@@ -101,16 +143,12 @@ impl Paging {
         if self.order == Order::Name {
             return name > last.as_str();
         }
-        let Some((ticks, last_name)) = last.split_once('&') else {
+        let Some(marker) = timed_marker(last) else {
             return true;
         };
-        let Ok(ticks) = ticks.parse().map(Stamp::from_ticks) else {
-            return true;
-        };
-        match self.order {
-            Order::NewestFirst => time < ticks || (time == ticks && name > last_name),
-            _ => time > ticks || (time == ticks && name > last_name),
-        }
+        let here = (time, name);
+        let marker = (marker.0, marker.1.as_str());
+        if self.order == Order::NewestFirst { here < marker } else { here > marker }
     }
 }
 
@@ -125,6 +163,12 @@ impl<T> Page<T> {
     pub(crate) fn names(&self, is_oci: bool) -> Option<&[T]> {
         if is_oci { Some(&self.items) } else { self.or_null() }
     }
+}
+
+/// The marker of an order by time: `TICKS&NAME`. Another text marks nothing.
+fn timed_marker(text: &str) -> Option<(Stamp, String)> {
+    let (ticks, name) = text.split_once('&')?;
+    Some((Stamp::from_ticks(ticks.parse().ok()?), name.to_owned()))
 }
 
 const DEFAULT_PAGE: usize = 100;
@@ -148,6 +192,11 @@ mod tests {
         loop {
             let paging = Paging::read(&Form::parse(&query)).unwrap();
             let page = paging.cut(items());
+            let names: BTreeMap<_, _> = items().map(|(name, _, item)| (name, item)).collect();
+            let mut times = Timeline::default();
+            items().for_each(|(name, time, _)| times.add(time, &name));
+            let walked = paging.walk(&names, &times, |_, item| Some(*item));
+            assert_eq!((&walked.items, &walked.next), (&page.items, &page.next));
             seen.extend(&page.items);
             let mut answer = crate::answer::empty(StatusCode::OK);
             paging.link(&mut answer, "/p", &page);

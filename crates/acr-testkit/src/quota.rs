@@ -1,60 +1,190 @@
-//! How many calls a minute the registry takes, as its service tiers have it.
+//! Throttling: how many calls a registry takes in a minute.
 
-use std::{sync::Mutex, time::Duration};
+use std::{str::FromStr, sync::Mutex, time::Duration};
 
-use http::{Method, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use thiserror::Error as ThisError;
+use tokio::time::Instant;
 
-use crate::{answer::Refusal, operation::Operation, sync::lock};
+use crate::{
+    answer::{Answer, Refusal, set},
+    sync::lock,
+};
 
-/// The calls that are allowed in each minute since the start.
+/// How many calls a registry takes in a minute before it answers 429.
+///
+/// Reads are `GET` and `HEAD`, writes all other methods, whoever calls; calls of the storage and
+/// of the token service are not counted.
+/// What was used comes back continuously, by tokio's clock: a tenth of the quota in six
+/// seconds. The 429 says in `Retry-After` when the next call is possible, though no real
+/// registry was seen to do so, and answers that carry
+/// `x-ms-ratelimit-remaining-calls-per-second` count down in it.
+///
+/// ```
+/// use acr_testkit::{FakeRegistry, Quota};
+///
+/// let registry = FakeRegistry::builder().quota(Quota::BASIC).build();
+/// assert_eq!("basic".parse(), Ok(Quota::BASIC));
+/// assert_eq!("1000:100".parse(), Ok(Quota::BASIC));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Limits {
-    pub(crate) reads: u64,
-    pub(crate) writes: u64,
+#[non_exhaustive]
+pub struct Quota {
+    /// `GET` and `HEAD` in a minute.
+    pub reads: u32,
+    /// All other methods in a minute.
+    pub writes: u32,
 }
 
-/// The calls of the current minute.
-#[derive(Debug, Default)]
-pub(crate) struct Quota(Mutex<Minute>);
+/// The text is not a quota.
+#[derive(Clone, Debug, PartialEq, Eq, ThisError)]
+#[error("a quota is `basic`, `standard`, `premium`, or READS:WRITES per minute, each at least 1")]
+pub struct ParseQuotaError(());
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Minute {
-    number: u64,
-    reads: u64,
-    writes: u64,
+/// A quota and what is left of it.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    reads: Mutex<Bucket>,
+    writes: Mutex<Bucket>,
+}
+
+#[derive(Debug)]
+struct Bucket {
+    /// How many calls fit in.
+    size: u32,
+    left: f64,
+    filled: Instant,
+}
+
+/// What a call leaves of the quota.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reading {
+    left: f64,
+    /// How long to wait for the next call; `None` if this one is taken.
+    wait: Option<Duration>,
 }
 
 impl Quota {
-    /// Counts a call, or refuses it. Token calls have no part in this quota.
-    pub(crate) fn take(
-        &self,
-        limits: Option<Limits>,
-        operation: Operation,
-        method: &Method,
-        since_start: Duration,
-    ) -> Result<(), Refusal> {
-        let Some(limits) = limits.filter(|_| !operation.is_token_service()) else {
-            return Ok(());
-        };
-        let mut minute = lock(&self.0);
-        let number = since_start.as_secs() / 60;
-        if minute.number != number {
-            *minute = Minute { number, ..Minute::default() };
-        }
-        let (count, limit) = match *method {
-            Method::GET | Method::HEAD => (&mut minute.reads, limits.reads),
-            _ => (&mut minute.writes, limits.writes),
-        };
-        if *count >= limit {
-            return Err(exceeded());
-        }
-        *count += 1;
-        Ok(())
+    /// The documented limits of the tier Basic.
+    pub const BASIC: Self = Self::new(1_000, 100);
+    /// The documented limits of the tier Standard.
+    pub const STANDARD: Self = Self::new(3_000, 500);
+    /// The documented limits of the tier Premium.
+    pub const PREMIUM: Self = Self::new(10_000, 2_000);
+
+    /// So many calls in a minute, at least one each.
+    pub const fn new(reads: u32, writes: u32) -> Self {
+        let reads = if reads == 0 { 1 } else { reads };
+        let writes = if writes == 0 { 1 } else { writes };
+        Self { reads, writes }
     }
 }
 
-/// As reported; no registry was seen to say when to come back.
-fn exceeded() -> Refusal {
-    let message = "Too many requests. Please visit https://aka.ms/acr/skus#sku-feature-matrix to view limits of all service tiers.";
-    Refusal::new(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS", message)
+impl FromStr for Quota {
+    type Err = ParseQuotaError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let number = |text: &str| text.parse().ok().filter(|n: &u32| *n > 0);
+        match text {
+            "basic" => Some(Self::BASIC),
+            "standard" => Some(Self::STANDARD),
+            "premium" => Some(Self::PREMIUM),
+            _ => text.split_once(':').and_then(|(reads, writes)| {
+                Some(Self { reads: number(reads)?, writes: number(writes)? })
+            }),
+        }
+        .ok_or(ParseQuotaError(()))
+    }
+}
+
+impl Meter {
+    pub(crate) fn new(quota: Quota) -> Self {
+        Self { reads: Bucket::full(quota.reads), writes: Bucket::full(quota.writes) }
+    }
+
+    /// Counts a call.
+    pub(crate) fn count(&self, method: &Method) -> Reading {
+        let is_read = matches!(*method, Method::GET | Method::HEAD);
+        lock(if is_read { &self.reads } else { &self.writes }).take()
+    }
+}
+
+impl Bucket {
+    fn full(size: u32) -> Mutex<Self> {
+        Mutex::new(Self { size, left: f64::from(size), filled: Instant::now() })
+    }
+
+    fn take(&mut self) -> Reading {
+        let (now, size) = (Instant::now(), f64::from(self.size));
+        let passed = now.saturating_duration_since(self.filled).as_secs_f64();
+        self.filled = now;
+        self.left = (self.left + passed * size / MINUTE).min(size);
+        if self.left >= 1.0 - TOLERANCE {
+            self.left = (self.left - 1.0).max(0.0);
+            return Reading { left: self.left, wait: None };
+        }
+        let wait = Duration::from_secs_f64((1.0 - self.left) * MINUTE / size);
+        Reading { left: self.left, wait: Some(wait) }
+    }
+}
+
+impl Reading {
+    /// The 429, unless the call is taken.
+    pub(crate) fn refusal(self) -> Option<Answer> {
+        let seconds = self.wait?.as_secs_f64().ceil();
+        let message = "Too many requests. Please visit https://aka.ms/acr/skus#sku-feature-matrix to view limits of all service tiers.";
+        let refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS", message);
+        let mut answer = refusal.answer();
+        set(&mut answer, header::RETRY_AFTER, &format!("{seconds:.0}"));
+        answer.headers_mut().insert(REMAINING, HeaderValue::from_static("0.000000"));
+        Some(answer)
+    }
+
+    /// Puts what is left where an answer tells it.
+    pub(crate) fn tell(self, answer: &mut Answer) {
+        if answer.headers().contains_key(REMAINING) {
+            set(answer, REMAINING, &format!("{:.6}", self.left.floor() / MINUTE));
+        }
+    }
+}
+
+const REMAINING: HeaderName = HeaderName::from_static("x-ms-ratelimit-remaining-calls-per-second");
+
+/// Seconds.
+const MINUTE: f64 = 60.0;
+
+/// A wait that was kept to the second must suffice, whatever the rounding.
+const TOLERANCE: f64 = 1e-6;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_quota_is_used_up_and_comes_back() {
+        let meter = Meter::new(Quota::new(3, 1));
+        for _ in 0..3 {
+            assert!(meter.count(&Method::GET).refusal().is_none());
+        }
+        let refusal = meter.count(&Method::HEAD).refusal().unwrap();
+        assert_eq!(refusal.status(), 429);
+        assert_eq!(refusal.headers()["retry-after"], "20");
+        assert!(meter.count(&Method::PUT).refusal().is_none(), "writes are counted apart");
+        tokio::time::advance(Duration::from_secs(19)).await;
+        assert!(meter.count(&Method::GET).refusal().is_some());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(meter.count(&Method::GET).refusal().is_none());
+        tokio::time::advance(Duration::from_secs(3600)).await;
+        let taken = (0..10).filter(|_| meter.count(&Method::GET).refusal().is_none()).count();
+        assert_eq!(taken, 3, "no more than the quota is saved up");
+    }
+
+    #[test]
+    fn quotas_are_read() {
+        assert_eq!("premium".parse(), Ok(Quota::PREMIUM));
+        assert_eq!("7:8".parse(), Ok(Quota::new(7, 8)));
+        for bad in ["", "gold", "7", "7:", "0:1", "1:0", "-1:2", "1:2:3"] {
+            assert!(bad.parse::<Quota>().is_err(), "{bad}");
+        }
+    }
 }

@@ -1,24 +1,29 @@
-//! The registry and its settings.
+//! The registry.
 
 use std::{
     fmt, io,
     net::{Ipv4Addr, SocketAddr},
+    path::Path,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
-use acr_core::{Endpoint, Transport};
+use acr_core::{Endpoint, RepositoryName, Transport};
+use jiff::SignedDuration;
 
 use crate::{
-    clock::Clock,
+    builder::{FakeRegistryBuilder, seconds},
+    clock::{Clock, Stamp},
     content::Store,
-    fault::{Fault, Faults},
+    fault::{Fault, FaultPlan, Faults},
     journal::Journal,
-    profile::{Era, Profile},
-    quota::{Limits, Quota},
+    layout::{self, Seeded},
+    ledger::Ledger,
+    quota::Meter,
+    records,
+    scope_map::ScopeMap,
     seal::Key,
     server::{self, Server, Tls},
     service::InProcess,
@@ -29,65 +34,13 @@ use crate::{
     upload::Uploads,
 };
 
-/// A container registry that exists only in this process.
+/// A container registry that exists only in this process, and if asked in a folder.
 ///
 /// Cheap to clone; all clones are the same registry. What it stores is gone with the
 /// last clone, transport and server; so is the temporary folder it makes for blobs
-/// larger than 1 MiB.
+/// larger than 1 MiB. With [`FakeRegistryBuilder::open`] it is kept in a folder instead.
 #[derive(Clone)]
 pub struct FakeRegistry(Arc<Shared>);
-
-/// The settings of a [`FakeRegistry`].
-///
-/// ```
-/// use std::time::Duration;
-/// use acr_testkit::{Anonymous, BlobDelivery, FakeRegistry};
-///
-/// let registry = FakeRegistry::builder()
-///     .anonymous(Anonymous::Pull)
-///     .access_token_lifetime(Duration::from_secs(60))
-///     .blobs(BlobDelivery::Direct)
-///     .build();
-/// assert_eq!(registry.open_uploads(), 0);
-/// ```
-#[derive(Clone)]
-#[must_use]
-pub struct FakeRegistryBuilder {
-    entra_tokens: Vec<String>,
-    users: Vec<(String, String)>,
-    anonymous: Anonymous,
-    access_token_lifetime: Duration,
-    refresh_token_lifetime: Duration,
-    link_lifetime: Duration,
-    blobs: BlobDelivery,
-    pub(crate) profile: Profile,
-    pub(crate) era: Era,
-    referrers: bool,
-    pub(crate) limits: Option<Limits>,
-    seed: Option<u64>,
-}
-
-/// What a client without a credential may do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Anonymous {
-    /// Nothing.
-    #[default]
-    None,
-    /// `pull` and `metadata_read` on every repository.
-    Pull,
-}
-
-/// How blobs are downloaded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum BlobDelivery {
-    /// By a 307 to a signed link of the storage.
-    #[default]
-    Redirect,
-    /// From the registry itself.
-    Direct,
-}
 
 /// What all parts of the registry work on.
 pub(crate) struct Shared {
@@ -97,9 +50,12 @@ pub(crate) struct Shared {
     pub(crate) state: Mutex<State>,
     pub(crate) store: Arc<Store>,
     pub(crate) uploads: Uploads,
-    pub(crate) quota: Quota,
+    pub(crate) ledger: Option<Arc<Ledger>>,
     pub(crate) journal: Journal,
     pub(crate) faults: Mutex<Faults>,
+    pub(crate) meter: Option<Meter>,
+    /// How often refresh tokens were revoked.
+    pub(crate) generation: AtomicU64,
     random: Mutex<fastrand::Rng>,
     deletes: AtomicU64,
 }
@@ -112,20 +68,7 @@ impl FakeRegistry {
 
     /// Starts from the default settings.
     pub fn builder() -> FakeRegistryBuilder {
-        FakeRegistryBuilder {
-            entra_tokens: Vec::new(),
-            users: Vec::new(),
-            anonymous: Anonymous::None,
-            access_token_lifetime: ACCESS_TOKEN_LIFETIME,
-            refresh_token_lifetime: REFRESH_TOKEN_LIFETIME,
-            link_lifetime: LINK_LIFETIME,
-            blobs: BlobDelivery::Redirect,
-            profile: Profile::Acr,
-            era: Era::Year2026,
-            referrers: true,
-            limits: None,
-            seed: None,
-        }
+        FakeRegistryBuilder::new()
     }
 
     /// The address in process, `https://fakeregistry.azurecr.io`.
@@ -143,7 +86,36 @@ impl FakeRegistry {
 
     /// An Entra token that the registry accepts; it contains the word `canary`.
     pub fn entra_token(&self) -> String {
-        self.0.settings.entra_tokens.first().cloned().unwrap_or_default()
+        let token = self.0.settings.entra_tokens.first();
+        token.map(|(token, _)| token.clone()).unwrap_or_default()
+    }
+
+    /// The registry's time, which can be set.
+    pub fn clock(&self) -> Clock {
+        self.0.clock.clone()
+    }
+
+    /// Makes every refresh token issued so far invalid, as the change of a password does.
+    pub fn revoke_refresh_tokens(&self) {
+        self.0.revoke_refresh_tokens();
+    }
+
+    /// Puts an OCI image layout into a repository: every manifest that its `index.json` reaches,
+    /// with configs and layers, and a tag for each `org.opencontainers.image.ref.name`. Of a
+    /// name such as `docker.io/library/alpine:3` the tag is what follows the last colon.
+    ///
+    /// Reads and hashes every file, so it blocks for as long as that takes.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::InvalidData`] when the layout is malformed or a file does not match its
+    /// digest, and any error of reading; each names the file. What was added before stays.
+    pub fn seed_layout(
+        &self,
+        layout: impl AsRef<Path>,
+        repository: &RepositoryName,
+    ) -> io::Result<Seeded> {
+        layout::load(&self.0, layout.as_ref(), repository)
     }
 
     /// What was asked so far, and will be: a handle.
@@ -156,13 +128,24 @@ impl FakeRegistry {
         lock(&self.0.faults).arm(fault);
     }
 
+    /// Makes everything go wrong that a plan says, from the next request on.
+    pub fn inject_plan(&self, plan: &FaultPlan) {
+        plan.faults().iter().cloned().for_each(|fault| self.inject(fault));
+    }
+
+    /// Every fault that was injected so far: print it when a test fails.
+    pub fn faults(&self) -> FaultPlan {
+        lock(&self.0.faults).plan().clone()
+    }
+
     /// How many faults have not struck for the last time; 0 when a plan was carried out.
     pub fn pending_faults(&self) -> usize {
         lock(&self.0.faults).len()
     }
 
-    /// How many upload sessions were started and neither completed nor cancelled.
+    /// How many upload sessions were started and neither completed nor cancelled nor expired.
     pub fn open_uploads(&self) -> usize {
+        self.0.expire_uploads();
         self.0.uploads.len()
     }
 
@@ -186,145 +169,78 @@ impl FakeRegistry {
     }
 }
 
+/// How the settings become a registry.
 impl FakeRegistryBuilder {
-    /// Accepts an Entra token; repeatable. Without any, one is made.
-    pub fn entra_token(mut self, token: impl Into<String>) -> Self {
-        self.entra_tokens.push(token.into());
-        self
-    }
-
-    /// Accepts a user with all rights, by HTTP Basic and by `grant_type=password`; repeatable.
-    pub fn user(mut self, name: impl Into<String>, password: impl Into<String>) -> Self {
-        self.users.push((name.into(), password.into()));
-        self
-    }
-
-    /// What a client without a credential may do; nothing by default.
-    pub fn anonymous(mut self, anonymous: Anonymous) -> Self {
-        self.anonymous = anonymous;
-        self
-    }
-
-    /// How long access tokens live, in whole seconds; 75 minutes by default.
-    pub fn access_token_lifetime(mut self, lifetime: Duration) -> Self {
-        self.access_token_lifetime = lifetime;
-        self
-    }
-
-    /// How long refresh tokens live, in whole seconds; 3 hours and 15 minutes by default.
-    pub fn refresh_token_lifetime(mut self, lifetime: Duration) -> Self {
-        self.refresh_token_lifetime = lifetime;
-        self
-    }
-
-    /// How long download links live, in whole seconds; 20 minutes by default.
-    pub fn link_lifetime(mut self, lifetime: Duration) -> Self {
-        self.link_lifetime = lifetime;
-        self
-    }
-
-    /// How blobs are downloaded; by redirect by default.
-    pub fn blobs(mut self, delivery: BlobDelivery) -> Self {
-        self.blobs = delivery;
-        self
-    }
-
-    /// Whose behaviour the registry has; that of Azure Container Registry by default.
-    pub fn profile(mut self, profile: Profile) -> Self {
-        self.profile = profile;
-        self
-    }
-
-    /// The time whose behaviour the registry has; the newest by default.
-    pub fn era(mut self, era: Era) -> Self {
-        self.era = era;
-        self
-    }
-
-    /// Answers the referrers interface with 404 and announces no subject, as registries did
-    /// before they knew it: clients then fall back to the tag schema.
-    pub fn without_referrers(mut self) -> Self {
-        self.referrers = false;
-        self
-    }
-
-    /// How many reads and writes each minute takes, counted by the registry's clock; the rest is
-    /// answered with 429. Without limits by default. A real registry of the tier Basic takes 1,000
-    /// and 100, Standard 3,000 and 500, Premium 10,000 and 2,000.
-    pub fn calls_per_minute(mut self, reads: u64, writes: u64) -> Self {
-        self.limits = Some(Limits { reads, writes });
-        self
-    }
-
-    /// Makes all that is random (keys, ids, the order of actions) repeatable.
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = Some(seed);
-        self
-    }
-
-    /// The registry.
-    pub fn build(mut self) -> FakeRegistry {
-        let mut random = self.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
+    /// The registry, in memory; blobs above 1 MiB go to a temporary folder.
+    pub fn build(self) -> FakeRegistry {
+        let mut random = self.random();
         let key = Key::new(&mut random);
-        let clock = Clock::start();
+        let (state, uploads, store) = Default::default();
+        self.assemble(random, key, Kept { state, uploads, store, ledger: None })
+    }
+
+    /// The registry, kept in a folder: what an earlier one left there is there again, and a
+    /// write is on disk before it is answered. Repositories, tags, manifests, locks, blobs,
+    /// upload sessions, what was soft-deleted and the key of all signatures are kept; settings,
+    /// faults and the journal are not. The folder is made where it does not exist.
+    ///
+    /// Reads all records, so it blocks for as long as that takes.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::ResourceBusy`] when another registry uses the folder,
+    /// [`io::ErrorKind::InvalidData`] when it is damaged or of another version, and any error
+    /// of the disk.
+    pub fn open(self, folder: impl AsRef<Path>) -> io::Result<FakeRegistry> {
+        let ledger = Arc::new(Ledger::open(folder.as_ref())?);
+        let mut random = self.random();
+        let key = records::key(&ledger, &mut random)?;
+        let store = Arc::new(Store::lasting(Arc::clone(&ledger)));
+        let state = State::restore(&ledger, &store)?;
+        let uploads = Uploads::restore(&store, &ledger)?;
+        let files = state.file_names();
+        ledger.sweep(|name| files.contains(name) || uploads.contains(name))?;
+        let (state, ledger) = (Mutex::new(state), Some(ledger));
+        Ok(self.assemble(random, key, Kept { state, uploads, store, ledger }))
+    }
+
+    fn random(&self) -> fastrand::Rng {
+        self.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed)
+    }
+
+    fn assemble(mut self, mut random: fastrand::Rng, key: Key, kept: Kept) -> FakeRegistry {
+        let clock = Clock::start(self.clock_rate);
         if self.entra_tokens.is_empty() {
-            let token = token::entra(&key, &uuid(&mut random), clock.now().as_second());
-            self.entra_tokens.push(token);
+            let token = token::entra(&key, &uuid(&mut random), clock.timestamp().as_second());
+            self.entra_tokens.push((token, ScopeMap::all()));
         }
+        let Kept { state, uploads, store, ledger } = kept;
+        let retention = self.soft_delete.map(|time| SignedDuration::from_secs(seconds(time)));
+        lock(&state).deleted.set_retention(retention);
         FakeRegistry(Arc::new(Shared {
+            meter: self.quota.map(Meter::new),
             settings: self,
             key,
             clock,
-            state: Mutex::default(),
-            store: Arc::default(),
-            uploads: Uploads::default(),
-            quota: Quota::default(),
+            state,
+            store,
+            uploads,
+            ledger,
             journal: Journal::default(),
             faults: Mutex::default(),
+            generation: AtomicU64::new(0),
             random: Mutex::new(random),
             deletes: AtomicU64::new(0),
         }))
     }
-
-    pub(crate) fn knows_entra_token(&self, token: &str) -> bool {
-        self.entra_tokens.iter().any(|known| known == token)
-    }
-
-    pub(crate) fn knows_user(&self, name: &str, password: &str) -> bool {
-        self.users.iter().any(|(n, p)| n == name && p == password)
-    }
-
-    pub(crate) fn anonymous_pull(&self) -> bool {
-        self.anonymous == Anonymous::Pull
-    }
-
-    pub(crate) fn is_oci(&self) -> bool {
-        self.profile == Profile::Oci
-    }
-
-    pub(crate) fn serves_referrers(&self) -> bool {
-        self.referrers
-    }
-
-    pub(crate) fn redirects(&self) -> bool {
-        self.blobs == BlobDelivery::Redirect
-    }
-
-    pub(crate) fn lifetimes(&self) -> Lifetimes {
-        Lifetimes {
-            access: seconds(self.access_token_lifetime),
-            refresh: seconds(self.refresh_token_lifetime),
-            link: seconds(self.link_lifetime),
-        }
-    }
 }
 
-/// The lifetimes in seconds.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Lifetimes {
-    pub(crate) access: i64,
-    pub(crate) refresh: i64,
-    pub(crate) link: i64,
+/// What may come from a folder.
+struct Kept {
+    state: Mutex<State>,
+    uploads: Uploads,
+    store: Arc<Store>,
+    ledger: Option<Arc<Ledger>>,
 }
 
 impl Shared {
@@ -339,7 +255,27 @@ impl Shared {
 
     /// The seconds since 1970.
     pub(crate) fn now(&self) -> i64 {
-        self.clock.now().as_second()
+        self.clock.timestamp().as_second()
+    }
+
+    /// Ends the upload sessions that are too old, and gives the time.
+    pub(crate) fn expire_uploads(&self) -> Stamp {
+        let now = self.clock.stamp();
+        let lifetime = SignedDuration::from_secs(seconds(self.settings.upload_lifetime));
+        self.uploads.expire(now.before(lifetime));
+        now
+    }
+
+    pub(crate) fn revoke_refresh_tokens(&self) {
+        self.generation.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Waits until all that was changed so far is on disk, where that is asked for.
+    pub(crate) async fn persist(&self) -> io::Result<()> {
+        match &self.ledger {
+            Some(ledger) => ledger.flush().await,
+            None => Ok(()),
+        }
     }
 
     /// The countdown in answers to deletes: 32 at first, then one less each, and again.
@@ -356,18 +292,9 @@ impl Default for FakeRegistry {
 
 impl fmt::Debug for FakeRegistry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FakeRegistry").field("open_uploads", &self.open_uploads()).finish()
-    }
-}
-
-impl fmt::Debug for FakeRegistryBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FakeRegistryBuilder")
-            .field("anonymous", &self.anonymous)
-            .field("blobs", &self.blobs)
-            .field("profile", &self.profile)
-            .field("era", &self.era)
-            .finish_non_exhaustive()
+        let (uploads, faults) = (self.0.uploads.len(), self.faults().to_string());
+        let mut f = f.debug_struct("FakeRegistry");
+        f.field("open_uploads", &uploads).field("faults", &faults).finish_non_exhaustive()
     }
 }
 
@@ -382,19 +309,6 @@ fn uuid(random: &mut fastrand::Rng) -> String {
     let part = |range: std::ops::Range<usize>| hex.get(range).unwrap_or_default();
     [part(0..8), part(8..12), part(12..16), part(16..20), part(20..32)].join("-")
 }
-
-fn seconds(lifetime: Duration) -> i64 {
-    i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX)
-}
-
-/// As in the documentation's sample of a token.
-const ACCESS_TOKEN_LIFETIME: Duration = Duration::from_secs(4500);
-
-/// As recorded.
-const REFRESH_TOKEN_LIFETIME: Duration = Duration::from_secs(11_700);
-
-/// As recorded.
-const LINK_LIFETIME: Duration = Duration::from_secs(20 * 60);
 
 /// What a premium registry was seen to begin with.
 const DELETES: u64 = 32;

@@ -62,6 +62,9 @@ fn metadata(method: &Method, rest: &str) -> Result<Route, Unrouted> {
     if rest == "_catalog" {
         return pick(method, &[("GET", Operation::ListRepositories)], "", "");
     }
+    if let Some(rest) = rest.strip_prefix("_deleted/") {
+        return deleted(method, rest);
+    }
     if let Some(name) = rest.strip_suffix("/_tags") {
         return pick(method, &[("GET", Operation::ListTags)], repository(name)?, "");
     }
@@ -90,6 +93,22 @@ fn metadata(method: &Method, rest: &str) -> Result<Route, Unrouted> {
         ("DELETE", Operation::DeleteRepository),
     ];
     pick(method, &methods, repository(rest)?, "")
+}
+
+/// What was soft-deleted. No repository's name begins with an underscore.
+fn deleted(method: &str, rest: &str) -> Result<Route, Unrouted> {
+    if rest == "_catalog" {
+        return pick(method, &[("GET", Operation::ListDeletedRepositories)], "", "");
+    }
+    if let Some(name) = rest.strip_suffix("/_tags") {
+        return pick(method, &[("GET", Operation::ListDeletedTags)], repository(name)?, "");
+    }
+    if let Some(name) = rest.strip_suffix("/_manifests") {
+        return pick(method, &[("GET", Operation::ListDeletedManifests)], repository(name)?, "");
+    }
+    let (front, last) = rest.rsplit_once('/').ok_or(Unrouted::NotFound)?;
+    let name = front.strip_suffix("/_manifests").ok_or(Unrouted::NotFound)?;
+    pick(method, &[("POST", Operation::RestoreManifest)], repository(name)?, digest(last, MIN_HEX)?)
 }
 
 fn content(method: &Method, rest: &str, query: &Form) -> Result<Route, Unrouted> {

@@ -18,6 +18,16 @@ impl Key {
         Self(key)
     }
 
+    /// The key that an earlier process made.
+    pub(crate) fn restore(text: &str) -> Option<Self> {
+        URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok().map(Self)
+    }
+
+    /// The key as text, for the registry's own folder only.
+    pub(crate) fn save(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.0)
+    }
+
     /// A signature as base64url text that starts with a 16-letter label.
     pub(crate) fn sign(&self, label: &'static str, message: &[u8]) -> String {
         let mac = self.mac(label, message);

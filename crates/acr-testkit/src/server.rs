@@ -6,13 +6,23 @@ use acr_core::{Body, Endpoint};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::AsyncWriteExt as _,
     net::{TcpListener, TcpStream},
     task::{JoinHandle, JoinSet},
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::{certificates, journal::Origin, registry::Shared, service, site::Site};
+use crate::{
+    certificates::Authority,
+    fault::{CutEnd, Effect, Seen, TlsFault},
+    journal::Origin,
+    operation::Operation,
+    registry::Shared,
+    service,
+    site::Site,
+    sync::lock,
+    wire::{self, Line, Socket, Wire},
+};
 
 /// Whether a [`Server`] speaks TLS.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -105,17 +115,19 @@ pub(crate) async fn start(
         let text = format!("`{address}` is not a loopback address");
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
-    let (acceptor, ca_pem) = match tls {
-        Tls::Off => (None, None),
+    let security = match tls {
+        Tls::Off => None,
         Tls::On => {
-            let (config, pem) = certificates::make()?;
-            (Some(TlsAcceptor::from(config)), Some(pem))
+            let authority = Authority::new()?;
+            let acceptor = TlsAcceptor::from(authority.config()?);
+            Some(Security { acceptor, authority: Arc::new(authority) })
         }
     };
+    let ca_pem = security.as_ref().map(|security| security.authority.pem().to_owned());
     let registry = TcpListener::bind(address).await?;
     let storage = TcpListener::bind((address.ip(), 0)).await?;
     let (registry_address, storage_address) = (registry.local_addr()?, storage.local_addr()?);
-    let scheme = if acceptor.is_some() { "https" } else { "http" };
+    let scheme = if security.is_some() { "https" } else { "http" };
     let site = Site::new(scheme, registry_address.to_string(), &storage_address.to_string());
     let site = Arc::new(site);
     let tasks =
@@ -124,7 +136,7 @@ pub(crate) async fn start(
                 shared: Arc::clone(&shared),
                 site: Arc::clone(&site),
                 origin,
-                acceptor: acceptor.clone(),
+                security: security.clone(),
             };
             tokio::spawn(accept(socket, desk))
         });
@@ -142,7 +154,14 @@ struct Desk {
     shared: Arc<Shared>,
     site: Arc<Site>,
     origin: Origin,
-    acceptor: Option<TlsAcceptor>,
+    security: Option<Security>,
+}
+
+/// How to speak TLS, rightly and wrongly.
+#[derive(Clone)]
+struct Security {
+    acceptor: TlsAcceptor,
+    authority: Arc<Authority>,
 }
 
 /// Accepts connections until aborted, which drops and so aborts all connections.
@@ -162,34 +181,63 @@ async fn accept(socket: TcpListener, desk: Desk) {
 async fn connection(stream: TcpStream, desk: Desk) {
     // Latency only; a socket without the option works too.
     let _ = stream.set_nodelay(true);
-    let result = match desk.acceptor.clone() {
-        None => serve(stream, desk).await,
-        Some(acceptor) => match acceptor.accept(stream).await {
-            Ok(stream) => serve(stream, desk).await,
-            Err(error) => {
-                tracing::debug!(%error, "the TLS handshake failed");
-                return;
-            }
-        },
-    };
-    if let Err(error) = result {
+    if let Err(error) = Box::pin(greet(stream, desk)).await {
         tracing::debug!(%error, "a connection ended early");
     }
 }
 
-async fn serve<S>(stream: S, desk: Desk) -> hyper::Result<()>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+/// Lets faults have the connection, else serves it.
+async fn greet(mut stream: TcpStream, mut desk: Desk) -> io::Result<()> {
+    let seen =
+        Seen { operation: Operation::Connect, repository: "", item: "", path: "", headers: None };
+    let effects = lock(&desk.shared.faults).strike(seen);
+    for effect in effects {
+        match effect {
+            Effect::Refuse | Effect::UnknownHost | Effect::DropRequest => {
+                return wire::end_with(stream, CutEnd::Reset).await;
+            }
+            Effect::Stall | Effect::TlsFailure(TlsFault::Stall) => {
+                return wire::end_with(stream, CutEnd::Stall).await;
+            }
+            Effect::Delay { time } => tokio::time::sleep(time).await,
+            Effect::TlsFailure(TlsFault::Garbage) => {
+                stream.write_all(b"220 this is no TLS\r\n").await?;
+                return wire::end_with(stream, CutEnd::Fin).await;
+            }
+            Effect::TlsFailure(kind) => {
+                if let Some(security) = &mut desk.security {
+                    let config = security.authority.bad_config(kind)?;
+                    security.acceptor = TlsAcceptor::from(config);
+                }
+            }
+            _ => {}
+        }
+    }
+    match desk.security.clone() {
+        None => Box::pin(serve(stream, desk)).await,
+        Some(security) => {
+            let stream = security.acceptor.accept(stream).await?;
+            Box::pin(serve(stream, desk)).await
+        }
+    }
+}
+
+async fn serve<S: Socket>(stream: S, desk: Desk) -> io::Result<()> {
+    let wire = Wire::default();
+    let (line, stream) = Line::new(stream, wire.clone());
+    let on_wire = wire.clone();
     let service = service_fn(move |request: http::Request<Incoming>| {
         let Desk { shared, site, origin, .. } = desk.clone();
-        Box::pin(service::answer(shared, site, origin, request.map(Body::stream)))
+        let wire = Some(on_wire.clone());
+        Box::pin(service::answer(shared, site, origin, wire, request.map(Body::stream)))
     });
-    http1::Builder::new()
+    let served = http1::Builder::new()
         .title_case_headers(true)
         .max_buf_size(MAX_BUFFER)
-        .serve_connection(TokioIo::new(stream), service)
-        .await
+        .serve_connection(TokioIo::new(line), service)
+        .await;
+    wire::finish(stream, &wire).await?;
+    served.map_err(io::Error::other)
 }
 
 fn endpoint(address: SocketAddr, tls: Tls) -> io::Result<Endpoint> {

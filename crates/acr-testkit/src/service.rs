@@ -18,22 +18,26 @@ use tower_service::Service;
 
 use crate::{
     access::{self, Challenge},
-    answer::{Answer, Failure, Refusal, page_not_found, set, text, without_body},
+    answer::{Answer, Failure, Refusal, page_not_found, text, without_body},
+    clock::Stamp,
     damage,
+    disturb::{self, CutBody},
     exchange::{Counted, Exchange},
-    fault::Effect,
+    fault::{Effect, Seen},
     form::Form,
     headers,
     journal::{Entry, Origin},
     locks,
     operation::Operation,
+    quota::Reading,
     registry::Shared,
-    route::{self, Unrouted},
+    route::{self, Route, Unrouted},
     routes,
     site::Site,
     storage,
     sync::lock,
     token::{self, TokenKind},
+    wire::{Script, Wire},
 };
 
 /// The service behind the in-process transport.
@@ -67,34 +71,65 @@ impl Service<Request> for InProcess {
             (Some("https"), Site::IN_PROCESS_HOST) if is_default => Origin::Registry,
             (Some("https"), Site::IN_PROCESS_STORAGE) if is_default => Origin::Storage,
             _ => {
-                let error = io::Error::new(io::ErrorKind::NotFound, "no such host in this process");
-                return Box::pin(std::future::ready(Err(error)));
+                return Box::pin(std::future::ready(Err(unknown_host())));
             }
         };
-        Box::pin(answer(shared, site, origin, request))
+        Box::pin(async move {
+            connect(&shared).await?;
+            answer(shared, site, origin, None, request).await
+        })
     }
 }
 
-/// Answers a request, or breaks the connection.
+/// Stands for the connection that nobody makes in process.
+async fn connect(shared: &Shared) -> io::Result<()> {
+    let seen =
+        Seen { operation: Operation::Connect, repository: "", item: "", path: "", headers: None };
+    let effects = lock(&shared.faults).strike(seen);
+    for effect in effects {
+        match effect {
+            Effect::Refuse => return Err(io::ErrorKind::ConnectionRefused.into()),
+            Effect::UnknownHost => return Err(unknown_host()),
+            Effect::DropRequest => return Err(damage::broken()),
+            Effect::Stall => std::future::pending().await,
+            Effect::Delay { time } => tokio::time::sleep(time).await,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn unknown_host() -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, "no such host in this process")
+}
+
+/// Answers a request, or breaks the connection; with a wire it may say how.
 pub(crate) async fn answer(
     shared: Arc<Shared>,
     site: Arc<Site>,
     origin: Origin,
+    wire: Option<Wire>,
     request: Request,
 ) -> io::Result<Answer> {
     let (head, body) = request.into_parts();
-    let received = Arc::new(AtomicU64::new(0));
-    let mut body = Body::stream(Counted { inner: body, received: Arc::clone(&received) });
     let query = Form::parse(head.uri.query().unwrap_or_default());
     let routed = match origin {
         Origin::Registry => route::parse(&head.method, head.uri.path(), &query),
         Origin::Storage => storage::route(&head.method),
     };
-    let operation = routed.as_ref().ok().map(|route| route.operation);
-    let number = shared.journal.add(entry(origin, &head, &query, operation));
+    let route = routed.as_ref().ok();
+    let effects = route.map(|route| strike(&shared, route, &head)).unwrap_or_default();
+    let received = Arc::new(AtomicU64::new(0));
+    let mut body =
+        Body::stream(Counted { inner: cut(body, &effects), received: Arc::clone(&received) });
+    let operation = route.map(|route| route.operation);
+    let time = shared.clock.stamp();
+    let record = shared.journal.open(entry(origin, &head, &query, operation, time), &received);
 
-    let effects = operation.map(|op| lock(&shared.faults).strike(op)).unwrap_or_default();
-    let authority = site.authority(&head.headers);
+    let is_counted =
+        origin == Origin::Registry && !operation.is_some_and(Operation::is_token_service);
+    let meter = shared.meter.as_ref().filter(|_| is_counted);
+    let reading = meter.map(|meter| meter.count(&head.method));
     let result = match routed {
         Err(Unrouted::NotFound) if shared.settings.is_oci() && is_manifest_push(&head) => {
             Ok(malformed_digest())
@@ -104,20 +139,28 @@ pub(crate) async fn answer(
             let exchange = Exchange {
                 shared: &shared,
                 site: &site,
-                authority,
+                authority: site.authority(&head.headers),
                 head: &head,
                 query: &query,
                 route: &route,
                 body: &mut body,
+                effects: &effects,
+                number: record.number(),
             };
-            Box::pin(handle(exchange, origin, &effects)).await
+            Box::pin(handle(exchange, origin, reading)).await
         }
     };
+    let is_taken = result.as_ref().is_ok_and(|answer| answer.status().as_u16() < 400);
     let result = match result {
         Ok(mut answer) => {
-            drain(&head.headers, &mut body, &received).await;
+            if !effects.iter().any(|effect| matches!(effect, Effect::EarlyStatus { .. })) {
+                drain(&head.headers, &mut body, &received).await;
+            }
             if origin == Origin::Registry {
                 headers::finish(&mut answer, &shared, operation, &head.headers);
+                if let Some(reading) = reading {
+                    reading.tell(&mut answer);
+                }
             }
             if head.method == Method::HEAD {
                 answer = without_body(answer);
@@ -126,45 +169,76 @@ pub(crate) async fn answer(
         }
         Err(error) => Err(error),
     };
-    let result = result.and_then(|answer| match effects.contains(&Effect::LoseResponse) {
-        true => Err(damage::broken()),
-        false => Ok(answer),
+    let status = result.as_ref().ok().map(|answer| {
+        let is_challenge = answer.status() == StatusCode::UNAUTHORIZED
+            && answer.headers().contains_key(header::WWW_AUTHENTICATE);
+        (answer.status().as_u16(), is_challenge)
     });
-    shared.journal.update(number, |entry| {
-        entry.body_bytes = received.load(Ordering::Relaxed);
-        if let Ok(answer) = &result {
-            entry.status = answer.status().as_u16();
-            entry.challenged = answer.status() == StatusCode::UNAUTHORIZED
-                && answer.headers().contains_key(header::WWW_AUTHENTICATE);
-        }
-    });
+    let result = send(result, &effects, wire, time).await;
+    let is_sent = result.is_ok() || effects.iter().any(Effect::is_raw);
+    record.close(status.filter(|_| is_sent), is_taken);
     tracing::debug!(%origin, operation = operation.map_or("unrouted", Operation::name), "answered");
     result
+}
+
+/// Hands the answer to the server, or what is left of it.
+async fn send(
+    result: io::Result<Answer>,
+    effects: &[Effect],
+    wire: Option<Wire>,
+    time: Stamp,
+) -> io::Result<Answer> {
+    let answer = result?;
+    let is_broken =
+        |effect: &Effect| matches!(effect, Effect::LoseResponse | Effect::CutRequest { .. });
+    if effects.iter().any(is_broken) {
+        return Err(damage::broken());
+    }
+    let Some(wire) = wire else {
+        return Ok(damage::apply_without_wire(answer, effects));
+    };
+    for effect in effects {
+        if let Effect::CloseIdle { after } = effect {
+            wire.close_idle(*after);
+        }
+    }
+    if !effects.iter().any(Effect::is_raw) {
+        return Ok(answer);
+    }
+    if let Some(script) = Script::render(answer, effects, &time.http_date()).await {
+        wire.play(script);
+    }
+    Err(damage::broken())
 }
 
 /// Faults, quota, authentication, locks, handler.
 async fn handle(
     mut exchange: Exchange<'_>,
     origin: Origin,
-    effects: &[Effect],
+    reading: Option<Reading>,
 ) -> io::Result<Answer> {
-    for effect in effects {
-        match effect {
-            Effect::DropRequest => return Err(damage::broken()),
-            Effect::Stall => std::future::pending::<()>().await,
-            Effect::Status { status, retry_after } => {
-                return Ok(injected(origin, *status, retry_after.as_deref()));
-            }
-            _ => {}
-        }
+    if let Some(outcome) = disturb::before(&mut exchange, origin).await {
+        return outcome;
     }
+    if let Some(answer) = reading.and_then(Reading::refusal) {
+        return Ok(answer);
+    }
+    let shared = exchange.shared;
     let reply = match origin {
         Origin::Storage => storage::get(&mut exchange).await,
-        Origin::Registry => match throttle(&exchange).and_then(|()| admit(&exchange)) {
-            Ok(()) => routes::dispatch(exchange).await,
+        Origin::Registry => match admit(&exchange) {
+            Ok(()) => match disturb::missed(&exchange) {
+                Some(answer) => Ok(answer),
+                None => routes::dispatch(&mut exchange).await,
+            },
             Err(failure) => Err(failure),
         },
     };
+    if let Ok(answer) = &reply {
+        disturb::after(&exchange, answer);
+    }
+    // Before anybody is told of a change, or of what it left, it must be there for good.
+    shared.persist().await?;
     match reply {
         Ok(answer) => Ok(answer),
         Err(Failure::Refused(answer)) => Ok(*answer),
@@ -172,11 +246,27 @@ async fn handle(
     }
 }
 
-/// The quota counts whoever calls.
-fn throttle(exchange: &Exchange<'_>) -> Result<(), Failure> {
-    let Exchange { shared, head, route, .. } = exchange;
-    let (limits, elapsed) = (shared.settings.limits, shared.clock.elapsed());
-    Ok(shared.quota.take(limits, route.operation, &head.method, elapsed)?)
+/// The faults that strike a request.
+fn strike(shared: &Shared, route: &Route, head: &Parts) -> Vec<Effect> {
+    lock(&shared.faults).strike(Seen {
+        operation: route.operation,
+        repository: &route.repository,
+        item: &route.item,
+        path: head.uri.path(),
+        headers: Some(&head.headers),
+    })
+}
+
+/// The body, or what a fault leaves of it.
+fn cut(body: Body, effects: &[Effect]) -> Body {
+    let after = effects.iter().find_map(|effect| match effect {
+        Effect::CutRequest { after } => Some(*after),
+        _ => None,
+    });
+    match after {
+        None => body,
+        Some(left) => Body::stream(CutBody { inner: body, left }),
+    }
 }
 
 /// Authentication first, then locks.
@@ -205,8 +295,11 @@ fn authenticate(exchange: &Exchange<'_>, needed: &[access::Grant]) -> Result<(),
     let credential = credential.ok_or(Challenge::NoToken)?.to_str();
     let credential = credential.map_err(|_| Challenge::InvalidToken)?;
     if let Some((name, password)) = routes::oauth::basic(credential) {
-        let known = shared.settings.knows_user(&name, &password);
-        return if known { Ok(()) } else { Err(Challenge::BadPassword) };
+        return match shared.settings.is_admin(&name, &password) {
+            Some(true) => Ok(()),
+            Some(false) => Err(Challenge::NoToken),
+            None => Err(Challenge::BadPassword),
+        };
     }
     let claims = routes::oauth::bearer(credential)
         .and_then(|token| token::verify(&shared.key, TokenKind::Access, token, shared.now()))
@@ -243,23 +336,6 @@ fn malformed_digest() -> Answer {
     refusal.detail("digest parsing failed").answer()
 }
 
-/// The answer of a status fault, in the clothes such answers wear.
-fn injected(origin: Origin, status: u16, retry_after: Option<&str>) -> Answer {
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut answer = match (origin, status.as_u16()) {
-        (Origin::Storage, _) => storage::error(status, "ServerBusy", "The server is busy."),
-        (_, 429) => Refusal::new(status, "TOOMANYREQUESTS", "Too many requests.").answer(),
-        (_, 503) => Refusal::new(status, "UNAVAILABLE", "service unavailable").answer(),
-        (_, 502 | 504) => text(status, "text/html", "<html><body>Bad gateway</body></html>\n"),
-        (_, 401) => crate::answer::empty(status),
-        _ => Refusal::new(status, "UNKNOWN", "unknown error").answer(),
-    };
-    if let Some(value) = retry_after {
-        set(&mut answer, header::RETRY_AFTER, value);
-    }
-    answer
-}
-
 /// Reads what the handler left of the body, as the registry answers only after the body was
 /// sent. A client that waits for `100 Continue` is not asked for a body that nobody wants.
 async fn drain(headers: &HeaderMap, body: &mut Body, received: &AtomicU64) {
@@ -269,8 +345,15 @@ async fn drain(headers: &HeaderMap, body: &mut Body, received: &AtomicU64) {
     while let Some(Ok(_)) = body.frame().await {}
 }
 
-fn entry(origin: Origin, head: &Parts, query: &Form, operation: Option<Operation>) -> Entry {
+fn entry(
+    origin: Origin,
+    head: &Parts,
+    query: &Form,
+    operation: Option<Operation>,
+    time: Stamp,
+) -> Entry {
     Entry {
+        time: time.to_string(),
         origin,
         method: head.method.clone(),
         path: head.uri.path().to_owned(),
@@ -280,6 +363,8 @@ fn entry(origin: Origin, head: &Parts, query: &Form, operation: Option<Operation
         operation: operation.map_or("unrouted", Operation::name),
         authorized: head.headers.contains_key(header::AUTHORIZATION),
         body_bytes: 0,
+        wasted_bytes: 0,
         challenged: false,
+        scopes: Vec::new(),
     }
 }

@@ -5,7 +5,6 @@ use jiff::Timestamp;
 
 use crate::{
     answer::{Answer, DOCKER_CONTENT_DIGEST, Reply, set, text},
-    clock::Stamp,
     content::Content,
     exchange::Exchange,
     form::encode,
@@ -50,7 +49,7 @@ pub(crate) async fn get(exchange: &mut Exchange<'_>) -> Reply {
     let path = head.uri.path();
     let expiry = query.get("se").unwrap_or_default();
     let signed = query.get("sig") == Some(sign(shared, path, expiry).as_str());
-    let in_time = expiry.parse::<Timestamp>().is_ok_and(|end| shared.clock.now() < end);
+    let in_time = expiry.parse::<Timestamp>().is_ok_and(|end| shared.clock.timestamp() < end);
     let for_reading = query.get("sp") == Some("r") && query.get("sr") == Some("b");
     if !(signed && in_time && for_reading && query.get("sv").is_some()) {
         let message = "Server failed to authenticate the request. Make sure the value of Authorization header is formed correctly including the signature.";
@@ -74,7 +73,7 @@ pub(crate) async fn get(exchange: &mut Exchange<'_>) -> Reply {
     }
     let etag = format!("\"0x8DC{:012X}\"", content.len());
     set(&mut answer, header::ETAG, &etag);
-    let modified = Stamp::from(shared.clock.now()).http_date();
+    let modified = shared.clock.stamp().http_date();
     set(&mut answer, header::LAST_MODIFIED, &modified);
     let length = content.len();
     // What the storage tells of how the content came there: by a copy from the upload.
@@ -90,7 +89,7 @@ pub(crate) async fn get(exchange: &mut Exchange<'_>) -> Reply {
         ("x-ms-creation-time", modified),
         // Some blobs carry these two, which have names that some clients refuse.
         ("x-ms-meta-acr_to_delete", shared.uuid()),
-        ("x-ms-meta-acr_to_delete_timestamp", shared.clock.now().to_string()),
+        ("x-ms-meta-acr_to_delete_timestamp", shared.clock.timestamp().to_string()),
     ] {
         set(&mut answer, http::HeaderName::from_static(name), &value);
     }

@@ -4,7 +4,9 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    access::{Grant, Rights},
+    access::{Grant, Wildcards},
+    jwt_shape::JwtShape,
+    scope_map::ScopeMap,
     seal::Key,
 };
 
@@ -28,10 +30,19 @@ pub(crate) struct Claims {
     #[serde(skip_serializing_if = "Option::is_none")]
     access: Option<Vec<Grant>>,
     roles: Vec<String>,
-    /// The right of a refresh token's owner; the real token has no such claim.
+    /// Only on registries with permissions by attributes.
     #[serde(skip_serializing_if = "Option::is_none")]
-    rights: Option<Rights>,
+    aad_identity: Option<String>,
+    /// What a refresh token's owner may do; the real token has no such claim.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rights: Option<ScopeMap>,
+    /// How often refresh tokens had been revoked when this one was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    generation: Option<u64>,
     marker: String,
+    /// Letters that give the token the shape asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
 }
 
 /// Which of the two tokens.
@@ -48,6 +59,8 @@ pub(crate) struct Issue<'a> {
     pub(crate) service: &'a str,
     pub(crate) now: i64,
     pub(crate) lifetime: i64,
+    pub(crate) shape: JwtShape,
+    pub(crate) generation: u64,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -58,20 +71,32 @@ struct Permissions {
 }
 
 /// A refresh token of an identity with these rights.
-pub(crate) fn refresh(key: &Key, issue: Issue<'_>, rights: Rights) -> String {
+pub(crate) fn refresh(
+    key: &Key,
+    issue: Issue<'_>,
+    rights: ScopeMap,
+    wildcards: Wildcards,
+) -> String {
+    let shape = issue.shape;
     let mut claims = common(issue, TokenKind::Refresh);
     claims.appid = Some("00000000-0000-0000-0000-000000000000".to_owned());
-    let actions = ["read", "write", "delete"].map(str::to_owned).to_vec();
+    if wildcards == Wildcards::PassedOver {
+        claims.aad_identity = Some("00000000-0000-0000-0000-000000000001".to_owned());
+    }
+    let actions = [("pull", "read"), ("push", "write"), ("delete", "delete")];
+    let actions = actions.iter().filter(|(action, _)| rights.allows_somewhere(action));
+    let actions = actions.map(|(_, name)| (*name).to_owned()).collect();
     claims.permissions = Some(Permissions { actions, not_actions: None });
     claims.rights = Some(rights);
-    sign(key, TokenKind::Refresh, &claims)
+    sign(key, TokenKind::Refresh, shape, claims)
 }
 
 /// An access token with these grants.
 pub(crate) fn access(key: &Key, issue: Issue<'_>, grants: Vec<Grant>) -> String {
+    let shape = issue.shape;
     let mut claims = common(issue, TokenKind::Access);
     claims.access = Some(grants);
-    sign(key, TokenKind::Access, &claims)
+    sign(key, TokenKind::Access, shape, claims)
 }
 
 /// Reads a token of a kind that this registry signed and that has not expired.
@@ -108,8 +133,12 @@ impl Claims {
         self.access.as_deref().unwrap_or_default()
     }
 
-    pub(crate) fn rights(&self) -> Rights {
-        self.rights.unwrap_or(Rights::Nothing)
+    pub(crate) fn into_rights(self) -> ScopeMap {
+        self.rights.unwrap_or_default()
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.unwrap_or(0)
     }
 }
 
@@ -152,13 +181,20 @@ fn common(issue: Issue<'_>, kind: TokenKind) -> Claims {
         permissions: None,
         access: None,
         roles: Vec::new(),
+        aad_identity: None,
         rights: None,
+        generation: Some(issue.generation).filter(|generation| *generation > 0),
         marker: kind.marker().to_owned(),
+        note: None,
     }
 }
 
-fn sign(key: &Key, kind: TokenKind, claims: &Claims) -> String {
-    encode(key, kind.label(), claims)
+fn sign(key: &Key, kind: TokenKind, shape: JwtShape, mut claims: Claims) -> String {
+    claims.note = shape.note(|note| {
+        let claims = Claims { note: Some(note.to_owned()), ..claims.clone() };
+        URL_SAFE_NO_PAD.encode(serde_json::to_vec(&claims).unwrap_or_default())
+    });
+    encode(key, kind.label(), &claims)
 }
 
 fn encode<T: Serialize>(key: &Key, label: &'static str, payload: &T) -> String {
@@ -179,7 +215,14 @@ mod tests {
     use super::*;
 
     fn issue() -> Issue<'static> {
-        Issue { id: "id".to_owned(), service: "r", now: 1000, lifetime: 60 }
+        Issue {
+            id: "id".to_owned(),
+            service: "r",
+            now: 1000,
+            lifetime: 60,
+            shape: JwtShape::default(),
+            generation: 0,
+        }
     }
 
     #[test]
@@ -200,13 +243,15 @@ mod tests {
     #[test]
     fn claims_are_those_of_the_registry() {
         let key = Key::new(&mut fastrand::Rng::with_seed(1));
-        let token = refresh(&key, issue(), Rights::All);
+        let token = refresh(&key, issue(), ScopeMap::all(), Wildcards::Granted);
         let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
         let claims: serde_json::Value = serde_json::from_slice(&payload).unwrap();
         assert_eq!(claims["exp"], 1060);
         assert_eq!(claims["grant_type"], "refresh_token");
         assert_eq!(claims["marker"], "canary-refresh");
-        assert_eq!(claims["permissions"]["NotActions"], serde_json::Value::Null);
+        let permissions =
+            serde_json::json!({"Actions":["read","write","delete"],"NotActions":null});
+        assert_eq!(claims["permissions"], permissions);
         assert!(!is_for_another_audience(&entra(&key, "x", 0)));
         assert!(is_for_another_audience(&token));
     }

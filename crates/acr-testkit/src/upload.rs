@@ -1,12 +1,12 @@
 //! Upload sessions and the signed state that their addresses carry.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     io,
     sync::{Arc, Mutex},
 };
 
-use acr_core::Body;
+use acr_core::{Body, Digester, DigesterState};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE};
 use bytes::Bytes;
 use http::StatusCode;
@@ -16,24 +16,45 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::{
     answer::{Failure, Refusal},
+    clock::Stamp,
     content::{Spool, Store},
     form::encode,
+    ledger::{Change, Ledger, Table},
     seal::{Key, STATE_MAC_LEN},
     sync::lock,
 };
 
 /// The sessions that are open.
 #[derive(Debug, Default)]
-pub(crate) struct Uploads(Mutex<HashMap<String, Arc<tokio::sync::Mutex<Session>>>>);
+pub(crate) struct Uploads(Mutex<Open>);
+
+#[derive(Debug, Default)]
+struct Open {
+    sessions: HashMap<String, Arc<tokio::sync::Mutex<Session>>>,
+    /// The ids in the order of their starts, those of sessions that are over included.
+    order: VecDeque<(Stamp, String)>,
+}
 
 /// One session; locked for as long as a request works on it.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) id: String,
     repository: String,
-    started: String,
+    started: Stamp,
+    /// Whether it can be found by its address, and so is recorded.
+    is_open: bool,
+    /// How much of it is on disk, where that matters.
+    recorded: Option<u64>,
     /// `None` once the session is over.
     spool: Option<Spool>,
+}
+
+/// A session on disk; the name of its file is its id.
+#[derive(Serialize, Deserialize)]
+struct Record {
+    repository: String,
+    started: Stamp,
+    digester: DigesterState,
 }
 
 /// A session that a request works on.
@@ -51,8 +72,51 @@ pub(crate) struct UploadState {
 }
 
 impl Uploads {
+    /// The sessions that an earlier process left.
+    pub(crate) fn restore(store: &Arc<Store>, ledger: &Ledger) -> io::Result<Self> {
+        let mut open = Open::default();
+        for (id, _, record) in ledger.read::<Record>(Table::Uploads)? {
+            let digester = Digester::restore(&record.digester).map_err(io::Error::other)?;
+            let recorded = Some(digester.len());
+            let spool = Some(Spool::resume(Arc::clone(store), id.clone(), digester)?);
+            let Record { repository, started, .. } = record;
+            open.order.push_back((started, id.clone()));
+            let session =
+                Session { id: id.clone(), repository, started, is_open: true, recorded, spool };
+            open.sessions.insert(id, Arc::new(tokio::sync::Mutex::new(session)));
+        }
+        open.order.make_contiguous().sort();
+        Ok(Self(Mutex::new(open)))
+    }
+
     pub(crate) fn len(&self) -> usize {
-        lock(&self.0).len()
+        lock(&self.0).sessions.len()
+    }
+
+    /// Forgets a session, as a server does that lost it.
+    pub(crate) fn lose(&self, id: &str) {
+        let Some(session) = lock(&self.0).sessions.remove(id) else { return };
+        if let Ok(mut session) = session.try_lock_owned() {
+            session.spool.take().into_iter().for_each(discard);
+        }
+    }
+
+    /// Whether a session is open; its id is the name of its file.
+    pub(crate) fn contains(&self, id: &str) -> bool {
+        lock(&self.0).sessions.contains_key(id)
+    }
+
+    /// Ends the sessions that were started before a time.
+    pub(crate) fn expire(&self, before: Stamp) {
+        let mut open = lock(&self.0);
+        while open.order.front().is_some_and(|(started, _)| *started < before) {
+            let Some((_, id)) = open.order.pop_front() else { return };
+            let Some(session) = open.sessions.remove(&id) else { continue };
+            // A request that works on it right now may still finish it.
+            if let Ok(mut session) = session.try_lock_owned() {
+                session.spool.take().into_iter().for_each(discard);
+            }
+        }
     }
 
     /// Opens a session and locks it.
@@ -60,19 +124,22 @@ impl Uploads {
         &self,
         repository: &str,
         id: String,
-        started: String,
+        started: Stamp,
         store: &Arc<Store>,
     ) -> Result<Guard, Failure> {
         let session = Session::new(repository, id.clone(), started, store);
+        let mut guard = Arc::clone(&session).lock_owned().await;
+        guard.is_open = true;
         {
-            let mut sessions = lock(&self.0);
-            if sessions.len() >= MAX_SESSIONS {
+            let mut open = lock(&self.0);
+            if open.sessions.len() >= MAX_SESSIONS {
                 let status = StatusCode::TOO_MANY_REQUESTS;
                 return Err(Refusal::new(status, "TOOMANYREQUESTS", "too many uploads").into());
             }
-            sessions.insert(id, Arc::clone(&session));
+            open.order.push_back((started, id.clone()));
+            open.sessions.insert(id, session);
         }
-        Ok(session.lock_owned().await)
+        Ok(settle(guard).await?)
     }
 
     /// Finds a session by its address and locks it. A state that was tampered with, or that
@@ -88,18 +155,35 @@ impl Uploads {
         if state.name != repository || state.uuid != id {
             return Err(invalid().into());
         }
-        let session = lock(&self.0).get(id).cloned().ok_or_else(unknown)?;
+        let session = lock(&self.0).sessions.get(id).cloned().ok_or_else(unknown)?;
         let session = session.lock_owned().await;
         if session.spool.is_none() {
             return Err(unknown().into());
         }
-        Ok((session, state))
+        // What arrived with a request that was given up is told to the client now.
+        Ok((settle(session).await?, state))
     }
 
     /// Ends a session and hands out what arrived.
     pub(crate) fn close(&self, mut session: Guard) -> Result<Spool, Failure> {
-        lock(&self.0).remove(&session.id);
+        let mut open = lock(&self.0);
+        open.sessions.remove(&session.id);
+        // The list of starts may not grow with sessions that are long over.
+        if open.order.len() > MAX_SESSIONS.saturating_mul(2) {
+            let Open { sessions, order } = &mut *open;
+            order.retain(|(_, id)| sessions.contains_key(id));
+        }
         Ok(session.spool.take().ok_or_else(unknown)?)
+    }
+}
+
+/// Gives up what arrived, on disk too.
+pub(crate) fn discard(spool: Spool) {
+    let ledger = spool.ledger();
+    let change = Change::remove(Table::Uploads, spool.name(), "");
+    let file = spool.discard();
+    if let Some(ledger) = ledger {
+        ledger.stage_and_retire([change], file);
     }
 }
 
@@ -108,12 +192,33 @@ impl Session {
     pub(crate) fn new(
         repository: &str,
         id: String,
-        started: String,
+        started: Stamp,
         store: &Arc<Store>,
     ) -> Arc<tokio::sync::Mutex<Self>> {
-        let spool = Some(Spool::new(Arc::clone(store)));
+        let spool = Some(Spool::new(Arc::clone(store), id.clone()));
         let repository = repository.to_owned();
-        Arc::new(tokio::sync::Mutex::new(Self { id, repository, started, spool }))
+        let (is_open, recorded) = (false, None);
+        let session = Self { id, repository, started, is_open, recorded, spool };
+        Arc::new(tokio::sync::Mutex::new(session))
+    }
+
+    /// Makes what arrived durable, blocking.
+    fn sync(&mut self) -> io::Result<()> {
+        let Some(spool) = &self.spool else { return Ok(()) };
+        let digester = spool.sync()?;
+        if let (true, Some(ledger)) = (self.is_open, spool.ledger()) {
+            let (repository, started) = (self.repository.clone(), self.started);
+            let record = Record { repository, started, digester };
+            spool.record();
+            ledger.stage([Change::put(Table::Uploads, &self.id, "", &record)]);
+        }
+        self.recorded = Some(spool.len());
+        Ok(())
+    }
+
+    fn is_settled(&self) -> bool {
+        let Some(spool) = &self.spool else { return true };
+        self.recorded == Some(spool.len()) || spool.ledger().is_none()
     }
 
     /// How many bytes arrived.
@@ -127,7 +232,7 @@ impl Session {
             name: self.repository.clone(),
             uuid: self.id.clone(),
             offset: self.len(),
-            started_at: self.started.clone(),
+            started_at: self.started.to_string(),
         };
         let (name, id) = (&self.repository, &self.id);
         let state = encode(&state.seal(key));
@@ -169,7 +274,13 @@ pub(crate) async fn receive(
     let checkpoint = session.spool.as_ref().map(Spool::checkpoint);
     let mut fits = true;
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(io::Error::other)?;
+        let frame = match frame {
+            Ok(frame) => frame,
+            Err(error) => {
+                settle(session).await?;
+                return Err(io::Error::other(error).into());
+            }
+        };
         let Ok(piece) = frame.into_data() else {
             continue;
         };
@@ -181,7 +292,7 @@ pub(crate) async fn receive(
         session = append(session, piece).await?;
     }
     if fits && declared.is_none_or(|declared| session.len() - start == declared) {
-        return Ok(session);
+        return Ok(settle(session).await?);
     }
     if let (Some(spool), Some(checkpoint)) = (&mut session.spool, checkpoint) {
         spool.roll_back(checkpoint);
@@ -206,6 +317,15 @@ async fn append(mut session: Guard, piece: Bytes) -> io::Result<Guard> {
         Ok(session)
     });
     written.await.map_err(io::Error::other)?
+}
+
+/// Makes what arrived durable before anybody is told of it.
+async fn settle(mut session: Guard) -> io::Result<Guard> {
+    if session.is_settled() {
+        return Ok(session);
+    }
+    let settled = tokio::task::spawn_blocking(move || session.sync().map(|()| session));
+    settled.await.map_err(io::Error::other)?
 }
 
 /// The state does not fit the session.

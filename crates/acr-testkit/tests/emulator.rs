@@ -53,7 +53,7 @@ mod tests {
     #[tokio::test]
     async fn stores_serves_and_leaves_nothing_behind() {
         let folder = TempDir::new().unwrap();
-        let arguments = ["--user", "ann:secret", "--fault", "status op=ping status=503 nth=2"];
+        let arguments = ["--user", "ann:secret", "--faults", "status op=ping status=503 nth=2"];
         let (mut child, ready, _output) = start(folder.path(), &arguments).await;
         assert_eq!(ready["pid"], child.id().unwrap());
         assert!(ready["ca"].is_null());
@@ -123,12 +123,16 @@ mod tests {
         for arguments in [
             ["--listen", "0.0.0.0:0"],
             ["--listen", "10.1.2.3:80"],
-            ["--fault", "boom"],
+            ["--faults", "boom"],
+            ["--seed", "layout"],
+            ["--seed", "layout:Upper"],
+            ["--quota", "gold"],
+            ["--clock-rate", "0"],
+            ["--soft-delete", "91"],
             ["--user", "nocolon"],
             ["--blobs", "pigeon"],
             ["--profile", "docker"],
             ["--era", "1999"],
-            ["--calls-per-minute", "5"],
         ] {
             let output = command(folder.path(), &arguments).output().await.unwrap();
             assert_eq!(output.status.code(), Some(2), "{arguments:?}");

@@ -9,12 +9,18 @@
 use std::{
     fs,
     io::{self, Write as _},
+    mem::take,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Duration,
 };
 
-use acr_testkit::{Anonymous, BlobDelivery, Era, FakeRegistry, Fault, Profile, Server, Tls};
+use acr_core::RepositoryName;
+use acr_testkit::{
+    Anonymous, BlobDelivery, Era, FakeRegistry, FakeRegistryBuilder, FaultPlan, Profile, Quota,
+    Server, Tls,
+};
 use clap::{Parser, ValueEnum};
 use serde::Serialize;
 use tempfile::TempDir;
@@ -41,9 +47,46 @@ struct Arguments {
     /// An Entra token to accept; repeatable. Without any, one is made and printed
     #[arg(long, value_name = "TOKEN")]
     entra_token: Vec<String>,
-    /// Something that shall go wrong, such as `status op=get_manifest status=503`; repeatable
-    #[arg(long, value_name = "SPEC")]
-    fault: Vec<Fault>,
+    /// Users of limited rights: a file of JSON with scope maps and their tokens
+    #[arg(long, value_name = "FILE")]
+    scope_map: Option<PathBuf>,
+    /// Pass over wildcards of repositories in scopes, as registries with ABAC do
+    #[arg(long)]
+    abac: bool,
+    /// An OCI image layout to load into a repository; repeatable
+    #[arg(long, value_name = "OCI_LAYOUT_DIR:REPO", value_parser = seed)]
+    seed: Vec<(PathBuf, RepositoryName)>,
+    /// Folder to keep everything in; without it everything is gone in the end
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// What shall go wrong: a file of faults, or faults such as `status op=get_manifest
+    /// status=503` parted by `;`, or `seeded(N)`; repeatable
+    #[arg(long, value_name = "FILE|SPEC", value_parser = faults)]
+    faults: Vec<FaultPlan>,
+    /// File that gets one line of JSON for each request
+    #[arg(long, value_name = "FILE")]
+    journal: Option<PathBuf>,
+    /// Let the registry's time run so many times faster
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    clock_rate: u32,
+    /// How many calls a minute are taken: `basic`, `standard`, `premium` or READS:WRITES
+    #[arg(long, value_name = "TIER")]
+    quota: Option<Quota>,
+    /// Keep what is deleted for so many days
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(1..=90))]
+    soft_delete: Option<u16>,
+    /// Seconds that access tokens live
+    #[arg(long, value_name = "SECONDS")]
+    access_token_lifetime: Option<u32>,
+    /// Seconds that refresh tokens live
+    #[arg(long, value_name = "SECONDS")]
+    refresh_token_lifetime: Option<u32>,
+    /// Seconds that download links live
+    #[arg(long, value_name = "SECONDS")]
+    link_lifetime: Option<u32>,
+    /// Seconds that upload sessions live
+    #[arg(long, value_name = "SECONDS")]
+    upload_lifetime: Option<u32>,
     /// How blobs are downloaded
     #[arg(long, value_enum, default_value_t = BlobsArgument::Redirect)]
     blobs: BlobsArgument,
@@ -53,9 +96,6 @@ struct Arguments {
     /// Answer the referrers interface with 404, so that clients fall back to tags
     #[arg(long)]
     no_referrers: bool,
-    /// How many reads and writes each minute takes, such as `1000,100`
-    #[arg(long, value_name = "READS,WRITES", value_parser = calls)]
-    calls_per_minute: Option<(u64, u64)>,
     /// The time whose behaviour it has, where that changed over the years
     #[arg(long, value_enum, default_value_t = EraArgument::Year2026)]
     era: EraArgument,
@@ -122,7 +162,7 @@ async fn serve(arguments: Arguments) -> io::Result<()> {
     let tls = if arguments.tls { Tls::On } else { Tls::Off };
     let listen = arguments.listen;
     let cert_dir = arguments.cert_dir.clone();
-    let registry = registry(arguments);
+    let registry = tokio::task::spawn_blocking(move || registry(arguments)).await??;
     let server = registry.serve_on(listen, tls).await?;
     let (ca, _folder) = write_authority(&server, cert_dir.as_deref())?;
     announce(&Ready {
@@ -137,7 +177,27 @@ async fn serve(arguments: Arguments) -> io::Result<()> {
     Ok(())
 }
 
-fn registry(arguments: Arguments) -> FakeRegistry {
+/// Opens, seeds and spoils the registry. Reads files, so it blocks.
+fn registry(mut arguments: Arguments) -> io::Result<FakeRegistry> {
+    let (seeds, plans) = (take(&mut arguments.seed), take(&mut arguments.faults));
+    let (data, journal) = (arguments.data.take(), arguments.journal.take());
+    let builder = settings(arguments)?;
+    let registry = match data {
+        Some(folder) => builder.open(folder)?,
+        None => builder.build(),
+    };
+    for (layout, repository) in seeds {
+        registry.seed_layout(&layout, &repository)?;
+    }
+    plans.iter().for_each(|plan| registry.inject_plan(plan));
+    if let Some(path) = journal {
+        let named = |error| io::Error::other(format!("the journal `{}`: {error}", path.display()));
+        registry.journal().append_to(&path).map_err(named)?;
+    }
+    Ok(registry)
+}
+
+fn settings(arguments: Arguments) -> io::Result<FakeRegistryBuilder> {
     let anonymous = match arguments.anonymous {
         AnonymousArgument::Pull => Anonymous::Pull,
         AnonymousArgument::None => Anonymous::None,
@@ -156,12 +216,34 @@ fn registry(arguments: Arguments) -> FakeRegistry {
         EraArgument::Year2026 => Era::Year2026,
     };
     let mut builder = FakeRegistry::builder().anonymous(anonymous).blobs(blobs);
-    builder = builder.profile(profile).era(era);
-    if let Some((reads, writes)) = arguments.calls_per_minute {
-        builder = builder.calls_per_minute(reads, writes);
-    }
+    builder = builder.profile(profile).era(era).clock_rate(arguments.clock_rate);
     if arguments.no_referrers {
         builder = builder.without_referrers();
+    }
+    if let Some(path) = arguments.scope_map {
+        builder = builder.scope_map_file(path)?;
+    }
+    if arguments.abac {
+        builder = builder.abac();
+    }
+    if let Some(quota) = arguments.quota {
+        builder = builder.quota(quota);
+    }
+    if let Some(days) = arguments.soft_delete {
+        builder = builder.soft_delete(Duration::from_secs(u64::from(days) * 24 * 3600));
+    }
+    let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+    if let Some(lifetime) = arguments.access_token_lifetime.map(seconds) {
+        builder = builder.access_token_lifetime(lifetime);
+    }
+    if let Some(lifetime) = arguments.refresh_token_lifetime.map(seconds) {
+        builder = builder.refresh_token_lifetime(lifetime);
+    }
+    if let Some(lifetime) = arguments.link_lifetime.map(seconds) {
+        builder = builder.link_lifetime(lifetime);
+    }
+    if let Some(lifetime) = arguments.upload_lifetime.map(seconds) {
+        builder = builder.upload_lifetime(lifetime);
     }
     for (name, password) in arguments.user {
         builder = builder.user(name, password);
@@ -169,9 +251,7 @@ fn registry(arguments: Arguments) -> FakeRegistry {
     for token in arguments.entra_token {
         builder = builder.entra_token(token);
     }
-    let registry = builder.build();
-    arguments.fault.into_iter().for_each(|fault| registry.inject(fault));
-    registry
+    Ok(builder)
 }
 
 /// Writes the authority's certificate; the folder made for it goes when the guard does.
@@ -242,9 +322,19 @@ fn user(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), password.to_owned()))
 }
 
-fn calls(text: &str) -> Result<(u64, u64), String> {
-    let numbers = text
-        .split_once(',')
-        .and_then(|(reads, writes)| Some((reads.parse().ok()?, writes.parse().ok()?)));
-    numbers.ok_or_else(|| "the form is READS,WRITES".to_owned())
+/// The last colon parts the two: a path may hold others.
+fn seed(text: &str) -> Result<(PathBuf, RepositoryName), String> {
+    let (folder, name) = text.rsplit_once(':').ok_or("the form is OCI_LAYOUT_DIR:REPO")?;
+    let name = name.parse::<RepositoryName>().map_err(|error| error.to_string())?;
+    Ok((PathBuf::from(folder), name))
+}
+
+/// A file if there is one of that name, else the faults themselves.
+fn faults(text: &str) -> Result<FaultPlan, String> {
+    let plan = match fs::read_to_string(text) {
+        Ok(content) => content.parse::<FaultPlan>(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => text.parse(),
+        Err(error) => return Err(error.to_string()),
+    };
+    plan.map_err(|error| error.to_string())
 }

@@ -156,7 +156,8 @@ impl FakeEntraBuilder {
     /// When the socket cannot be opened or the certificates cannot be made.
     pub async fn serve(self) -> io::Result<FakeEntra> {
         let authority = Arc::new(Authority { settings: self, plan: Plan::default() });
-        let (config, ca_pem) = certificates::make()?;
+        let certificates = certificates::Authority::new()?;
+        let (config, ca_pem) = (certificates.config()?, certificates.pem().to_owned());
         let desk: Arc<dyn Desk> = Arc::clone(&authority) as Arc<dyn Desk>;
         let listener = Listener::start(desk, Some(TlsAcceptor::from(config))).await?;
         let endpoint = listener.address.to_string().parse().map_err(io::Error::other)?;

@@ -24,8 +24,9 @@ pub(crate) fn list(x: &Exchange<'_>) -> Reply {
         _ => Paging::read(x.query)?,
     };
     let state = lock(&x.shared.state);
-    let listed = state.repositories.iter().filter(|(_, r)| r.attributes.is_listed());
-    let page = paging.cut(listed.map(|(name, r)| (name.clone(), r.updated, name.clone())));
+    let page = paging.walk(&state.repositories, &state.repositories.by_time, |name, repository| {
+        repository.attributes.is_listed().then(|| name.to_owned())
+    });
     let mut answer = json(StatusCode::OK, &Repositories { repositories: page.names(is_oci) });
     paging.link(&mut answer, x.head.uri.path(), &page);
     Ok(answer)

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use crate::{
     answer::{Answer, DOCKER_CONTENT_DIGEST, Refusal, Reply, empty, set, with},
     attributes::Attributes,
+    clock::Stamp,
     exchange::Exchange,
     manifest::{self, Form, MAX_MANIFEST, Parsed, Platform},
     operation::Operation,
@@ -89,7 +90,8 @@ pub(crate) async fn put(x: &mut Exchange<'_>) -> Reply {
     if !is_oci {
         check_references(&state, name, &parsed)?;
     }
-    let manifest = record(&mut state, x, form, parsed, media_type, bytes);
+    let now = state.stamp(&x.shared.clock);
+    let manifest = record(&state, now, name, form, parsed, media_type, bytes);
     for tag in &further {
         state.put_manifest(name, &digest, Some(tag), manifest.clone());
     }
@@ -224,16 +226,16 @@ fn further_tags(x: &Exchange<'_>) -> Result<Vec<String>, Refusal> {
     tags.collect()
 }
 
-fn record(
-    state: &mut State,
-    x: &Exchange<'_>,
+/// What the registry keeps and tells of a manifest.
+pub(crate) fn record(
+    state: &State,
+    now: Stamp,
+    name: &str,
     form: Form,
     parsed: Parsed,
     media_type: String,
     bytes: Bytes,
 ) -> ManifestRecord {
-    let now = state.stamp(&x.shared.clock);
-    let name = &x.route.repository;
     let image_size = match form {
         Form::Image => parsed.image_size(),
         Form::Artifact => 0,
@@ -247,7 +249,7 @@ fn record(
     let platform = match &parsed.config {
         Some(config) if manifest::is_image_config(&config.media_type) => state
             .blob(name, &config.digest)
-            .and_then(|content| serde_json::from_slice(content.small()?).ok())
+            .and_then(|content| serde_json::from_slice(&content.small()?).ok())
             .unwrap_or_default(),
         _ => Platform::default(),
     };

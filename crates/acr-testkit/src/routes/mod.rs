@@ -2,6 +2,7 @@
 
 mod blobs;
 mod catalog;
+mod deleted;
 mod manifests;
 pub(crate) mod oauth;
 mod properties;
@@ -10,6 +11,7 @@ mod repositories;
 mod tags;
 mod uploads;
 
+pub(crate) use self::manifests::record as manifest_record;
 use http::StatusCode;
 
 use crate::{
@@ -22,8 +24,7 @@ use crate::{
 const MAX_ATTRIBUTES: usize = 64 * 1024;
 
 /// Hands an admitted request to its handler.
-pub(crate) async fn dispatch(mut exchange: Exchange<'_>) -> Reply {
-    let x = &mut exchange;
+pub(crate) async fn dispatch(x: &mut Exchange<'_>) -> Reply {
     match x.route.operation {
         Operation::Ping => Ok(text(StatusCode::OK, "application/json; charset=utf-8", "{}")),
         Operation::ListRepositories | Operation::ListCatalog => catalog::list(x),
@@ -53,7 +54,11 @@ pub(crate) async fn dispatch(mut exchange: Exchange<'_>) -> Reply {
         Operation::Referrers => referrers::list(x),
         Operation::Exchange => oauth::exchange(x).await,
         Operation::Token => oauth::token(x).await,
+        Operation::ListDeletedRepositories => deleted::list_repositories(x),
+        Operation::ListDeletedManifests => deleted::list_manifests(x),
+        Operation::ListDeletedTags => deleted::list_tags(x),
+        Operation::RestoreManifest => deleted::restore(x).await,
         // Never routed on the login server.
-        Operation::GetStorage => Ok(crate::answer::page_not_found()),
+        Operation::GetStorage | Operation::Connect => Ok(crate::answer::page_not_found()),
     }
 }

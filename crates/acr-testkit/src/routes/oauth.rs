@@ -1,14 +1,17 @@
 //! The token service.
 
+use std::sync::atomic::Ordering;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{Method, StatusCode, header};
 use serde::Serialize;
 
 use crate::{
-    access::{self, Challenge, Rights},
+    access::{self, Challenge},
     answer::{Answer, Failure, Refusal, Reply, chunked_json, empty, text},
     exchange::Exchange,
     form::Form,
+    scope_map::ScopeMap,
     token::{self, Issue, TokenKind},
 };
 
@@ -31,9 +34,10 @@ pub(crate) async fn exchange(x: &mut Exchange<'_>) -> Reply {
     check_service(x, &form)?;
     let credential = form.get("access_token").unwrap_or_default();
     let settings = &x.shared.settings;
-    if settings.knows_entra_token(credential) {
-        let lifetime = settings.lifetimes().refresh;
-        let token = token::refresh(&x.shared.key, issue(x, lifetime), Rights::All);
+    if let Some(rights) = settings.entra_rights(credential) {
+        let issue = issue(x, settings.lifetimes().refresh);
+        let token = token::refresh(&x.shared.key, issue, rights.clone(), settings.wildcards());
+        let token = x.spoiled_token(token);
         return Ok(chunked_json(&RefreshToken { refresh_token: token }));
     }
     if token::is_for_another_audience(credential) {
@@ -63,14 +67,15 @@ pub(crate) async fn token(x: &mut Exchange<'_>) -> Reply {
         }
         Some("password") => match (form.filled("username"), form.get("password")) {
             (None, None) if form.filled("refresh_token").is_none() => anonymous(x),
-            (Some(name), Some(password)) if x.shared.settings.knows_user(name, password) => {
-                Rights::All
-            }
+            (Some(name), Some(password)) => match x.shared.settings.user_rights(name, password) {
+                Some(rights) => rights.clone(),
+                None => return Ok(bad_password()),
+            },
             _ => return Ok(bad_password()),
         },
         _ => return Err(bad_request("grant_type is unknown").into()),
     };
-    Ok(issue_access(x, rights, &form))
+    Ok(issue_access(x, &rights, &form))
 }
 
 /// The credential of `Basic`, if the header is that.
@@ -101,7 +106,7 @@ fn docker(x: &Exchange<'_>) -> Reply {
             let credential = value.to_str().ok().and_then(basic);
             let rights = credential.and_then(|(name, password)| match name.as_str() {
                 TOKEN_USER => refresh_rights(x, &password),
-                _ => x.shared.settings.knows_user(&name, &password).then_some(Rights::All),
+                _ => x.shared.settings.user_rights(&name, &password).cloned(),
             });
             match rights {
                 Some(rights) => rights,
@@ -109,27 +114,42 @@ fn docker(x: &Exchange<'_>) -> Reply {
             }
         }
     };
-    Ok(issue_access(x, rights, x.query))
+    Ok(issue_access(x, &rights, x.query))
 }
 
-fn issue_access(x: &Exchange<'_>, rights: Rights, form: &Form) -> Answer {
-    let grants = access::grant(rights, &form.all("scope").collect::<Vec<_>>());
-    let lifetime = x.shared.settings.lifetimes().access;
-    let token = token::access(&x.shared.key, issue(x, lifetime), grants);
+fn issue_access(x: &Exchange<'_>, rights: &ScopeMap, form: &Form) -> Answer {
+    let settings = &x.shared.settings;
+    let scopes = form.all("scope").collect::<Vec<_>>();
+    x.shared.journal.update(x.number, |entry| {
+        entry.scopes = scopes.iter().flat_map(|text| text.split(' ')).map(str::to_owned).collect();
+    });
+    let grants = access::grant(rights, settings.wildcards(), &scopes);
+    let lifetime = settings.lifetimes().access;
+    let token = token::access(&x.shared.key, issue(x, lifetime), x.spoiled_grants(grants));
+    let token = x.spoiled_token(token);
     chunked_json(&AccessToken { access_token: token })
 }
 
 fn issue<'a>(x: &Exchange<'a>, lifetime: i64) -> Issue<'a> {
-    Issue { id: x.shared.uuid(), service: x.authority, now: x.shared.now(), lifetime }
+    let (now, lifetime) = x.spoiled_times(x.shared.now(), lifetime);
+    Issue {
+        id: x.shared.uuid(),
+        service: x.authority,
+        now,
+        lifetime,
+        shape: x.shared.settings.token_shape(),
+        generation: x.shared.generation.load(Ordering::Relaxed),
+    }
 }
 
-fn refresh_rights(x: &Exchange<'_>, token: &str) -> Option<Rights> {
-    let claims = token::verify(&x.shared.key, TokenKind::Refresh, token, x.shared.now());
-    claims.map(|claims| claims.rights())
+fn refresh_rights(x: &Exchange<'_>, token: &str) -> Option<ScopeMap> {
+    let claims = token::verify(&x.shared.key, TokenKind::Refresh, token, x.shared.now())?;
+    let is_revoked = claims.generation() < x.shared.generation.load(Ordering::Relaxed);
+    (!is_revoked).then(|| claims.into_rights())
 }
 
-fn anonymous(x: &Exchange<'_>) -> Rights {
-    if x.shared.settings.anonymous_pull() { Rights::Reader } else { Rights::Nothing }
+fn anonymous(x: &Exchange<'_>) -> ScopeMap {
+    if x.shared.settings.anonymous_pull() { ScopeMap::reader() } else { ScopeMap::default() }
 }
 
 async fn read_form(x: &mut Exchange<'_>) -> Result<Form, Failure> {

@@ -58,10 +58,10 @@ pub(crate) fn list(x: &Exchange<'_>) -> Reply {
     let state = lock(&x.shared.state);
     let name = &x.route.repository;
     let repository = state.repositories.get(name).ok_or_else(|| repositories::unknown(name))?;
-    let listed = repository.manifests.iter().filter(|(_, m)| m.attributes.is_listed());
-    let page = paging.cut(listed.map(|(digest, manifest)| {
-        (digest.clone(), manifest.updated, item(x, repository, digest, manifest))
-    }));
+    let times = &repository.manifests_by_time;
+    let page = paging.walk(&repository.manifests, times, |digest, manifest| {
+        manifest.attributes.is_listed().then(|| item(x, repository, digest, manifest))
+    });
     let envelope = Envelope {
         registry: x.authority,
         image_name: name,
@@ -84,9 +84,8 @@ pub(crate) fn get(x: &Exchange<'_>) -> Reply {
 pub(crate) async fn update(x: &mut Exchange<'_>) -> Reply {
     let body = x.small_body(super::MAX_ATTRIBUTES).await?;
     let mut state = lock(&x.shared.state);
-    let repository = state.repositories.get_mut(&x.route.repository).ok_or_else(unknown)?;
-    let manifest = repository.manifests.get_mut(&x.route.item).ok_or_else(unknown)?;
-    manifest.attributes.merge(&body)?;
+    let (name, digest) = (&x.route.repository, &x.route.item);
+    let repository = state.update_manifest(name, digest, &body)?.ok_or_else(unknown)?;
     describe(x, repository)
 }
 

@@ -41,11 +41,9 @@ pub(crate) fn list(x: &Exchange<'_>) -> Reply {
     let wanted = x.query.filled("artifactType");
     let state = lock(&x.shared.state);
     let repository = state.repositories.get(&x.route.repository);
-    let manifests = repository.into_iter().flat_map(|repository| &repository.manifests);
+    let manifests = repository.into_iter().flat_map(|known| known.referrers_of(&x.route.item));
     let referring = manifests.filter(|(_, manifest)| {
-        let subject = manifest.parsed.subject.as_ref();
-        let is_docker = [DOCKER_MANIFEST, DOCKER_LIST].contains(&manifest.media_type.as_str());
-        !is_docker && subject.is_some_and(|subject| subject.digest == x.route.item)
+        ![DOCKER_MANIFEST, DOCKER_LIST].contains(&manifest.media_type.as_str())
     });
     let fitting = referring.filter(|(_, manifest)| {
         wanted.is_none_or(|wanted| manifest.parsed.effective_artifact_type() == Some(wanted))

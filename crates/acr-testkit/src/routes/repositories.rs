@@ -49,15 +49,16 @@ pub(crate) async fn update(x: &mut Exchange<'_>) -> Reply {
     let body = x.small_body(super::MAX_ATTRIBUTES).await?;
     let mut state = lock(&x.shared.state);
     let name = &x.route.repository;
-    let repository = state.repositories.get_mut(name).ok_or_else(|| unknown(name))?;
-    repository.attributes.merge(&body)?;
+    let repository = state.update_repository(name, &body)?.ok_or_else(|| unknown(name))?;
     Ok(describe(x, repository))
 }
 
 /// `DELETE /acr/v1/{name}`.
 pub(crate) fn delete(x: &Exchange<'_>) -> Reply {
     let name = x.route.repository.as_str();
-    let Some(repository) = lock(&x.shared.state).remove_repository(name) else {
+    let mut state = lock(&x.shared.state);
+    let now = state.stamp(&x.shared.clock);
+    let Some(repository) = state.remove_repository(name, now) else {
         let message = "repository name not known to registry";
         let refusal = Refusal::new(StatusCode::NOT_FOUND, "NAME_UNKNOWN", message);
         return Err(refusal.detail(&Name { name }).into());

@@ -50,11 +50,15 @@ pub(crate) fn list(x: &Exchange<'_>) -> Reply {
     let state = lock(&x.shared.state);
     let name = &x.route.repository;
     let repository = state.repositories.get(name).ok_or_else(|| repositories::unknown(name))?;
-    let digest = x.query.filled("digest");
-    let listed = repository.tags.iter().filter(|(_, tag)| {
-        tag.attributes.is_listed() && digest.is_none_or(|digest| tag.digest == digest)
-    });
-    let page = paging.cut(listed.map(|(name, tag)| (name.clone(), tag.updated, item(name, tag))));
+    let page = match x.query.filled("digest") {
+        Some(digest) => {
+            let tags = repository.tags_of(digest).filter(|(_, tag)| tag.attributes.is_listed());
+            paging.cut(tags.map(|(name, tag)| (name.clone(), tag.updated, item(name, tag))))
+        }
+        None => paging.walk(&repository.tags, &repository.tags_by_time, |name, tag| {
+            tag.attributes.is_listed().then(|| item(name, tag))
+        }),
+    };
     let envelope =
         Envelope { registry: x.authority, image_name: name, tag: None, tags: Some(page.or_null()) };
     let mut answer = json(StatusCode::OK, &envelope);
@@ -69,8 +73,9 @@ pub(crate) fn list_names(x: &Exchange<'_>) -> Reply {
     let state = lock(&x.shared.state);
     let name = &x.route.repository;
     let repository = state.repositories.get(name).ok_or_else(|| repositories::unknown(name))?;
-    let listed = repository.tags.iter().filter(|(_, tag)| tag.attributes.is_listed());
-    let page = paging.cut(listed.map(|(name, tag)| (name.clone(), tag.updated, name.clone())));
+    let page = paging.walk(&repository.tags, &repository.tags_by_time, |name, tag| {
+        tag.attributes.is_listed().then(|| name.to_owned())
+    });
     let mut answer = json(StatusCode::OK, &Names { name, tags: page.names(is_oci) });
     paging.link(&mut answer, x.head.uri.path(), &page);
     Ok(answer)
@@ -87,9 +92,8 @@ pub(crate) fn get(x: &Exchange<'_>) -> Reply {
 pub(crate) async fn update(x: &mut Exchange<'_>) -> Reply {
     let body = x.small_body(super::MAX_ATTRIBUTES).await?;
     let mut state = lock(&x.shared.state);
-    let repository = state.repositories.get_mut(&x.route.repository).ok_or_else(unknown)?;
-    let tag = repository.tags.get_mut(&x.route.item).ok_or_else(unknown)?;
-    tag.attributes.merge(&body)?;
+    let (name, item) = (&x.route.repository, &x.route.item);
+    let repository = state.update_tag(name, item, &body)?.ok_or_else(unknown)?;
     describe(x, repository)
 }
 
@@ -102,9 +106,7 @@ pub(crate) fn delete(x: &Exchange<'_>) -> Reply {
 pub(crate) fn untag(x: &Exchange<'_>) -> Option<Answer> {
     let mut state = lock(&x.shared.state);
     let now = state.stamp(&x.shared.clock);
-    let repository = state.repositories.get_mut(&x.route.repository)?;
-    let tag = repository.tags.remove(&x.route.item)?;
-    repository.updated = now;
+    let tag = state.remove_tag(&x.route.repository, &x.route.item, now)?;
     Some(with(empty(StatusCode::ACCEPTED), POINTED_TO, &tag.digest))
 }
 

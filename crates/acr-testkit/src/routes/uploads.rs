@@ -15,8 +15,9 @@ use crate::{
     },
     content::Content,
     exchange::Exchange,
+    ledger::{Change, Table},
     sync::lock,
-    upload::{Guard, Session, UploadState, invalid, receive, size_invalid},
+    upload::{Guard, Session, UploadState, discard, invalid, receive, size_invalid},
 };
 
 #[derive(Serialize)]
@@ -37,7 +38,8 @@ pub(crate) async fn start(x: &mut Exchange<'_>) -> Reply {
         return Ok(progress(x, &session, StatusCode::ACCEPTED));
     };
     let shared = x.shared;
-    let session = Session::new(&x.route.repository, shared.uuid(), String::new(), &shared.store);
+    let session =
+        Session::new(&x.route.repository, shared.uuid(), shared.clock.stamp(), &shared.store);
     let session = receive(session.lock_owned().await, x.body, None).await?;
     finish(x, session, &digest).await
 }
@@ -95,18 +97,19 @@ pub(crate) async fn complete(x: &mut Exchange<'_>) -> Reply {
 pub(crate) async fn cancel(x: &mut Exchange<'_>) -> Reply {
     let (session, _) = open(x).await?;
     let answer = with(empty(StatusCode::NO_CONTENT), DOCKER_UPLOAD_UUID, &session.id);
-    x.shared.uploads.close(session)?;
+    discard(x.shared.uploads.close(session)?);
     Ok(answer)
 }
 
 async fn open_new(x: &mut Exchange<'_>) -> Result<Guard, Failure> {
     let shared = x.shared;
-    let started = shared.clock.stamp().to_string();
+    let started = shared.expire_uploads();
     shared.uploads.start(&x.route.repository, shared.uuid(), started, &shared.store).await
 }
 
 async fn open(x: &mut Exchange<'_>) -> Result<(Guard, UploadState), Failure> {
     let (name, id) = (&x.route.repository, &x.route.item);
+    x.shared.expire_uploads();
     x.shared.uploads.open(&x.shared.key, name, id, x.query.get("_state")).await
 }
 
@@ -156,15 +159,24 @@ fn check_position(
 /// Ends a session: with the digest it is a blob, without it nothing is left.
 async fn finish(x: &mut Exchange<'_>, session: Guard, digest: &Digest) -> Reply {
     let spool = x.shared.uploads.close(session)?;
-    let computed = spool.digest();
-    let content = spool.finish()?;
-    let computed = match digest.algorithm() {
-        Algorithm::Sha256 => computed,
-        // Read again: which algorithm the client wants is told only at the end.
-        _ => rehash(&content, digest.digester()).await?,
-    };
-    if computed != *digest {
+    let is_sha256 = digest.algorithm() == Algorithm::Sha256;
+    if is_sha256 && spool.digest() != *digest {
+        discard(spool);
         return Err(mismatch("digest does not match the content").into());
+    }
+    let id = spool.name().to_owned();
+    let content = spool.finish()?;
+    // Read again: which algorithm the client wants is told only at the end.
+    if !is_sha256 && rehash(&content, digest.digester()).await? != *digest {
+        if let Some(ledger) = &x.shared.ledger {
+            let change = Change::remove(Table::Uploads, &id, "");
+            ledger.stage_and_retire([change], content.file().cloned());
+        }
+        return Err(mismatch("digest does not match the content").into());
+    }
+    if let (None, Some(ledger)) = (content.file(), &x.shared.ledger) {
+        // Empty content has no file that tells which upload it came from.
+        ledger.stage([Change::remove(Table::Uploads, &id, "")]);
     }
     lock(&x.shared.state).add_blob(&x.route.repository, digest, content);
     Ok(created(x, digest))

@@ -4,6 +4,8 @@
 mod support;
 
 #[cfg(test)]
+mod deleted;
+#[cfg(test)]
 mod download;
 #[cfg(test)]
 mod fault;
@@ -20,6 +22,12 @@ mod order;
 #[cfg(test)]
 mod profile;
 #[cfg(test)]
+mod quota;
+#[cfg(test)]
+mod rights;
+#[cfg(test)]
 mod server;
 #[cfg(test)]
 mod upload;
+#[cfg(test)]
+mod wire;

@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr, sync::Arc};
 
 use acr_core::{Body, Digest, Endpoint};
-use acr_testkit::{Anonymous, FakeRegistry, Fault, Tls};
+use acr_testkit::{Anonymous, FakeRegistry, Fault, Tls, TlsFault};
 use bytes::Bytes;
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
@@ -204,4 +204,30 @@ async fn only_loopback_is_served() {
         let error = registry.serve_on(address, Tls::Off).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
     }
+}
+
+#[tokio::test]
+async fn tls_goes_wrong_as_told() {
+    let registry = FakeRegistry::new();
+    let server = registry.serve(Tls::On).await.unwrap();
+    let ask = || async {
+        let endpoint = server.endpoint();
+        let request = Request::get("/v2/").header("host", endpoint.authority());
+        let request = request.body(Body::empty()).unwrap();
+        send(&endpoint, server.ca_pem(), request).await
+    };
+    assert_eq!(ask().await.unwrap().0, 401);
+    for (kind, part) in [
+        (TlsFault::WrongName, "NotValidForName"),
+        (TlsFault::Expired, "expired"),
+        (TlsFault::UnknownAuthority, "UnknownIssuer"),
+        (TlsFault::Garbage, "corrupt"),
+    ] {
+        registry.inject(Fault::tls(kind));
+        let error = ask().await.unwrap_err();
+        let text = format!("{error} {error:?}");
+        assert!(text.contains(part), "{kind:?}: {text}");
+    }
+    assert_eq!(ask().await.unwrap().0, 401);
+    assert_eq!(registry.pending_faults(), 0);
 }

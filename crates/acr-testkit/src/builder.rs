@@ -1,0 +1,343 @@
+//! The settings of a registry.
+
+use std::{fmt, io, path::Path, time::Duration};
+
+use crate::{
+    access::Wildcards,
+    jwt_shape::JwtShape,
+    profile::{Era, Profile},
+    quota::Quota,
+    scope_map::{ScopeMap, ScopeMapFile},
+};
+
+/// The settings of a [`FakeRegistry`](crate::FakeRegistry).
+///
+/// ```
+/// use std::time::Duration;
+/// use acr_testkit::{Anonymous, BlobDelivery, FakeRegistry};
+///
+/// let registry = FakeRegistry::builder()
+///     .anonymous(Anonymous::Pull)
+///     .access_token_lifetime(Duration::from_secs(60))
+///     .blobs(BlobDelivery::Direct)
+///     .build();
+/// assert_eq!(registry.open_uploads(), 0);
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct FakeRegistryBuilder {
+    pub(crate) entra_tokens: Vec<(String, ScopeMap)>,
+    users: Vec<User>,
+    anonymous: Anonymous,
+    wildcards: Wildcards,
+    access_token_lifetime: Duration,
+    refresh_token_lifetime: Duration,
+    link_lifetime: Duration,
+    pub(crate) upload_lifetime: Duration,
+    pub(crate) soft_delete: Option<Duration>,
+    jwt_shape: JwtShape,
+    blobs: BlobDelivery,
+    profile: Profile,
+    pub(crate) era: Era,
+    referrers: bool,
+    pub(crate) quota: Option<Quota>,
+    pub(crate) clock_rate: u32,
+    pub(crate) seed: Option<u64>,
+}
+
+#[derive(Clone)]
+struct User {
+    name: String,
+    password: String,
+    rights: ScopeMap,
+    /// Whether the password is taken by the interfaces themselves, not only for a token.
+    is_admin: bool,
+}
+
+/// What a client without a credential may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Anonymous {
+    /// Nothing.
+    #[default]
+    None,
+    /// `pull` and `metadata_read` on every repository.
+    Pull,
+}
+
+/// How blobs are downloaded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BlobDelivery {
+    /// By a 307 to a signed link of the storage.
+    #[default]
+    Redirect,
+    /// From the registry itself.
+    Direct,
+}
+
+impl FakeRegistryBuilder {
+    /// The default settings.
+    pub(crate) fn new() -> Self {
+        Self {
+            entra_tokens: Vec::new(),
+            users: Vec::new(),
+            anonymous: Anonymous::None,
+            wildcards: Wildcards::Granted,
+            access_token_lifetime: ACCESS_TOKEN_LIFETIME,
+            refresh_token_lifetime: REFRESH_TOKEN_LIFETIME,
+            link_lifetime: LINK_LIFETIME,
+            upload_lifetime: UPLOAD_LIFETIME,
+            soft_delete: None,
+            jwt_shape: JwtShape::default(),
+            blobs: BlobDelivery::Redirect,
+            profile: Profile::Acr,
+            era: Era::Year2026,
+            referrers: true,
+            quota: None,
+            clock_rate: 1,
+            seed: None,
+        }
+    }
+
+    /// Accepts an Entra token of somebody with all rights; repeatable. Without any, one is made.
+    pub fn entra_token(self, token: impl Into<String>) -> Self {
+        self.scoped_entra_token(token, ScopeMap::all())
+    }
+
+    /// Accepts an Entra token of somebody who may do what a scope map says; repeatable.
+    pub fn scoped_entra_token(mut self, token: impl Into<String>, rights: ScopeMap) -> Self {
+        self.entra_tokens.push((token.into(), rights));
+        self
+    }
+
+    /// Accepts a user with all rights, by HTTP Basic and by `grant_type=password`; repeatable.
+    pub fn user(mut self, name: impl Into<String>, password: impl Into<String>) -> Self {
+        let (name, password) = (name.into(), password.into());
+        self.users.push(User { name, password, rights: ScopeMap::all(), is_admin: true });
+        self
+    }
+
+    /// Accepts a user who may do what a scope map says; repeatable.
+    ///
+    /// As on the real service, such a user must ask for a token: HTTP Basic on `/v2` and
+    /// `/acr/v1` is answered as no credential at all.
+    pub fn scoped_user(
+        mut self,
+        name: impl Into<String>,
+        password: impl Into<String>,
+        rights: ScopeMap,
+    ) -> Self {
+        let (name, password) = (name.into(), password.into());
+        self.users.push(User { name, password, rights, is_admin: false });
+        self
+    }
+
+    /// Takes users, Entra tokens and the mode of permissions from a file of JSON:
+    ///
+    /// ```json
+    /// {
+    ///   "abac": false,
+    ///   "scopeMaps": [{"name": "ci", "actions": ["repositories/ci/*/content/read"]}],
+    ///   "tokens": [{"name": "ci-token", "passwords": ["secret"], "scopeMap": "ci"}],
+    ///   "entraTokens": [{"token": "entra", "scopeMap": "ci", "catalog": true}]
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read or is malformed; the error says where.
+    pub fn scope_map_file(mut self, path: impl AsRef<Path>) -> io::Result<Self> {
+        let file = ScopeMapFile::read(path.as_ref())?;
+        if file.abac {
+            self = self.abac();
+        }
+        for (name, password, rights) in file.tokens() {
+            self = self.scoped_user(name, password, rights);
+        }
+        for (token, rights) in file.entra_tokens() {
+            self = self.scoped_entra_token(token, rights);
+        }
+        Ok(self)
+    }
+
+    /// Behaves as a registry with permissions by repository attributes ("RBAC Registry + ABAC
+    /// Repository Permissions"): wildcards of repositories in a scope are passed over, so that
+    /// the token grants nothing for them, and refresh tokens carry `aad_identity`.
+    pub fn abac(mut self) -> Self {
+        self.wildcards = Wildcards::PassedOver;
+        self
+    }
+
+    /// What a client without a credential may do; nothing by default.
+    pub fn anonymous(mut self, anonymous: Anonymous) -> Self {
+        self.anonymous = anonymous;
+        self
+    }
+
+    /// How long access tokens live, in whole seconds; 75 minutes by default.
+    pub fn access_token_lifetime(mut self, lifetime: Duration) -> Self {
+        self.access_token_lifetime = lifetime;
+        self
+    }
+
+    /// How long refresh tokens live, in whole seconds; 3 hours and 15 minutes by default.
+    pub fn refresh_token_lifetime(mut self, lifetime: Duration) -> Self {
+        self.refresh_token_lifetime = lifetime;
+        self
+    }
+
+    /// How long download links live, in whole seconds; 20 minutes by default.
+    pub fn link_lifetime(mut self, lifetime: Duration) -> Self {
+        self.link_lifetime = lifetime;
+        self
+    }
+
+    /// How long upload sessions live, in whole seconds; a week by default.
+    pub fn upload_lifetime(mut self, lifetime: Duration) -> Self {
+        self.upload_lifetime = lifetime;
+        self
+    }
+
+    /// Keeps what is deleted for a while, so that it can be listed and restored; off by default.
+    pub fn soft_delete(mut self, retention: Duration) -> Self {
+        self.soft_delete = Some(retention);
+        self
+    }
+
+    /// The letters and length of the registry's tokens; as they come by default.
+    pub fn jwt_shape(mut self, shape: JwtShape) -> Self {
+        self.jwt_shape = shape;
+        self
+    }
+
+    /// How many calls a minute are taken; any number by default.
+    pub fn quota(mut self, quota: Quota) -> Self {
+        self.quota = Some(quota);
+        self
+    }
+
+    /// How many times faster than tokio's clock the registry's runs; 1 by default.
+    pub fn clock_rate(mut self, rate: u32) -> Self {
+        self.clock_rate = rate;
+        self
+    }
+
+    /// How blobs are downloaded; by redirect by default.
+    pub fn blobs(mut self, delivery: BlobDelivery) -> Self {
+        self.blobs = delivery;
+        self
+    }
+
+    /// Whose behaviour the registry has; that of Azure Container Registry by default.
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.profile = profile;
+        self
+    }
+
+    /// The time whose behaviour the registry has; the newest by default.
+    pub fn era(mut self, era: Era) -> Self {
+        self.era = era;
+        self
+    }
+
+    /// Answers the referrers interface with 404 and announces no subject, as registries did
+    /// before they knew it: clients then fall back to the tag schema.
+    pub fn without_referrers(mut self) -> Self {
+        self.referrers = false;
+        self
+    }
+
+    /// Makes all that is random (keys, ids, the order of actions) repeatable.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+}
+
+impl FakeRegistryBuilder {
+    /// What the owner of an Entra token may do; `None` for an unknown one.
+    pub(crate) fn entra_rights(&self, token: &str) -> Option<&ScopeMap> {
+        let known = self.entra_tokens.iter().find(|(known, _)| known == token);
+        known.map(|(_, rights)| rights)
+    }
+
+    /// What a user may do; `None` for an unknown one or a wrong password.
+    pub(crate) fn user_rights(&self, name: &str, password: &str) -> Option<&ScopeMap> {
+        self.find_user(name, password).map(|user| &user.rights)
+    }
+
+    /// Whether a user may go without a token; `None` as for [`Self::user_rights`].
+    pub(crate) fn is_admin(&self, name: &str, password: &str) -> Option<bool> {
+        self.find_user(name, password).map(|user| user.is_admin)
+    }
+
+    fn find_user(&self, name: &str, password: &str) -> Option<&User> {
+        self.users.iter().find(|user| user.name == name && user.password == password)
+    }
+
+    pub(crate) fn wildcards(&self) -> Wildcards {
+        self.wildcards
+    }
+
+    pub(crate) fn token_shape(&self) -> JwtShape {
+        self.jwt_shape
+    }
+
+    pub(crate) fn anonymous_pull(&self) -> bool {
+        self.anonymous == Anonymous::Pull
+    }
+
+    pub(crate) fn is_oci(&self) -> bool {
+        self.profile == Profile::Oci
+    }
+
+    pub(crate) fn serves_referrers(&self) -> bool {
+        self.referrers
+    }
+
+    pub(crate) fn redirects(&self) -> bool {
+        self.blobs == BlobDelivery::Redirect
+    }
+
+    pub(crate) fn lifetimes(&self) -> Lifetimes {
+        Lifetimes {
+            access: seconds(self.access_token_lifetime),
+            refresh: seconds(self.refresh_token_lifetime),
+            link: seconds(self.link_lifetime),
+        }
+    }
+}
+
+/// The lifetimes in seconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lifetimes {
+    pub(crate) access: i64,
+    pub(crate) refresh: i64,
+    pub(crate) link: i64,
+}
+impl fmt::Debug for FakeRegistryBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FakeRegistryBuilder")
+            .field("anonymous", &self.anonymous)
+            .field("blobs", &self.blobs)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A duration in whole seconds.
+pub(crate) fn seconds(lifetime: Duration) -> i64 {
+    i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// As in the documentation's sample of a token.
+const ACCESS_TOKEN_LIFETIME: Duration = Duration::from_secs(4500);
+
+/// As recorded.
+const REFRESH_TOKEN_LIFETIME: Duration = Duration::from_secs(11_700);
+
+/// As recorded.
+const LINK_LIFETIME: Duration = Duration::from_secs(20 * 60);
+
+/// What the registry software that the service descends from purges by default.
+const UPLOAD_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);

@@ -1,0 +1,407 @@
+//! The text of faults: one line that prints and reads back.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use percent_encoding::percent_decode_str;
+use thiserror::Error as ThisError;
+
+use super::{
+    Fault, Selector,
+    effect::{ChallengeKind, CutEnd, Effect, JsonKind, TlsFault},
+};
+use crate::{form::encode, operation::Operation};
+
+/// The text is not a fault, or not a plan of faults.
+#[derive(Clone, Debug, PartialEq, Eq, ThisError)]
+#[error("`{text}` is not a fault: {why}")]
+pub struct ParseFaultError {
+    text: String,
+    why: &'static str,
+}
+
+/// Words `key=value` after the first; values are percent-encoded.
+struct Words(Vec<(String, String)>);
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Selector { operation, repository, item, path, header, authorized } = &self.selector;
+        write!(f, "{} op={operation}", kind(&self.effect))?;
+        print(&self.effect, f)?;
+        let conditions = [("repo", repository), ("item", item), ("path", path), ("header", header)];
+        for (key, value) in conditions {
+            if let Some(value) = value {
+                write!(f, " {key}={}", encode(value))?;
+            }
+        }
+        if let Some(authorized) = authorized {
+            write!(f, " authorized={authorized}")?;
+        }
+        write!(f, " nth={}", self.nth)?;
+        match self.times {
+            u32::MAX => f.write_str(" times=forever"),
+            times => write!(f, " times={times}"),
+        }
+    }
+}
+
+impl FromStr for Fault {
+    type Err = ParseFaultError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        read(text).map_err(|why| ParseFaultError::new(text, why))
+    }
+}
+
+impl ParseFaultError {
+    pub(super) fn new(text: &str, why: &'static str) -> Self {
+        let text = text.escape_debug().take(MAX_TEXT).collect();
+        Self { text, why }
+    }
+}
+
+fn kind(effect: &Effect) -> &'static str {
+    match effect {
+        Effect::Status { .. } => "status",
+        Effect::EarlyStatus { .. } => "early_status",
+        Effect::Challenge(_) => "challenge",
+        Effect::DropRequest => "drop_request",
+        Effect::CutRequest { .. } => "cut_request",
+        Effect::Stall => "stall",
+        Effect::Delay { .. } => "delay",
+        Effect::LoseResponse => "lose_response",
+        Effect::LoseSession => "lose_session",
+        Effect::Rival => "rival",
+        Effect::Lag { .. } => "lag",
+        Effect::RevokeRefresh => "revoke_refresh",
+        Effect::TokenLifetime { .. } => "token_lifetime",
+        Effect::TokenSkew { .. } => "token_skew",
+        Effect::TokenText { .. } => "token_text",
+        Effect::TokenGrantsNothing => "token_grants_nothing",
+        Effect::Json(_) => "json",
+        Effect::Corrupt { .. } => "corrupt",
+        Effect::Truncate { .. } => "truncate",
+        Effect::StallBody { .. } => "stall_body",
+        Effect::Trickle { .. } => "trickle",
+        Effect::Extend { .. } => "extend",
+        Effect::SetHeader { .. } => "set_header",
+        Effect::AddHeader { .. } => "add_header",
+        Effect::RemoveHeader { .. } => "remove_header",
+        Effect::HeaderFlood { .. } => "header_flood",
+        Effect::Cut { .. } => "cut",
+        Effect::Length { .. } => "length",
+        Effect::CloseDelimited => "close_delimited",
+        Effect::GarbageChunk { .. } => "garbage_chunk",
+        Effect::Informational { .. } => "informational",
+        Effect::CloseIdle { .. } => "close_idle",
+        Effect::Refuse => "refuse",
+        Effect::UnknownHost => "unknown_host",
+        Effect::TlsFailure(_) => "tls",
+    }
+}
+
+fn print(effect: &Effect, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match effect {
+        Effect::Status { status, retry_after } => {
+            write!(f, " status={status}")?;
+            match retry_after {
+                Some(value) => write!(f, " retry_after={}", encode(value)),
+                None => Ok(()),
+            }
+        }
+        Effect::EarlyStatus { status } => write!(f, " status={status}"),
+        Effect::Challenge(kind) => write!(f, " kind={}", kind.word()),
+        Effect::Json(kind) => write!(f, " kind={}", kind.word()),
+        Effect::TlsFailure(kind) => write!(f, " kind={}", kind.word()),
+        Effect::CutRequest { after }
+        | Effect::Truncate { after }
+        | Effect::StallBody { after }
+        | Effect::GarbageChunk { after } => write!(f, " after={after}"),
+        Effect::Delay { time } => write!(f, " ms={}", time.as_millis()),
+        Effect::CloseIdle { after } => write!(f, " ms={}", after.as_millis()),
+        Effect::Lag { reads } => write!(f, " reads={reads}"),
+        Effect::TokenLifetime { seconds } | Effect::TokenSkew { seconds } => {
+            write!(f, " seconds={seconds}")
+        }
+        Effect::TokenText { text } => write!(f, " text={}", encode(text)),
+        Effect::Corrupt { at } => write!(f, " at={at}"),
+        Effect::Trickle { rate } => write!(f, " rate={rate}"),
+        Effect::Extend { bytes } => write!(f, " bytes={bytes}"),
+        Effect::SetHeader { name, value } | Effect::AddHeader { name, value } => {
+            write!(f, " name={} value={}", encode(name), encode(value))
+        }
+        Effect::RemoveHeader { name } => write!(f, " name={}", encode(name)),
+        Effect::HeaderFlood { count } | Effect::Informational { count } => {
+            write!(f, " count={count}")
+        }
+        Effect::Cut { at, end } => write!(f, " at={at} end={}", end.word()),
+        Effect::Length { by } => write!(f, " by={by}"),
+        Effect::DropRequest
+        | Effect::Stall
+        | Effect::LoseResponse
+        | Effect::LoseSession
+        | Effect::Rival
+        | Effect::RevokeRefresh
+        | Effect::TokenGrantsNothing
+        | Effect::CloseDelimited
+        | Effect::Refuse
+        | Effect::UnknownHost => Ok(()),
+    }
+}
+
+fn read(text: &str) -> Result<Fault, &'static str> {
+    let mut words = text.split_ascii_whitespace();
+    let kind = words.next().ok_or("it is empty")?;
+    let mut words = Words::read(words)?;
+    let operation = words.take("op").ok_or("`op=` is missing")?;
+    if operation != ANY && operation.parse::<Operation>().is_err() {
+        return Err("the operation is unknown");
+    }
+    let effect = effect(kind, &mut words)?;
+    let selector = Selector {
+        operation,
+        repository: words.take("repo"),
+        item: words.take("item"),
+        path: words.take("path"),
+        header: words.take("header"),
+        authorized: words.optional("authorized")?,
+    };
+    let nth: u32 = words.optional("nth")?.unwrap_or(1);
+    let times = match words.take("times").as_deref() {
+        None => 1,
+        Some("forever") => u32::MAX,
+        Some(text) => text.parse().map_err(|_| "`times=` is no number")?,
+    };
+    if !words.0.is_empty() {
+        return Err("a key is unknown or repeated");
+    }
+    Ok(Fault { selector, effect, nth: nth.max(1), times })
+}
+
+fn effect(kind: &str, words: &mut Words) -> Result<Effect, &'static str> {
+    Ok(match kind {
+        "status" => {
+            let (status, retry_after) = (words.number("status")?, words.take("retry_after"));
+            Effect::Status { status: status_code(status)?, retry_after }
+        }
+        "early_status" => Effect::EarlyStatus { status: status_code(words.number("status")?)? },
+        "challenge" => Effect::Challenge(words.word("kind", ChallengeKind::parse)?),
+        "drop_request" => Effect::DropRequest,
+        "cut_request" => Effect::CutRequest { after: words.number("after")? },
+        "stall" => Effect::Stall,
+        "delay" => Effect::Delay { time: Duration::from_millis(words.number("ms")?) },
+        "lose_response" => Effect::LoseResponse,
+        "lose_session" => Effect::LoseSession,
+        "rival" => Effect::Rival,
+        "lag" => Effect::Lag { reads: words.number("reads")? },
+        "revoke_refresh" => Effect::RevokeRefresh,
+        "token_lifetime" => Effect::TokenLifetime { seconds: words.number("seconds")? },
+        "token_skew" => Effect::TokenSkew { seconds: words.number("seconds")? },
+        "token_text" => Effect::TokenText { text: words.text("text")? },
+        "token_grants_nothing" => Effect::TokenGrantsNothing,
+        "json" => Effect::Json(words.word("kind", JsonKind::parse)?),
+        "corrupt" => Effect::Corrupt { at: words.number("at")? },
+        "truncate" => Effect::Truncate { after: words.number("after")? },
+        "stall_body" => Effect::StallBody { after: words.number("after")? },
+        "trickle" => match words.number("rate")? {
+            0 => return Err("a rate of 0 is a stall"),
+            rate => Effect::Trickle { rate },
+        },
+        "extend" => Effect::Extend { bytes: words.small("bytes")?.into() },
+        "set_header" => Effect::SetHeader { name: words.header()?, value: words.text("value")? },
+        "add_header" => Effect::AddHeader { name: words.header()?, value: words.text("value")? },
+        "remove_header" => Effect::RemoveHeader { name: words.header()? },
+        "header_flood" => Effect::HeaderFlood { count: words.small("count")? },
+        "cut" => Effect::Cut { at: words.number("at")?, end: words.word("end", CutEnd::parse)? },
+        "length" => Effect::Length { by: words.number("by")? },
+        "close_delimited" => Effect::CloseDelimited,
+        "garbage_chunk" => Effect::GarbageChunk { after: words.number("after")? },
+        "informational" => Effect::Informational { count: words.small("count")? },
+        "close_idle" => Effect::CloseIdle { after: Duration::from_millis(words.number("ms")?) },
+        "refuse" => Effect::Refuse,
+        "unknown_host" => Effect::UnknownHost,
+        "tls" => Effect::TlsFailure(words.word("kind", TlsFault::parse)?),
+        _ => return Err("the kind is unknown"),
+    })
+}
+
+fn status_code(status: u16) -> Result<u16, &'static str> {
+    if (200..1000).contains(&status) { Ok(status) } else { Err("a status is 200 to 999") }
+}
+
+impl Words {
+    fn read(words: std::str::SplitAsciiWhitespace<'_>) -> Result<Self, &'static str> {
+        let fields = words.map(|word| {
+            let (key, value) = word.split_once('=').ok_or("a word is not `key=value`")?;
+            let value = percent_decode_str(value).decode_utf8();
+            let value = value.map_err(|_| "a value is not UTF-8")?;
+            Ok((key.to_owned(), value.into_owned()))
+        });
+        fields.collect::<Result<_, _>>().map(Self)
+    }
+
+    fn take(&mut self, key: &str) -> Option<String> {
+        let index = self.0.iter().position(|(own, _)| own == key)?;
+        Some(self.0.remove(index).1)
+    }
+
+    fn text(&mut self, key: &str) -> Result<String, &'static str> {
+        self.take(key).ok_or("a value is missing")
+    }
+
+    fn header(&mut self) -> Result<String, &'static str> {
+        Ok(self.text("name")?.to_ascii_lowercase())
+    }
+
+    fn number<T: FromStr>(&mut self, key: &str) -> Result<T, &'static str> {
+        self.optional(key)?.ok_or("a number is missing")
+    }
+
+    /// A number of things that are made in memory.
+    fn small(&mut self, key: &str) -> Result<u32, &'static str> {
+        match self.number(key)? {
+            count if count <= MAX_COUNT => Ok(count),
+            _ => Err("a number is too large"),
+        }
+    }
+
+    fn optional<T: FromStr>(&mut self, key: &str) -> Result<Option<T>, &'static str> {
+        let parse = |text: String| text.parse().map_err(|_| "a value is malformed or too large");
+        self.take(key).map(parse).transpose()
+    }
+
+    fn word<T>(&mut self, key: &str, parse: fn(&str) -> Option<T>) -> Result<T, &'static str> {
+        parse(&self.text(key)?).ok_or("a word is unknown")
+    }
+}
+
+/// Stands for every operation but `connect`.
+pub(super) const ANY: &str = "any";
+
+/// A bound on what a fault makes: headers, answers in between, bytes.
+pub(super) const MAX_COUNT: u32 = 1_000_000;
+
+/// How much of a text stands in the error about it.
+const MAX_TEXT: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn effects() -> impl Strategy<Value = Effect> {
+        let text = || "\\PC{0,12}|[ \\r\\n;#%=]{1,4}";
+        let name = || "[a-z-]{1,10}";
+        let retry_after = proptest::option::of(text());
+        let requests = prop_oneof![
+            (200u16..1000, retry_after)
+                .prop_map(|(status, retry_after)| Effect::Status { status, retry_after }),
+            (200u16..1000).prop_map(|status| Effect::EarlyStatus { status }),
+            proptest::sample::select(ChallengeKind::ALL).prop_map(Effect::Challenge),
+            Just(Effect::DropRequest),
+            any::<u64>().prop_map(|after| Effect::CutRequest { after }),
+            Just(Effect::Stall),
+            any::<u64>().prop_map(|ms| Effect::Delay { time: Duration::from_millis(ms) }),
+            Just(Effect::LoseResponse),
+            Just(Effect::LoseSession),
+            Just(Effect::Rival),
+            any::<u32>().prop_map(|reads| Effect::Lag { reads }),
+            Just(Effect::RevokeRefresh),
+            any::<i64>().prop_map(|seconds| Effect::TokenLifetime { seconds }),
+            any::<i64>().prop_map(|seconds| Effect::TokenSkew { seconds }),
+            text().prop_map(|text| Effect::TokenText { text }),
+            Just(Effect::TokenGrantsNothing),
+        ];
+        let answers = prop_oneof![
+            proptest::sample::select(JsonKind::ALL).prop_map(Effect::Json),
+            any::<u64>().prop_map(|at| Effect::Corrupt { at }),
+            any::<u64>().prop_map(|after| Effect::Truncate { after }),
+            any::<u64>().prop_map(|after| Effect::StallBody { after }),
+            (1..u64::MAX).prop_map(|rate| Effect::Trickle { rate }),
+            (0..u64::from(MAX_COUNT)).prop_map(|bytes| Effect::Extend { bytes }),
+            (name(), text()).prop_map(|(name, value)| Effect::SetHeader { name, value }),
+            (name(), text()).prop_map(|(name, value)| Effect::AddHeader { name, value }),
+            name().prop_map(|name| Effect::RemoveHeader { name }),
+            (0..MAX_COUNT).prop_map(|count| Effect::HeaderFlood { count }),
+            (any::<u64>(), proptest::sample::select(CutEnd::ALL))
+                .prop_map(|(at, end)| Effect::Cut { at, end }),
+            any::<i64>().prop_map(|by| Effect::Length { by }),
+            Just(Effect::CloseDelimited),
+            any::<u64>().prop_map(|after| Effect::GarbageChunk { after }),
+            (0..MAX_COUNT).prop_map(|count| Effect::Informational { count }),
+            any::<u64>().prop_map(|ms| Effect::CloseIdle { after: Duration::from_millis(ms) }),
+            Just(Effect::Refuse),
+            Just(Effect::UnknownHost),
+            proptest::sample::select(TlsFault::ALL).prop_map(Effect::TlsFailure),
+        ];
+        prop_oneof![requests, answers]
+    }
+
+    fn faults() -> impl Strategy<Value = Fault> {
+        let text = || proptest::option::of("\\PC{0,12}");
+        let operation = prop_oneof![Just("any"), Just("connect"), Just("get_manifest")];
+        let selector = (operation, text(), text(), text(), text(), any::<Option<bool>>());
+        let selector =
+            selector.prop_map(|(operation, repository, item, path, header, authorized)| {
+                let operation = operation.to_owned();
+                Selector { operation, repository, item, path, header, authorized }
+            });
+        let times = prop_oneof![any::<u32>(), Just(u32::MAX)];
+        (selector, effects(), 1..u32::MAX, times).prop_map(|(selector, effect, nth, times)| Fault {
+            selector,
+            effect,
+            nth,
+            times,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn every_fault_is_one_line_that_reads_back(fault in faults()) {
+            let line = fault.to_string();
+            prop_assert!(!line.contains(['\n', ';', '#']), "{line}");
+            prop_assert_eq!(line.parse::<Fault>().unwrap(), fault, "{}", line);
+        }
+
+        #[test]
+        fn any_text_is_read_without_a_panic(text in "\\PC{0,60}|(status|cut|lag) op=any [a-z=0-9 %]{0,40}") {
+            if let Ok(fault) = text.parse::<Fault>() {
+                prop_assert_eq!(fault.to_string().parse::<Fault>().unwrap(), fault);
+            }
+        }
+    }
+
+    #[test]
+    fn lines_are_short_and_fixed() {
+        let line = Fault::corrupt("get_blob", 1000).to_string();
+        assert_eq!(line, "corrupt op=get_blob at=1000 nth=1 times=1");
+        let fault =
+            Fault::cut("any", 9, CutEnd::Reset).in_repository("a/b").if_authorized().forever();
+        let line = "cut op=any at=9 end=reset repo=a%2Fb authorized=true nth=1 times=forever";
+        assert_eq!(fault.to_string(), line);
+    }
+
+    #[test]
+    fn malformed_faults_are_refused() {
+        for text in [
+            "",
+            "corrupt",
+            "corrupt op=x at=1",
+            "corrupt op=ping",
+            "corrupt op=ping at=-1",
+            "boom op=ping",
+            "stall op=ping at=1",
+            "stall op=ping op=ping",
+            "stall op=ping x",
+            "status op=ping status=99999",
+            "status op=ping status=99",
+            "stall op=ping nth=99999999999",
+            "stall op=ping times=always",
+            "trickle op=ping rate=0",
+            "extend op=ping bytes=99999999",
+            "json op=ping kind=xml",
+        ] {
+            assert!(text.parse::<Fault>().is_err(), "{text}");
+        }
+    }
+}

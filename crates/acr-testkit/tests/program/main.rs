@@ -1,0 +1,11 @@
+//! The program acr-emulator with a data folder, layouts, rights and limits.
+#![cfg(all(feature = "cli", unix))]
+
+#[cfg(test)]
+mod data;
+#[cfg(test)]
+mod options;
+#[cfg(test)]
+mod seed;
+#[cfg(test)]
+mod support;

@@ -1,0 +1,82 @@
+//! Rights, quota, faults, journal, time.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::{Emulator, refused};
+
+#[tokio::test]
+async fn scope_maps_come_from_a_file() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("maps.json");
+    let text = r#"{"scopeMaps":[{"name":"ci","actions":["repositories/ci/*/content/read"]}],
+        "tokens":[{"name":"bob","passwords":["secret"],"scopeMap":"ci"}],
+        "entraTokens":[{"token":"entra-of-bob","scopeMap":"ci"}]}"#;
+    std::fs::write(&path, text).unwrap();
+    let emulator = Emulator::start(&["--scope-map", path.to_str().unwrap()]).await;
+    assert_eq!(emulator.ready["entra_token"], "entra-of-bob");
+    let service = emulator.address();
+    let form = format!(
+        "grant_type=password&service={service}&username=bob&password=secret&scope=repository:ci/a:pull,push"
+    );
+    let headers = "Content-Type: application/x-www-form-urlencoded\r\n";
+    let got = emulator.ask_with("POST /oauth2/token", headers, form.replace(':', "%3A")).await;
+    assert_eq!(got.status, 200, "{got:?}");
+    let token = got.json()["access_token"].as_str().unwrap().to_owned();
+    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+    let claims: Value = serde_json::from_slice(&payload).unwrap();
+    let access = serde_json::json!([{"type":"repository","name":"ci/a","actions":["pull"]}]);
+    assert_eq!(claims["access"], access);
+    std::fs::write(&path, text.replace("content/read", "content/fly")).unwrap();
+    let error = refused(&["--scope-map", path.to_str().unwrap()]).await;
+    assert!(error.contains("content/fly") && error.contains("maps.json"), "{error}");
+}
+
+#[tokio::test]
+async fn a_quota_is_kept() {
+    let emulator = Emulator::start(&["--quota", "2:1"]).await;
+    for status in [200, 200, 429] {
+        let got = emulator.ask("GET /v2/", "").await;
+        assert_eq!(got.status, status);
+        assert_eq!(got.header("retry-after"), if status == 429 { "30" } else { "" });
+    }
+}
+
+#[tokio::test]
+async fn faults_come_from_a_file_or_the_line_and_the_journal_tells() {
+    let folder = TempDir::new().unwrap();
+    let (plan, journal) = (folder.path().join("plan"), folder.path().join("journal"));
+    std::fs::write(&plan, "# the first two\nstatus op=ping status=503 times=2\n").unwrap();
+    let arguments = [
+        "--faults",
+        plan.to_str().unwrap(),
+        "--faults",
+        "status op=ping status=502 nth=3; status op=ping status=500 nth=4",
+        "--journal",
+        journal.to_str().unwrap(),
+    ];
+    let emulator = Emulator::start(&arguments).await;
+    let statuses = [503, 503, 502, 500, 200];
+    for status in statuses {
+        assert_eq!(emulator.ask("GET /v2/?canary=secret", "").await.status, status);
+    }
+    emulator.stop().await;
+    let text = std::fs::read_to_string(&journal).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.iter().map(|line| line["status"].clone()).collect::<Vec<_>>(), statuses);
+    assert_eq!((&lines[0]["operation"], &lines[0]["origin"]), (&"ping".into(), &"registry".into()));
+    assert_eq!(lines[0]["query"], serde_json::json!(["canary"]));
+    assert!(!text.contains("secret") && !text.contains("YW5u"), "{text}");
+}
+
+#[tokio::test]
+async fn time_runs_at_its_rate() {
+    // A minute is over within a microsecond at this rate.
+    let arguments = ["--clock-rate", "100000000", "--upload-lifetime", "60"];
+    let emulator = Emulator::start(&arguments).await;
+    let start = emulator.ask("POST /v2/a/blobs/uploads/", "").await;
+    assert_eq!(start.status, 202);
+    let got = emulator.ask(&format!("GET {}", start.header("location")), "").await;
+    assert_eq!(got.status, 404, "{got:?}");
+}
