@@ -22,7 +22,7 @@ use acr_core::{
     Action, Body, Effect, Endpoint, Error, ErrorKind, Operation, Pipeline, Request, RequestBuilder,
     Response, Result, Scope, Transport, layer::RetryPolicy, response,
 };
-use acr_testkit::{Anonymous, FakeRegistry, Fault, Kind};
+use acr_testkit::{Anonymous, FakeRegistry, Fault, Kind, ScopeMap};
 use futures_util::future::join_all;
 use http::{Method, StatusCode};
 use tower::{ServiceExt as _, service_fn};
@@ -430,6 +430,30 @@ async fn an_identity_token_that_seems_expired_is_tried_for_the_clock_may_be_wron
             let hint = std::error::Error::source(&error).unwrap().to_string();
             assert!(hint.contains("expired by this machine's clock"), "{hint}");
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_may_pull_only_is_told_so_also_where_rights_go_by_attributes() {
+    for is_abac in [false, true] {
+        let rights = ScopeMap::parse(["repositories/library/app/content/read"]).unwrap();
+        let builder = FakeRegistry::builder().scoped_entra_token("limited", rights);
+        let registry = if is_abac { builder.abac().build() } else { builder.build() };
+        let source = credential_fn(|_| async {
+            Ok(AccessToken::new("limited", SystemTime::now() + Duration::from_secs(3600)))
+        });
+        let pipeline = pipeline(&registry, Credential::entra(source));
+        let name = "library/app".parse().unwrap();
+        let need = Scope::repository(&name, &[Action::PULL, Action::METADATA_READ]);
+        let request = get(pipeline.endpoint(), "/acr/v1/library/app", need);
+        let error = response::into_error(pipeline.send(request).await.unwrap()).await;
+        assert_eq!(error.kind(), ErrorKind::Forbidden);
+        let words = "have `pull`, need `metadata_read` on `library/app`";
+        assert!(error.to_string().contains(words), "{error}");
+        let pull = Scope::repository(&name, &[Action::PULL]);
+        let request = get(pipeline.endpoint(), "/v2/library/app/manifests/v1", pull);
+        assert_eq!(status(&pipeline, request).await, StatusCode::NOT_FOUND, "it may look");
+        assert_eq!(registry.journal().entries().len(), 5, "exchange, and two calls with tokens");
     }
 }
 

@@ -77,6 +77,13 @@ proptest! {
     }
 
     #[test]
+    fn a_plan_of_faults_is_read_back_from_its_text(plan in strategy::fault_plan()) {
+        prop_assert!(!plan.faults().is_empty());
+        let again: acr_testkit::FaultPlan = plan.to_string().parse().unwrap();
+        prop_assert_eq!(again.to_string(), plan.to_string());
+    }
+
+    #[test]
     fn pieces_are_the_content((content, pieces) in strategy::pieces(300)) {
         prop_assert_eq!(pieces.concat(), content);
     }

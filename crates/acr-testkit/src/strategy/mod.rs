@@ -16,11 +16,13 @@
 //! ```
 
 mod content;
+mod fault;
 mod manifest;
 mod name;
 
 pub use self::{
     content::{content, digest, pieces, split},
+    fault::fault_plan,
     manifest::{ManifestDocument, artifact_manifest, image_index, image_manifest},
     name::{reference, repository_name, tag},
 };
