@@ -46,7 +46,7 @@ struct Table {
     challenges: usize,
     not_ours: BTreeMap<&'static str, usize>,
     rewritten: BTreeMap<&'static str, usize>,
-    unverifiable: usize,
+    unverifiable: Vec<String>,
     failed: Vec<String>,
 }
 
@@ -101,7 +101,9 @@ async fn replay(file: &Path, table: &mut Table) {
         }
     };
     table.exchanges += exchanges.len();
-    table.unverifiable += exchanges.iter().filter(|e| e.has_note("does NOT match")).count();
+    for exchange in exchanges.iter().filter(|exchange| exchange.is_unverifiable()) {
+        table.unverifiable.push(format!("{name}: {} {}", exchange.method, exchange.path));
+    }
     let mut is_done = vec![false; exchanges.len()];
     for at in 0..exchanges.len() {
         if is_done[at] {

@@ -1,5 +1,7 @@
 //! The manifests that refer to another: signatures, SBOMs, attestations.
 
+use std::collections::HashSet;
+
 use acr_core::{Action, Digest, ErrorKind, Page, PageRequest, Pager, Result, Scope, Tag};
 use serde::Deserialize;
 
@@ -45,11 +47,14 @@ async fn fallback_page(list: &List, _: PageRequest) -> Result<Page<Descriptor>> 
         return Ok(Page::new(Vec::new(), None));
     };
     let client = RepositoryClient::new(list.pipeline.clone(), owner.repository.clone());
-    let index: ImageIndex = match client.get_manifest(tag).await {
+    let mut index: ImageIndex = match client.get_manifest(tag).await {
         Ok(manifest) => manifest.json()?,
         Err(error) if error.kind() == ErrorKind::NotFound => ImageIndex::default(),
         Err(error) => return Err(error),
     };
+    // Kept by clients that may race each other, so that an entry can be there twice.
+    let mut seen = HashSet::new();
+    index.manifests.retain(|entry| seen.insert(entry.digest.clone()));
     Ok(Page::new(Referrers { manifests: index.manifests }.items(list), None))
 }
 

@@ -62,6 +62,9 @@ pub(crate) async fn check(
         };
     };
     let mut last = last.clone();
+    if following.iter().any(|storage| storage.status == 206) {
+        return Ok(Outcome::NotOurs(A_PART));
+    }
     if let Some(reason) = not_ours(&last, &target) {
         return Ok(Outcome::NotOurs(reason));
     }
@@ -72,7 +75,7 @@ pub(crate) async fn check(
         .iter()
         .filter_map(Exchange::form)
         .any(|form| form.get("grant_type").is_some_and(|kind| kind == "password"));
-    if let Some(digest) = content_digest(&last, &target) {
+    if let Some(digest) = content_digest(&last, &target, following) {
         if !matches!(&target, Target::Manifest(_, reference) if reference.parse::<Digest>().is_err())
         {
             last.replace_digest(&digest);
@@ -106,6 +109,8 @@ pub(crate) async fn check(
     Ok(Outcome::Checked)
 }
 
+const A_PART: &str = "a part of a blob: acr-blob has no ranged read yet";
+
 /// What no operation of ours would send.
 fn not_ours(last: &Exchange, target: &Target) -> Option<&'static str> {
     match (last.method.as_str(), target) {
@@ -114,11 +119,9 @@ fn not_ours(last: &Exchange, target: &Target) -> Option<&'static str> {
                 .then_some("deletion of a manifest by tag: ours takes a digest only")
         }
         ("GET" | "HEAD", Target::Blob(..)) if last.request_header("range").is_some() => {
-            Some("a part of a blob: acr-blob has no ranged read yet")
+            Some(A_PART)
         }
-        ("GET", Target::Blob(..)) if last.status == 206 => {
-            Some("a part of a blob: acr-blob has no ranged read yet")
-        }
+        ("GET", Target::Blob(..)) if last.status == 206 => Some(A_PART),
         (
             "GET",
             Target::Tags(_)
@@ -195,11 +198,12 @@ fn refuses(target: &Target) -> bool {
 }
 
 /// The digest that the body on record has: sanitising and laying out anew changed bodies.
-fn content_digest(last: &Exchange, target: &Target) -> Option<Digest> {
+fn content_digest(last: &Exchange, target: &Target, following: &[Exchange]) -> Option<Digest> {
     let content = match (last.method.as_str(), target) {
         ("GET", Target::Manifest(..) | Target::Blob(..)) if last.status == 200 => {
             last.response_body()?
         }
+        ("GET", Target::Blob(..)) if last.status == 307 => following.last()?.response_body()?,
         ("PUT", Target::Manifest(..)) => last.request_body().unwrap_or_else(|| b"{}".to_vec()),
         _ => return None,
     };
@@ -278,7 +282,8 @@ async fn call(pipeline: &Pipeline, target: &Target, last: &Exchange) -> Result<G
         ("DELETE", Target::Tag(name, tag)) => {
             let deletion = open(name)?.delete_tag(&tag.parse::<Tag>().map_err(invalid)?).await?;
             let pointed_to = last.response_header("x-ms-int-docker-content-digest");
-            if pointed_to != deletion.digest.as_ref().map(Digest::as_str) {
+            let pointed_to = pointed_to.and_then(|text| text.parse::<Digest>().ok());
+            if pointed_to != deletion.digest {
                 return Err(Error::new(ErrorKind::InvalidInput, "the tag's digest was lost"));
             }
             Got::Deleted(deletion == Deletion::Deleted)

@@ -140,6 +140,21 @@ impl Exchange {
         }
     }
 
+    /// Whether the recorded digest is not that of the recorded content: it is compared
+    /// under the digest that it has.
+    pub(crate) fn is_unverifiable(&self) -> bool {
+        let is_manifest = self.path.contains("/manifests/");
+        let content = match self.method.as_str() {
+            "GET" if self.status == 200 => self.response_body(),
+            "PUT" if self.status == 201 && is_manifest => self.request_body(),
+            _ => return false,
+        };
+        let digest = self.response_header("docker-content-digest");
+        digest.is_some_and(|digest| {
+            content.is_none_or(|content| Digest::sha256(&content).as_str() != digest)
+        })
+    }
+
     pub(crate) fn replace_digest(&mut self, digest: &Digest) {
         if let Some((name, _)) = self.decoded_path().rsplit_once('/') {
             self.path = format!("{name}/{digest}");

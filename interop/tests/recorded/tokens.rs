@@ -35,6 +35,8 @@ pub(crate) async fn check(recorded: &Exchange) -> Result<Outcome, String> {
         let is_refresh = form.is_none() || field("grant_type").as_deref() == Some("refresh_token");
         let token = if is_refresh {
             client.exchange_refresh_token(&secret("refresh_token"), &scope).await
+        } else if let Some(user) = field("username") {
+            client.exchange_password(&user, &secret("password"), &scope).await
         } else {
             client.anonymous_token(&scope).await
         };
