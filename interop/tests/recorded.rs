@@ -244,7 +244,10 @@ impl Table {
         for (what, times) in &self.rewritten {
             println!("rewritten to valid ones           {times:>6}  {what}");
         }
-        println!("bodies that cannot be verified    {:>6}", self.unverifiable);
+        println!("bodies that cannot be verified    {:>6}", self.unverifiable.len());
+        for line in &self.unverifiable {
+            println!("UNVERIFIABLE {line}");
+        }
         for line in &self.failed {
             println!("FAILED {line}");
         }
