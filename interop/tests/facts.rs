@@ -95,6 +95,7 @@ async fn fact_1_the_link_of_a_filtered_list_forgets_the_filter() {
     let link = headers["link"].to_str().unwrap();
     assert!(link.contains("last=a") && !link.contains("digest"), "{link}");
 
+    registry.journal().clear();
     let mut pager = repo.list_tags().of(&wanted).page_size(NonZeroU32::MIN);
     let mut names = Vec::new();
     while let Some(item) = pager.try_next().await.unwrap() {
@@ -102,6 +103,9 @@ async fn fact_1_the_link_of_a_filtered_list_forgets_the_filter() {
         names.push(item.name.to_string());
     }
     assert_eq!(names, ["a", "c", "e"]);
+    let asked = registry.journal().entries();
+    let mut pages = asked.iter().filter(|entry| entry.operation == "list_tags");
+    assert!(pages.all(|entry| entry.query.contains(&"digest".to_owned())));
 }
 
 #[tokio::test(start_paused = true)]
