@@ -2,11 +2,13 @@
 
 mod memory;
 mod registry;
+mod sample;
 mod wire;
 
 pub use self::{
     memory::peak_mebibytes,
     registry::{Registry, connect, connect_over},
+    sample::{push_parent, push_samples},
     wire::{Counts, Step, Wire},
 };
 

@@ -45,8 +45,8 @@ async fn nothing_is_challenged_and_no_token_is_fetched_twice() {
     assert_eq!(total.challenges, 0);
     assert_eq!(total.exchanges, 1);
     assert_eq!(total.retries, 0);
-    assert_eq!(total.tokens as usize, wire.distinct_scopes());
-    assert_eq!(wire.distinct_scopes(), 6);
+    // Of the six sets of rights that are needed, one is part of another.
+    assert_eq!((wire.distinct_scopes(), total.tokens), (6, 5));
 }
 
 #[tokio::test]

@@ -86,6 +86,7 @@ struct Inner {
     retry_after: Option<Duration>,
     unsent: bool,
     permanent: bool,
+    hint: Option<&'static str>,
     source: Option<BoxError>,
 }
 
@@ -105,6 +106,7 @@ impl Error {
             retry_after: None,
             unsent: false,
             permanent: false,
+            hint: None,
             source: None,
         }))
     }
@@ -125,6 +127,7 @@ impl Error {
             retry_after: inner.retry_after,
             unsent: inner.unsent,
             permanent: inner.permanent,
+            hint: inner.hint,
             source: inner.source.is_some().then(|| Shared(Arc::clone(original)).into()),
         }))
     }
@@ -177,6 +180,12 @@ impl Error {
     /// How long the server asked to wait.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
+    }
+
+    /// What may be behind it, where the server does not say: the flags that can lock the
+    /// artifact, for [`ErrorKind::Disallowed`].
+    pub fn hint(&self) -> Option<&'static str> {
+        self.0.hint
     }
 
     /// Whether the same call may succeed later.
@@ -232,6 +241,13 @@ impl Error {
         if self.0.url.is_none() {
             self.0.url = Some(crate::redact::url_without_query(uri));
         }
+        self
+    }
+
+    /// Adds what may be behind it.
+    #[must_use]
+    pub fn with_hint(mut self, hint: &'static str) -> Self {
+        self.0.hint = Some(hint);
         self
     }
 
@@ -336,6 +352,9 @@ impl fmt::Display for Error {
         f.write_str(&inner.message)?;
         for detail in inner.details.iter().skip(1).take(MAX_FURTHER_ERRORS) {
             write!(f, "; {}: {}", printable(detail.code().as_str()), printable(detail.message()))?;
+        }
+        if let Some(hint) = inner.hint {
+            write!(f, "; {hint}")?;
         }
         if inner.attempts > 1 {
             write!(f, " after {} attempts", inner.attempts)?;

@@ -9,11 +9,12 @@ use acr_core::{
 };
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
-use serde::Deserialize;
 
 use crate::{
+    locks,
     model::{Manifest, MediaType},
     repository::RepositoryClient,
+    shape::{own_media_type, refuse_ambiguity},
 };
 
 impl RepositoryClient {
@@ -22,7 +23,13 @@ impl RepositoryClient {
     /// Await the builder. The bytes are verified: against the digest asked for, or,
     /// for a tag, against the digest the registry names.
     pub fn get_manifest(&self, reference: impl Into<Reference>) -> GetManifest<'_> {
-        GetManifest { client: self, reference: reference.into(), max_size: MAX_MANIFEST }
+        GetManifest {
+            client: self,
+            reference: reference.into(),
+            max_size: MAX_MANIFEST,
+            accept: None,
+            allow_ambiguous: false,
+        }
     }
 
     /// Puts a manifest: `PUT /v2/{name}/manifests/{tag or digest}`.
@@ -31,6 +38,61 @@ impl RepositoryClient {
     pub fn put_manifest(&self, content: impl Into<Bytes>) -> PutManifest<'_> {
         PutManifest { client: self, content: content.into(), tag: None, media_type: None }
     }
+
+    /// Points a tag to a manifest that is there: gets its bytes and puts them, unchanged
+    /// and under their media type, with the new tag. Gives the digest.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`GetManifest`] and [`PutManifest`].
+    ///
+    /// # Cancellation
+    ///
+    /// After a drop the tag may or may not have been set.
+    pub async fn retag(&self, from: impl Into<Reference> + Send, to: &Tag) -> Result<Digest> {
+        let manifest = self.get_manifest(from).allow_ambiguous().await?;
+        self.put_manifest(manifest.content).media_type(manifest.media_type).tag(to).await
+    }
+
+    /// The digest a tag or digest stands for now: `HEAD /v2/{name}/manifests/{reference}`.
+    ///
+    /// Where a registry does not name the digest in its answer, the manifest is got and
+    /// the digest computed.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`]; [`ErrorKind::Protocol`] when the registry names no digest
+    /// that could be one.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future sends nothing more.
+    pub async fn resolve(&self, reference: impl Into<Reference> + Send) -> Result<Digest> {
+        let reference = reference.into();
+        let operation = operation("resolve", &self.name, &reference);
+        let request = read_request(Method::HEAD, self, &reference, operation, None)?;
+        let answer = self.pipeline.send(request).await?;
+        let answer = response::expect(answer, &[StatusCode::OK])
+            .await
+            .map_err(|error| locks::explain(error, locks::GET_MANIFEST))?;
+        let (head, _) = answer.into_parts();
+        let named = response::header_text(&head.headers, &response::DOCKER_CONTENT_DIGEST);
+        match (named, reference.digest()) {
+            (Some(named), asked) => {
+                let digest: Digest = named.parse().map_err(|error| {
+                    let error = Error::new(ErrorKind::Protocol, "the registry names no digest")
+                        .with_source(error);
+                    response::describe(error, &head)
+                })?;
+                if let Some(asked) = asked {
+                    response::check_digest_header(&head, asked)?;
+                }
+                Ok(digest)
+            }
+            (None, Some(asked)) => Ok(asked.clone()),
+            (None, None) => Ok(self.get_manifest(reference).allow_ambiguous().await?.digest),
+        }
+    }
 }
 
 /// Gets a manifest when awaited.
@@ -38,7 +100,9 @@ impl RepositoryClient {
 /// # Errors
 ///
 /// [`ErrorKind::NotFound`]; [`ErrorKind::Integrity`] when the bytes do not have the
-/// digest; [`ErrorKind::TooLarge`] beyond [`GetManifest::max_size`].
+/// digest; [`ErrorKind::TooLarge`] beyond [`GetManifest::max_size`];
+/// [`ErrorKind::Protocol`] for a document that can be read as two kinds (see
+/// [`GetManifest::allow_ambiguous`]); [`ErrorKind::Disallowed`] when reading it is off.
 ///
 /// # Cancellation
 ///
@@ -49,6 +113,8 @@ pub struct GetManifest<'a> {
     client: &'a RepositoryClient,
     reference: Reference,
     max_size: usize,
+    accept: Option<Vec<MediaType>>,
+    allow_ambiguous: bool,
 }
 
 /// Puts a manifest when awaited, and gives its digest.
@@ -78,13 +144,39 @@ impl GetManifest<'_> {
         self
     }
 
+    /// Asks for these media types only. Default: every type there is.
+    ///
+    /// With a narrow list a registry answers 404 for what it has, or, for the tag of an
+    /// index, its linux/amd64 child: whoever sets it gets what it names.
+    pub fn accept(mut self, media_types: impl IntoIterator<Item = MediaType>) -> Self {
+        self.accept = Some(media_types.into_iter().collect());
+        self
+    }
+
+    /// Takes also a document that is an index and an image at once, or that disagrees with
+    /// the media type it is kept under. Whoever interprets such bytes may see another
+    /// artifact than the next tool; to store or to hash them is safe.
+    pub fn allow_ambiguous(mut self) -> Self {
+        self.allow_ambiguous = true;
+        self
+    }
+
     async fn send(self) -> Result<Manifest> {
-        let Self { client, reference, max_size } = self;
-        let request = get_request(client.pipeline.endpoint(), &client.name, &reference)?;
+        let Self { client, reference, max_size, accept, allow_ambiguous } = self;
+        let operation = operation("get_manifest", &client.name, &reference);
+        let accept = accept.as_deref();
+        let request = read_request(Method::GET, client, &reference, operation, accept)?;
         let answer = client.pipeline.send(request).await?;
-        let answer = response::expect(answer, &[StatusCode::OK]).await?;
+        let answer = response::expect(answer, &[StatusCode::OK])
+            .await
+            .map_err(|error| locks::explain(error, locks::GET_MANIFEST))?;
         let (head, content) = response::read_body(answer, max_size).await?;
-        decode(&head, content, &reference)
+        let manifest = decode(&head, content, &reference)?;
+        if !allow_ambiguous {
+            refuse_ambiguity(&manifest.content, &manifest.media_type)
+                .map_err(|error| response::describe(error, &head))?;
+        }
+        Ok(manifest)
     }
 }
 
@@ -109,7 +201,9 @@ impl PutManifest<'_> {
         let endpoint = client.pipeline.endpoint();
         let request = put_request(endpoint, &client.name, tag, &digest, &media_type, content)?;
         let answer = client.pipeline.send(request).await?;
-        let answer = response::expect(answer, &[StatusCode::CREATED]).await?;
+        let answer = response::expect(answer, &[StatusCode::CREATED])
+            .await
+            .map_err(|error| locks::explain(error, locks::PUT_MANIFEST))?;
         response::check_digest_header(&answer.into_parts().0, &digest)?;
         Ok(digest)
     }
@@ -133,19 +227,35 @@ impl<'a> IntoFuture for PutManifest<'a> {
     }
 }
 
-fn get_request(
-    endpoint: &Endpoint,
-    name: &RepositoryName,
+fn read_request(
+    method: Method,
+    client: &RepositoryClient,
     reference: &Reference,
+    operation: Operation,
+    accept: Option<&[MediaType]>,
 ) -> Result<Request> {
-    let path = ["v2", name.as_str(), "manifests", reference.as_str()];
-    RequestBuilder::new(Method::GET, endpoint, &path)
-        .header(header::ACCEPT, HeaderValue::from_static(ACCEPT))
+    let accept = match accept {
+        None => HeaderValue::from_static(ACCEPT),
+        Some(types) => {
+            let list: Vec<&str> = types.iter().map(MediaType::as_str).collect();
+            header_value(&list.join(", "))?
+        }
+    };
+    let path = ["v2", client.name.as_str(), "manifests", reference.as_str()];
+    RequestBuilder::new(method, client.pipeline.endpoint(), &path)
+        .header(header::ACCEPT, accept)
         .header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))
-        .operation(operation("get_manifest", name, reference))
-        .scope(Scope::repository(name, &[Action::PULL]))
+        .operation(operation)
+        .scope(Scope::repository(&client.name, &[Action::PULL]))
         .effect(Effect::Read)
         .build()
+}
+
+fn header_value(text: &str) -> Result<HeaderValue> {
+    HeaderValue::from_str(text).map_err(|error| {
+        Error::new(ErrorKind::InvalidInput, "the media type cannot stand in a header")
+            .with_source(error)
+    })
 }
 
 fn put_request(
@@ -156,10 +266,7 @@ fn put_request(
     media_type: &MediaType,
     content: Bytes,
 ) -> Result<Request> {
-    let media_type = HeaderValue::from_str(media_type.as_str()).map_err(|error| {
-        Error::new(ErrorKind::InvalidInput, "the media type cannot stand in a header")
-            .with_source(error)
-    })?;
+    let media_type = header_value(media_type.as_str())?;
     // Content under its digest is a fact; a tag is a name that others move too.
     let (reference, effect) = match tag {
         Some(tag) => (Reference::Tag(tag), Effect::Move),
@@ -176,6 +283,12 @@ fn put_request(
 }
 
 fn decode(head: &http::response::Parts, content: Bytes, reference: &Reference) -> Result<Manifest> {
+    let encoding = response::header_text(&head.headers, &header::CONTENT_ENCODING);
+    if encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
+        let error =
+            Error::new(ErrorKind::Protocol, "the registry encoded content it keeps by digest");
+        return Err(response::describe(error, head));
+    }
     let digest = match reference.digest() {
         // The digest asked for is the only authority.
         Some(asked) => {
@@ -196,19 +309,6 @@ fn decode(head: &http::response::Parts, content: Bytes, reference: &Reference) -
         .filter(|text| !text.is_empty())
         .map_or_else(|| own_media_type(&content), MediaType::from);
     Ok(Manifest { digest, media_type, content })
-}
-
-/// The `mediaType` a document names itself, else that of an OCI image manifest.
-fn own_media_type(content: &[u8]) -> MediaType {
-    #[derive(Deserialize)]
-    struct Document {
-        #[serde(rename = "mediaType")]
-        media_type: Option<MediaType>,
-    }
-    serde_json::from_slice::<Document>(content)
-        .ok()
-        .and_then(|document| document.media_type)
-        .unwrap_or(MediaType::OCI_MANIFEST)
 }
 
 fn operation(name: &'static str, repository: &RepositoryName, reference: &Reference) -> Operation {

@@ -21,27 +21,43 @@
 //! |---|---|
 //! | [`RegistryClient`] | lists repositories, opens one |
 //! | [`RepositoryClient`] | everything inside one repository |
+//! | [`ListPager`] | tags, manifests and referrers, in an order and filtered |
 //! | [`RepositoryProperties`], [`TagProperties`], [`ManifestProperties`] | what the registry knows |
-//! | [`Permissions`] | the locks |
-//! | [`Manifest`] | the exact bytes of a manifest, verified |
+//! | [`Permissions`], [`ManifestChanges`] | the locks, and the quarantine |
+//! | [`Manifest`], [`Document`] | the exact bytes of a manifest, verified; a typed view of them |
+//! | [`ImageManifest`], [`ImageIndex`], [`ArtifactManifest`] | views, and builders of new ones |
 
 #![forbid(unsafe_code)]
 
+mod api_version;
 mod content;
+#[cfg(feature = "preview")]
+mod deleted;
 mod list;
+mod list_pager;
+mod locks;
 mod manifests;
 mod model;
+mod referrers;
 mod registry;
+mod repeats;
 mod repository;
+mod shape;
 mod tags;
 
 pub use acr_core::Deletion;
 
+#[cfg(feature = "preview")]
+pub use self::deleted::{DeletedManifest, DeletedTag};
 pub use self::{
+    api_version::ApiVersion,
     content::{GetManifest, PutManifest},
+    list_pager::ListPager,
     model::{
-        Architecture, Manifest, ManifestProperties, ManifestReference, MediaType, OperatingSystem,
-        Permissions, RepositoryDeletion, RepositoryProperties, TagProperties,
+        Architecture, ArtifactManifest, Descriptor, Document, ImageIndex, ImageManifest, Manifest,
+        ManifestChanges, ManifestProperties, ManifestReference, MediaType, OperatingSystem, Order,
+        Permissions, Platform, RepositoryDeletion, RepositoryProperties, TagDeletion,
+        TagProperties, UnknownFields,
     },
     registry::RegistryClient,
     repository::RepositoryClient,

@@ -1,67 +1,84 @@
 //! Manifests as the registry lists them: properties, locks, deletion.
 
-use acr_core::{Action, Deletion, Digest, Effect, Operation, Pager, RequestBuilder, Result, Scope};
+use acr_core::{
+    Action, Deletion, Digest, Effect, Operation, Reference, RepositoryName, RequestBuilder, Result,
+    Scope, Tag,
+};
 use http::Method;
 use serde::Deserialize;
 
 use crate::{
-    list::{List, metadata_read},
-    model::{self, ManifestProperties, Permissions, WireManifest},
+    list::{List, WirePage, metadata_read},
+    list_pager::ListPager,
+    locks,
+    model::{self, ManifestChanges, ManifestProperties, Owner, TagDeletion, WireManifest},
     repository::RepositoryClient,
 };
 
 impl RepositoryClient {
     /// Lists the manifests by digest: `GET /acr/v1/{name}/_manifests`, one request per page.
-    pub fn list_manifests(&self) -> Pager<ManifestProperties> {
-        List {
-            pipeline: self.pipeline.clone(),
-            path: ["acr", "v1", self.name.as_str(), "_manifests"].map(str::to_owned).into(),
-            operation: Operation::new("list_manifests").on(&self.name),
-            scope: metadata_read(&self.name),
-        }
-        .pager::<ManifestList, _>()
+    ///
+    /// [`ListPager::order_by`] orders by time.
+    pub fn list_manifests(&self) -> ListPager<ManifestProperties> {
+        let path = ["acr", "v1", self.name.as_str(), "_manifests"];
+        let list = self.list(&path, "list_manifests", metadata_read(&self.name));
+        ListPager::new(list, List::pager::<ManifestList>)
     }
 
-    /// Reads a manifest's properties: `GET /acr/v1/{name}/_manifests/{digest}`.
+    /// Reads a manifest's properties: `GET /acr/v1/{name}/_manifests/{digest}`. A tag is
+    /// resolved first, with [`RepositoryClient::get_tag`].
     ///
     /// # Errors
     ///
-    /// [`acr_core::ErrorKind::NotFound`] when the manifest or the repository does not exist.
+    /// [`acr_core::ErrorKind::NotFound`] when the manifest, the tag or the repository
+    /// does not exist.
     ///
     /// # Cancellation
     ///
     /// Dropping the future sends nothing more.
-    pub async fn get_manifest_properties(&self, digest: &Digest) -> Result<ManifestProperties> {
+    pub async fn get_manifest_properties(
+        &self,
+        reference: impl Into<Reference> + Send,
+    ) -> Result<ManifestProperties> {
+        let digest = self.digest_of(reference.into()).await?;
         let below = ["_manifests", digest.as_str()];
-        let operation = self.on_manifest("get_manifest_properties", digest);
+        let operation = self.on_manifest("get_manifest_properties", &digest);
         let answer: OneManifest = self.read_properties(&below, operation).await?;
-        Ok(answer.manifest.into())
+        Ok(answer.properties(self.owner()))
     }
 
-    /// Changes a manifest's locks: `PATCH /acr/v1/{name}/_manifests/{digest}`. A locked
-    /// manifest does not lock its tags.
+    /// Changes a manifest's locks or quarantine fields:
+    /// `PATCH /acr/v1/{name}/_manifests/{digest}`. A locked manifest does not lock its tags.
+    ///
+    /// Takes [`Permissions`](crate::Permissions), [`ManifestChanges`], or the properties
+    /// whose flags shall be restored. A tag is resolved first.
     ///
     /// # Errors
     ///
-    /// [`acr_core::ErrorKind::NotFound`] when the manifest or the repository does not exist.
+    /// [`acr_core::ErrorKind::NotFound`] when the manifest, the tag or the repository
+    /// does not exist.
     ///
     /// # Cancellation
     ///
     /// After a drop the change may or may not have happened.
     pub async fn update_manifest_properties(
         &self,
-        digest: &Digest,
-        permissions: &Permissions,
+        reference: impl Into<Reference> + Send,
+        changes: impl Into<ManifestChanges> + Send,
     ) -> Result<ManifestProperties> {
+        let changes = changes.into();
+        let digest = self.digest_of(reference.into()).await?;
         let below = ["_manifests", digest.as_str()];
-        let operation = self.on_manifest("update_manifest_properties", digest);
-        let answer: OneManifest = self.write_properties(&below, permissions, operation).await?;
-        Ok(answer.manifest.into())
+        let operation = self.on_manifest("update_manifest_properties", &digest);
+        let answer: OneManifest = self.write_properties(&below, &changes, operation).await?;
+        Ok(answer.properties(self.owner()))
     }
 
     /// Deletes a manifest and all its tags: `DELETE /v2/{name}/manifests/{digest}`.
     ///
-    /// By digest only: a deletion by tag would hide what goes.
+    /// By digest only: a deletion by tag would hide what goes. See
+    /// [`RepositoryClient::delete_manifest_of_tag`] and, for the name alone,
+    /// [`RepositoryClient::delete_tag`].
     ///
     /// # Errors
     ///
@@ -79,10 +96,45 @@ impl RepositoryClient {
             .scope(Scope::repository(&self.name, &[Action::DELETE]))
             .effect(Effect::Set)
             .build()?;
-        Ok(match self.send_deletion(request).await? {
+        Ok(match self.send_deletion(request, locks::DELETE_MANIFEST).await? {
             Some(_) => Deletion::Deleted,
             None => Deletion::AlreadyAbsent,
         })
+    }
+
+    /// Deletes the manifest that a tag points to now, and all its tags: the tag is read,
+    /// then the manifest is deleted by the digest found.
+    ///
+    /// # Errors
+    ///
+    /// As [`RepositoryClient::delete_manifest`]. A tag that does not exist is
+    /// [`Deletion::AlreadyAbsent`].
+    ///
+    /// # Cancellation
+    ///
+    /// After a drop the deletion may or may not have happened.
+    pub async fn delete_manifest_of_tag(&self, tag: &Tag) -> Result<TagDeletion> {
+        let digest = match self.get_tag(tag).await {
+            Ok(properties) => properties.digest,
+            Err(error) if error.is_not_found() && error.code().is_some() => {
+                return Ok(TagDeletion { outcome: Deletion::AlreadyAbsent, digest: None });
+            }
+            Err(error) => return Err(error),
+        };
+        let outcome = self.delete_manifest(&digest).await?;
+        Ok(TagDeletion { outcome, digest: Some(digest) })
+    }
+
+    /// The digest itself, or what the tag points to by its properties.
+    async fn digest_of(&self, reference: Reference) -> Result<Digest> {
+        match reference {
+            Reference::Tag(tag) => Ok(self.get_tag(&tag).await?.digest),
+            Reference::Digest(digest) => Ok(digest),
+            _ => Err(acr_core::Error::new(
+                acr_core::ErrorKind::InvalidInput,
+                "neither a tag nor a digest",
+            )),
+        }
     }
 
     fn on_manifest(&self, name: &'static str, digest: &Digest) -> Operation {
@@ -91,18 +143,38 @@ impl RepositoryClient {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct OneManifest {
+    registry: Option<String>,
+    image_name: Option<RepositoryName>,
     manifest: WireManifest,
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct ManifestList {
+    registry: Option<String>,
+    image_name: Option<RepositoryName>,
     #[serde(default, deserialize_with = "model::null_is_empty")]
     manifests: Vec<WireManifest>,
 }
 
-impl From<ManifestList> for Vec<ManifestProperties> {
-    fn from(page: ManifestList) -> Self {
-        page.manifests.into_iter().map(Into::into).collect()
+impl OneManifest {
+    fn properties(self, owner: Owner) -> ManifestProperties {
+        self.manifest.owned_by(&owner.or(self.registry, self.image_name))
+    }
+}
+
+impl WirePage for ManifestList {
+    type Item = ManifestProperties;
+
+    fn items(self, list: &List) -> Vec<ManifestProperties> {
+        let Some(owner) = list.owner.clone() else { return Vec::new() };
+        let owner = owner.or(self.registry, self.image_name);
+        self.manifests.into_iter().map(|manifest| manifest.owned_by(&owner)).collect()
+    }
+
+    fn key(manifest: &ManifestProperties) -> impl std::hash::Hash {
+        (manifest.digest.clone(), manifest.updated_at)
     }
 }

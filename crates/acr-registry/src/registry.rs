@@ -1,26 +1,63 @@
 //! The client of a whole registry.
 
-use acr_core::{CallOptions, Error, Operation, Pager, Pipeline, RepositoryName, Result, Scope};
+use acr_core::{
+    CallOptions, Effect, Error, Operation, Pager, Pipeline, RepositoryName, RequestBuilder, Result,
+    Scope, response,
+};
+use http::{Method, StatusCode};
 use serde::Deserialize;
 
-use crate::{list::List, model, repository::RepositoryClient};
+use crate::{
+    api_version::ApiVersion,
+    list::{List, WirePage},
+    model,
+    repository::RepositoryClient,
+};
 
 /// Lists the repositories of a registry and opens one. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct RegistryClient {
-    pipeline: Pipeline,
+    pub(crate) pipeline: Pipeline,
+    api_version: ApiVersion,
 }
 
 impl RegistryClient {
     /// A client that sends through this pipeline.
     pub fn new(pipeline: Pipeline) -> Self {
-        Self { pipeline }
+        Self { pipeline, api_version: ApiVersion::default() }
     }
 
     /// The same client with other options for its calls: a cheap clone.
     #[must_use]
     pub fn with(&self, options: CallOptions) -> Self {
-        Self { pipeline: self.pipeline.with(options) }
+        Self { pipeline: self.pipeline.with(options), ..self.clone() }
+    }
+
+    /// Names this version in metadata calls, and in those of the repositories it opens.
+    #[must_use]
+    pub fn api_version(mut self, version: ApiVersion) -> Self {
+        self.api_version = version;
+        self
+    }
+
+    /// Asks whether the registry speaks the distribution interface, and whether one may
+    /// sign in: `GET /v2/`.
+    ///
+    /// # Errors
+    ///
+    /// Those of signing in and of the connection.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future sends nothing more.
+    pub async fn ping(&self) -> Result<()> {
+        let request = RequestBuilder::new(Method::GET, self.pipeline.endpoint(), &["v2", ""])
+            .accept_json()
+            .operation(Operation::new("ping"))
+            .effect(Effect::Read)
+            .build()?;
+        let answer = self.pipeline.send(request).await?;
+        response::expect(answer, &[StatusCode::OK]).await.map(drop)
     }
 
     /// Opens a repository. Sends nothing; the repository need not exist.
@@ -33,30 +70,45 @@ impl RegistryClient {
         name: impl TryInto<RepositoryName, Error: Into<Error>>,
     ) -> Result<RepositoryClient> {
         let name = name.try_into().map_err(Into::into)?;
-        Ok(RepositoryClient::new(self.pipeline.clone(), name))
+        let client = RepositoryClient::new(self.pipeline.clone(), name);
+        Ok(client.api_version(self.api_version.clone()))
     }
 
     /// Lists the names of the repositories in their order:
     /// `GET /acr/v1/_catalog`, one request per page.
     pub fn list_repositories(&self) -> Pager<RepositoryName> {
+        self.catalog(&["acr", "v1", "_catalog"], "list_repositories", Scope::catalog())
+            .pager::<Catalog>()
+    }
+
+    pub(crate) fn catalog(&self, path: &[&str], operation: &'static str, scope: Scope) -> List {
         List {
             pipeline: self.pipeline.clone(),
-            path: ["acr", "v1", "_catalog"].map(str::to_owned).into(),
-            operation: Operation::new("list_repositories"),
-            scope: Scope::catalog(),
+            path: path.iter().map(|&segment| segment.to_owned()).collect(),
+            operation: Operation::new(operation),
+            scope,
+            api_version: Some(self.api_version.clone()),
+            order: None,
+            filter: None,
+            owner: None,
         }
-        .pager::<Catalog, _>()
     }
 }
 
 #[derive(Deserialize)]
-struct Catalog {
+pub(crate) struct Catalog {
     #[serde(default, deserialize_with = "model::null_is_empty")]
     repositories: Vec<RepositoryName>,
 }
 
-impl From<Catalog> for Vec<RepositoryName> {
-    fn from(page: Catalog) -> Self {
-        page.repositories
+impl WirePage for Catalog {
+    type Item = RepositoryName;
+
+    fn items(self, _: &List) -> Vec<RepositoryName> {
+        self.repositories
+    }
+
+    fn key(name: &RepositoryName) -> impl std::hash::Hash {
+        name.clone()
     }
 }

@@ -6,11 +6,13 @@ use acr_core::{
     RequestBuilder, Response, Result, Scope, response,
 };
 use http::{HeaderValue, Method, StatusCode, header};
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    list::{API_VERSION, metadata_read},
-    model::{self, Permissions, RepositoryDeletion, RepositoryProperties},
+    api_version::ApiVersion,
+    list::{List, metadata_read},
+    locks,
+    model::{self, Owner, Permissions, RepositoryDeletion, RepositoryProperties, WireRepository},
 };
 
 /// Everything inside one repository. Cheap to clone.
@@ -18,12 +20,20 @@ use crate::{
 pub struct RepositoryClient {
     pub(crate) pipeline: Pipeline,
     pub(crate) name: RepositoryName,
+    api_version: ApiVersion,
 }
 
 impl RepositoryClient {
     /// A client that sends through this pipeline.
     pub fn new(pipeline: Pipeline, name: RepositoryName) -> Self {
-        Self { pipeline, name }
+        Self { pipeline, name, api_version: ApiVersion::default() }
+    }
+
+    /// Names this version in metadata calls.
+    #[must_use]
+    pub fn api_version(mut self, version: ApiVersion) -> Self {
+        self.api_version = version;
+        self
     }
 
     /// The same client with other options for its calls: a cheap clone.
@@ -48,10 +58,12 @@ impl RepositoryClient {
     /// Dropping the future sends nothing more.
     pub async fn get_properties(&self) -> Result<RepositoryProperties> {
         let operation = Operation::new("get_properties").on(&self.name);
-        self.read_properties(&[], operation).await
+        let answer: WireRepository = self.read_properties(&[], operation).await?;
+        Ok(answer.owned_by(self.owner()))
     }
 
-    /// Changes the repository's locks: `PATCH /acr/v1/{name}`.
+    /// Changes the repository's locks: `PATCH /acr/v1/{name}`. Takes single flags, or
+    /// the properties whose flags shall be restored.
     ///
     /// # Errors
     ///
@@ -62,10 +74,12 @@ impl RepositoryClient {
     /// After a drop the change may or may not have happened.
     pub async fn update_properties(
         &self,
-        permissions: &Permissions,
+        permissions: impl Into<Permissions> + Send,
     ) -> Result<RepositoryProperties> {
         let operation = Operation::new("update_properties").on(&self.name);
-        self.write_properties(&[], permissions, operation).await
+        let permissions = permissions.into();
+        let answer: WireRepository = self.write_properties(&[], &permissions, operation).await?;
+        Ok(answer.owned_by(self.owner()))
     }
 
     /// Deletes the repository with all it holds: `DELETE /acr/v1/{name}`.
@@ -84,13 +98,13 @@ impl RepositoryClient {
             self.pipeline.endpoint(),
             &["acr", "v1", self.name.as_str()],
         )
-        .query("api-version", API_VERSION)
+        .query("api-version", &self.api_version)
         .accept_json()
         .operation(Operation::new("delete_repository").on(&self.name))
         .scope(Scope::repository(&self.name, &[Action::DELETE]))
         .effect(Effect::Set)
         .build()?;
-        let Some(answer) = self.send_deletion(request).await? else {
+        let Some(answer) = self.send_deletion(request, locks::DELETE_REPOSITORY).await? else {
             let outcome = Deletion::AlreadyAbsent;
             return Ok(RepositoryDeletion { outcome, manifests: Vec::new(), tags: Vec::new() });
         };
@@ -119,10 +133,10 @@ impl RepositoryClient {
     pub(crate) async fn write_properties<T: DeserializeOwned>(
         &self,
         below: &[&str],
-        permissions: &Permissions,
+        changes: &(impl Serialize + Sync),
         operation: Operation,
     ) -> Result<T> {
-        let body = serde_json::to_vec(permissions).map_err(|error| {
+        let body = serde_json::to_vec(changes).map_err(|error| {
             acr_core::Error::new(acr_core::ErrorKind::InvalidInput, "unusable permissions")
                 .with_source(error)
         })?;
@@ -139,22 +153,53 @@ impl RepositoryClient {
 
     /// A request below `/acr/v1/{name}`.
     pub(crate) fn metadata(&self, method: Method, below: &[&str]) -> RequestBuilder {
-        let mut path = vec!["acr", "v1", self.name.as_str()];
+        let mut path = vec![self.name.as_str()];
+        path.extend(below);
+        self.versioned(method, &path)
+    }
+
+    /// A request below `/acr/v1`.
+    pub(crate) fn versioned(&self, method: Method, below: &[&str]) -> RequestBuilder {
+        let mut path = vec!["acr", "v1"];
         path.extend(below);
         RequestBuilder::new(method, self.pipeline.endpoint(), &path)
-            .query("api-version", API_VERSION)
+            .query("api-version", &self.api_version)
             .accept_json()
     }
 
     /// Sends a deletion; `None` when there was nothing to delete. The plain-text 404
     /// of a front end is no such answer and stays an error.
-    pub(crate) async fn send_deletion(&self, request: Request) -> Result<Option<Response>> {
+    pub(crate) async fn send_deletion(
+        &self,
+        request: Request,
+        locks: &'static str,
+    ) -> Result<Option<Response>> {
         let answer = self.pipeline.send(request).await?;
         match response::expect(answer, &[StatusCode::ACCEPTED, StatusCode::OK]).await {
             Ok(answer) => Ok(Some(answer)),
             Err(error) if error.is_not_found() && error.code().is_some() => Ok(None),
-            Err(error) => Err(error),
+            Err(error) => Err(locks::explain(error, locks)),
         }
+    }
+
+    /// A list below the repository.
+    pub(crate) fn list(&self, path: &[&str], operation: &'static str, scope: Scope) -> List {
+        List {
+            pipeline: self.pipeline.clone(),
+            path: path.iter().map(|&segment| segment.to_owned()).collect(),
+            operation: Operation::new(operation).on(&self.name),
+            scope,
+            api_version: Some(self.api_version.clone()),
+            order: None,
+            filter: None,
+            owner: Some(self.owner()),
+        }
+    }
+
+    /// What stands in properties where the registry's envelope does not say it.
+    pub(crate) fn owner(&self) -> Owner {
+        let registry = self.pipeline.endpoint().host().to_owned();
+        Owner { registry, repository: self.name.clone() }
     }
 
     async fn send_for_properties<T: DeserializeOwned>(&self, request: Request) -> Result<T> {

@@ -1,4 +1,4 @@
-//! What the deletion of a repository took along.
+//! What a deletion took along.
 
 use acr_core::{Deletion, Digest, Tag};
 
@@ -12,4 +12,20 @@ pub struct RepositoryDeletion {
     pub manifests: Vec<Digest>,
     /// The tags that were deleted.
     pub tags: Vec<Tag>,
+}
+
+/// How the deletion of a tag, or of the manifest behind a tag, ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TagDeletion {
+    /// Whether there was a tag, or a manifest.
+    pub outcome: Deletion,
+    /// The manifest that the tag pointed to, if the registry said so.
+    pub digest: Option<Digest>,
+}
+
+impl PartialEq<Deletion> for TagDeletion {
+    fn eq(&self, outcome: &Deletion) -> bool {
+        self.outcome == *outcome
+    }
 }

@@ -18,6 +18,12 @@ macro_rules! open_text {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            /// Those that are documented or were seen.
+            pub fn known() -> &'static [Self] {
+                const KNOWN: &[$name] = &[$($name::$constant,)*];
+                KNOWN
+            }
         }
 
         impl From<&str> for $name {
@@ -45,23 +51,34 @@ open_text! {
     MediaType {
         OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json",
         OCI_INDEX = "application/vnd.oci.image.index.v1+json",
+        OCI_ARTIFACT = "application/vnd.oci.artifact.manifest.v1+json",
         OCI_CONFIG = "application/vnd.oci.image.config.v1+json",
         OCI_EMPTY = "application/vnd.oci.empty.v1+json",
         DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json",
         DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json",
+        DOCKER_SCHEMA1 = "application/vnd.docker.distribution.manifest.v1+json",
+        DOCKER_SCHEMA1_SIGNED = "application/vnd.docker.distribution.manifest.v1+prettyjws",
+        DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json",
+        ORAS_ARTIFACT = "application/vnd.cncf.oras.artifact.manifest.v1+json",
     }
 }
 
 open_text! {
     /// The processor architecture of an image, in Go's words.
     Architecture {
+        I386 = "386",
         AMD64 = "amd64",
         ARM = "arm",
         ARM64 = "arm64",
-        I386 = "386",
+        MIPS = "mips",
+        MIPS64 = "mips64",
+        MIPS64LE = "mips64le",
+        MIPSLE = "mipsle",
+        PPC64 = "ppc64",
         PPC64LE = "ppc64le",
         RISCV64 = "riscv64",
         S390X = "s390x",
+        WASM = "wasm",
         UNKNOWN = "unknown",
     }
 }
@@ -69,8 +86,30 @@ open_text! {
 open_text! {
     /// The operating system of an image, in Go's words.
     OperatingSystem {
+        AIX = "aix",
+        ANDROID = "android",
+        DARWIN = "darwin",
+        DRAGONFLY = "dragonfly",
+        FREEBSD = "freebsd",
+        ILLUMOS = "illumos",
+        IOS = "ios",
+        JS = "js",
         LINUX = "linux",
+        NETBSD = "netbsd",
+        OPENBSD = "openbsd",
+        PLAN9 = "plan9",
+        SOLARIS = "solaris",
         WINDOWS = "windows",
         UNKNOWN = "unknown",
+    }
+}
+
+open_text! {
+    /// The order of a list of tags or manifests. Where none is set, none is sent, and
+    /// names or digests ascend. The time is that of the last update.
+    Order {
+        NONE = "none",
+        OLDEST_FIRST = "timeasc",
+        NEWEST_FIRST = "timedesc",
     }
 }

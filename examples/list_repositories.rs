@@ -1,0 +1,39 @@
+//! Lists the repositories of a registry, with what it knows about each.
+//!
+//! ```text
+//! cargo run -p acr-examples --example list_repositories
+//! ```
+//!
+//! Talks to the emulator, or to the registry named by `CONTAINERREGISTRY_ENDPOINT`
+//! (see `src/registry.rs`). Reads only.
+
+#![allow(clippy::print_stdout, reason = "a program that talks to a person")]
+
+use acr_core::{BoxError, Result};
+use acr_examples::{Registry, Wire, connect, push_samples};
+use acr_registry::RegistryClient;
+
+#[tokio::main]
+async fn main() -> Result<(), BoxError> {
+    let registry = Registry::from_env().await?;
+    let client = RegistryClient::new(connect(&registry, &Wire::default())?);
+    if registry.is_emulator() {
+        push_samples(&client.repository("library/app")?, &["v1", "v2"]).await?;
+        push_samples(&client.repository("samples/hello")?, &["latest"]).await?;
+    }
+    let result = list(&client).await;
+    registry.shutdown().await;
+    Ok(result?)
+}
+
+async fn list(client: &RegistryClient) -> Result<()> {
+    let mut names = client.list_repositories();
+    while let Some(name) = names.try_next().await? {
+        let properties = client.repository(name)?.get_properties().await?;
+        println!(
+            "{}: {} manifests, {} tags, updated {}",
+            properties.name, properties.manifest_count, properties.tag_count, properties.updated_at,
+        );
+    }
+    Ok(())
+}
