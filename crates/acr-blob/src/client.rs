@@ -6,19 +6,25 @@ use acr_core::{
 };
 use http::{Method, StatusCode, header};
 
-use crate::{content::Content, download::Download, info::BlobInfo, upload::UploadBlob};
+use crate::{
+    content::Content,
+    download::Download,
+    info::BlobInfo,
+    upload::{Learned, Mount, UploadBlob, UploadCheckpoint, UploadSession},
+};
 
 /// The blobs of one repository. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct BlobClient {
     pub(crate) pipeline: Pipeline,
     pub(crate) repository: RepositoryName,
+    pub(crate) learned: Learned,
 }
 
 impl BlobClient {
     /// A client that sends through this pipeline.
     pub fn new(pipeline: Pipeline, repository: RepositoryName) -> Self {
-        Self { pipeline, repository }
+        Self { pipeline, repository, learned: Learned::default() }
     }
 
     /// The same client with other options for its calls: a cheap clone.
@@ -84,12 +90,56 @@ impl BlobClient {
         Download::new(self, digest.clone())
     }
 
-    /// Uploads content: `POST …/blobs/uploads/`, then chunks with `PATCH`, the last
-    /// one with the closing `PUT`. Content of at most one chunk takes two requests.
+    /// Uploads content: `POST …/blobs/uploads/`, then `PATCH` if need be, and a closing
+    /// `PUT`. Content of at most one chunk takes two requests.
     ///
     /// Await the builder.
     pub fn upload(&self, content: impl Into<Content>) -> UploadBlob<'_> {
         UploadBlob::new(self, content.into())
+    }
+
+    /// Opens an upload to write to piece by piece: `POST …/blobs/uploads/`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Forbidden`] without the right to push.
+    ///
+    /// # Cancellation
+    ///
+    /// After a drop a session may be open on the registry; it expires.
+    pub async fn start_upload(&self) -> Result<UploadSession> {
+        UploadSession::start(self).await
+    }
+
+    /// Goes on with an upload of [`UploadSession`], perhaps of another process: asks the
+    /// registry how far it got (`GET {location}`). To go on with content that can be given
+    /// again from its start, use [`UploadBlob::resume`].
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Session`] when the session is gone or got further than the checkpoint;
+    /// [`ErrorKind::InvalidInput`] for the checkpoint of another repository.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future sends nothing more.
+    pub async fn resume_upload(&self, checkpoint: &UploadCheckpoint) -> Result<UploadSession> {
+        UploadSession::resume(self, checkpoint).await
+    }
+
+    /// Takes a blob over from another repository of the registry without sending it:
+    /// `POST …/blobs/uploads/?mount=…&from=…`. If the registry will not, it opens an
+    /// upload instead. Needs the right to pull from the other repository.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Forbidden`] without the right to push.
+    ///
+    /// # Cancellation
+    ///
+    /// After a drop the blob may be mounted, or a session open that expires.
+    pub async fn mount(&self, digest: &Digest, from: &RepositoryName) -> Result<Mount> {
+        UploadSession::mount(self, digest, from).await
     }
 
     /// Deletes a blob: `DELETE /v2/{name}/blobs/{digest}`. The registry does not check

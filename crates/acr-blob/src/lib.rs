@@ -27,7 +27,6 @@
 
 #![forbid(unsafe_code)]
 
-mod chunks;
 mod client;
 mod content;
 mod download;
@@ -36,7 +35,6 @@ mod file;
 mod info;
 mod progress;
 mod range;
-mod session;
 mod upload;
 
 pub use acr_core::Deletion;
@@ -46,6 +44,6 @@ pub use self::{
     content::Content,
     download::{BlobReader, Download},
     info::BlobInfo,
-    progress::Progress,
-    upload::UploadBlob,
+    progress::{Phase, Progress},
+    upload::{Chunker, Mount, UploadBlob, UploadCheckpoint, UploadSession},
 };

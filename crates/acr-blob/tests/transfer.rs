@@ -16,7 +16,7 @@ use std::{
 };
 
 use acr_auth::{AccessToken, AuthLayer, Credential, credential_fn};
-use acr_blob::{BlobClient, Content, Deletion};
+use acr_blob::{BlobClient, Content, Deletion, Phase};
 use acr_core::{BoxError, Digest, ErrorKind, Pipeline};
 use acr_testkit::{BlobDelivery, FakeRegistry, Fault, Kind};
 use bytes::Bytes;
@@ -285,10 +285,19 @@ async fn progress_counts_up_to_the_whole() {
     let info = blobs
         .upload(content.clone())
         .chunk_size(CHUNK)
-        .on_progress(move |p| log.lock().unwrap().push((p.transferred, p.total)))
+        .on_progress(move |p| log.lock().unwrap().push((p.phase, p.transferred)))
         .await
         .unwrap();
-    assert_eq!(*seen.lock().unwrap(), [(1024, Some(2049)), (2048, Some(2049)), (2049, Some(2049))]);
+    assert_eq!(
+        *seen.lock().unwrap(),
+        [
+            (Phase::Transferring, 1024),
+            (Phase::Transferring, 2048),
+            (Phase::Committing, 2048),
+            (Phase::Done, 2049)
+        ]
+    );
+    let seen = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&seen);
     let download = blobs
         .download(&info.digest)
