@@ -1,14 +1,14 @@
 //! The client of one repository's blobs.
 
 use acr_core::{
-    Action, CallOptions, Deletion, Digest, Effect, Error, ErrorKind, Operation, Pipeline,
-    RepositoryName, RequestBuilder, Result, Scope, response,
+    Action, ByteRange, CallOptions, ContentRange, Deletion, Digest, Effect, Error, ErrorKind,
+    Operation, Pipeline, RepositoryName, RequestBuilder, Result, Scope, response,
 };
-use http::{Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::{
     content::Content,
-    download::Download,
+    download::{Download, DownloadRange},
     info::BlobInfo,
     upload::{Learned, Mount, UploadBlob, UploadCheckpoint, UploadSession},
 };
@@ -88,6 +88,57 @@ impl BlobClient {
     /// Await the builder for a [`crate::BlobReader`], or call `to_file`.
     pub fn download(&self, digest: &Digest) -> Download<'_> {
         Download::new(self, digest.clone())
+    }
+
+    /// Downloads a part of a blob, which nothing can verify: `GET` with `Range`, and the
+    /// redirect it answers with. Await the builder for a [`crate::PartialReader`].
+    pub fn download_range(&self, digest: &Digest, range: ByteRange) -> DownloadRange<'_> {
+        DownloadRange::new(self, digest.clone(), range)
+    }
+
+    /// Whether a blob exists and reaches to the end of a range, or into it if the range
+    /// has no end: `HEAD` with `Range`, which some registries ignore.
+    ///
+    /// # Errors
+    ///
+    /// As [`BlobClient::stat`].
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future sends nothing more.
+    pub async fn has_range(&self, digest: &Digest, range: ByteRange) -> Result<bool> {
+        let text = HeaderValue::from_str(&range.to_string());
+        let unusable = |error| Error::new(ErrorKind::InvalidInput, "no range").with_source(error);
+        let request = self
+            .blob_request(Method::HEAD, digest, "stat_blob")
+            .header(header::RANGE, text.map_err(unusable)?)
+            .scope(Scope::repository(&self.repository, &[Action::PULL]))
+            .effect(Effect::Read)
+            .follow_redirects()
+            .build()?;
+        let answer = self.pipeline.send(request).await?;
+        if answer.status() == StatusCode::RANGE_NOT_SATISFIABLE {
+            return Ok(false);
+        }
+        let expected = [StatusCode::OK, StatusCode::PARTIAL_CONTENT];
+        let head = match response::expect(answer, &expected).await {
+            Ok(answer) => answer.into_parts().0,
+            Err(error) if error.is_not_found() => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let wanted = range.last().unwrap_or(range.first());
+        let part = response::header_text(&head.headers, &header::CONTENT_RANGE);
+        if let Some(part) = part.and_then(|text| text.parse::<ContentRange>().ok()) {
+            return Ok(part.first() <= range.first() && part.last() >= wanted);
+        }
+        let size = response::header_u64(&head.headers, &header::CONTENT_LENGTH);
+        if head.status == StatusCode::OK
+            && let Some(size) = size
+        {
+            return Ok(size > wanted);
+        }
+        let error = Error::new(ErrorKind::Protocol, "the answer does not say what it has");
+        Err(response::describe(error, &head))
     }
 
     /// Uploads content: `POST …/blobs/uploads/`, then `PATCH` if need be, and a closing

@@ -42,7 +42,7 @@ pub use acr_core::Deletion;
 pub use self::{
     client::BlobClient,
     content::Content,
-    download::{BlobReader, Download},
+    download::{BlobReader, Download, DownloadCheckpoint, DownloadRange, PartialReader},
     info::BlobInfo,
     progress::{Phase, Progress},
     upload::{Chunker, Mount, UploadBlob, UploadCheckpoint, UploadSession},
