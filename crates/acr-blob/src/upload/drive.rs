@@ -184,6 +184,7 @@ impl Transfer {
 
     async fn commit(&mut self, from: u64) -> Result<Event> {
         let to = self.machine.available();
+        let is_first = self.machine.is_untouched();
         let limit = self.machine.plan().chunk;
         let body = self.feed.body(from, to, limit).await?;
         let digest = match &self.expected {
@@ -198,7 +199,7 @@ impl Transfer {
         let Some(wire) = &mut self.wire else {
             return Err(wire::lost(self.error.take()));
         };
-        match wire.commit(from, to, body, &digest).await {
+        match wire.commit((from, to), is_first, body, &digest).await {
             Ok(named) => {
                 self.wire = None;
                 self.error = None;

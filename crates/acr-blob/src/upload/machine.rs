@@ -15,6 +15,8 @@ pub(crate) struct Machine {
     /// Bytes the registry has confirmed in this session, and the most it was ever sent.
     confirmed: u64,
     offered: u64,
+    /// Nothing of the content was sent in this session before what is pending.
+    is_untouched: bool,
     /// A first chunk was refused as out of order: then `0-0` stands for one byte.
     holds_one: bool,
     recoveries: u32,
@@ -131,6 +133,7 @@ impl Machine {
             is_open: false,
             confirmed: 0,
             offered: 0,
+            is_untouched: true,
             holds_one: false,
             recoveries: 0,
             restarts: 0,
@@ -148,6 +151,7 @@ impl Machine {
 
     /// What comes next.
     pub(crate) fn next(&mut self) -> Action {
+        self.is_untouched = self.offered == 0;
         self.pending = self.queued.take().unwrap_or_else(|| self.step());
         match self.pending {
             Action::Append { to, .. } => self.offered = self.offered.max(to),
@@ -173,6 +177,11 @@ impl Machine {
     /// Bytes the registry has confirmed.
     pub(crate) fn confirmed(&self) -> u64 {
         self.confirmed
+    }
+
+    /// Whether nothing was sent in this session before what is pending.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.is_untouched
     }
 
     /// All bytes that can be sent, the confirmed ones included.
@@ -417,3 +426,253 @@ const MAX_RESTARTS: u32 = 2;
 
 /// A front end that refuses less than this takes no uploads.
 const MIN_CHUNK: u64 = 16 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What happens to one request on its way.
+    #[derive(Clone, Copy, Debug)]
+    enum Fault {
+        None,
+        /// The body arrives up to here, and there is no answer.
+        Cut(u64),
+        /// It arrives, and the answer is lost.
+        LostAnswer,
+        /// The session is forgotten first.
+        LostSession,
+        TooLarge,
+        OutOfStep,
+        BodyUnwanted,
+        /// The registry stores only what came before, whatever it answers.
+        IgnoredBody,
+        Unnamed,
+    }
+
+    fn fault() -> impl Strategy<Value = Fault> {
+        prop_oneof![
+            6 => Just(Fault::None),
+            3 => (0u64..60).prop_map(Fault::Cut),
+            2 => Just(Fault::LostAnswer),
+            1 => Just(Fault::LostSession),
+            1 => Just(Fault::TooLarge),
+            1 => Just(Fault::OutOfStep),
+            1 => Just(Fault::BodyUnwanted),
+            1 => Just(Fault::IgnoredBody),
+            1 => Just(Fault::Unnamed),
+        ]
+    }
+
+    /// A registry that holds bytes, not lengths, so that a wrong offset shows.
+    #[derive(Default)]
+    struct Registry {
+        session: Option<Vec<u8>>,
+        blob: Option<Vec<u8>>,
+        opened: u32,
+    }
+
+    impl Registry {
+        fn range(&self) -> Option<Received> {
+            match self.session.as_ref()?.len() {
+                0 | 1 => Some(Received::OneOrNone),
+                n => Some(Received::Bytes(n as u64)),
+            }
+        }
+
+        /// Appends; as the wire does, with a check of the position.
+        fn append(&mut self, from: u64, bytes: &[u8], fault: Fault) -> Event {
+            let range = self.range();
+            let Some(session) = &mut self.session else {
+                return Event::Failed(Failure::Lost);
+            };
+            if session.len() as u64 != from {
+                return Event::Failed(Failure::OutOfStep(range));
+            }
+            match fault {
+                Fault::TooLarge if bytes.len() > 20 => Event::Failed(Failure::TooLarge),
+                Fault::OutOfStep => Event::Failed(Failure::OutOfStep(None)),
+                Fault::Cut(at) => {
+                    let at = usize::try_from(at).unwrap().min(bytes.len());
+                    session.extend_from_slice(&bytes[..at]);
+                    Event::Failed(Failure::Doubtful)
+                }
+                Fault::LostAnswer => {
+                    session.extend_from_slice(bytes);
+                    Event::Failed(Failure::Doubtful)
+                }
+                _ => {
+                    session.extend_from_slice(bytes);
+                    Event::Accepted(self.range())
+                }
+            }
+        }
+
+        fn commit(&mut self, content: &[u8], from: u64, bytes: &[u8], fault: Fault) -> Event {
+            match fault {
+                Fault::BodyUnwanted if !bytes.is_empty() => {
+                    return Event::Failed(Failure::BodyUnwanted);
+                }
+                Fault::IgnoredBody if !bytes.is_empty() => {
+                    self.session = None;
+                    return Event::Failed(Failure::Mismatch);
+                }
+                _ => {}
+            }
+            let appended = self.append(from, bytes, fault);
+            let is_whole = matches!(
+                (appended, fault),
+                (Event::Accepted(_), _) | (Event::Failed(Failure::Doubtful), Fault::LostAnswer)
+            );
+            if !is_whole {
+                return appended;
+            }
+            let stored = self.session.take().unwrap();
+            if stored != content {
+                return Event::Failed(Failure::Mismatch);
+            }
+            self.blob = Some(stored);
+            match fault {
+                Fault::LostAnswer => Event::Failed(Failure::Doubtful),
+                Fault::Unnamed => Event::Stored { named: false },
+                _ => Event::Stored { named: true },
+            }
+        }
+    }
+
+    struct Ran {
+        registry: Registry,
+        end: Action,
+        actions: usize,
+    }
+
+    fn run(content: &[u8], plan: Plan, replayable: bool, faults: Vec<Fault>) -> Ran {
+        let mut machine = Machine::new(plan);
+        let mut registry = Registry::default();
+        let mut faults = faults.into_iter();
+        let len = content.len() as u64;
+        let mut read = 0;
+        let slice = |from: u64, to: u64| {
+            &content[usize::try_from(from).unwrap()..usize::try_from(to).unwrap()]
+        };
+        for actions in 0..1_000 {
+            let action = machine.next();
+            let event = match action {
+                Action::Read if replayable => Event::Available { to: len, ended: true },
+                Action::Read => {
+                    machine.forget(machine.confirmed());
+                    read = len.min(read + machine.missing());
+                    Event::Available { to: read, ended: read == len }
+                }
+                Action::Start => {
+                    registry.session = Some(Vec::new());
+                    registry.opened += 1;
+                    Event::Opened { min_chunk: None }
+                }
+                Action::Append { from, to } => {
+                    assert!(from < to && to <= machine.available());
+                    let fault = faults.next().unwrap_or(Fault::None);
+                    if matches!(fault, Fault::LostSession) {
+                        registry.session = None;
+                    }
+                    registry.append(from, slice(from, to), fault)
+                }
+                Action::Commit { from } => {
+                    let fault = faults.next().unwrap_or(Fault::None);
+                    if matches!(fault, Fault::LostSession) {
+                        registry.session = None;
+                    }
+                    registry.commit(content, from, slice(from, len), fault)
+                }
+                Action::Ask { .. } => match registry.range() {
+                    Some(range) => Event::Status(Some(range)),
+                    None => Event::Failed(Failure::Lost),
+                },
+                Action::Verify if registry.blob.is_some() => Event::Present,
+                Action::Verify => Event::Absent,
+                Action::Abandon => {
+                    registry.session = None;
+                    Event::Abandoned
+                }
+                Action::Finish | Action::Fail(_) => {
+                    return Ran { registry, end: action, actions };
+                }
+            };
+            machine.on(event);
+        }
+        panic!("it goes on for ever");
+    }
+
+    fn plan() -> impl Strategy<Value = Plan> {
+        (1u64..40, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
+            |(chunk, one_body, digest_known, rides)| Plan {
+                chunk,
+                one_body,
+                digest_known,
+                rides,
+                eager: false,
+            },
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4_000))]
+        #[test]
+        fn the_stored_blob_is_the_source_or_an_error_is_told(
+            content in proptest::collection::vec(any::<u8>(), 0..200),
+            plan in plan(),
+            replayable in any::<bool>(),
+            faults in proptest::collection::vec(fault(), 0..12),
+        ) {
+            let plan = Plan { one_body: plan.one_body && replayable, ..plan };
+            let ran = run(&content, plan, replayable, faults);
+            match ran.end {
+                Action::Finish => prop_assert_eq!(ran.registry.blob, Some(content)),
+                Action::Fail(_) => {}
+                other => prop_assert!(false, "ended with {:?}", other),
+            }
+        }
+
+        #[test]
+        fn up_to_three_faults_that_lose_no_session_are_always_mended(
+            content in proptest::collection::vec(any::<u8>(), 0..200),
+            plan in plan(),
+            replayable in any::<bool>(),
+            faults in proptest::collection::vec(prop_oneof![
+                (0u64..60).prop_map(Fault::Cut), Just(Fault::LostAnswer), Just(Fault::Unnamed),
+                Just(Fault::None),
+            ], 0..3),
+        ) {
+            let plan = Plan { one_body: plan.one_body && replayable, ..plan };
+            let ran = run(&content, plan, replayable, faults);
+            prop_assert_eq!(ran.end, Action::Finish);
+            prop_assert_eq!(ran.registry.blob, Some(content));
+            prop_assert_eq!(ran.registry.opened, 1);
+        }
+    }
+
+    #[test]
+    fn without_faults_nothing_is_superfluous() {
+        let plan = |one_body, digest_known| Plan {
+            chunk: 50,
+            one_body,
+            digest_known,
+            rides: true,
+            eager: false,
+        };
+        // Read and finish are actions too.
+        for (len, plan, replayable, requests) in [
+            (0, plan(false, false), false, 2),
+            (50, plan(false, false), false, 2),
+            (51, plan(false, false), false, 3),
+            (150, plan(false, false), false, 4),
+            (150, plan(true, false), true, 3),
+            (150, plan(true, true), true, 2),
+        ] {
+            let ran = run(&vec![1; len], plan, replayable, Vec::new());
+            let reads = if replayable || len == 0 { 1 } else { len.div_ceil(50) };
+            assert_eq!(ran.actions - reads, requests, "{len} {plan:?}");
+        }
+    }
+}

@@ -108,11 +108,11 @@ impl Wire {
     }
 
     /// `PUT {location}&digest=` with the last bytes, possibly none; whether the answer
-    /// names the digest.
+    /// names the digest. Says where they belong if the registry may have some already.
     pub(crate) async fn commit(
         &mut self,
-        from: u64,
-        to: u64,
+        (from, to): (u64, u64),
+        is_first: bool,
         body: Body,
         digest: &Digest,
     ) -> Result<bool, Refusal> {
@@ -123,7 +123,7 @@ impl Wire {
             .header(header::CONTENT_TYPE, OCTET_STREAM)
             .effect(Effect::Commit)
             .body(body);
-        if to > from && from > 0 {
+        if to > from && !is_first {
             request = request.header(header::CONTENT_RANGE, content_range(from, to)?);
         }
         let request = request.build().map_err(Refusal::fatal)?;
