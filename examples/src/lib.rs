@@ -1,10 +1,12 @@
 //! What all examples share: a registry to talk to, and a count of what goes over the wire.
 
+mod artifact;
 mod memory;
 mod registry;
 mod wire;
 
 pub use self::{
+    artifact::{Descriptor, Document, Image, push, read_manifest},
     memory::peak_mebibytes,
     registry::{Registry, connect, connect_over},
     wire::{Counts, Step, Wire},
