@@ -12,10 +12,11 @@
 //! # Ok(()) }
 //! ```
 //!
-//! An upload reads its source once, hashes it while it passes, and sends it in
-//! chunks. After a failure whose outcome is unknown it asks the registry how far
-//! it got and goes on from there; a chunk is never repeated blindly. A download
-//! never yields the whole content unless its digest matched.
+//! An upload hashes its source once while it passes. After a failure whose outcome
+//! is unknown it asks the registry how far it got and goes on from there; nothing is
+//! repeated blindly. A download never yields the whole content unless its digest
+//! matched, and goes on by range where the connection broke. Both can be written down
+//! as checkpoints and gone on with in another process.
 //!
 //! # Features
 //!
