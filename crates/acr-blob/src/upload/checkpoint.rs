@@ -22,7 +22,9 @@ pub struct UploadCheckpoint {
 
 /// Calls the caller's function with each checkpoint, if there is one.
 #[derive(Clone, Default)]
-pub(crate) struct Saver(Option<Arc<dyn Fn(&UploadCheckpoint) + Send + Sync>>);
+pub(crate) struct Saver(Option<Arc<Save>>);
+
+type Save = dyn Fn(&UploadCheckpoint) + Send + Sync;
 
 impl UploadCheckpoint {
     pub(crate) fn new(

@@ -140,7 +140,7 @@ impl Transfer {
                 Ok(Event::Present)
             }
             Started::Opened(wire, min_chunk) => {
-                self.wire = Some(wire);
+                self.wire = Some(*wire);
                 // Asked once; another session is not going to be mounted either.
                 self.mount = None;
                 self.save();

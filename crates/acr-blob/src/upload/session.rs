@@ -30,7 +30,7 @@ use crate::{
 /// ```
 #[must_use = "an upload that is not completed stores nothing"]
 pub struct UploadSession {
-    transfer: Transfer,
+    transfer: Box<Transfer>,
 }
 
 /// What became of a request to mount a blob from another repository.
@@ -82,7 +82,7 @@ impl UploadSession {
 
     fn new(client: &BlobClient, machine: Machine, start: u64, digester: Digester) -> Self {
         let feed = Feed::given(start, digester);
-        Self { transfer: Transfer::new(client.clone(), machine, feed) }
+        Self { transfer: Box::new(Transfer::new(client.clone(), machine, feed)) }
     }
 
     /// Appends bytes: `PATCH {location}`. After a doubtful outcome it asks the registry how

@@ -36,7 +36,7 @@ pub(crate) enum Started {
     /// The blob was mounted from another repository.
     Mounted,
     /// A session, and the shortest chunk that the registry takes.
-    Opened(Wire, Option<u64>),
+    Opened(Box<Wire>, Option<u64>),
 }
 
 impl Wire {
@@ -67,7 +67,7 @@ impl Wire {
         let min = response::header_u64(answer.headers(), &MIN_LENGTH).filter(|min| *min <= MAX_MIN);
         let mut wire = Self { client: client.clone(), location: uri.clone() };
         wire.location = wire.next_location(&uri, answer)?;
-        Ok(Started::Opened(wire, min))
+        Ok(Started::Opened(Box::new(wire), min))
     }
 
     /// A session that was opened before, at a place that was written down.
