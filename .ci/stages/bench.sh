@@ -5,3 +5,4 @@ set -euo pipefail
 source .ci/common.sh
 
 run cargo bench -p acr-bench --bench overhead -- --test
+run cargo bench -p acr-bench --bench transfer -- --test

@@ -1,4 +1,4 @@
-//! What the middleware stack costs.
+//! What the middleware stack costs, and how fast large transfers are.
 //!
 //! ```text
 //! cargo bench -p acr-bench --bench overhead
@@ -22,5 +22,13 @@
 //! `cargo bench -p acr-bench --bench overhead -- --test` runs everything once.
 //!
 //! [`Pipeline`]: https://docs.rs/acr-core/latest/acr_core/struct.Pipeline.html
+//!
+//! ```text
+//! cargo bench -p acr-bench --bench transfer -- --mib 10240
+//! ```
+//!
+//! prints throughput and memory growth of one upload from a stream, one from a (sparse)
+//! file and one download, over loopback without TLS, of 1 GiB each or as many MiB as are
+//! named. The figures have no gate; the bound that is promised is 32 MiB of growth.
 
 #![forbid(unsafe_code)]

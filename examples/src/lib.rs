@@ -1,11 +1,13 @@
 //! What all examples share: a registry to talk to, and a count of what goes over the wire.
 
+mod artifact;
 mod memory;
 mod registry;
 mod sample;
 mod wire;
 
 pub use self::{
+    artifact::{Descriptor, Document, Image, push, read_manifest},
     memory::peak_mebibytes,
     registry::{Registry, connect, connect_over},
     sample::{push_parent, push_samples},

@@ -1,24 +1,30 @@
 //! The client of one repository's blobs.
 
 use acr_core::{
-    Action, CallOptions, Deletion, Digest, Effect, Error, ErrorKind, Operation, Pipeline,
-    RepositoryName, RequestBuilder, Result, Scope, response,
+    Action, ByteRange, CallOptions, ContentRange, Deletion, Digest, Effect, Error, ErrorKind,
+    Operation, Pipeline, RepositoryName, RequestBuilder, Result, Scope, response,
 };
-use http::{Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header};
 
-use crate::{content::Content, download::Download, info::BlobInfo, upload::UploadBlob};
+use crate::{
+    content::Content,
+    download::{Download, DownloadRange},
+    info::BlobInfo,
+    upload::{Learned, Mount, UploadBlob, UploadCheckpoint, UploadSession},
+};
 
 /// The blobs of one repository. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct BlobClient {
     pub(crate) pipeline: Pipeline,
     pub(crate) repository: RepositoryName,
+    pub(crate) learned: Learned,
 }
 
 impl BlobClient {
     /// A client that sends through this pipeline.
     pub fn new(pipeline: Pipeline, repository: RepositoryName) -> Self {
-        Self { pipeline, repository }
+        Self { pipeline, repository, learned: Learned::default() }
     }
 
     /// The same client with other options for its calls: a cheap clone.
@@ -84,12 +90,107 @@ impl BlobClient {
         Download::new(self, digest.clone())
     }
 
-    /// Uploads content: `POST …/blobs/uploads/`, then chunks with `PATCH`, the last
-    /// one with the closing `PUT`. Content of at most one chunk takes two requests.
+    /// Downloads a part of a blob, which nothing can verify: `GET` with `Range`, and the
+    /// redirect it answers with. Await the builder for a [`crate::PartialReader`].
+    pub fn download_range(&self, digest: &Digest, range: ByteRange) -> DownloadRange<'_> {
+        DownloadRange::new(self, digest.clone(), range)
+    }
+
+    /// Whether a blob exists and reaches to the end of a range, or into it if the range
+    /// has no end: `HEAD` with `Range`, which some registries ignore.
+    ///
+    /// # Errors
+    ///
+    /// As [`BlobClient::stat`].
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future sends nothing more.
+    pub async fn has_range(&self, digest: &Digest, range: ByteRange) -> Result<bool> {
+        let text = HeaderValue::from_str(&range.to_string());
+        let unusable = |error| Error::new(ErrorKind::InvalidInput, "no range").with_source(error);
+        let request = self
+            .blob_request(Method::HEAD, digest, "stat_blob")
+            .header(header::RANGE, text.map_err(unusable)?)
+            .scope(Scope::repository(&self.repository, &[Action::PULL]))
+            .effect(Effect::Read)
+            .follow_redirects()
+            .build()?;
+        let answer = self.pipeline.send(request).await?;
+        if answer.status() == StatusCode::RANGE_NOT_SATISFIABLE {
+            return Ok(false);
+        }
+        let expected = [StatusCode::OK, StatusCode::PARTIAL_CONTENT];
+        let head = match response::expect(answer, &expected).await {
+            Ok(answer) => answer.into_parts().0,
+            Err(error) if error.is_not_found() => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let wanted = range.last().unwrap_or(range.first());
+        let part = response::header_text(&head.headers, &header::CONTENT_RANGE);
+        if let Some(part) = part.and_then(|text| text.parse::<ContentRange>().ok()) {
+            return Ok(part.first() <= range.first() && part.last() >= wanted);
+        }
+        let size = response::header_u64(&head.headers, &header::CONTENT_LENGTH);
+        if head.status == StatusCode::OK
+            && let Some(size) = size
+        {
+            return Ok(size > wanted);
+        }
+        let error = Error::new(ErrorKind::Protocol, "the answer does not say what it has");
+        Err(response::describe(error, &head))
+    }
+
+    /// Uploads content: `POST …/blobs/uploads/`, then `PATCH` if need be, and a closing
+    /// `PUT`. Content of at most one chunk takes two requests.
     ///
     /// Await the builder.
     pub fn upload(&self, content: impl Into<Content>) -> UploadBlob<'_> {
         UploadBlob::new(self, content.into())
+    }
+
+    /// Opens an upload to write to piece by piece: `POST …/blobs/uploads/`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Forbidden`] without the right to push.
+    ///
+    /// # Cancellation
+    ///
+    /// After a drop a session may be open on the registry; it expires.
+    pub async fn start_upload(&self) -> Result<UploadSession> {
+        UploadSession::start(self).await
+    }
+
+    /// Goes on with an upload of [`UploadSession`], perhaps of another process: asks the
+    /// registry how far it got (`GET {location}`). To go on with content that can be given
+    /// again from its start, use [`UploadBlob::resume`].
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Session`] when the session is gone or got further than the checkpoint;
+    /// [`ErrorKind::InvalidInput`] for the checkpoint of another repository.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future sends nothing more.
+    pub async fn resume_upload(&self, checkpoint: &UploadCheckpoint) -> Result<UploadSession> {
+        UploadSession::resume(self, checkpoint).await
+    }
+
+    /// Takes a blob over from another repository of the registry without sending it:
+    /// `POST …/blobs/uploads/?mount=…&from=…`. If the registry will not, it opens an
+    /// upload instead. Needs the right to pull from the other repository.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Forbidden`] without the right to push.
+    ///
+    /// # Cancellation
+    ///
+    /// After a drop the blob may be mounted, or a session open that expires.
+    pub async fn mount(&self, digest: &Digest, from: &RepositoryName) -> Result<Mount> {
+        UploadSession::mount(self, digest, from).await
     }
 
     /// Deletes a blob: `DELETE /v2/{name}/blobs/{digest}`. The registry does not check

@@ -10,7 +10,8 @@ use acr_core::BoxError;
 use bytes::Bytes;
 use futures_core::Stream;
 
-/// The content of an upload. It is read once, in order, and hashed while it passes.
+/// The content of an upload. Read in order and hashed once while it passes; bytes and regular
+/// files are read again from where it is needed after a failure.
 ///
 /// ```
 /// use acr_blob::Content;
@@ -24,9 +25,12 @@ pub(crate) enum Source {
     Bytes(Bytes),
     Stream(Pin<Box<dyn Stream<Item = Result<Bytes, BoxError>> + Send>>),
     #[cfg(feature = "tokio-io")]
-    Reader {
-        reader: Pin<Box<dyn tokio::io::AsyncRead + Send>>,
-        len: Option<u64>,
+    Reader(Pin<Box<dyn tokio::io::AsyncRead + Send>>),
+    /// A regular file, which can be read again from any offset.
+    #[cfg(feature = "fs")]
+    File {
+        file: std::fs::File,
+        len: u64,
     },
 }
 
@@ -43,7 +47,7 @@ impl Content {
     /// Anything that can be read to its end; its length need not be known.
     #[cfg(feature = "tokio-io")]
     pub fn reader(reader: impl tokio::io::AsyncRead + Send + 'static) -> Self {
-        Self(Source::Reader { reader: Box::pin(reader), len: None })
+        Self(Source::Reader(Box::pin(reader)))
     }
 
     /// A file, read while it is sent. If it is shorter or longer in the end than it
@@ -68,9 +72,12 @@ impl Content {
         if metadata.is_dir() {
             return Err(fail("it is a directory".into()));
         }
-        // Only a regular file knows its length beforehand.
-        let len = metadata.is_file().then_some(metadata.len());
-        Ok(Self(Source::Reader { reader: Box::pin(file), len }))
+        // Only a regular file knows its length beforehand and can be read again.
+        if !metadata.is_file() {
+            return Ok(Self(Source::Reader(Box::pin(file))));
+        }
+        let (file, len) = (file.into_std().await, metadata.len());
+        Ok(Self(Source::File { file, len }))
     }
 
     /// The length in bytes, if known.
@@ -79,7 +86,20 @@ impl Content {
             Source::Bytes(bytes) => Some(bytes.len() as u64),
             Source::Stream(_) => None,
             #[cfg(feature = "tokio-io")]
-            Source::Reader { len, .. } => *len,
+            Source::Reader(_) => None,
+            #[cfg(feature = "fs")]
+            Source::File { len, .. } => Some(*len),
+        }
+    }
+
+    pub(crate) fn is_replayable(&self) -> bool {
+        match &self.0 {
+            Source::Bytes(_) => true,
+            Source::Stream(_) => false,
+            #[cfg(feature = "tokio-io")]
+            Source::Reader(_) => false,
+            #[cfg(feature = "fs")]
+            Source::File { .. } => true,
         }
     }
 

@@ -12,10 +12,11 @@
 //! # Ok(()) }
 //! ```
 //!
-//! An upload reads its source once, hashes it while it passes, and sends it in
-//! chunks. After a failure whose outcome is unknown it asks the registry how far
-//! it got and goes on from there; a chunk is never repeated blindly. A download
-//! never yields the whole content unless its digest matched.
+//! An upload hashes its source once while it passes. After a failure whose outcome
+//! is unknown it asks the registry how far it got and goes on from there; nothing is
+//! repeated blindly. A download never yields the whole content unless its digest
+//! matched, and goes on by range where the connection broke. Both can be written down
+//! as checkpoints and gone on with in another process.
 //!
 //! # Features
 //!
@@ -27,7 +28,6 @@
 
 #![forbid(unsafe_code)]
 
-mod chunks;
 mod client;
 mod content;
 mod download;
@@ -36,7 +36,6 @@ mod file;
 mod info;
 mod progress;
 mod range;
-mod session;
 mod upload;
 
 pub use acr_core::Deletion;
@@ -44,8 +43,8 @@ pub use acr_core::Deletion;
 pub use self::{
     client::BlobClient,
     content::Content,
-    download::{BlobReader, Download},
+    download::{BlobReader, Download, DownloadCheckpoint, DownloadRange, PartialReader},
     info::BlobInfo,
-    progress::Progress,
-    upload::UploadBlob,
+    progress::{Phase, Progress},
+    upload::{Chunker, Mount, UploadBlob, UploadCheckpoint, UploadSession},
 };

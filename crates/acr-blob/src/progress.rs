@@ -6,10 +6,29 @@ use std::{fmt, sync::Arc};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {
-    /// Bytes the other side has taken so far.
+    /// Bytes the other side has taken so far; within one long body, those handed to the
+    /// connection. Smaller than before when some have to be sent again.
     pub transferred: u64,
     /// Bytes in all, if known.
     pub total: Option<u64>,
+    /// What is being done.
+    pub phase: Phase,
+    /// How often something went wrong since the last success, and was mended.
+    pub retries: u32,
+}
+
+/// What a transfer is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Bytes pass.
+    Transferring,
+    /// The last request of an upload: the registry checks and stores the content.
+    Committing,
+    /// Something went wrong, and it is being found out how to go on.
+    Recovering,
+    /// All is done and verified.
+    Done,
 }
 
 /// Calls the caller's function, if there is one.
@@ -21,9 +40,17 @@ impl Observer {
         Self(Some(Arc::new(function)))
     }
 
+    pub(crate) fn is_some(&self) -> bool {
+        self.0.is_some()
+    }
+
     pub(crate) fn note(&self, transferred: u64, total: Option<u64>) {
+        self.tell(Phase::Transferring, transferred, total, 0);
+    }
+
+    pub(crate) fn tell(&self, phase: Phase, transferred: u64, total: Option<u64>, retries: u32) {
         if let Some(function) = &self.0 {
-            function(Progress { transferred, total });
+            function(Progress { transferred, total, phase, retries });
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::{
     fmt, mem,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -40,7 +41,16 @@ enum Inner {
     #[default]
     Empty,
     Bytes(Bytes),
+    /// Bytes that are handed out piece by piece, while somebody watches.
+    Pieces(Bytes, Watched),
     Stream(Streaming),
+}
+
+/// Who is told of each piece whether another one follows.
+#[derive(Clone)]
+struct Watched {
+    piece: usize,
+    watch: Arc<dyn Fn(bool) + Send + Sync>,
 }
 
 impl Body {
@@ -57,11 +67,29 @@ impl Body {
         Self(Inner::Stream(Box::pin(body.map_err(Error::from_body))))
     }
 
+    /// Hands bytes out in pieces of a size and tells somebody of each whether another one
+    /// follows. They can still be sent again. Anything but bytes is given back.
+    pub(crate) fn watched(
+        self,
+        piece: usize,
+        watch: impl Fn(bool) + Send + Sync + 'static,
+    ) -> Result<Self, Self> {
+        match self.0 {
+            Inner::Bytes(bytes) => {
+                Ok(Self(Inner::Pieces(bytes, Watched { piece, watch: Arc::new(watch) })))
+            }
+            other => Err(Self(other)),
+        }
+    }
+
     /// The same body once more; `None` for a stream.
     pub fn try_clone(&self) -> Option<Self> {
         match &self.0 {
             Inner::Empty => Some(Self::empty()),
             Inner::Bytes(bytes) => Some(Self(Inner::Bytes(bytes.clone()))),
+            Inner::Pieces(bytes, watched) => {
+                Some(Self(Inner::Pieces(bytes.clone(), watched.clone())))
+            }
             Inner::Stream(_) => None,
         }
     }
@@ -149,6 +177,12 @@ impl http_body::Body for Body {
         match &mut self.0 {
             Inner::Empty => Poll::Ready(None),
             Inner::Stream(stream) => stream.as_mut().poll_frame(cx),
+            Inner::Pieces(bytes, _) if bytes.is_empty() => Poll::Ready(None),
+            Inner::Pieces(bytes, watched) => {
+                let piece = bytes.split_to(watched.piece.min(bytes.len()));
+                (watched.watch)(!bytes.is_empty());
+                Poll::Ready(Some(Ok(Frame::data(piece))))
+            }
             Inner::Bytes(bytes) => {
                 let bytes = mem::take(bytes);
                 self.0 = Inner::Empty;
@@ -160,7 +194,7 @@ impl http_body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Inner::Empty => true,
-            Inner::Bytes(bytes) => bytes.is_empty(),
+            Inner::Bytes(bytes) | Inner::Pieces(bytes, _) => bytes.is_empty(),
             Inner::Stream(stream) => stream.is_end_stream(),
         }
     }
@@ -168,7 +202,9 @@ impl http_body::Body for Body {
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Inner::Empty => SizeHint::with_exact(0),
-            Inner::Bytes(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Inner::Bytes(bytes) | Inner::Pieces(bytes, _) => {
+                SizeHint::with_exact(bytes.len() as u64)
+            }
             Inner::Stream(stream) => stream.size_hint(),
         }
     }
@@ -202,7 +238,9 @@ impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Inner::Empty => f.write_str("Body(empty)"),
-            Inner::Bytes(bytes) => write!(f, "Body({} bytes)", bytes.len()),
+            Inner::Bytes(bytes) | Inner::Pieces(bytes, _) => {
+                write!(f, "Body({} bytes)", bytes.len())
+            }
             Inner::Stream(_) => f.write_str("Body(stream)"),
         }
     }

@@ -193,7 +193,11 @@ impl Default for Progress {
 impl Progress {
     fn observe(&self, body: Body) -> Body {
         self.note(true);
-        Body::stream(Observed { body, rest: Bytes::new(), progress: self.clone() })
+        let progress = self.clone();
+        // Bytes stay what they are: they can be sent again on a fresh connection.
+        body.watched(PIECE, move |follows| progress.note(follows)).unwrap_or_else(|body| {
+            Body::stream(Observed { body, rest: Bytes::new(), progress: self.clone() })
+        })
     }
 
     fn note(&self, sending: bool) {
@@ -383,6 +387,20 @@ mod tests {
         let request = Request::new(Body::from(vec![7; 8 << 20]));
         layer().layer(transport).oneshot(request).await.unwrap();
         assert_eq!(start.elapsed().as_secs(), 128);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn large_bytes_can_still_be_sent_again() {
+        let transport = Transport::new(service_fn(|request: Request| async move {
+            let body = request.into_body();
+            let again = body.try_clone().expect("bytes");
+            for body in [body, again] {
+                assert_eq!(body.bytes(1 << 20).await?, vec![7; 200_000]);
+            }
+            Ok::<_, Error>(http::Response::new(Body::empty()))
+        }));
+        let request = Request::new(Body::from(vec![7; 200_000]));
+        layer().layer(transport).oneshot(request).await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,0 +1,68 @@
+//! What another process needs to go on with a download.
+
+use std::fmt;
+
+use acr_core::{Digest, Digester, DigesterState, Error, ErrorKind, RepositoryName, Result};
+use serde::{Deserialize, Serialize};
+
+/// How far a download got: write it down with the bytes that were read before it, and
+/// another process goes on from there with [`crate::Download::resume`].
+///
+/// Holds the inner state of the hash; no token, no link and no content. Made for the same
+/// version of this library; another one refuses it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DownloadCheckpoint {
+    version: u32,
+    repository: RepositoryName,
+    digest: Digest,
+    delivered: u64,
+    digester: DigesterState,
+}
+
+impl DownloadCheckpoint {
+    pub(crate) fn new(repository: RepositoryName, digest: Digest, digester: &Digester) -> Self {
+        let delivered = digester.len();
+        Self { version: VERSION, repository, digest, delivered, digester: digester.save() }
+    }
+
+    /// How many bytes were read before it: what was written after them must be cut off.
+    pub fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
+    /// The blob it belongs to.
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    pub(crate) fn open(&self, repository: &RepositoryName, digest: &Digest) -> Result<Digester> {
+        let refuse = |why: &str| {
+            let text = format!("the download cannot be resumed: {why}");
+            Err(Error::new(ErrorKind::InvalidInput, text))
+        };
+        if self.version != VERSION {
+            return refuse("its checkpoint is of another version");
+        }
+        if self.repository != *repository || self.digest != *digest {
+            return refuse("its checkpoint is of another blob");
+        }
+        let digester = Digester::restore(&self.digester)?;
+        if digester.len() != self.delivered {
+            return refuse("its checkpoint contradicts itself");
+        }
+        Ok(digester)
+    }
+}
+
+impl fmt::Debug for DownloadCheckpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DownloadCheckpoint")
+            .field("repository", &self.repository)
+            .field("digest", &self.digest)
+            .field("delivered", &self.delivered)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Moves when a field changes its meaning.
+const VERSION: u32 = 1;

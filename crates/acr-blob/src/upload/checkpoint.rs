@@ -1,0 +1,97 @@
+//! What another process needs to go on with an upload.
+
+use std::{fmt, sync::Arc};
+
+use acr_core::{Digester, DigesterState, Error, ErrorKind, RepositoryName, Result};
+use serde::{Deserialize, Serialize};
+
+/// How far an upload got: write it down, and another process goes on from there with
+/// [`crate::UploadBlob::resume`].
+///
+/// Holds the address of the session, which lets whoever may push to the repository go on
+/// with this upload, and the inner state of the hash; no token and no content. Made for
+/// the same version of this library; another one refuses it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UploadCheckpoint {
+    version: u32,
+    repository: RepositoryName,
+    location: String,
+    confirmed: u64,
+    digester: DigesterState,
+}
+
+/// Calls the caller's function with each checkpoint, if there is one.
+#[derive(Clone, Default)]
+pub(crate) struct Saver(Option<Arc<Save>>);
+
+type Save = dyn Fn(&UploadCheckpoint) + Send + Sync;
+
+impl UploadCheckpoint {
+    pub(crate) fn new(
+        repository: RepositoryName,
+        location: String,
+        confirmed: u64,
+        digester: &Digester,
+    ) -> Self {
+        Self { version: VERSION, repository, location, confirmed, digester: digester.save() }
+    }
+
+    /// How many bytes the registry has confirmed.
+    pub fn confirmed(&self) -> u64 {
+        self.confirmed
+    }
+
+    /// The repository it belongs to.
+    pub fn repository(&self) -> &RepositoryName {
+        &self.repository
+    }
+
+    pub(crate) fn open(&self, repository: &RepositoryName) -> Result<(&str, Digester)> {
+        let refuse = |why: &str| {
+            let text = format!("the upload cannot be resumed: {why}");
+            Err(Error::new(ErrorKind::InvalidInput, text))
+        };
+        if self.version != VERSION {
+            return refuse("its checkpoint is of another version");
+        }
+        if self.repository != *repository {
+            return refuse("its checkpoint is of another repository");
+        }
+        Ok((&self.location, Digester::restore(&self.digester)?))
+    }
+}
+
+impl Saver {
+    pub(crate) fn new(function: impl Fn(&UploadCheckpoint) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(function)))
+    }
+
+    pub(crate) fn is_some(&self) -> bool {
+        self.0.is_some()
+    }
+
+    pub(crate) fn save(&self, checkpoint: &UploadCheckpoint) {
+        if let Some(function) = &self.0 {
+            function(checkpoint);
+        }
+    }
+}
+
+impl fmt::Debug for UploadCheckpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the address: its query lets others go on with the upload.
+        f.debug_struct("UploadCheckpoint")
+            .field("repository", &self.repository)
+            .field("confirmed", &self.confirmed)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Saver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_some() { "Saver" } else { "None" })
+    }
+}
+
+/// Moves when a field changes its meaning.
+const VERSION: u32 = 1;

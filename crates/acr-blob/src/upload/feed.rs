@@ -1,0 +1,294 @@
+//! The content of an upload as the driver needs it: readable from an offset, hashed once.
+
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use acr_core::{Body, BoxError, Digest, Digester, Error, ErrorKind, Result};
+use bytes::{Bytes, BytesMut};
+use futures_core::Stream;
+
+use crate::{
+    content::Source,
+    upload::{
+        body::{self, Ledger, Replay},
+        chunker::Chunker,
+    },
+};
+
+/// A source and what was read of it.
+pub(crate) struct Feed {
+    kind: Kind,
+    ledger: Ledger,
+}
+
+enum Kind {
+    /// Content that can be read again from any offset.
+    Replay(Replay),
+    /// Content that passes once.
+    Once(Box<Once>),
+}
+
+struct Once {
+    source: Passing,
+    chunker: Chunker,
+    /// The source has ended; what it held is in the chunker or in the window.
+    is_drained: bool,
+    broken: Option<Error>,
+    window: Vec<Bytes>,
+    /// Where the window starts and ends.
+    start: u64,
+    end: u64,
+}
+
+enum Passing {
+    /// Pieces are given by the caller.
+    Given,
+    Stream(Pin<Box<dyn Stream<Item = Result<Bytes, BoxError>> + Send>>),
+    #[cfg(feature = "tokio-io")]
+    Reader(Pin<Box<dyn tokio::io::AsyncRead + Send>>),
+}
+
+impl Feed {
+    pub(crate) fn new(source: Source, chunk: usize, digester: Digester) -> Self {
+        let ledger = Ledger::new(digester);
+        let passing = match source {
+            Source::Bytes(bytes) => {
+                return Self { kind: Kind::Replay(Replay::Bytes(bytes)), ledger };
+            }
+            #[cfg(feature = "fs")]
+            Source::File { file, len } => {
+                let file = Replay::File { file: Arc::new(Mutex::new(file)), len };
+                return Self { kind: Kind::Replay(file), ledger };
+            }
+            Source::Stream(stream) => Passing::Stream(stream),
+            #[cfg(feature = "tokio-io")]
+            Source::Reader(reader) => Passing::Reader(reader),
+        };
+        Self { kind: Kind::Once(Box::new(Once::new(passing, chunk))), ledger }
+    }
+
+    /// A feed of pieces that the caller gives, from an offset on.
+    pub(crate) fn given(start: u64, digester: Digester) -> Self {
+        let mut once = Once::new(Passing::Given, 1);
+        (once.start, once.end) = (start, start);
+        Self { kind: Kind::Once(Box::new(once)), ledger: Ledger::new(digester) }
+    }
+
+    /// The length, where the content can be read again.
+    pub(crate) fn replayable_len(&self) -> Option<u64> {
+        match &self.kind {
+            Kind::Replay(replay) => Some(replay.len()),
+            Kind::Once(_) => None,
+        }
+    }
+
+    /// Takes in up to one chunk more; where the content ends now, and whether that is all.
+    pub(crate) async fn read(&mut self, missing: u64) -> Result<(u64, bool)> {
+        let once = match &mut self.kind {
+            Kind::Replay(replay) => return Ok((replay.len(), true)),
+            Kind::Once(once) => once,
+        };
+        once.fill().await;
+        if let Some(error) = once.broken.take() {
+            return Err(error);
+        }
+        let mut missing = missing;
+        let offset = once.end;
+        let mut taken = Vec::new();
+        while missing > 0 {
+            let chunk = match once.chunker.next_chunk() {
+                Some(chunk) => Some(chunk),
+                None if once.is_drained => once.chunker.drain(),
+                None => None,
+            };
+            let Some(chunk) = chunk else { break };
+            missing = missing.saturating_sub(chunk.len() as u64);
+            once.end = once.end.saturating_add(chunk.len() as u64);
+            once.window.push(chunk.clone());
+            taken.push(chunk);
+            if missing > 0 {
+                once.fill().await;
+            }
+        }
+        let (end, ended) = (once.end, once.is_drained && once.chunker.is_empty());
+        let mut at = offset;
+        for chunk in taken {
+            let len = chunk.len() as u64;
+            self.ledger.hash(at, chunk).await;
+            at = at.saturating_add(len);
+        }
+        Ok((end, ended))
+    }
+
+    /// Reads on while something else is under way; safe to drop.
+    pub(crate) async fn prefetch(&mut self) {
+        if let Kind::Once(once) = &mut self.kind {
+            once.fill().await;
+        }
+    }
+
+    /// Adds a piece to a feed that is given its pieces, and hashes it.
+    pub(crate) async fn give(&mut self, piece: Bytes) -> u64 {
+        let Kind::Once(once) = &mut self.kind else {
+            return 0;
+        };
+        let at = once.end;
+        once.end = once.end.saturating_add(piece.len() as u64);
+        if !piece.is_empty() {
+            once.window.push(piece.clone());
+        }
+        let end = once.end;
+        self.ledger.hash(at, piece).await;
+        end
+    }
+
+    /// Drops what lies wholly below an offset; where what is left starts.
+    pub(crate) fn forget(&mut self, below: u64) -> u64 {
+        let Kind::Once(once) = &mut self.kind else {
+            return 0;
+        };
+        while let Some(first) = once.window.first() {
+            let end = once.start.saturating_add(first.len() as u64);
+            if end > below {
+                break;
+            }
+            once.start = end;
+            once.window.remove(0);
+        }
+        once.start
+    }
+
+    /// The bytes between two offsets as a body: in memory up to `limit`, else streamed.
+    pub(crate) async fn body(&mut self, from: u64, to: u64, limit: u64) -> Result<Body> {
+        match &mut self.kind {
+            Kind::Once(once) => Ok(Body::from(once.slice(from, to))),
+            // Bytes can be sent again by the layers; all the better.
+            Kind::Replay(replay @ Replay::Bytes(_)) if self.ledger.len() >= to => {
+                Ok(Body::from(replay.read(from, to).await?))
+            }
+            Kind::Replay(replay) if to.saturating_sub(from) <= limit => {
+                let bytes = replay.read(from, to).await?;
+                self.ledger.hash(from, bytes.clone()).await;
+                Ok(Body::from(bytes))
+            }
+            Kind::Replay(replay) => Ok(body::stream(replay.clone(), from, to, self.ledger.clone())),
+        }
+    }
+
+    /// Hashes what was not hashed yet, up to an offset.
+    pub(crate) async fn hash_up_to(&mut self, to: u64) -> Result<()> {
+        let Kind::Replay(replay) = &self.kind else {
+            return Ok(());
+        };
+        loop {
+            let from = self.ledger.len();
+            if from >= to {
+                return Ok(());
+            }
+            let end = to.min(from.saturating_add(body::PIECE));
+            let piece = replay.read(from, end).await?;
+            self.ledger.hash(from, piece).await;
+        }
+    }
+
+    /// Whether the source still has the length it had.
+    pub(crate) async fn check_unchanged(&mut self) -> Result<()> {
+        match &self.kind {
+            Kind::Replay(replay) => replay.check_unchanged().await,
+            Kind::Once(_) => Ok(()),
+        }
+    }
+
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The digest of all that was hashed.
+    pub(crate) fn digest(&self) -> Digest {
+        self.ledger.digester().finish()
+    }
+}
+
+impl Once {
+    fn new(source: Passing, chunk: usize) -> Self {
+        Self {
+            source,
+            chunker: Chunker::new(chunk),
+            is_drained: false,
+            broken: None,
+            window: Vec::new(),
+            start: 0,
+            end: 0,
+        }
+    }
+
+    /// Reads until there is more than one chunk, so that the last one is known as such.
+    async fn fill(&mut self) {
+        while !self.is_drained && self.broken.is_none() && self.chunker.is_not_over() {
+            match self.source.next().await {
+                Ok(Some(piece)) => self.chunker.push(piece),
+                Ok(None) => self.is_drained = true,
+                Err(error) => self.broken = Some(unreadable(error)),
+            }
+        }
+    }
+
+    fn slice(&self, from: u64, to: u64) -> Bytes {
+        let mut parts = Vec::new();
+        let mut start = self.start;
+        for piece in &self.window {
+            let end = start.saturating_add(piece.len() as u64);
+            if end > from && start < to {
+                let low = index(from.saturating_sub(start)).min(piece.len());
+                let high = index(to.saturating_sub(start)).min(piece.len());
+                parts.push(piece.slice(low..high));
+            }
+            start = end;
+        }
+        // More than one only after something went wrong.
+        match parts.as_slice() {
+            [] => Bytes::new(),
+            [one] => one.clone(),
+            many => {
+                let mut joined = BytesMut::with_capacity(many.iter().map(Bytes::len).sum());
+                many.iter().for_each(|part| joined.extend_from_slice(part));
+                joined.freeze()
+            }
+        }
+    }
+}
+
+impl Passing {
+    /// The next piece; safe to drop.
+    async fn next(&mut self) -> Result<Option<Bytes>, BoxError> {
+        match self {
+            Self::Given => Ok(None),
+            Self::Stream(stream) => poll_fn(|cx| stream.as_mut().poll_next(cx)).await.transpose(),
+            #[cfg(feature = "tokio-io")]
+            Self::Reader(reader) => {
+                use tokio::io::AsyncReadExt as _;
+                let mut piece = BytesMut::with_capacity(READ_AT_ONCE);
+                let read = reader.read_buf(&mut piece).await?;
+                Ok((read > 0).then(|| piece.freeze()))
+            }
+        }
+    }
+}
+
+pub(crate) fn unreadable(source: impl Into<BoxError>) -> Error {
+    Error::new(ErrorKind::Source, "the content could not be read").with_source(source)
+}
+
+pub(crate) fn index(offset: u64) -> usize {
+    usize::try_from(offset).unwrap_or(usize::MAX)
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(feature = "tokio-io")]
+const READ_AT_ONCE: usize = 128 * 1024;

@@ -1,0 +1,199 @@
+//! An upload step by step, for those who have the content piece by piece.
+
+use acr_core::{Digest, Digester, Operation, RepositoryName, Result};
+use bytes::Bytes;
+
+use crate::{
+    client::BlobClient,
+    info::BlobInfo,
+    upload::{
+        checkpoint::UploadCheckpoint,
+        drive::{Stop, Transfer},
+        feed::Feed,
+        machine::{Machine, Plan},
+        wire::{self, Wire},
+    },
+};
+
+/// An upload in progress, to which its owner writes piece by piece.
+///
+/// [`complete`](Self::complete) and [`cancel`](Self::cancel) consume it: a finished upload
+/// cannot be written to. Every byte is hashed once, whatever is sent again. Dropped without
+/// either, the session expires on the registry.
+///
+/// ```no_run
+/// # async fn run(blobs: acr_blob::BlobClient) -> acr_core::Result<()> {
+/// let mut session = blobs.start_upload().await?;
+/// session.write("hello ").await?;
+/// let blob = session.complete("world", None).await?;
+/// # let _ = blob; Ok(()) }
+/// ```
+#[must_use = "an upload that is not completed stores nothing"]
+pub struct UploadSession {
+    transfer: Box<Transfer>,
+}
+
+/// What became of a request to mount a blob from another repository.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Mount {
+    /// The repository has the blob now.
+    Mounted,
+    /// It has not; the registry opened an upload instead.
+    NotMounted(UploadSession),
+}
+
+impl UploadSession {
+    pub(crate) async fn start(client: &BlobClient) -> Result<Self> {
+        let mut session = Self::new(client, Machine::new(PLAN), 0, Digester::default());
+        session.transfer.open().await?;
+        Ok(session)
+    }
+
+    pub(crate) async fn mount(
+        client: &BlobClient,
+        digest: &Digest,
+        from: &RepositoryName,
+    ) -> Result<Mount> {
+        let mut session = Self::new(client, Machine::new(PLAN), 0, digest.digester());
+        session.transfer.expected = Some(digest.clone());
+        session.transfer.mount = Some(from.clone());
+        if session.transfer.open().await? {
+            session.transfer.expected = None;
+            Ok(Mount::NotMounted(session))
+        } else {
+            Ok(Mount::Mounted)
+        }
+    }
+
+    pub(crate) async fn resume(client: &BlobClient, saved: &UploadCheckpoint) -> Result<Self> {
+        let (location, digester) = saved.open(&client.repository)?;
+        let wire = Wire::resume(client, location)?;
+        // What was not hashed cannot be gone on with: the content is not here.
+        let start = digester.len();
+        let machine = Machine::resumed(PLAN, start, start);
+        let mut session = Self::new(client, machine, start, digester);
+        session.transfer.wire = Some(wire);
+        session.transfer.machine.forget(start);
+        session.transfer.machine.extend(start, false);
+        session.advance().await?;
+        Ok(session)
+    }
+
+    fn new(client: &BlobClient, machine: Machine, start: u64, digester: Digester) -> Self {
+        let feed = Feed::given(start, digester);
+        Self { transfer: Box::new(Transfer::new(client.clone(), machine, feed)) }
+    }
+
+    /// Appends bytes: `PATCH {location}`. After a doubtful outcome it asks the registry how
+    /// far it got and sends what is missing.
+    ///
+    /// # Errors
+    ///
+    /// [`acr_core::ErrorKind::Session`] when the registry lost the upload. After any error the upload
+    /// is over; its session is cancelled, best effort.
+    ///
+    /// # Cancellation
+    ///
+    /// Safe: the bytes are taken over at once, and what the registry misses of them is
+    /// sent by the next call. Do not pass them again.
+    pub async fn write(&mut self, bytes: impl Into<Bytes> + Send) -> Result<()> {
+        let bytes = bytes.into();
+        let confirmed = self.transfer.machine.confirmed();
+        let floor = self.transfer.feed.forget(confirmed);
+        self.transfer.machine.forget(floor);
+        self.transfer.give(bytes, false).await;
+        self.advance().await
+    }
+
+    /// Bytes that the registry has confirmed.
+    pub fn offset(&self) -> u64 {
+        self.transfer.machine.confirmed()
+    }
+
+    /// Asks the registry how many bytes it has: `GET {location}`.
+    ///
+    /// # Errors
+    ///
+    /// [`acr_core::ErrorKind::Session`] when the registry lost the upload, or has not what it confirmed.
+    ///
+    /// # Cancellation
+    ///
+    /// Safe: call again.
+    pub async fn status(&mut self) -> Result<u64> {
+        self.transfer.machine.ask_now();
+        self.advance().await?;
+        Ok(self.offset())
+    }
+
+    /// What another process needs to go on with [`BlobClient::resume_upload`]; `None` once
+    /// the session is lost.
+    pub fn checkpoint(&self) -> Option<UploadCheckpoint> {
+        self.transfer.wire.as_ref().map(|wire| self.transfer.checkpoint(wire))
+    }
+
+    /// Ends the upload with its last bytes, possibly none: `PUT {location}&digest=`. With
+    /// `expected`, content of another digest is not stored.
+    ///
+    /// # Errors
+    ///
+    /// [`acr_core::ErrorKind::Integrity`] when the content has another digest, or the registry stored
+    /// something else; those of [`UploadSession::write`].
+    ///
+    /// # Cancellation
+    ///
+    /// After a drop the blob may or may not be stored; its digest tells.
+    pub async fn complete(
+        mut self,
+        last: impl Into<Bytes> + Send,
+        expected: Option<&Digest>,
+    ) -> Result<BlobInfo> {
+        let last = last.into();
+        self.transfer.expected = expected.cloned();
+        self.transfer.give(last, true).await;
+        self.advance().await?;
+        Ok(self.transfer.info())
+    }
+
+    /// Ends the upload without storing anything: `DELETE {location}`. Needs the right to
+    /// delete.
+    ///
+    /// # Errors
+    ///
+    /// [`acr_core::ErrorKind::Forbidden`] without that right: the session then expires by itself.
+    ///
+    /// # Cancellation
+    ///
+    /// After a drop the session may or may not be open still.
+    pub async fn cancel(mut self) -> Result<()> {
+        match self.transfer.wire.take() {
+            Some(wire) => wire.cancel().await,
+            None => Ok(()),
+        }
+    }
+
+    async fn advance(&mut self) -> Result<()> {
+        if self.transfer.wire.is_none() {
+            return Err(wire::lost(None));
+        }
+        let operation = Operation::new("upload_blob").on(&self.transfer.client.repository);
+        let stop = Box::pin(self.transfer.run(true)).await;
+        match stop.map_err(|error| error.with_operation(Some(&operation)))? {
+            Stop::Finished | Stop::Starved => Ok(()),
+        }
+    }
+}
+
+impl std::fmt::Debug for UploadSession {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let repository = &self.transfer.client.repository;
+        f.debug_struct("UploadSession")
+            .field("repository", repository)
+            .field("offset", &self.offset())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the caller gives is one body; it is cut only if it is refused.
+const PLAN: Plan =
+    Plan { chunk: 8 * 1024 * 1024, one_body: true, digest_known: true, rides: true, eager: true };

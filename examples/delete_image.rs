@@ -1,0 +1,58 @@
+//! Deletes an image: its manifest by digest, then its layers and its config.
+//!
+//! ```text
+//! cargo run -p acr-examples --example delete_image -- REPOSITORY:TAG
+//! ```
+//!
+//! The registry does not check whether other manifests of the repository name the same
+//! blobs: do not use this where images share layers. Without `CONTAINERREGISTRY_ENDPOINT`
+//! (see `src/registry.rs`) it pushes an image to an emulator of its own first.
+
+#![allow(clippy::print_stdout, reason = "a program that talks to a person")]
+
+use std::collections::BTreeSet;
+
+use acr_blob::BlobClient;
+use acr_core::{BoxError, Pipeline};
+use acr_examples::{Image, Registry, Wire, connect, push, read_manifest};
+use acr_registry::RepositoryClient;
+
+#[tokio::main]
+async fn main() -> Result<(), BoxError> {
+    let registry = Registry::from_env().await?;
+    let pipeline = connect(&registry, &Wire::default())?;
+    let image = match std::env::args().nth(1) {
+        Some(image) => image.parse()?,
+        None if registry.is_emulator() => sample(&pipeline).await?,
+        None => return Err("usage: delete_image REPOSITORY:TAG".into()),
+    };
+    delete(&pipeline, &image).await?;
+    registry.shutdown().await;
+    Ok(())
+}
+
+async fn delete(pipeline: &Pipeline, image: &Image) -> Result<(), BoxError> {
+    let blobs = BlobClient::new(pipeline.clone(), image.repository.clone());
+    let repository = RepositoryClient::new(pipeline.clone(), image.repository.clone());
+    let (digest, document) = read_manifest(pipeline, image).await?;
+    // The manifest first: an image whose layers are gone is worse than layers without one.
+    println!("manifest {digest} {:?}", repository.delete_manifest(&digest).await?);
+    let parts = document.layers.into_iter().chain([document.config]);
+    // A digest may stand there twice.
+    let parts: BTreeSet<_> = parts.map(|part| part.digest).collect();
+    for part in parts {
+        println!("blob     {part} {:?}", blobs.delete(&part).await?);
+        if blobs.exists(&part).await? {
+            return Err(format!("{part} is still there").into());
+        }
+    }
+    Ok(())
+}
+
+async fn sample(pipeline: &Pipeline) -> Result<Image, BoxError> {
+    let image: Image = "samples/image:v1".parse()?;
+    let blobs = BlobClient::new(pipeline.clone(), image.repository.clone());
+    let layer = blobs.upload("sample layer").await?;
+    push(pipeline, &image, "layer.txt", &layer).await?;
+    Ok(image)
+}

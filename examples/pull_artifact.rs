@@ -1,0 +1,77 @@
+//! Pulls an OCI artifact: its manifest, and each layer into a file of its title. A file
+//! appears only when its content has the digest that the manifest names.
+//!
+//! ```text
+//! cargo run -p acr-examples --example pull_artifact -- REPOSITORY:TAG FOLDER
+//! ```
+//!
+//! Without `CONTAINERREGISTRY_ENDPOINT` (see `src/registry.rs`) it pushes an artifact to
+//! an emulator of its own first, and pulls it twice: whole, and with a byte that is flipped
+//! on its way, which must leave no file.
+
+#![allow(clippy::print_stdout, reason = "a program that talks to a person")]
+
+use std::path::Path;
+
+use acr_blob::BlobClient;
+use acr_core::{BoxError, Error, ErrorKind, Pipeline};
+use acr_examples::{Image, Registry, Wire, connect, push, read_manifest};
+use acr_testkit::{FakeRegistry, Fault};
+
+#[tokio::main]
+async fn main() -> Result<(), BoxError> {
+    if std::env::var_os("CONTAINERREGISTRY_ENDPOINT").is_none() {
+        return show().await;
+    }
+    let mut arguments = std::env::args().skip(1);
+    let (Some(image), Some(folder)) = (arguments.next(), arguments.next()) else {
+        return Err("usage: pull_artifact REPOSITORY:TAG FOLDER".into());
+    };
+    let registry = Registry::from_env().await?;
+    let pipeline = connect(&registry, &Wire::default())?;
+    pull(&pipeline, &image.parse()?, Path::new(&folder)).await
+}
+
+async fn pull(pipeline: &Pipeline, image: &Image, folder: &Path) -> Result<(), BoxError> {
+    let blobs = BlobClient::new(pipeline.clone(), image.repository.clone());
+    let (_, document) = read_manifest(pipeline, image).await?;
+    for layer in document.layers {
+        // Only a plain name stays in the folder; a title is chosen by whoever pushed.
+        let title = layer.title().and_then(|title| Path::new(title).file_name());
+        let name = title.map_or_else(|| layer.digest.hex().into(), ToOwned::to_owned);
+        let target = folder.join(name);
+        let size = blobs.download(&layer.digest).size(layer.size).to_file(&target).await?;
+        println!("{} {size} bytes, verified", target.display());
+    }
+    Ok(())
+}
+
+async fn show() -> Result<(), BoxError> {
+    let fake = FakeRegistry::new();
+    let registry = Registry::emulator(&fake).await?;
+    let pipeline = connect(&registry, &Wire::default())?;
+    let image: Image = "samples/artifact:v1".parse()?;
+    let blobs = BlobClient::new(pipeline.clone(), image.repository.clone());
+    let layer = blobs.upload("sample layer").await?;
+    push(&pipeline, &image, "layer.txt", &layer).await?;
+
+    let folder = tempfile::tempdir()?;
+    pull(&pipeline, &image, folder.path()).await?;
+    if std::fs::read(folder.path().join("layer.txt"))? != b"sample layer" {
+        return Err("the file has another content".into());
+    }
+
+    let folder = tempfile::tempdir()?;
+    fake.inject(Fault::corrupt("get_storage", 3));
+    match pull(&pipeline, &image, folder.path()).await {
+        Err(error) if error.downcast_ref().map(Error::kind) == Some(ErrorKind::Integrity) => {
+            println!("as it should: {error}");
+        }
+        other => return Err(format!("a flipped byte led to {other:?}").into()),
+    }
+    if std::fs::read_dir(folder.path())?.count() != 0 {
+        return Err("the mismatch left a file".into());
+    }
+    registry.shutdown().await;
+    Ok(())
+}

@@ -1,0 +1,37 @@
+//! Pushes a file as an OCI artifact: an empty config, one layer, a manifest under a tag.
+//!
+//! ```text
+//! cargo run -p acr-examples --example push_artifact -- [FILE] [REPOSITORY:TAG]
+//! ```
+//!
+//! Talks to the registry named by `CONTAINERREGISTRY_ENDPOINT` (see `src/registry.rs`), or
+//! else to an emulator of its own, where it then pushes this program's source. A layer that
+//! the repository has already is not sent again.
+
+#![allow(clippy::print_stdout, reason = "a program that talks to a person")]
+
+use acr_blob::{BlobClient, Content};
+use acr_core::{BoxError, Pipeline};
+use acr_examples::{Image, Registry, Wire, connect, push};
+
+#[tokio::main]
+async fn main() -> Result<(), BoxError> {
+    let mut arguments = std::env::args().skip(1);
+    let path = arguments.next().unwrap_or_else(|| "examples/push_artifact.rs".to_owned());
+    let image: Image =
+        arguments.next().unwrap_or_else(|| "samples/artifact:v1".to_owned()).parse()?;
+    let registry = Registry::from_env().await?;
+    let pipeline = connect(&registry, &Wire::default())?;
+    run(&pipeline, &path, &image).await?;
+    registry.shutdown().await;
+    Ok(())
+}
+
+async fn run(pipeline: &Pipeline, path: &str, image: &Image) -> Result<(), BoxError> {
+    let blobs = BlobClient::new(pipeline.clone(), image.repository.clone());
+    let layer = blobs.upload(Content::file(path).await?).await?;
+    println!("layer    {} {} bytes", layer.digest, layer.size);
+    let manifest = push(pipeline, image, path, &layer).await?;
+    println!("manifest {manifest} as {image}");
+    Ok(())
+}

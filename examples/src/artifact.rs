@@ -1,0 +1,112 @@
+//! An OCI artifact of one layer: how it is pushed, and how its manifest is read.
+
+use std::{collections::BTreeMap, fmt, path::Path, str::FromStr};
+
+use acr_blob::{BlobClient, BlobInfo};
+use acr_core::{BoxError, Digest, Pipeline, Reference, RepositoryName, Tag};
+use acr_registry::{MediaType, RepositoryClient};
+use serde::Deserialize;
+use serde_json::json;
+
+/// A tag of a repository, `REPOSITORY:TAG`.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Image {
+    /// The repository.
+    pub repository: RepositoryName,
+    /// The tag.
+    pub tag: Tag,
+}
+
+/// The parts of a manifest that the examples read.
+#[derive(Debug, Deserialize)]
+#[non_exhaustive]
+pub struct Document {
+    /// The config.
+    pub config: Descriptor,
+    /// The layers, in their order.
+    pub layers: Vec<Descriptor>,
+}
+
+/// A blob as a manifest names it.
+#[derive(Debug, Deserialize)]
+#[non_exhaustive]
+pub struct Descriptor {
+    /// Its digest.
+    pub digest: Digest,
+    /// Its size in bytes, as whoever pushed it says.
+    pub size: u64,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
+}
+
+impl Descriptor {
+    /// The name of the file it was made of.
+    pub fn title(&self) -> Option<&str> {
+        self.annotations.get(TITLE).map(String::as_str)
+    }
+}
+
+impl FromStr for Image {
+    type Err = BoxError;
+
+    fn from_str(text: &str) -> Result<Self, BoxError> {
+        let (repository, tag) = text.rsplit_once(':').ok_or("expected REPOSITORY:TAG")?;
+        Ok(Self { repository: repository.parse()?, tag: tag.parse()? })
+    }
+}
+
+impl fmt::Display for Image {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.repository, self.tag)
+    }
+}
+
+/// Puts an empty config and a manifest around a layer, and tags it.
+///
+/// # Errors
+///
+/// Those of the registry.
+pub async fn push(
+    pipeline: &Pipeline,
+    image: &Image,
+    file: impl AsRef<Path> + Send,
+    layer: &BlobInfo,
+) -> Result<Digest, BoxError> {
+    let title = file.as_ref().file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let blobs = BlobClient::new(pipeline.clone(), image.repository.clone());
+    let empty = Digest::sha256(b"{}");
+    let config = blobs.upload("{}").digest(empty).skip_existing().await?;
+    let document = json!({
+        "schemaVersion": 2,
+        "mediaType": MediaType::OCI_MANIFEST,
+        "artifactType": "application/vnd.acr-rust.sample",
+        "config": { "mediaType": MediaType::OCI_EMPTY, "digest": config.digest, "size": config.size },
+        "layers": [{
+            "mediaType": "application/octet-stream",
+            "digest": layer.digest,
+            "size": layer.size,
+            "annotations": { TITLE: title },
+        }],
+    });
+    let repository = RepositoryClient::new(pipeline.clone(), image.repository.clone());
+    let manifest = repository.put_manifest(serde_json::to_vec(&document)?);
+    Ok(manifest.tag(image.tag.clone()).await?)
+}
+
+/// The manifest a tag names: its digest and what it says.
+///
+/// # Errors
+///
+/// Those of the registry, or when it is not of this form.
+pub async fn read_manifest(
+    pipeline: &Pipeline,
+    image: &Image,
+) -> Result<(Digest, Document), BoxError> {
+    let repository = RepositoryClient::new(pipeline.clone(), image.repository.clone());
+    let manifest = repository.get_manifest(Reference::from(image.tag.clone())).await?;
+    let document = manifest.json()?;
+    Ok((manifest.digest, document))
+}
+
+const TITLE: &str = "org.opencontainers.image.title";
