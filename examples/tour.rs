@@ -50,7 +50,7 @@ async fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .init();
     let wire = Wire::default();
-    match start(Options::parse(), &wire).await {
+    match Box::pin(start(Options::parse(), &wire)).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             report::failure(error.as_ref());
@@ -64,7 +64,7 @@ async fn start(options: Options, wire: &Wire) -> Result<(), BoxError> {
     let place = if registry.is_emulator() { "emulator" } else { "registry" };
     println!("{place} at {}", registry.endpoint());
     let result = match connect(&registry, wire) {
-        Ok(pipeline) => run(options, pipeline, wire).await,
+        Ok(pipeline) => Box::pin(run(options, pipeline, wire)).await,
         Err(error) => Err(error.into()),
     };
     registry.shutdown().await;
