@@ -35,7 +35,7 @@ async fn nothing_is_challenged_and_no_token_is_fetched_twice() {
     let registry = Registry::emulator(&FakeRegistry::new()).await.unwrap();
     let wire = Wire::default();
     let pipeline = connect(&registry, &wire).unwrap();
-    tour::run(options(&[folder.path()]), pipeline, &wire).await.unwrap();
+    Box::pin(tour::run(options(&[folder.path()]), pipeline, &wire)).await.unwrap();
     registry.shutdown().await;
 
     let mut total = Counts::default();
@@ -59,7 +59,7 @@ async fn a_wrong_byte_in_a_layer_is_an_integrity_error_and_leaves_no_file() {
     let (source, target) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     std::fs::write(source.path().join("file"), b"content").unwrap();
     let options = options(&[source.path(), Path::new("--pull-into"), target.path()]);
-    let error = tour::run(options, pipeline, &wire).await.unwrap_err();
+    let error = Box::pin(tour::run(options, pipeline, &wire)).await.unwrap_err();
     registry.shutdown().await;
     assert_eq!(error.downcast_ref::<Error>().unwrap().kind(), ErrorKind::Integrity);
     assert_eq!(std::fs::read_dir(target.path()).unwrap().count(), 0);
