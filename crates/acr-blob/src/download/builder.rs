@@ -96,8 +96,9 @@ impl<'a> Download<'a> {
     #[cfg(feature = "fs")]
     pub async fn to_file(mut self, path: impl AsRef<std::path::Path> + Send) -> Result<u64> {
         self.checkpoint = None;
-        let reader = self.send().await?;
-        crate::file::store(reader, path.as_ref()).await
+        // Boxed, so that the futures of callers stay small.
+        let reader = Box::pin(self.send()).await?;
+        Box::pin(crate::file::store(reader, path.as_ref())).await
     }
 
     async fn send(self) -> Result<BlobReader> {

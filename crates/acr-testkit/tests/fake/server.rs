@@ -45,7 +45,7 @@ async fn connect(
         .with_no_client_auth();
     let name = ServerName::try_from(endpoint.host().to_owned())?;
     let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
-    exchange(TokioIo::new(stream), request).await
+    Box::pin(exchange(TokioIo::new(stream), request)).await
 }
 
 async fn exchange<S>(stream: S, request: Request<Body>) -> Result<Got, Failure>
