@@ -53,9 +53,13 @@ fn machine(answer: Link) -> Transport {
     if answer == Link::Unavailable {
         return nobody();
     }
-    Transport::new(service_fn(
-        move |_: Request| async move { Ok::<_, Error>(json(answer, LINKS[2])) },
-    ))
+    Transport::new(service_fn(move |request: Request| async move {
+        let mut response = json(answer, LINKS[2]);
+        if !request.headers().contains_key("metadata") {
+            *response.status_mut() = http::StatusCode::BAD_REQUEST;
+        }
+        Ok::<_, Error>(response)
+    }))
 }
 
 #[cfg(unix)]
