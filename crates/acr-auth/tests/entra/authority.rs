@@ -239,6 +239,32 @@ async fn an_assertion_is_read_anew_for_every_token() {
     assert_eq!(entra.calls(), 3);
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn what_is_no_regular_file_is_no_assertion() {
+    let entra = fake().assertion("app", "first.assertion").in_process();
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for path in [pipe.as_path(), folder.path(), "/dev/zero".as_ref()] {
+        let source = WorkloadIdentityCredential::configured(TENANT, "app", path, &options(&entra));
+        let source = source.unwrap();
+        let limit = std::time::Duration::from_secs(5);
+        let answer = tokio::time::timeout(limit, token(&source)).await;
+        // Whoever waits for a writer is let go: else the end of the test would wait for it.
+        drop(std::fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap());
+        let error = answer.expect("it is refused at once").unwrap_err();
+        assert!(error.to_string().ends_with("is not a regular file"), "{error}");
+        assert_eq!(error.downcast_ref::<Error>().unwrap().kind(), ErrorKind::Source);
+    }
+    // A cluster gives the file as a link to one that it replaces.
+    std::fs::write(folder.path().join("data"), "first.assertion").unwrap();
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink("data", &link).unwrap();
+    let source = WorkloadIdentityCredential::configured(TENANT, "app", &link, &options(&entra));
+    assert_eq!(token(&source.unwrap()).await.unwrap(), "the-token");
+}
+
 #[tokio::test]
 async fn the_authority_is_reached_with_tls_and_only_if_it_is_trusted() {
     let entra = fake().serve().await.unwrap();
