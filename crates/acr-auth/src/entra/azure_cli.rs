@@ -100,7 +100,9 @@ pub(crate) fn refusal(tool: &str, sign_in: &str, stderr: &str) -> Failure {
     if stderr.contains(sign_in) && !stderr.contains("AADSTS") {
         return Failure::unavailable(format!("nobody is signed in to `{tool}`: {words}"));
     }
-    Failure::new(ErrorKind::Credential, format!("`{tool}` failed: {words}"))
+    let is_refused = stderr.contains("AADSTS");
+    let kind = if is_refused { ErrorKind::Unauthenticated } else { ErrorKind::Credential };
+    Failure::new(kind, format!("`{tool}` failed: {words}"))
 }
 
 /// Reads what a tool printed. Nothing of it is quoted: it holds a token.
@@ -217,6 +219,9 @@ mod tests {
             |stderr| matches!(refusal("az", "az login", stderr), Failure::Unavailable(_));
         assert!(unavailable("ERROR: Please run 'az login' to setup account.\n"));
         assert!(!unavailable("ERROR: AADSTS50173: expired. Please run: az login --tenant x"));
+        let refused = |stderr| refusal("az", "az login", stderr).is_refusal();
+        assert!(refused("ERROR: AADSTS50173: expired. Please run: az login --tenant x"));
+        assert!(!refused("Traceback (most recent call last):"));
         assert!(!unavailable("Traceback (most recent call last):"));
         assert!(!unavailable(""));
     }

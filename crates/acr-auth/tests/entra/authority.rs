@@ -45,6 +45,26 @@ async fn a_secret_gives_a_token_that_is_kept_for_all_callers() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn callers_go_on_with_a_living_token_while_the_authority_is_in_trouble() {
+    let entra = fake().in_process();
+    let source = secret(&entra, TENANT, "app", "p&ss=word %+");
+    token(&source).await.unwrap();
+    tokio::time::advance(std::time::Duration::from_secs(3_310)).await;
+    (0..20).for_each(|_| entra.answer_next(StatusCode::SERVICE_UNAVAILABLE, "{}"));
+    let start = tokio::time::Instant::now();
+    let callers = (0..20).map(|_| async {
+        assert_eq!(token(&source).await.unwrap(), "the-token");
+        start.elapsed()
+    });
+    let waits = join_all(callers).await;
+    assert_eq!(waits.iter().filter(|wait| !wait.is_zero()).count(), 1, "{waits:?}");
+    let calls = entra.calls();
+    assert!((2..=10).contains(&calls), "{calls}: the retries of one caller");
+    token(&source).await.unwrap();
+    assert_eq!(entra.calls(), calls, "it is left alone for a while");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refusal_names_the_code_and_never_the_secret() {
     let entra = fake().in_process();
     for (tenant, id, secret_text, expected) in [
