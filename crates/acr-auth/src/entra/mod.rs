@@ -46,10 +46,10 @@ mod identity_service;
 mod imds_retry;
 mod managed_identity;
 mod options;
-mod program;
 mod scopes;
 mod selection;
 mod token_cache;
+mod tool;
 mod unavailable;
 mod workload_identity;
 
