@@ -70,6 +70,12 @@ mod form;
 mod grant_type;
 mod jwt;
 mod layer;
+#[cfg(any(feature = "entra", feature = "docker-config"))]
+#[cfg_attr(
+    not(all(feature = "entra", feature = "docker-config")),
+    allow(dead_code, reason = "complaints are read by the one and dropped by the other")
+)]
+mod program;
 mod token_client;
 mod tokens;
 mod trust;

@@ -139,7 +139,7 @@ impl DockerConfig {
     ///
     /// # Cancellation
     ///
-    /// Dropping the future kills the helper.
+    /// Dropping the future kills the helper and, on Unix, everything it started.
     ///
     /// # Panics
     ///
@@ -150,8 +150,8 @@ impl DockerConfig {
                 None => None,
                 Some(Source::Entry(place, entry)) => entry.credential(&place)?,
                 Some(Source::Helper(place, name)) => {
-                    let helper = Helper::find(place, name, &self.helper_path)?;
-                    helper.ask(endpoint.authority(), self.helper_timeout).await?
+                    let (path, limit) = (&self.helper_path, self.helper_timeout);
+                    Helper::new(place, name, path, limit)?.ask(endpoint.authority()).await?
                 }
             };
             if found.is_some() {

@@ -12,9 +12,9 @@ use super::{
     failure::Failure,
     foreign_text::without_tokens,
     options::SourceOptions,
-    program::{Output, Program},
     scopes,
     token_cache::TokenCache,
+    tool::{Output, Tool},
 };
 use crate::{
     access_token::AccessToken,
@@ -29,7 +29,7 @@ use crate::{
 /// nobody is signed in.
 #[derive(Debug)]
 pub struct AzureCliCredential {
-    program: Program,
+    tool: Tool,
     tenant: Option<String>,
     cache: TokenCache,
 }
@@ -42,8 +42,8 @@ impl AzureCliCredential {
 
     /// The same with other settings.
     pub fn configured(options: &SourceOptions) -> Self {
-        let program = Program::new("az", &options.environment, options.program_timeout);
-        Self { program, tenant: None, cache: TokenCache::default() }
+        let tool = Tool::new("az", &options.environment, options.program_timeout);
+        Self { tool, tenant: None, cache: TokenCache::default() }
     }
 
     /// Asks for a token of this tenant instead of that of the current subscription.
@@ -66,7 +66,7 @@ impl AzureCliCredential {
         if let Some(tenant) = &self.tenant {
             arguments.extend(["--tenant", tenant]);
         }
-        let output = self.program.run(&arguments).await?;
+        let output = self.tool.run(&arguments).await?;
         if !output.is_success {
             return Err(refusal("az", "az login", &output.stderr));
         }
@@ -100,7 +100,9 @@ pub(crate) fn refusal(tool: &str, sign_in: &str, stderr: &str) -> Failure {
     if stderr.contains(sign_in) && !stderr.contains("AADSTS") {
         return Failure::unavailable(format!("nobody is signed in to `{tool}`: {words}"));
     }
-    Failure::new(ErrorKind::Credential, format!("`{tool}` failed: {words}"))
+    let is_refused = stderr.contains("AADSTS");
+    let kind = if is_refused { ErrorKind::Unauthenticated } else { ErrorKind::Credential };
+    Failure::new(kind, format!("`{tool}` failed: {words}"))
 }
 
 /// Reads what a tool printed. Nothing of it is quoted: it holds a token.
@@ -217,6 +219,9 @@ mod tests {
             |stderr| matches!(refusal("az", "az login", stderr), Failure::Unavailable(_));
         assert!(unavailable("ERROR: Please run 'az login' to setup account.\n"));
         assert!(!unavailable("ERROR: AADSTS50173: expired. Please run: az login --tenant x"));
+        let refused = |stderr| refusal("az", "az login", stderr).is_refusal();
+        assert!(refused("ERROR: AADSTS50173: expired. Please run: az login --tenant x"));
+        assert!(!refused("Traceback (most recent call last):"));
         assert!(!unavailable("Traceback (most recent call last):"));
         assert!(!unavailable(""));
     }

@@ -9,9 +9,9 @@ use super::{
     azure_cli::{read, refusal},
     failure::Failure,
     options::SourceOptions,
-    program::Program,
     scopes,
     token_cache::TokenCache,
+    tool::Tool,
 };
 use crate::{
     access_token::AccessToken,
@@ -24,7 +24,7 @@ use crate::{
 /// [`AzureCliCredential`](super::AzureCliCredential) runs `az`.
 #[derive(Debug)]
 pub struct AzureDeveloperCliCredential {
-    program: Program,
+    tool: Tool,
     tenant: Option<String>,
     cache: TokenCache,
 }
@@ -37,8 +37,8 @@ impl AzureDeveloperCliCredential {
 
     /// The same with other settings.
     pub fn configured(options: &SourceOptions) -> Self {
-        let program = Program::new("azd", &options.environment, options.program_timeout);
-        Self { program, tenant: None, cache: TokenCache::default() }
+        let tool = Tool::new("azd", &options.environment, options.program_timeout);
+        Self { tool, tenant: None, cache: TokenCache::default() }
     }
 
     /// Asks for a token of this tenant instead of that of the selected subscription.
@@ -60,7 +60,7 @@ impl AzureDeveloperCliCredential {
         if let Some(tenant) = &self.tenant {
             arguments.extend(["--tenant-id", tenant]);
         }
-        let output = self.program.run(&arguments).await?;
+        let output = self.tool.run(&arguments).await?;
         if !output.is_success {
             return Err(refusal("azd", "azd auth login", &message(&output.stderr)));
         }

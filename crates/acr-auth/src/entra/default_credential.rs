@@ -11,7 +11,6 @@ use super::{
     managed_identity::{ManagedIdentity, ManagedIdentityCredential},
     options::SourceOptions,
     selection::{Choice, selected},
-    unavailable::CredentialUnavailable,
     workload_identity::WorkloadIdentityCredential,
 };
 use crate::{
@@ -57,7 +56,8 @@ impl DefaultCredential {
     /// # Errors
     ///
     /// [`acr_core::ErrorKind::InvalidInput`] for an unknown `AZURE_TOKEN_CREDENTIALS`, an
-    /// `AZURE_AUTHORITY_HOST` that is not https, and variables that are set and malformed.
+    /// `AZURE_AUTHORITY_HOST` that is not https, and a malformed tenant. Variables of the
+    /// machine's platform that are malformed are what the link managed identity answers.
     pub fn new() -> Result<Self> {
         Self::configured(&SourceOptions::new())
     }
@@ -80,7 +80,11 @@ impl DefaultCredential {
                 Choice::WorkloadIdentity => {
                     add(chain, name, WorkloadIdentityCredential::try_from_env(options))
                 }
-                Choice::ManagedIdentity => add(chain, name, machine(options, is_only_one)),
+                // What the platform's variables hold does not matter while an earlier link works.
+                Choice::ManagedIdentity => Ok(match machine(options, is_only_one) {
+                    Ok(source) => chain.link(name, source),
+                    Err(failure) => chain.link(name, NoSource(failure)),
+                }),
                 Choice::AzureCli => Ok(chain.link(name, AzureCliCredential::configured(options))),
                 Choice::AzureDeveloperCli => {
                     Ok(chain.link(name, AzureDeveloperCliCredential::configured(options)))
@@ -113,7 +117,7 @@ fn add<T: TokenCredential>(
 ) -> Result<ChainedCredential, Failure> {
     match source {
         Ok(source) => Ok(chain.link(name, source)),
-        Err(Failure::Unavailable(reason)) => Ok(chain.link(name, Missing(reason))),
+        Err(reason @ Failure::Unavailable(_)) => Ok(chain.link(name, NoSource(reason))),
         Err(failure) => Err(failure),
     }
 }
@@ -128,11 +132,11 @@ fn machine(
     Ok(if is_only_one { source.without_probe() } else { source })
 }
 
-/// Stands in the place of a source that is not configured.
+/// Stands in the place of a source that is not configured, or wrongly.
 #[derive(Debug)]
-struct Missing(CredentialUnavailable);
+struct NoSource(Failure);
 
-impl TokenCredential for Missing {
+impl TokenCredential for NoSource {
     fn get_token<'a>(
         &'a self,
         _: TokenRequest<'a>,

@@ -1,6 +1,6 @@
 //! Why a source gave no token; cheap to hand to everybody who waited for it.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use acr_core::{BoxError, Error, ErrorKind};
 
@@ -22,11 +22,15 @@ impl Failure {
         Error::new(kind, message).into()
     }
 
-    /// Whether the same call may succeed in a moment.
-    pub(crate) fn is_passing(&self) -> bool {
+    /// Whether an authority was asked and said no, as against trouble on the way to it.
+    pub(crate) fn is_refusal(&self) -> bool {
         match self {
             Self::Unavailable(_) => false,
-            Self::Failed(error) => error.is_retryable(),
+            Self::Failed(error) => match error.kind() {
+                ErrorKind::Unauthenticated | ErrorKind::Forbidden => true,
+                ErrorKind::Rejected => !error.is_retryable(),
+                _ => false,
+            },
         }
     }
 
@@ -38,6 +42,15 @@ impl Failure {
                     .with_source(error)
             }
             Self::Failed(error) => Error::shared(&error),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unavailable(error) => fmt::Display::fmt(error, f),
+            Self::Failed(error) => fmt::Display::fmt(error, f),
         }
     }
 }

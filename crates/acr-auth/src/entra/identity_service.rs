@@ -4,7 +4,7 @@ use std::{error::Error as _, time::Duration};
 
 use acr_core::{
     Effect, Endpoint, Error, ErrorKind, Operation, Pipeline, PipelineBuilder, Request,
-    RequestBuilder, Secret,
+    RequestBuilder, Response, Secret,
 };
 use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 
@@ -103,14 +103,9 @@ impl IdentityService {
             Ok(Ok(answer)) => answer,
         };
         let status = answer.status();
-        let is_json = answer
-            .headers()
-            .get(header::CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .is_some_and(|value| value.starts_with("application/json"));
-        // One in trouble is there all the same; what answers with a page is something else.
+        // One in trouble is there all the same; what answers anything else is something else.
         let in_trouble = matches!(status.as_u16(), 410 | 429 | 500..=599);
-        if is_json || in_trouble {
+        if in_trouble || (status == StatusCode::BAD_REQUEST && is_json(&answer)) {
             return Ok(());
         }
         Err(nobody(format!("what answers there ({}) is none", status.as_u16())))
@@ -162,6 +157,13 @@ impl IdentityService {
             }
         }
     }
+}
+
+fn is_json(answer: &Response) -> bool {
+    let content_type = answer.headers().get(header::CONTENT_TYPE);
+    content_type
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.starts_with("application/json"))
 }
 
 /// Why nobody can be reached, in the operating system's words where it has some.

@@ -10,8 +10,9 @@
 //! | [`AzureDeveloperCliCredential`] | yours | `azd auth login` |
 //! | [`ChainedCredential`] | the first that is available of those you name | |
 //!
-//! Every source keeps its tokens, one per scope, until five minutes before they expire (half
-//! their life, if that is shorter), and fetches a token once for any number of callers. So one
+//! Every source keeps its tokens, one per scope, and fetches a token once for any number of
+//! callers. In the last part of its life (five to six minutes of an hour) one caller replaces it
+//! while the others go on; trouble of whoever gives it is no failure then, a refusal is. So one
 //! source can serve many registries: clone the [`Credential`](crate::Credential) made of it.
 //!
 //! # What goes where
@@ -45,10 +46,10 @@ mod identity_service;
 mod imds_retry;
 mod managed_identity;
 mod options;
-mod program;
 mod scopes;
 mod selection;
 mod token_cache;
+mod tool;
 mod unavailable;
 mod workload_identity;
 

@@ -1,48 +1,28 @@
-//! Keeps a source's tokens by scope and lets one fetch a scope run.
+//! Keeps a source's tokens, a slot for each scope.
 
 use std::{
     collections::HashMap,
+    error::Error as StdError,
+    fmt,
     future::Future,
-    sync::{
-        Arc, Mutex as StdMutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, SystemTime},
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
 };
 
-use tokio::{sync::Mutex, time::Instant};
+use acr_core::{Error, ErrorKind};
 
 use super::failure::Failure;
-use crate::access_token::AccessToken;
+use crate::{
+    access_token::AccessToken,
+    cache::{Lease, Slot},
+};
 
 /// The tokens of one source.
 ///
-/// A waiter whose leader is cancelled takes over; waiters of a fetch that failed share its
-/// failure, and the next caller tries again. Failures are never kept.
+/// A token in the last part of its life is refreshed by one caller while the others go on
+/// with it, and outlives every failure but a refusal.
 #[derive(Debug, Default)]
-pub(crate) struct TokenCache(StdMutex<HashMap<String, Arc<Slot>>>);
-
-#[derive(Debug, Default)]
-struct Slot {
-    state: Mutex<State>,
-    /// How many fetches have ended.
-    rounds: AtomicU64,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    kept: Option<Kept>,
-    /// The last failure and the round it ended.
-    failure: Option<(u64, Failure)>,
-}
-
-/// Counted on the monotonic clock from receipt, so that no jump of the wall clock matters.
-#[derive(Debug)]
-struct Kept {
-    token: AccessToken,
-    refresh_at: Instant,
-    expires_at: Instant,
-}
+pub(crate) struct TokenCache(Mutex<HashMap<String, Arc<Slot<AccessToken>>>>);
 
 impl TokenCache {
     /// The token that is kept for these scopes, or a new one.
@@ -52,42 +32,21 @@ impl TokenCache {
         fetch: F,
     ) -> Result<AccessToken, Failure>
     where
-        F: FnOnce() -> Fut,
-        Fut: Future<Output = Result<AccessToken, Failure>>,
+        F: FnOnce() -> Fut + Send,
+        Fut: Future<Output = Result<AccessToken, Failure>> + Send,
     {
-        let slot = self.slot(scopes);
-        let entered = slot.rounds.load(Ordering::Acquire);
-        // Held while fetching: this lock is the single flight. Dropping the future
-        // releases it to the next waiter.
-        let mut state = slot.state.lock().await;
-        let now = Instant::now();
-        if let Some(kept) = state.kept.as_ref().filter(|kept| now < kept.refresh_at) {
-            return Ok(kept.token.clone());
-        }
-        if let Some((_, failure)) = state.failure.as_ref().filter(|(round, _)| *round > entered) {
-            return Err(failure.clone());
-        }
-        let result = fetch().await;
-        let round = slot.rounds.fetch_add(1, Ordering::AcqRel).saturating_add(1);
-        match result {
-            Ok(token) => {
-                let kept = Kept::new(token.clone());
-                *state = State { kept: Some(kept), failure: None };
-                Ok(token)
-            }
-            Err(failure) => {
-                let alive = state.kept.as_ref().filter(|kept| Instant::now() < kept.expires_at);
-                if let Some(kept) = alive.filter(|_| failure.is_passing()) {
-                    // Refreshed early, so a service in trouble costs nothing yet.
-                    return Ok(kept.token.clone());
-                }
-                *state = State { kept: None, failure: Some((round, failure.clone())) };
-                Err(failure)
-            }
+        let fetch = || async {
+            let token = fetch().await.map_err(Carried::wrap)?;
+            let lifetime = token.expires_at().duration_since(SystemTime::now());
+            Ok(Lease::new(token, lifetime.unwrap_or_default(), fastrand::f64()))
+        };
+        match self.slot(scopes).get(fetch).await {
+            Ok((lease, _)) => Ok(AccessToken::clone(&lease.token)),
+            Err(error) => Err(Carried::unwrap(error)),
         }
     }
 
-    fn slot(&self, scopes: &[&str]) -> Arc<Slot> {
+    fn slot(&self, scopes: &[&str]) -> Arc<Slot<AccessToken>> {
         let key = scopes.join(" ");
         let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if slots.len() >= MAX_SCOPES && !slots.contains_key(&key) {
@@ -98,29 +57,66 @@ impl TokenCache {
     }
 }
 
-impl Kept {
-    fn new(token: AccessToken) -> Self {
-        let lifetime = token.expires_at().duration_since(SystemTime::now()).unwrap_or_default();
-        let useful = lifetime.saturating_sub(MARGIN.min(lifetime / 2));
-        let now = Instant::now();
-        let refresh_at = now.checked_add(useful).unwrap_or(now);
-        let expires_at = now.checked_add(lifetime).unwrap_or(now);
-        Self { token, refresh_at, expires_at }
+/// A failure on its way through a slot, which knows errors only and judges them by their
+/// kind: a refusal drops a living token, trouble does not.
+#[derive(Debug)]
+struct Carried(Parcel);
+
+/// One level down, since a copy of an error keeps only what is below its source.
+#[derive(Debug)]
+struct Parcel(Failure);
+
+impl Carried {
+    fn wrap(failure: Failure) -> Error {
+        let kind =
+            if failure.is_refusal() { ErrorKind::Unauthenticated } else { ErrorKind::Server };
+        Error::new(kind, failure.to_string()).with_source(Self(Parcel(failure)))
+    }
+
+    fn unwrap(error: Error) -> Failure {
+        let mut cause: Option<&(dyn StdError + 'static)> = Some(&error);
+        while let Some(inner) = cause {
+            if let Some(Parcel(failure)) = inner.downcast_ref() {
+                return failure.clone();
+            }
+            cause = inner.source();
+        }
+        error.into()
     }
 }
 
-/// How long before its end a token is replaced: whoever gets it has time to use it.
-const MARGIN: Duration = Duration::from_secs(300);
+impl fmt::Display for Carried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl StdError for Carried {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&self.0)
+    }
+}
+
+impl fmt::Display for Parcel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl StdError for Parcel {}
 
 /// Scopes remembered at once; a program has one or two.
 const MAX_SCOPES: usize = 64;
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicU32;
+    use std::{
+        sync::atomic::{AtomicU32, Ordering},
+        time::Duration,
+    };
 
-    use acr_core::ErrorKind;
     use futures_util::{FutureExt as _, future::join_all};
+    use tokio::time::{Instant, advance, sleep};
 
     use super::*;
 
@@ -137,7 +133,7 @@ mod tests {
             async move {
                 let fetch = || async {
                     fetches.fetch_add(1, Ordering::Relaxed);
-                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    sleep(Duration::from_secs(1)).await;
                     Ok(token(3_600))
                 };
                 cache.get(&[scope], fetch).await
@@ -147,10 +143,11 @@ mod tests {
         assert_eq!(fetches.load(Ordering::Relaxed), 1);
         get("b").await.unwrap();
         assert_eq!(fetches.load(Ordering::Relaxed), 2);
-        tokio::time::advance(Duration::from_secs(3_290)).await;
+        // Five or six minutes before its end.
+        advance(Duration::from_secs(3_230)).await;
         get("a").await.unwrap();
         assert_eq!(fetches.load(Ordering::Relaxed), 2);
-        tokio::time::advance(Duration::from_secs(11)).await;
+        advance(Duration::from_secs(71)).await;
         get("a").await.unwrap();
         assert_eq!(fetches.load(Ordering::Relaxed), 3);
     }
@@ -159,32 +156,90 @@ mod tests {
     async fn waiters_share_a_failure_and_the_next_caller_tries_again() {
         let cache = TokenCache::default();
         let fetches = AtomicU32::new(0);
-        let fail = || {
-            cache.get(&["a"], || async {
-                fetches.fetch_add(1, Ordering::Relaxed);
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                Err(Failure::unavailable("nothing here"))
-            })
-        };
-        let results = join_all((0..100).map(|_| fail())).await;
-        assert!(results.iter().all(|r| matches!(r, Err(Failure::Unavailable(_)))));
-        assert_eq!(fetches.load(Ordering::Relaxed), 1);
-        assert!(fail().await.is_err());
-        assert_eq!(fetches.load(Ordering::Relaxed), 2);
+        for kind in [None, Some(ErrorKind::InvalidInput), Some(ErrorKind::Timeout)] {
+            fetches.store(0, Ordering::Relaxed);
+            let fail = || {
+                cache.get(&["a"], || async {
+                    fetches.fetch_add(1, Ordering::Relaxed);
+                    sleep(Duration::from_secs(1)).await;
+                    Err(match kind {
+                        None => Failure::unavailable("nothing here"),
+                        Some(kind) => {
+                            let cause = std::io::Error::other("the cause");
+                            Error::new(kind, "nothing here").with_source(cause).into()
+                        }
+                    })
+                })
+            };
+            let results = join_all((0..100).map(|_| fail())).await;
+            for result in results.into_iter().chain([fail().await]) {
+                let failure = result.unwrap_err();
+                assert_eq!(failure.to_string(), "nothing here");
+                match (failure, kind) {
+                    (Failure::Unavailable(_), None) => {}
+                    (Failure::Failed(error), Some(kind)) => {
+                        assert_eq!(error.kind(), kind, "the kind is the failure's own");
+                        assert_eq!(error.source().unwrap().to_string(), "the cause");
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+            assert_eq!(fetches.load(Ordering::Relaxed), 2, "{kind:?}");
+        }
         assert!(cache.get(&["a"], || async { Ok(token(60)) }).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_live_token_outlasts_a_passing_failure_but_not_a_refusal() {
+    async fn a_living_token_outlasts_every_failure_but_a_refusal() {
+        let failures = || {
+            let trouble = [
+                ErrorKind::Server,
+                ErrorKind::Connect,
+                ErrorKind::Timeout,
+                ErrorKind::Credential,
+                ErrorKind::Source,
+                ErrorKind::Protocol,
+                ErrorKind::TooLarge,
+            ];
+            let trouble = trouble.map(|kind| (Failure::new(kind, "no"), true));
+            let refusal = [ErrorKind::Unauthenticated, ErrorKind::Forbidden, ErrorKind::Rejected];
+            let refusal = refusal.map(|kind| (Failure::new(kind, "no"), false));
+            let unavailable = (Failure::unavailable("no"), true);
+            trouble.into_iter().chain(refusal).chain([unavailable])
+        };
+        for (failure, is_kept) in failures() {
+            let cache = TokenCache::default();
+            let fail = || cache.get(&["a"], || async { Err(failure.clone()) });
+            cache.get(&["a"], || async { Ok(token(3_600)) }).await.unwrap();
+            advance(Duration::from_secs(3_400)).await;
+            assert_eq!(fail().await.is_ok(), is_kept, "{failure:?}");
+            advance(Duration::from_secs(201)).await;
+            assert!(fail().await.is_err(), "{failure:?}: dead");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn callers_go_on_with_a_living_token_while_one_asks_a_service_in_trouble() {
         let cache = TokenCache::default();
-        let fail = |kind| cache.get(&["a"], move || async move { Err(Failure::new(kind, "no")) });
+        let fetches = AtomicU32::new(0);
         cache.get(&["a"], || async { Ok(token(3_600)) }).await.unwrap();
-        tokio::time::advance(Duration::from_secs(3_400)).await;
-        assert!(fail(ErrorKind::Server).await.is_ok());
-        assert!(fail(ErrorKind::Unauthenticated).await.is_err());
-        cache.get(&["a"], || async { Ok(token(3_600)) }).await.unwrap();
-        tokio::time::advance(Duration::from_secs(3_601)).await;
-        assert!(fail(ErrorKind::Server).await.is_err());
+        advance(Duration::from_secs(3_310)).await;
+        let fail = || async {
+            let start = Instant::now();
+            let fetch = || async {
+                fetches.fetch_add(1, Ordering::Relaxed);
+                sleep(Duration::from_secs(20)).await;
+                Err(Failure::new(ErrorKind::Server, "no"))
+            };
+            cache.get(&["a"], fetch).await.unwrap();
+            start.elapsed().as_secs()
+        };
+        let waits = join_all((0..20).map(|_| fail())).await;
+        assert_eq!(waits.iter().sum::<u64>(), 20, "{waits:?}");
+        advance(Duration::from_secs(29)).await;
+        assert_eq!((fail().await, fetches.load(Ordering::Relaxed)), (0, 1), "let alone");
+        advance(Duration::from_secs(2)).await;
+        assert_eq!((fail().await, fetches.load(Ordering::Relaxed)), (20, 2));
     }
 
     #[tokio::test(start_paused = true)]

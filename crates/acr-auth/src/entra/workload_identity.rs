@@ -1,6 +1,10 @@
 //! A pod's identity: an assertion in a file that the platform renews.
 
-use std::path::{Path, PathBuf};
+use std::{
+    future::Future,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use acr_core::{BoxError, Error, ErrorKind, Result, Secret};
 use tokio::{fs::File, io::AsyncReadExt as _};
@@ -17,7 +21,8 @@ use crate::{
 
 /// Signs in with a federated assertion from a file, as Kubernetes clusters project it.
 ///
-/// The file is read anew for every token, since the platform replaces it about every hour.
+/// The file is read anew for every token, since the platform replaces it about every hour: a
+/// regular file of at most 64 KiB, within ten seconds.
 /// Sends `POST /{tenant}/oauth2/v2.0/token` to the authority of the cloud.
 #[derive(Debug)]
 pub struct WorkloadIdentityCredential {
@@ -101,25 +106,68 @@ impl TokenCredential for WorkloadIdentityCredential {
     }
 }
 
+/// Reads the assertion, within the limit. What blocks inside of the file system, such as a
+/// network share that is gone, keeps one thread of the runtime's pool until it ends.
 async fn read_assertion(path: &Path) -> Result<Secret> {
-    let fail = |what: &str| {
-        Error::new(ErrorKind::Source, format!("the assertion file `{}` {what}", path.display()))
-    };
-    let mut text = Zeroizing::new(Vec::new());
+    in_time(path, contents(path)).await.and_then(|text| assertion(path, &text))
+}
+
+async fn in_time<T>(path: &Path, read: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(READ_LIMIT, read).await.unwrap_or_else(|_| {
+        let what = format!("could not be read within {READ_LIMIT:?}");
+        Err(fault(ErrorKind::Timeout, path, &what))
+    })
+}
+
+async fn contents(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
+    let fail = |what: &str| fault(ErrorKind::Source, path, what);
+    let found = tokio::fs::metadata(path).await;
+    // A pipe or a device could block for ever.
+    if !found.map_err(|e| fail("cannot be opened").with_source(e))?.is_file() {
+        return Err(fail("is not a regular file"));
+    }
     let file = File::open(path).await.map_err(|e| fail("cannot be opened").with_source(e))?;
+    let mut text = Zeroizing::new(Vec::new());
     let read = file.take(MAX_ASSERTION + 1).read_to_end(&mut text).await;
     read.map_err(|e| fail("cannot be read").with_source(e))?;
     if text.len() as u64 > MAX_ASSERTION {
         return Err(fail("is too large"));
     }
-    let assertion = std::str::from_utf8(&text).map(str::trim).unwrap_or_default();
+    Ok(text)
+}
+
+fn assertion(path: &Path, text: &[u8]) -> Result<Secret> {
+    let assertion = std::str::from_utf8(text).map(str::trim).unwrap_or_default();
     if assertion.is_empty() || !assertion.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(fail("holds no assertion"));
+        return Err(fault(ErrorKind::Source, path, "holds no assertion"));
     }
     Ok(Secret::new(assertion))
+}
+
+fn fault(kind: ErrorKind, path: &Path, what: &str) -> Error {
+    Error::new(kind, format!("the assertion file `{}` {what}", path.display()))
 }
 
 const VARIABLES: [&str; 3] = ["AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_FEDERATED_TOKEN_FILE"];
 
 /// Assertions are one or two thousand bytes.
 const MAX_ASSERTION: u64 = 64 * 1024;
+
+/// A local file takes milliseconds.
+const READ_LIMIT: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_system_that_hangs_is_left_after_ten_seconds() {
+        let start = Instant::now();
+        let error = in_time::<()>(Path::new("/f"), std::future::pending()).await.unwrap_err();
+        assert_eq!((error.kind(), start.elapsed()), (ErrorKind::Timeout, READ_LIMIT));
+        let text = "the assertion file `/f` could not be read within 10s";
+        assert_eq!(error.to_string(), text);
+    }
+}

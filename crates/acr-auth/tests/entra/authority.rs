@@ -45,6 +45,26 @@ async fn a_secret_gives_a_token_that_is_kept_for_all_callers() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn callers_go_on_with_a_living_token_while_the_authority_is_in_trouble() {
+    let entra = fake().in_process();
+    let source = secret(&entra, TENANT, "app", "p&ss=word %+");
+    token(&source).await.unwrap();
+    tokio::time::advance(std::time::Duration::from_secs(3_310)).await;
+    (0..20).for_each(|_| entra.answer_next(StatusCode::SERVICE_UNAVAILABLE, "{}"));
+    let start = tokio::time::Instant::now();
+    let callers = (0..20).map(|_| async {
+        assert_eq!(token(&source).await.unwrap(), "the-token");
+        start.elapsed()
+    });
+    let waits = join_all(callers).await;
+    assert_eq!(waits.iter().filter(|wait| !wait.is_zero()).count(), 1, "{waits:?}");
+    let calls = entra.calls();
+    assert!((2..=10).contains(&calls), "{calls}: the retries of one caller");
+    token(&source).await.unwrap();
+    assert_eq!(entra.calls(), calls, "it is left alone for a while");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refusal_names_the_code_and_never_the_secret() {
     let entra = fake().in_process();
     for (tenant, id, secret_text, expected) in [
@@ -237,6 +257,32 @@ async fn an_assertion_is_read_anew_for_every_token() {
     let error = token(&source).await.unwrap_err();
     assert!(error.to_string().contains("cannot be opened") && !is_unavailable(&error));
     assert_eq!(entra.calls(), 3);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_is_no_regular_file_is_no_assertion() {
+    let entra = fake().assertion("app", "first.assertion").in_process();
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for path in [pipe.as_path(), folder.path(), "/dev/zero".as_ref()] {
+        let source = WorkloadIdentityCredential::configured(TENANT, "app", path, &options(&entra));
+        let source = source.unwrap();
+        let limit = std::time::Duration::from_secs(5);
+        let answer = tokio::time::timeout(limit, token(&source)).await;
+        // Whoever waits for a writer is let go: else the end of the test would wait for it.
+        drop(std::fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap());
+        let error = answer.expect("it is refused at once").unwrap_err();
+        assert!(error.to_string().ends_with("is not a regular file"), "{error}");
+        assert_eq!(error.downcast_ref::<Error>().unwrap().kind(), ErrorKind::Source);
+    }
+    // A cluster gives the file as a link to one that it replaces.
+    std::fs::write(folder.path().join("data"), "first.assertion").unwrap();
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink("data", &link).unwrap();
+    let source = WorkloadIdentityCredential::configured(TENANT, "app", &link, &options(&entra));
+    assert_eq!(token(&source.unwrap()).await.unwrap(), "the-token");
 }
 
 #[tokio::test]

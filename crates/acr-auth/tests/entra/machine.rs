@@ -1,6 +1,12 @@
 //! Managed identity.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use acr_auth::{
     TokenCredential as _, TokenRequest,
@@ -156,31 +162,67 @@ async fn a_silent_network_is_left_within_a_second() {
     assert_eq!(start.elapsed(), Duration::from_secs(1));
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_machine_elsewhere_has_no_identity_service() {
-    // Other clouds answer at the same address, with pages.
-    let foreign = |status: u16, content_type: &'static str| {
-        Transport::new(service_fn(move |_: Request| async move {
+/// Something that gives the same answer to everything, and counts what it was asked.
+fn constant(status: u16, content_type: &'static str) -> (Transport, Arc<AtomicU32>) {
+    let calls = Arc::new(AtomicU32::new(0));
+    let counter = Arc::clone(&calls);
+    let transport = Transport::new(service_fn(move |_: Request| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        async move {
             let answer = http::Response::builder().status(status);
             let answer = answer.header("content-type", content_type);
-            Ok::<_, Error>(answer.body(Body::from("<html>")).unwrap())
-        }))
-    };
-    for transport in
-        [nobody(), foreign(404, "text/html"), foreign(401, "text/plain"), foreign(200, "text/html")]
-    {
-        let options =
-            SourceOptions::new().identity_transport(transport).environment(environment(&[]));
-        let source = ManagedIdentityCredential::configured(ManagedIdentity::default(), &options);
-        let start = Instant::now();
-        let error = token(&source.unwrap()).await.unwrap_err();
-        assert!(is_unavailable(&error), "{error}");
-        assert_eq!(start.elapsed(), Duration::ZERO, "{error}");
+            Ok::<_, Error>(answer.body(Body::from("{}")).unwrap())
+        }
+    }));
+    (transport, calls)
+}
+
+fn at(transport: Transport) -> ManagedIdentityCredential {
+    let options = SourceOptions::new().identity_transport(transport).environment(environment(&[]));
+    ManagedIdentityCredential::configured(ManagedIdentity::default(), &options).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_elsewhere_has_no_identity_service() {
+    // Other clouds answer at the same address, with pages or with JSON of their own.
+    for status in [200, 204, 302, 400, 401, 403, 404, 405, 418] {
+        for content_type in ["application/json", "text/html"] {
+            if (status, content_type) == (400, "application/json") {
+                continue;
+            }
+            let (transport, calls) = constant(status, content_type);
+            let start = Instant::now();
+            let error = token(&at(transport)).await.unwrap_err();
+            assert!(is_unavailable(&error), "{status} {content_type}: {error}");
+            let text = format!("what answers there ({status}) is none");
+            assert!(error.to_string().contains(&text), "{error}");
+            assert_eq!(start.elapsed(), Duration::ZERO, "{status} {content_type}");
+            assert_eq!(calls.load(Ordering::Relaxed), 1, "{status} {content_type}");
+        }
     }
-    let options = SourceOptions::new().identity_transport(nobody()).environment(environment(&[]));
-    let source = ManagedIdentityCredential::configured(ManagedIdentity::default(), &options);
-    let error = token(&source.unwrap().without_probe()).await.unwrap_err();
+    let start = Instant::now();
+    let error = token(&at(nobody())).await.unwrap_err();
+    assert!(is_unavailable(&error) && start.elapsed().is_zero(), "{error}");
+    let error = token(&at(nobody()).without_probe()).await.unwrap_err();
     assert!(is_unavailable(&error), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_identity_service_that_is_in_trouble_when_looked_for_is_there() {
+    // Pages, too: those of a proxy inside of the service.
+    for status in [410, 429, 500, 503, 504, 599] {
+        for content_type in ["application/json; charset=utf-8", "text/html"] {
+            let (transport, calls) = constant(status, content_type);
+            let error = token(&at(transport)).await.unwrap_err();
+            assert!(!is_unavailable(&error), "{status} {content_type}: {error}");
+            // The question whether it is there, and then the whole patience for a token.
+            assert_eq!(calls.load(Ordering::Relaxed), 10, "{status} {content_type}");
+        }
+    }
+    let (transport, calls) = constant(400, "application/json; charset=utf-8");
+    let error = token(&at(transport)).await.unwrap_err();
+    assert!(error.to_string().contains("no identity is assigned to this machine"), "{error}");
+    assert_eq!(calls.load(Ordering::Relaxed), 2);
 }
 
 #[tokio::test(start_paused = true)]

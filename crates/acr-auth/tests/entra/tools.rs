@@ -138,6 +138,30 @@ async fn odd_output_is_an_error_that_does_not_quote_it() {
 }
 
 #[tokio::test]
+async fn a_tool_that_breaks_once_does_not_cost_a_living_token_and_a_refusal_does() {
+    async fn wait(seconds: u64) {
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(seconds)).await;
+        tokio::time::resume();
+    }
+    let programs = Programs::new();
+    programs.add("az", &print(&az_answer("the-token")));
+    let source = az(&programs);
+    token(&source).await.unwrap();
+    wait(3_330).await;
+    for script in ["echo 'Traceback (most recent call last):' >&2\nexit 1\n", "echo '{'\n"] {
+        programs.add("az", &noting(script));
+        assert_eq!(token(&source).await.unwrap(), "the-token");
+        assert!(programs.file("az.arguments").exists(), "it was asked");
+        std::fs::remove_file(programs.file("az.arguments")).unwrap();
+        wait(31).await;
+    }
+    programs.add("az", "echo 'ERROR: AADSTS50173: The grant has expired.' >&2\nexit 1\n");
+    let error = token(&source).await.unwrap_err();
+    assert_eq!(error.downcast_ref::<Error>().unwrap().kind(), ErrorKind::Unauthenticated);
+}
+
+#[tokio::test]
 async fn nothing_but_a_scope_becomes_an_argument() {
     let programs = Programs::new();
     programs.add("az", &noting("exit 1\n"));
