@@ -3,7 +3,7 @@
 use std::{
     future::poll_fn,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
 };
 
 use acr_core::{Body, BoxError, Digest, Digester, Error, ErrorKind, Result};
@@ -60,7 +60,7 @@ impl Feed {
             }
             #[cfg(feature = "fs")]
             Source::File { file, len } => {
-                let file = Replay::File { file: Arc::new(Mutex::new(file)), len };
+                let file = Replay::File { file: std::sync::Arc::new(Mutex::new(file)), len };
                 return Self { kind: Kind::Replay(file), ledger };
             }
             Source::Stream(stream) => Passing::Stream(stream),
