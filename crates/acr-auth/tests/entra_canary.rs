@@ -3,7 +3,7 @@
 //!
 //! One test in its own program, since tracing decides once per process what is wanted.
 
-#![cfg(all(feature = "entra", unix))]
+#![cfg(all(feature = "entra", unix, any(feature = "aws-lc-rs", feature = "ring")))]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

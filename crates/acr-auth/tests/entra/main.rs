@@ -1,7 +1,7 @@
 //! The built-in Entra sources against the emulated authority and identity services, and
 //! against programs named `az` and `azd`.
 
-#![cfg(feature = "entra")]
+#![cfg(all(feature = "entra", any(feature = "aws-lc-rs", feature = "ring")))]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
