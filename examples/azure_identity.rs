@@ -5,8 +5,9 @@
 //! ```
 //!
 //! Talks to an emulated Entra authority and an emulated registry on loopback, both with TLS and
-//! with authorities of their own: a client secret and a workload identity of `azure_identity`
-//! each list the repositories. For your own registry leave out `cloud` and take its name.
+//! with authorities of their own, and to an emulated metadata service: a client secret, a
+//! workload identity and a managed identity of `azure_identity` each list the repositories.
+//! For your own registry leave out `cloud` and `identity_service` and take its name.
 //!
 //! Where the crate's own reqwest client will do, no `OurClient` is needed, and every line about
 //! the transport can go.
@@ -16,9 +17,9 @@
 use std::{future::Future, pin::Pin, sync::Arc};
 
 use acr_auth::{AuthLayer, Credential};
-use acr_core::{BoxError, Pipeline, TlsConfig, Transport, TransportBuilder};
+use acr_core::{BoxError, Endpoint, Pipeline, TlsConfig, Transport, TransportBuilder};
 use acr_registry::RegistryClient;
-use acr_testkit::{FakeEntra, FakeRegistry, Tls};
+use acr_testkit::{FakeEntra, FakeIdentityService, FakeRegistry, Tls};
 use azure_core::{
     cloud::CustomConfiguration,
     credentials::TokenCredential,
@@ -29,7 +30,8 @@ use azure_core::{
     },
 };
 use azure_identity::{
-    ClientSecretCredential, ClientSecretCredentialOptions, WorkloadIdentityCredential,
+    ClientSecretCredential, ClientSecretCredentialOptions, ManagedIdentityCredential,
+    ManagedIdentityCredentialOptions, WorkloadIdentityCredential,
     WorkloadIdentityCredentialOptions,
 };
 use tower_service::Service as _;
@@ -53,15 +55,18 @@ pub(crate) async fn run() -> Result<Vec<(&'static str, usize)>, BoxError> {
         .token(registry.entra_token())
         .serve()
         .await?;
+    let machine = FakeIdentityService::imds().token(registry.entra_token()).serve().await?;
     let roots = [server.ca_pem().unwrap_or_default(), entra.ca_pem()].concat();
     let tls = TlsConfig::only_roots(roots.as_bytes())?;
     let transport = TransportBuilder::new().tls(tls).build()?;
 
     let mut cloud = CustomConfiguration::default();
     cloud.authority_host = entra.endpoint().to_string();
+    let client =
+        OurClient { transport: transport.clone(), identity_service: Some(machine.endpoint()) };
     let client_options = ClientOptions {
         cloud: Some(Arc::new(cloud.into())),
-        transport: Some(azure_http::Transport::new(Arc::new(OurClient(transport.clone())))),
+        transport: Some(azure_http::Transport::new(Arc::new(client))),
         ..ClientOptions::default()
     };
     let folder = std::env::temp_dir().join(format!("acr-azure-identity-{}", std::process::id()));
@@ -86,8 +91,9 @@ pub(crate) async fn run() -> Result<Vec<(&'static str, usize)>, BoxError> {
     }
     tokio::fs::remove_dir_all(&folder).await?;
     server.shutdown().await;
-    if entra.calls() != seen.len() {
-        return Err(format!("surprise: {} calls of the authority", entra.calls()).into());
+    let calls = (entra.calls(), machine.calls());
+    if calls != (2, 1) {
+        return Err(format!("surprise: {calls:?} calls of authority and machine").into());
     }
     Ok(seen)
 }
@@ -105,18 +111,24 @@ fn credentials(
         Some(ClientSecretCredentialOptions { client_options: client_options.clone() }),
     )?;
     let mut options = WorkloadIdentityCredentialOptions::default();
-    options.credential_options.client_options = client_options;
+    options.credential_options.client_options = client_options.clone();
     options.tenant_id = Some(TENANT.to_owned());
     options.client_id = Some("pod".to_owned());
     options.token_file_path = Some(assertion);
     let pod = WorkloadIdentityCredential::new(Some(options))?;
-    Ok(vec![("client secret", secret), ("workload identity", pod)])
+    let options = ManagedIdentityCredentialOptions { client_options, ..Default::default() };
+    let machine = ManagedIdentityCredential::new(Some(options))?;
+    Ok(vec![("client secret", secret), ("workload identity", pod), ("managed identity", machine)])
 }
 
 /// The HTTP client of the Azure SDK over our transport: the same proxy, the same trusted
 /// authorities, the same connections.
 #[derive(Debug)]
-struct OurClient(Transport);
+struct OurClient {
+    transport: Transport,
+    /// Stands for the machine's own, which no other machine has.
+    identity_service: Option<Endpoint>,
+}
 
 type Answer<'a> = Pin<Box<dyn Future<Output = azure_core::Result<AsyncRawResponse>> + Send + 'a>>;
 
@@ -128,8 +140,8 @@ impl HttpClient for OurClient {
         'b: 'c,
         Self: 'c,
     {
-        let request = translate(request);
-        let mut transport = self.0.clone();
+        let request = translate(request, self.identity_service.as_ref());
+        let mut transport = self.transport.clone();
         Box::pin(async move {
             let broken = |error: BoxError| AzureError::new(AzureErrorKind::Io, error);
             let answer = transport.call(request.map_err(broken)?).await;
@@ -147,13 +159,20 @@ impl HttpClient for OurClient {
     }
 }
 
-fn translate(request: &azure_http::Request) -> Result<acr_core::Request, BoxError> {
+fn translate(
+    request: &azure_http::Request,
+    identity_service: Option<&Endpoint>,
+) -> Result<acr_core::Request, BoxError> {
     let body = match request.body() {
         AzureBody::Bytes(bytes) => bytes.clone(),
         AzureBody::SeekableStream(_) => return Err("token requests have no streams".into()),
     };
-    let mut ours =
-        http::Request::builder().method(request.method().as_str()).uri(request.url().as_str());
+    let url = request.url().as_str();
+    let uri = match (url.strip_prefix("http://169.254.169.254"), identity_service) {
+        (Some(path), Some(service)) => service.uri(path)?,
+        _ => url.parse()?,
+    };
+    let mut ours = http::Request::builder().method(request.method().as_str()).uri(uri);
     for (name, value) in request.headers().iter() {
         ours = ours.header(name.as_str(), value.as_str());
     }
