@@ -231,6 +231,21 @@ async fn a_failing_credential_source_is_a_credential_error() {
     assert!(registry.journal().entries().is_empty());
 }
 
+#[cfg(feature = "entra")]
+#[tokio::test(start_paused = true)]
+async fn what_a_source_of_ours_answers_is_in_the_words_of_the_error_and_behind_it() {
+    use acr_auth::entra::CredentialUnavailable;
+    let registry = FakeRegistry::new();
+    let source = credential_fn(|_| async {
+        Err::<AccessToken, _>(CredentialUnavailable::new("no smart card is inserted").into())
+    });
+    let pipeline = pipeline(&registry, Credential::entra(source));
+    let error = pipeline.send(catalog(pipeline.endpoint())).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Credential);
+    assert!(error.to_string().contains("no smart card is inserted"), "{error}");
+    assert!(CredentialUnavailable::is_cause_of(&error));
+}
+
 /// A registry that answers as the test says, behind the auth layer; token calls succeed.
 fn scripted<F>(answer: F, policy: RetryPolicy) -> Pipeline
 where

@@ -87,7 +87,8 @@ struct Inner {
     unsent: bool,
     permanent: bool,
     hint: Option<&'static str>,
-    source: Option<BoxError>,
+    /// Shared, so that everybody who waited for the same failure gets it as it was.
+    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
@@ -128,7 +129,7 @@ impl Error {
             unsent: inner.unsent,
             permanent: inner.permanent,
             hint: inner.hint,
-            source: inner.source.is_some().then(|| Shared(Arc::clone(original)).into()),
+            source: inner.source.clone(),
         }))
     }
 
@@ -222,7 +223,7 @@ impl Error {
     /// Adds the underlying failure.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
-        self.0.source = Some(source.into());
+        self.0.source = Some(Arc::from(source.into()));
         self
     }
 
@@ -390,22 +391,6 @@ impl From<std::convert::Infallible> for Error {
     }
 }
 
-/// Passes on the source of an error that several callers share.
-#[derive(Debug)]
-struct Shared(Arc<Error>);
-
-impl fmt::Display for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.source().map_or(Ok(()), |source| fmt::Display::fmt(source, f))
-    }
-}
-
-impl StdError for Shared {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source().and_then(StdError::source)
-    }
-}
-
 /// A registry can name every missing layer; a log line needs only some.
 const MAX_FURTHER_ERRORS: usize = 3;
 
@@ -442,5 +427,6 @@ mod tests {
         let copy = Error::shared(&Arc::new(original));
         assert_eq!(copy.kind(), ErrorKind::Transport);
         assert_eq!(copy.source().unwrap().to_string(), "reset by peer");
+        assert!(copy.source().unwrap().is::<std::io::Error>(), "its type is not hidden");
     }
 }
