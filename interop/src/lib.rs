@@ -26,6 +26,7 @@ mod foreign_listener;
 mod form;
 mod guarded_registry;
 mod image;
+pub mod matrix;
 mod oauth;
 mod proxy_process;
 mod registry_process;

@@ -1,0 +1,31 @@
+# shellcheck shell=bash
+# What the suites in other languages share. Sourced, with the repository's root as working directory;
+# `interop/run` has built the emulator and named it in ACR_EMULATOR.
+
+# shellcheck source=.ci/common.sh
+source .ci/common.sh
+
+: "${ACR_EMULATOR:?run suites through interop/run}"
+: "${INTEROP_ROWS:?run suites through interop/run}"
+
+suite_folder=$(mktemp -d)
+emulators=()
+trap 'kill "${emulators[@]}" 2>/dev/null; rm -rf "$suite_folder"' EXIT
+
+# Starts an emulator with these arguments, over TLS, on a port of its own. It ends with the suite. Sets
+# ACR_ENDPOINT (https://localhost:PORT), ACR_STORAGE, ACR_CA (a file) and ACR_ENTRA_TOKEN.
+start_emulator() {
+  local folder line
+  folder=$(mktemp -d "$suite_folder/emulator.XXXXXX")
+  mkfifo "$folder/ready"
+  "$ACR_EMULATOR" --listen 127.0.0.1:0 --tls --cert-dir "$folder" "$@" >"$folder/ready" &
+  emulators+=($!)
+  IFS= read -r -t 30 line <"$folder/ready" || fail "acr-emulator did not come up"
+  value() { sed -n "s/.*\"$1\":\"\([^\"]*\)\".*/\1/p" <<<"$line"; }
+  ACR_ENDPOINT=$(value endpoint)
+  ACR_ENDPOINT=${ACR_ENDPOINT/127.0.0.1/localhost}
+  ACR_STORAGE=$(value storage)
+  ACR_CA=$(value ca)
+  ACR_ENTRA_TOKEN=$(value entra_token)
+  export ACR_ENDPOINT ACR_STORAGE ACR_CA ACR_ENTRA_TOKEN
+}
