@@ -12,9 +12,21 @@ use crate::{
     list::{List, WirePage},
     list_pager::ListPager,
     model::{self, UnknownFields},
-    registry::{Catalog, RegistryClient},
+    registry::RegistryClient,
     repository::RepositoryClient,
 };
+
+/// A repository that was deleted and of which artifacts can be restored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeletedRepository {
+    /// The repository.
+    pub name: RepositoryName,
+    /// When it was deleted, if the registry says so.
+    pub deleted_at: Option<Timestamp>,
+    /// Fields that this version has no name for.
+    pub unknown: UnknownFields,
+}
 
 /// A manifest that was deleted and can be restored.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -48,11 +60,11 @@ pub struct DeletedTag {
 }
 
 impl RegistryClient {
-    /// Lists the repositories with soft-deleted artifacts: `GET /acr/v1/_deleted/_catalog`.
-    pub fn list_deleted_repositories(&self) -> Pager<RepositoryName> {
+    /// Lists the soft-deleted repositories: `GET /acr/v1/_deleted/_catalog`.
+    pub fn list_deleted_repositories(&self) -> Pager<DeletedRepository> {
         let scope = Scope::resource("registry", "deleted_catalog", [Action::new("*")]);
         let path = ["acr", "v1", "_deleted", "_catalog"];
-        self.catalog(&path, "list_deleted_repositories", scope).pager::<Catalog>()
+        self.catalog(&path, "list_deleted_repositories", scope).pager::<DeletedCatalog>()
     }
 }
 
@@ -118,6 +130,28 @@ impl RepositoryClient {
     }
 }
 
+/// No document says whether the items are names or objects: both are read.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum WireDeletedRepository {
+    Name(RepositoryName),
+    #[serde(rename_all = "camelCase")]
+    Described {
+        #[serde(alias = "name", alias = "imageName")]
+        repository: RepositoryName,
+        #[serde(default)]
+        deleted_at: Option<Timestamp>,
+        #[serde(flatten)]
+        unknown: UnknownFields,
+    },
+}
+
+#[derive(Deserialize)]
+struct DeletedCatalog {
+    #[serde(default, deserialize_with = "model::null_is_empty")]
+    repositories: Vec<WireDeletedRepository>,
+}
+
 #[derive(Deserialize)]
 struct DeletedManifests {
     #[serde(default, deserialize_with = "model::null_is_empty")]
@@ -128,6 +162,31 @@ struct DeletedManifests {
 struct DeletedTags {
     #[serde(default, deserialize_with = "model::null_is_empty")]
     tags: Vec<DeletedTag>,
+}
+
+impl From<WireDeletedRepository> for DeletedRepository {
+    fn from(wire: WireDeletedRepository) -> Self {
+        match wire {
+            WireDeletedRepository::Name(name) => {
+                Self { name, deleted_at: None, unknown: UnknownFields::default() }
+            }
+            WireDeletedRepository::Described { repository, deleted_at, unknown } => {
+                Self { name: repository, deleted_at, unknown }
+            }
+        }
+    }
+}
+
+impl WirePage for DeletedCatalog {
+    type Item = DeletedRepository;
+
+    fn items(self, _: &List) -> Vec<DeletedRepository> {
+        self.repositories.into_iter().map(Into::into).collect()
+    }
+
+    fn key(repository: &DeletedRepository) -> impl std::hash::Hash {
+        (repository.name.clone(), repository.deleted_at)
+    }
 }
 
 impl WirePage for DeletedManifests {

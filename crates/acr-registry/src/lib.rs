@@ -48,7 +48,7 @@ mod tags;
 pub use acr_core::Deletion;
 
 #[cfg(feature = "preview")]
-pub use self::deleted::{DeletedManifest, DeletedTag};
+pub use self::deleted::{DeletedManifest, DeletedRepository, DeletedTag};
 pub use self::{
     api_version::ApiVersion,
     content::{GetManifest, PutManifest},

@@ -96,7 +96,7 @@ impl RegistryClient {
 }
 
 #[derive(Deserialize)]
-pub(crate) struct Catalog {
+struct Catalog {
     #[serde(default, deserialize_with = "model::null_is_empty")]
     repositories: Vec<RepositoryName>,
 }

@@ -12,7 +12,10 @@ use crate::{
     api_version::ApiVersion,
     list::{List, metadata_read},
     locks,
-    model::{self, Owner, Permissions, RepositoryDeletion, RepositoryProperties, WireRepository},
+    model::{
+        self, Owner, Permissions, RepositoryDeletion, RepositoryProperties, UnknownFields,
+        WireRepository,
+    },
 };
 
 /// Everything inside one repository. Cheap to clone.
@@ -105,14 +108,19 @@ impl RepositoryClient {
         .effect(Effect::Set)
         .build()?;
         let Some(answer) = self.send_deletion(request, locks::DELETE_REPOSITORY).await? else {
-            let outcome = Deletion::AlreadyAbsent;
-            return Ok(RepositoryDeletion { outcome, manifests: Vec::new(), tags: Vec::new() });
+            return Ok(RepositoryDeletion {
+                outcome: Deletion::AlreadyAbsent,
+                manifests: Vec::new(),
+                tags: Vec::new(),
+                unknown: UnknownFields::default(),
+            });
         };
         let deleted: Deleted = response::read_json(answer, MAX_DELETED).await?;
         Ok(RepositoryDeletion {
             outcome: Deletion::Deleted,
             manifests: deleted.manifests,
             tags: deleted.tags,
+            unknown: deleted.unknown,
         })
     }
 
@@ -215,6 +223,8 @@ struct Deleted {
     manifests: Vec<acr_core::Digest>,
     #[serde(rename = "tagsDeleted", default, deserialize_with = "model::null_is_empty")]
     tags: Vec<acr_core::Tag>,
+    #[serde(flatten)]
+    unknown: UnknownFields,
 }
 
 /// A manifest with all its tags and references stays far below.

@@ -9,79 +9,17 @@
     reason = "tests may stop at the first surprise"
 )]
 
-use std::{
-    num::NonZeroU32,
-    sync::{Arc, Mutex},
-    time::{Duration, SystemTime},
-};
+mod support;
 
-use acr_auth::{AccessToken, AuthLayer, Credential, credential_fn};
-use acr_core::{
-    Body, Deletion, Digest, ErrorCode, ErrorKind, Pipeline, Request, Tag, Transport,
-    layer::RetryPolicy,
-};
+use std::{num::NonZeroU32, time::Duration};
+
+use acr_core::{Deletion, Digest, ErrorCode, ErrorKind};
 use acr_registry::{
     ApiVersion, Descriptor, Document, ImageIndex, ImageManifest, ManifestChanges, MediaType, Order,
-    Permissions, Platform, RegistryClient, RepositoryClient,
+    Permissions, Platform, RegistryClient,
 };
 use acr_testkit::{FakeRegistry, Fault};
-
-fn pipeline(registry: &FakeRegistry) -> Pipeline {
-    let token = registry.entra_token();
-    let source = credential_fn(move |_| {
-        let token = AccessToken::new(token.clone(), SystemTime::now() + Duration::from_secs(3600));
-        async move { Ok(token) }
-    });
-    let auth = AuthLayer::new(&registry.endpoint(), Credential::entra(source));
-    Pipeline::builder(registry.endpoint())
-        .transport(registry.transport())
-        .layer_per_hop(auth)
-        .retry(RetryPolicy::default().retries(0))
-        .build()
-        .unwrap()
-}
-
-fn client(registry: &FakeRegistry) -> RepositoryClient {
-    RegistryClient::new(pipeline(registry)).repository("library/app").unwrap()
-}
-
-/// A registry that gives one answer to everything, and what it was asked.
-fn scripted(
-    status: u16,
-    headers: &'static [(&'static str, &'static str)],
-    body: &'static str,
-) -> (RegistryClient, Arc<Mutex<Vec<String>>>) {
-    let asked: Arc<Mutex<Vec<String>>> = Arc::default();
-    let log = Arc::clone(&asked);
-    let transport = Transport::new(tower::service_fn(move |request: Request| {
-        let line = format!("{} {}", request.method(), request.uri().path_and_query().unwrap());
-        let log = Arc::clone(&log);
-        async move {
-            let body_sent = request.into_body().bytes(1 << 20).await.unwrap();
-            log.lock().unwrap().push(format!("{line} {}", String::from_utf8_lossy(&body_sent)));
-            let mut answer = http::Response::builder().status(status);
-            for (name, value) in headers {
-                answer = answer.header(*name, *value);
-            }
-            Ok::<_, std::io::Error>(answer.body(Body::from(body)).unwrap())
-        }
-    }));
-    let pipeline = Pipeline::builder("reg.azurecr.io".parse().unwrap()).transport(transport);
-    let pipeline = pipeline.retry(RetryPolicy::default().retries(0)).build().unwrap();
-    (RegistryClient::new(pipeline), asked)
-}
-
-fn tag(text: &str) -> Tag {
-    text.parse().unwrap()
-}
-
-fn index(n: usize) -> ImageIndex {
-    ImageIndex::new().annotation("n", n.to_string())
-}
-
-async fn push(repo: &RepositoryClient, n: usize, name: &str) -> Digest {
-    repo.put_manifest(index(n).to_json().unwrap()).tag(tag(name)).await.unwrap()
-}
+use support::{client, index, lines, pipeline, push, scripted, tag};
 
 #[tokio::test(start_paused = true)]
 async fn lists_come_in_the_order_of_time_and_resume_in_it() {
@@ -288,7 +226,7 @@ async fn ping_signs_in_and_the_api_version_is_the_callers() {
     let other = all.clone().api_version(ApiVersion::unchecked("2031-01-01"));
     other.list_repositories().try_next().await.unwrap();
     assert_eq!(
-        *asked.lock().unwrap(),
+        lines(&asked),
         [
             "GET /v2/ ",
             "GET /acr/v1/_catalog?api-version=2021-07-01 ",
@@ -307,7 +245,7 @@ async fn only_the_quarantine_fields_that_are_set_are_sent() {
         .permissions(Permissions::new().write(true))
         .quarantine_state("Passed");
     assert!(repo.update_manifest_properties(&digest, changes).await.is_err());
-    let asked = asked.lock().unwrap().pop().unwrap();
+    let asked = lines(&asked).pop().unwrap();
     assert!(asked.ends_with(r#" {"writeEnabled":true,"quarantineState":"Passed"}"#), "{asked}");
 }
 
@@ -315,7 +253,7 @@ async fn only_the_quarantine_fields_that_are_set_are_sent() {
 async fn a_manifest_of_two_kinds_is_refused_and_can_be_had_explicitly() {
     const TWO: &str = r#"{"schemaVersion":2,"manifests":[],"layers":[]}"#;
     let header = [("content-type", "application/vnd.oci.image.index.v1+json")];
-    let (all, _) = scripted(200, Box::leak(Box::new(header)), TWO);
+    let (all, _) = scripted(200, &header, TWO);
     let repo = all.repository("a").unwrap();
     let error = repo.get_manifest(tag("v1")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Protocol);
@@ -330,7 +268,7 @@ async fn documents_of_other_tools_go_out_unchanged_and_their_view_says_what_is_m
     let repo = all.repository("a").unwrap();
     let odd = r#"{"schemaVersion":2,"config":{"mediaType":"application/x","digest":"sha256:1","sizeInBytes":2,"new":[1]},"layers":null}"#;
     repo.put_manifest(odd).tag(tag("v1")).await.unwrap();
-    assert!(asked.lock().unwrap()[0].ends_with(odd));
+    assert!(lines(&asked)[0].ends_with(odd));
     let view: ImageManifest = serde_json::from_str(odd).unwrap();
     assert_eq!(view.missing(), ["config.size"]);
     let config = view.config.unwrap();
@@ -416,7 +354,7 @@ async fn each_error_of_the_registry_comes_out_as_what_it_is() {
             "" => "<html>".to_owned(),
             code => format!(r#"{{"errors":[{{"code":"{code}","message":"m","detail":{{}}}}]}}"#),
         };
-        let (all, _) = scripted(status, &[], Box::leak(body.into_boxed_str()));
+        let (all, _) = scripted(status, &[], &body);
         let repo = all.repository("a").unwrap();
         let digest = Digest::sha256(b"{}");
         for error in [
@@ -447,34 +385,4 @@ async fn each_error_of_the_registry_comes_out_as_what_it_is() {
             }
         }
     }
-}
-
-#[cfg(feature = "preview")]
-#[tokio::test(start_paused = true)]
-async fn soft_deleted_artifacts_are_listed_and_restored() {
-    let body = r#"{"repositories":["a/b"],"manifests":[{"digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","deletedAt":"2024-01-01T00:00:00Z","x":1}],
-        "tags":[{"tag":"v1","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"}]}"#;
-    let (all, asked) = scripted(200, &[], body);
-    let repo = all.repository("a/b").unwrap();
-    let name = all.list_deleted_repositories().try_next().await.unwrap().unwrap();
-    assert_eq!(name.as_str(), "a/b");
-    let manifest = repo.list_deleted_manifests().try_next().await.unwrap().unwrap();
-    assert!(manifest.deleted_at.is_some() && !manifest.unknown.is_empty());
-    let deleted = repo.list_deleted_tags().try_next().await.unwrap().unwrap();
-    assert_eq!(deleted.name, tag("v1"));
-    repo.restore_manifest(&deleted.digest, Some(&deleted.name), true).await.unwrap();
-    repo.restore_manifest(&deleted.digest, None, false).await.unwrap();
-    let asked = asked.lock().unwrap();
-    let d = deleted.digest;
-    assert_eq!(asked[1], "GET /acr/v1/_deleted/a/b/_manifests?api-version=2021-07-01 ");
-    assert_eq!(
-        asked[3],
-        format!(
-            "POST /acr/v1/_deleted/a/b/_manifests/{d}?api-version=2021-07-01&force=true {{\"tag\":\"v1\"}}"
-        )
-    );
-    assert_eq!(
-        asked[4],
-        format!("POST /acr/v1/_deleted/a/b/_manifests/{d}?api-version=2021-07-01&force=false {{}}")
-    );
 }

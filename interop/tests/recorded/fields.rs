@@ -1,9 +1,9 @@
 //! Our values written as the wire has them, so that a recorded field that we lost shows.
 
-use acr_core::{Page, RepositoryName, Timestamp};
+use acr_core::{Digest, Page, RepositoryName, Tag, Timestamp};
 use acr_registry::{
-    ManifestProperties, ManifestReference, Permissions, RepositoryProperties, TagProperties,
-    UnknownFields,
+    ManifestProperties, ManifestReference, Permissions, RepositoryDeletion, RepositoryProperties,
+    TagProperties, UnknownFields,
 };
 use serde_json::{Map, Value, json};
 
@@ -76,6 +76,21 @@ pub(crate) fn manifest(p: &ManifestProperties) -> Value {
     wire["changeableAttributes"]["quarantineState"] = json!(p.quarantine_state);
     wire["changeableAttributes"]["quarantineDetails"] = json!(p.quarantine_details);
     with_unknown(wire, &p.unknown)
+}
+
+pub(crate) fn one_tag(p: &TagProperties) -> Value {
+    json!({ "registry": p.registry, "imageName": p.repository.as_str(), "tag": tag(p) })
+}
+
+pub(crate) fn one_manifest(p: &ManifestProperties) -> Value {
+    json!({ "registry": p.registry, "imageName": p.repository.as_str(), "manifest": manifest(p) })
+}
+
+pub(crate) fn repository_deletion(deletion: &RepositoryDeletion) -> Value {
+    json!({
+        "manifestsDeleted": deletion.manifests.iter().map(Digest::as_str).collect::<Vec<_>>(),
+        "tagsDeleted": deletion.tags.iter().map(Tag::as_str).collect::<Vec<_>>(),
+    })
 }
 
 fn reference(r: &ManifestReference) -> Value {

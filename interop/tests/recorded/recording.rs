@@ -1,4 +1,4 @@
-//! Recordings as they lie in the folder, with what sanitising broke made whole again.
+//! Recordings as they lie in a folder.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -8,14 +8,17 @@ use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::{sanitised, table::Rewritten};
+
 /// The registry that all recordings are replayed under.
 pub(crate) const HOST: &str = "recorded.azurecr.io";
 
 #[derive(Deserialize)]
-pub(crate) struct Recording {
-    pub(crate) exchanges: Vec<Exchange>,
+struct Recording {
+    exchanges: Vec<Exchange>,
 }
 
+/// One request and its answer.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Exchange {
     pub(crate) method: String,
@@ -28,78 +31,50 @@ pub(crate) struct Exchange {
     #[serde(default)]
     pub(crate) request_headers: Vec<(String, String)>,
     #[serde(default)]
-    request_body: Value,
+    pub(crate) request_body: Value,
     pub(crate) status: u16,
     #[serde(default)]
     pub(crate) response_headers: Vec<(String, String)>,
     #[serde(default)]
-    response_body: Value,
+    pub(crate) response_body: Value,
     #[serde(default)]
     notes: Value,
+    /// The host on record, before it was rewritten.
+    #[serde(skip)]
+    pub(crate) registry: String,
 }
 
-/// Reads a recording and says what had to be rewritten.
-pub(crate) fn read(path: &Path) -> Result<(Recording, BTreeMap<&'static str, usize>), String> {
+/// Reads a recording and makes whole what sanitising broke.
+pub(crate) fn read(path: &Path) -> Result<(Vec<Exchange>, Rewritten), String> {
     let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
-    let mut rewritten = BTreeMap::new();
-    let text = whole_digests(&text, &mut rewritten);
-    let mut recording: Recording =
-        serde_json::from_str(&text).map_err(|error| error.to_string())?;
-    for exchange in &mut recording.exchanges {
-        if exchange.response_header("www-authenticate").is_some_and(has_no_scope) {
-            *rewritten.entry("scopes").or_default() += 1;
-        }
-        if !exchange.is_storage() && exchange.host != HOST {
-            exchange.rename_host();
-            *rewritten.entry("hosts, realms and services").or_default() += 1;
-        }
-    }
-    Ok((recording, rewritten))
-}
-
-/// Gives words that stand for a digest (`sha256_encoded_stream`, `sha256:00`) one that is
-/// valid, the same for the same word.
-fn whole_digests(text: &str, rewritten: &mut BTreeMap<&'static str, usize>) -> String {
-    let mut whole = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find("sha256") {
-        let (before, from) = rest.split_at(at);
-        whole.push_str(before);
-        let end = from
-            .find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '%')))
-            .unwrap_or(from.len());
-        let word = &from[..end];
-        let colon = if word.contains("%3A") { "%3A" } else { ":" };
-        let value = word.trim_start_matches("sha256").trim_start_matches(colon);
-        let is_zeros = value != word.trim_start_matches("sha256")
-            && !value.is_empty()
-            && value.len() < 64
-            && value.bytes().all(|b| b == b'0');
-        if word.starts_with("sha256_encoded_stream") || is_zeros {
-            let stand_in = Digest::sha256(b"stands for a digest that was sanitised");
-            whole.push_str(&stand_in.as_str().replacen(':', colon, 1));
-            *rewritten.entry("digests").or_default() += 1;
-        } else {
-            whole.push_str(word);
-        }
-        rest = &from[end..];
-    }
-    whole.push_str(rest);
-    whole
+    let recording: Recording = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    let mut exchanges = recording.exchanges;
+    let rewritten = sanitised::make_whole(&mut exchanges);
+    Ok((exchanges, rewritten))
 }
 
 impl Exchange {
     pub(crate) fn is_storage(&self) -> bool {
-        self.operation.starts_with("storage") || self.host.contains(".blob.core.windows.net")
+        let host = self.host.split(':').next().unwrap_or_default();
+        self.operation.starts_with("storage")
+            || host.contains(".blob.core.windows.net")
+            || host.contains(".data.azurecr.")
     }
 
     pub(crate) fn is_token_call(&self) -> bool {
         self.path.starts_with("/oauth2/")
     }
 
+    /// A token call that brought what it was for.
+    pub(crate) fn token(&self) -> Option<String> {
+        let name = if self.path == "/oauth2/exchange" { "refresh_token" } else { "access_token" };
+        let json = self.json().filter(|_| self.is_token_call() && self.status == 200)?;
+        json[name].as_str().filter(|token| !token.is_empty()).map(str::to_owned)
+    }
+
     /// The path below the host, decoded.
     pub(crate) fn decoded_path(&self) -> String {
-        percent_decode_str(&self.path).decode_utf8_lossy().into_owned()
+        decode(&self.path)
     }
 
     pub(crate) fn has_note(&self, text: &str) -> bool {
@@ -126,9 +101,24 @@ impl Exchange {
         find(&self.response_headers, name)
     }
 
+    pub(crate) fn set_response_header(&mut self, name: &str, value: &str) {
+        self.response_headers.retain(|(present, _)| !present.eq_ignore_ascii_case(name));
+        self.response_headers.push((name.to_owned(), value.to_owned()));
+    }
+
     /// The query by meaning: without what carries none.
     pub(crate) fn query(&self) -> BTreeMap<String, String> {
         query(&self.query)
+    }
+
+    /// A query parameter, the version of the interface among them.
+    pub(crate) fn parameter(&self, name: &str) -> Option<String> {
+        pairs(&self.query).into_iter().find(|(key, _)| key == name).map(|(_, value)| value)
+    }
+
+    /// Whether the recorder kept the query.
+    pub(crate) fn has_query(&self) -> bool {
+        !self.has_note("query string not recorded")
     }
 
     /// The form of a token call.
@@ -140,13 +130,14 @@ impl Exchange {
         }
     }
 
-    /// Whether the recorded digest is not that of the recorded content: it is compared
-    /// under the digest that it has.
+    /// Whether the recorded digest is not that of the recorded content, which is then
+    /// compared under the digest that it has.
     pub(crate) fn is_unverifiable(&self) -> bool {
-        let is_manifest = self.path.contains("/manifests/");
+        let is_content =
+            self.path.contains("/manifests/") || self.path.contains("/blobs/") && !self.is_upload();
         let content = match self.method.as_str() {
-            "GET" if self.status == 200 => self.response_body(),
-            "PUT" if self.status == 201 && is_manifest => self.request_body(),
+            "GET" if self.status == 200 && is_content => self.response_body(),
+            "PUT" if self.status == 201 && is_content => self.request_body(),
             _ => return false,
         };
         let digest = self.response_header("docker-content-digest");
@@ -155,53 +146,50 @@ impl Exchange {
         })
     }
 
-    pub(crate) fn replace_digest(&mut self, digest: &Digest) {
-        if let Some((name, _)) = self.decoded_path().rsplit_once('/') {
-            self.path = format!("{name}/{digest}");
-        }
+    /// A body that its recorder vouches for, and that is another all the same.
+    pub(crate) fn is_altered(&self) -> bool {
+        let is_vouched_for = self.has_note("response body matches Docker-Content-Digest")
+            || self.has_note("request body matches the digest in the reply");
+        is_vouched_for && self.is_unverifiable()
     }
 
-    pub(crate) fn set_response_header(&mut self, name: &str, value: &str) {
-        self.response_headers.retain(|(present, _)| !present.eq_ignore_ascii_case(name));
-        self.response_headers.push((name.to_owned(), value.to_owned()));
+    pub(crate) fn is_upload(&self) -> bool {
+        self.decoded_path().contains("/blobs/uploads/")
     }
 
-    fn rename_host(&mut self) {
-        let old = std::mem::replace(&mut self.host, HOST.to_owned());
-        for (name, value) in &mut self.response_headers {
-            if name.eq_ignore_ascii_case("www-authenticate") {
-                // The realm of some recordings lost its path too.
-                let rest: Vec<&str> = value
-                    .split(',')
-                    .filter(|part| !part.contains("realm=") && !part.contains("service="))
-                    .collect();
-                if value.starts_with("Bearer") {
-                    let rest = rest.join(",");
-                    let comma = if rest.is_empty() { "" } else { "," };
-                    *value = format!(
-                        "Bearer realm=\"https://{HOST}/oauth2/token\",service=\"{HOST}\"{comma}{rest}"
-                    );
-                }
-            } else {
-                *value = value.replace(&format!("https://{old}/"), &format!("https://{HOST}/"));
-            }
-        }
+    /// Whether the challenge says that a token has not the rights.
+    pub(crate) fn is_insufficient(&self) -> bool {
+        let challenge = self.response_header("www-authenticate").unwrap_or_default();
+        challenge.contains("insufficient_scope")
+    }
+
+    /// The scope that a challenge names; none where sanitising took it away.
+    pub(crate) fn challenged_scope(&self) -> Option<acr_core::Scope> {
+        let challenge = self.response_header("www-authenticate")?;
+        let (_, rest) = challenge.split_once("scope=\"")?;
+        let scope = acr_core::Scope::parse_lenient(rest.split('"').next().unwrap_or_default());
+        (!scope.is_empty()).then_some(scope)
     }
 }
 
-pub(crate) fn query(text: &str) -> BTreeMap<String, String> {
-    let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+/// The pairs of a query or form, decoded.
+pub(crate) fn pairs(text: &str) -> Vec<(String, String)> {
     text.split('&')
         .filter_map(|pair| pair.split_once('='))
         .map(|(name, value)| (decode(name), decode(value)))
+        .collect()
+}
+
+/// By meaning: without the version and without what is empty.
+pub(crate) fn query(text: &str) -> BTreeMap<String, String> {
+    pairs(text)
+        .into_iter()
         .filter(|(name, value)| name != "api-version" && !value.is_empty())
         .collect()
 }
 
-/// Whether a challenge's scope was replaced by a word that is none.
-fn has_no_scope(challenge: &str) -> bool {
-    let scope = challenge.split_once("scope=\"").and_then(|(_, rest)| rest.split('"').next());
-    scope.is_some_and(|scope| acr_core::Scope::parse_lenient(scope).is_empty())
+pub(crate) fn decode(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 fn find<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {

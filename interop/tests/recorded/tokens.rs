@@ -6,20 +6,24 @@ use acr_auth::{ExchangeRequest, GrantType, TokenClient};
 use acr_core::{Scope, Secret};
 
 use crate::{
-    calls::{Outcome, same_error},
+    calls::Outcome,
+    compare::same_error,
     recording::{Exchange, HOST, query},
     stage::Stage,
 };
 
 pub(crate) async fn check(recorded: &Exchange) -> Result<Outcome, String> {
+    let is_exchange = recorded.path == "/oauth2/exchange";
+    if recorded.method != "POST" || !is_exchange && recorded.path != "/oauth2/token" {
+        return Err(format!("unknown operation `{} {}`", recorded.method, recorded.path));
+    }
     let form = recorded.form();
     let fields = form.clone().unwrap_or_default();
     let field = |name: &str| fields.get(name).cloned();
-    let stage = Stage::new(Vec::new(), vec![recorded.clone()]);
+    let stage = Stage::new(Vec::new(), std::slice::from_ref(recorded));
     let client = TokenClient::new(stage.bare());
     let secret = |name: &str| Secret::new(field(name).unwrap_or_else(|| "recorded".to_owned()));
     let scope = Scope::parse_lenient(&field("scope").unwrap_or_default());
-    let is_exchange = recorded.path == "/oauth2/exchange";
     let result = if is_exchange {
         let kind = field("grant_type").unwrap_or_else(|| "access_token".to_owned());
         let mut request =
@@ -54,18 +58,19 @@ pub(crate) async fn check(recorded: &Exchange) -> Result<Outcome, String> {
             return Err(format!("sent {:?}, recorded {:?}", ours.keys(), theirs.keys()));
         }
     }
+    let checked = Outcome::Checked(format!("POST {}", recorded.path));
     let name = if is_exchange { "refresh_token" } else { "access_token" };
     match result {
         Ok(token) if recorded.status == 200 => {
             let json = recorded.json().unwrap_or_default();
             if json[name].as_str() == Some(&token) {
-                Ok(Outcome::Checked)
+                Ok(checked)
             } else {
                 Err(format!("the {name} was lost"))
             }
         }
         Ok(_) => Err(format!("success, although the service said {}", recorded.status)),
-        Err(error) => same_error(&error, recorded, &[]).map(|()| Outcome::Checked),
+        Err(error) => same_error(&error, recorded).map(|()| checked),
     }
 }
 

@@ -2,6 +2,8 @@
 
 use acr_core::{Deletion, Digest, Tag};
 
+use super::UnknownFields;
+
 /// How the deletion of a repository ended, and what the registry says it deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -12,6 +14,8 @@ pub struct RepositoryDeletion {
     pub manifests: Vec<Digest>,
     /// The tags that were deleted.
     pub tags: Vec<Tag>,
+    /// Fields that this version has no name for.
+    pub unknown: UnknownFields,
 }
 
 /// How the deletion of a tag, or of the manifest behind a tag, ended.

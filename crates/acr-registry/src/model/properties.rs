@@ -99,6 +99,13 @@ pub struct ManifestProperties {
     pub unknown_attributes: UnknownFields,
 }
 
+impl ManifestProperties {
+    /// How tools name it: `registry.azurecr.io/repository@sha256:…`.
+    pub fn fully_qualified_reference(&self) -> String {
+        format!("{}/{}@{}", self.registry, self.repository, self.digest)
+    }
+}
+
 /// A manifest that an index names.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
@@ -114,4 +121,21 @@ pub struct ManifestReference {
     /// Fields that this version has no name for.
     #[serde(flatten)]
     pub unknown: UnknownFields,
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::model::{Owner, WireManifest};
+
+    #[test]
+    fn the_full_name_of_a_manifest_is_registry_repository_and_digest() {
+        let digest = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+        let wire = format!(
+            r#"{{"digest":"{digest}","createdTime":"2023-05-04T08:26:43Z","lastUpdateTime":"2023-05-04T08:26:43Z"}}"#
+        );
+        let wire: WireManifest = serde_json::from_str(&wire).unwrap();
+        let registry = "r.azurecr.io".to_owned();
+        let manifest = wire.owned_by(&Owner { registry, repository: "a/b".parse().unwrap() });
+        assert_eq!(manifest.fully_qualified_reference(), format!("r.azurecr.io/a/b@{digest}"));
+    }
 }

@@ -23,6 +23,13 @@ impl UnknownFields {
         self.0.get(name).and_then(|value| T::deserialize(value).ok())
     }
 
+    /// Removes the field and gives it as `T`; what has another shape stays.
+    pub(crate) fn take<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
+        let value = self.get(name)?;
+        self.0.remove(name);
+        Some(value)
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -79,21 +79,20 @@ pub(crate) struct WireManifest {
     unknown: UnknownFields,
 }
 
+/// The locks, and beside them what each kind has a name for.
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct WireAttributes {
     #[serde(flatten)]
     permissions: Permissions,
-    quarantine_state: Option<String>,
-    quarantine_details: Option<String>,
-    teleport_enabled: Option<bool>,
     #[serde(flatten)]
     unknown: UnknownFields,
 }
 
+const QUARANTINE_STATE: &str = "quarantineState";
+
 impl WireRepository {
     pub(crate) fn owned_by(self, owner: Owner) -> RepositoryProperties {
-        let attributes = self.changeable_attributes.unwrap_or_default();
+        let mut attributes = self.changeable_attributes.unwrap_or_default();
         RepositoryProperties {
             registry: self.registry.unwrap_or(owner.registry),
             name: self.image_name.unwrap_or(owner.repository),
@@ -102,7 +101,7 @@ impl WireRepository {
             manifest_count: self.manifest_count,
             tag_count: self.tag_count,
             permissions: attributes.permissions,
-            teleport: attributes.teleport_enabled,
+            teleport: attributes.unknown.take("teleportEnabled"),
             unknown: self.unknown,
             unknown_attributes: attributes.unknown,
         }
@@ -111,7 +110,7 @@ impl WireRepository {
 
 impl WireTag {
     pub(crate) fn owned_by(self, owner: &Owner) -> TagProperties {
-        let attributes = self.changeable_attributes.unwrap_or_default();
+        let mut attributes = self.changeable_attributes.unwrap_or_default();
         TagProperties {
             registry: owner.registry.clone(),
             repository: owner.repository.clone(),
@@ -120,7 +119,9 @@ impl WireTag {
             created_at: self.created_time,
             updated_at: self.last_update_time,
             signed: self.signed,
-            quarantine_state: self.quarantine_state.or(attributes.quarantine_state),
+            quarantine_state: self
+                .quarantine_state
+                .or_else(|| attributes.unknown.take(QUARANTINE_STATE)),
             permissions: attributes.permissions,
             unknown: self.unknown,
             unknown_attributes: attributes.unknown,
@@ -130,7 +131,7 @@ impl WireTag {
 
 impl WireManifest {
     pub(crate) fn owned_by(self, owner: &Owner) -> ManifestProperties {
-        let attributes = self.changeable_attributes.unwrap_or_default();
+        let mut attributes = self.changeable_attributes.unwrap_or_default();
         ManifestProperties {
             registry: owner.registry.clone(),
             repository: owner.repository.clone(),
@@ -144,8 +145,8 @@ impl WireManifest {
             config_media_type: self.config_media_type,
             tags: self.tags,
             references: self.references,
-            quarantine_state: attributes.quarantine_state,
-            quarantine_details: attributes.quarantine_details,
+            quarantine_state: attributes.unknown.take(QUARANTINE_STATE),
+            quarantine_details: attributes.unknown.take("quarantineDetails"),
             permissions: attributes.permissions,
             unknown: self.unknown,
             unknown_attributes: attributes.unknown,

@@ -1,0 +1,87 @@
+//! Clients of an emulated registry, and of one that gives a fixed answer.
+
+#![allow(dead_code, reason = "not every test needs all of it")]
+
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, SystemTime},
+};
+
+use acr_auth::{AccessToken, AuthLayer, Credential, credential_fn};
+use acr_core::{Body, Digest, Pipeline, Request, Tag, Transport, layer::RetryPolicy};
+use acr_registry::{ImageIndex, RegistryClient, RepositoryClient};
+use acr_testkit::FakeRegistry;
+
+/// A pipeline that signs in with an Entra identity and repeats nothing.
+pub(crate) fn pipeline(registry: &FakeRegistry) -> Pipeline {
+    let token = registry.entra_token();
+    let source = credential_fn(move |_| {
+        let token = AccessToken::new(token.clone(), SystemTime::now() + Duration::from_secs(3600));
+        async move { Ok(token) }
+    });
+    let auth = AuthLayer::new(&registry.endpoint(), Credential::entra(source));
+    Pipeline::builder(registry.endpoint())
+        .transport(registry.transport())
+        .layer_per_hop(auth)
+        .retry(RetryPolicy::default().retries(0))
+        .build()
+        .unwrap()
+}
+
+/// The repository `library/app`.
+pub(crate) fn client(registry: &FakeRegistry) -> RepositoryClient {
+    RegistryClient::new(pipeline(registry)).repository("library/app").unwrap()
+}
+
+/// A request as the scripted registry saw it: its line and body, and its headers.
+pub(crate) type Asked = Arc<Mutex<Vec<(String, http::HeaderMap)>>>;
+
+/// A registry that gives one answer to everything, and what it was asked.
+pub(crate) fn scripted(
+    status: u16,
+    headers: &[(&'static str, &str)],
+    body: &str,
+) -> (RegistryClient, Asked) {
+    let asked = Asked::default();
+    let log = Arc::clone(&asked);
+    let headers: Vec<_> =
+        headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+    let body = body.to_owned();
+    let transport = Transport::new(tower::service_fn(move |request: Request| {
+        let log = Arc::clone(&log);
+        let (headers, body) = (headers.clone(), body.clone());
+        async move {
+            let (head, sent) = request.into_parts();
+            let sent = sent.bytes(1 << 20).await.unwrap();
+            let target = head.uri.path_and_query().unwrap();
+            let line = format!("{} {target} {}", head.method, String::from_utf8_lossy(&sent));
+            log.lock().unwrap().push((line, head.headers));
+            let mut answer = http::Response::builder().status(status);
+            for (name, value) in &headers {
+                answer = answer.header(*name, value);
+            }
+            Ok::<_, std::io::Error>(answer.body(Body::from(body)).unwrap())
+        }
+    }));
+    let pipeline = Pipeline::builder("reg.azurecr.io".parse().unwrap()).transport(transport);
+    let pipeline = pipeline.retry(RetryPolicy::default().retries(0)).build().unwrap();
+    (RegistryClient::new(pipeline), asked)
+}
+
+/// The lines of what was asked.
+pub(crate) fn lines(asked: &Asked) -> Vec<String> {
+    asked.lock().unwrap().iter().map(|(line, _)| line.clone()).collect()
+}
+
+pub(crate) fn tag(text: &str) -> Tag {
+    text.parse().unwrap()
+}
+
+/// An index without children, one of many.
+pub(crate) fn index(n: usize) -> ImageIndex {
+    ImageIndex::new().annotation("n", n.to_string())
+}
+
+pub(crate) async fn push(repo: &RepositoryClient, n: usize, name: &str) -> Digest {
+    repo.put_manifest(index(n).to_json().unwrap()).tag(tag(name)).await.unwrap()
+}

@@ -1,0 +1,271 @@
+//! Every error that registries are known to answer with, from the emulator, as the
+//! clients tell it: kind, status, code.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests may stop at the first surprise"
+)]
+
+use std::{
+    num::NonZeroU32,
+    time::{Duration, SystemTime},
+};
+
+use acr_auth::{AccessToken, AuthLayer, Credential, credential_fn};
+use acr_blob::BlobClient;
+use acr_core::{
+    Action, Continuation, Digest, Effect, Error, ErrorCode, ErrorKind, Pipeline, RequestBuilder,
+    Scope, Tag, layer::RetryPolicy, response,
+};
+use acr_registry::{ImageIndex, MediaType, Permissions, RegistryClient, RepositoryClient};
+use acr_testkit::{FakeRegistry, Fault};
+use http::{Method, StatusCode};
+
+fn pipeline(registry: &FakeRegistry, credential: Credential) -> Pipeline {
+    Pipeline::builder(registry.endpoint())
+        .transport(registry.transport())
+        .layer_per_hop(AuthLayer::new(&registry.endpoint(), credential))
+        .retry(RetryPolicy::default().retries(0))
+        .build()
+        .unwrap()
+}
+
+fn entra(registry: &FakeRegistry) -> Credential {
+    let token = registry.entra_token();
+    Credential::entra(credential_fn(move |_| {
+        let token = AccessToken::new(token.clone(), SystemTime::now() + Duration::from_secs(3600));
+        async move { Ok(token) }
+    }))
+}
+
+fn clients(registry: &FakeRegistry) -> (RegistryClient, RepositoryClient, BlobClient) {
+    let pipeline = pipeline(registry, entra(registry));
+    let all = RegistryClient::new(pipeline.clone());
+    let repo = all.repository("library/app").unwrap();
+    let blobs = BlobClient::new(pipeline, repo.name().clone());
+    (all, repo, blobs)
+}
+
+fn tag(text: &str) -> Tag {
+    text.parse().unwrap()
+}
+
+fn is(error: &Error, kind: ErrorKind, status: u16, code: &str) {
+    assert_eq!(error.kind(), kind, "{error}");
+    assert_eq!(error.status().map(|status| status.as_u16()), Some(status), "{error}");
+    assert_eq!(error.code().map_or("", ErrorCode::as_str), code, "{error}");
+    assert!(!error.correlation_id().unwrap_or_default().is_empty(), "{error}");
+}
+
+/// What no method of the clients sends.
+async fn raw(
+    pipeline: &Pipeline,
+    method: Method,
+    path: &[&str],
+    content: &'static str,
+) -> Result<(), Error> {
+    let scope = Scope::repository(
+        &"library/app".parse().unwrap(),
+        &[Action::PULL, Action::PUSH, Action::DELETE],
+    );
+    let request = RequestBuilder::new(method, pipeline.endpoint(), path)
+        .scope(scope)
+        .effect(Effect::Read)
+        .header(http::header::CONTENT_TYPE, MediaType::OCI_INDEX.as_str().parse().unwrap())
+        .body(content)
+        .build()?;
+    let answer = pipeline.send(request).await?;
+    response::expect(answer, &[StatusCode::OK, StatusCode::CREATED]).await.map(drop)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_there_is_told_by_its_code() {
+    let registry = FakeRegistry::new();
+    let (_, repo, blobs) = clients(&registry);
+    let nothing = Digest::sha256(b"nothing");
+    let unknown = ErrorKind::NotFound;
+    is(&repo.get_properties().await.unwrap_err(), unknown, 404, "NAME_UNKNOWN");
+    is(&repo.list_tags().try_next().await.unwrap_err(), unknown, 404, "NAME_UNKNOWN");
+    is(&repo.list_manifests().try_next().await.unwrap_err(), unknown, 404, "NAME_UNKNOWN");
+    let changed = repo.update_properties(Permissions::new().read(true)).await;
+    is(&changed.unwrap_err(), unknown, 404, "NAME_UNKNOWN");
+    repo.put_manifest(ImageIndex::new().to_json().unwrap()).tag(tag("v1")).await.unwrap();
+    is(&repo.get_tag(&tag("v2")).await.unwrap_err(), unknown, 404, "TAG_UNKNOWN");
+    let changed = repo.update_tag(&tag("v2"), Permissions::new().read(true)).await;
+    is(&changed.unwrap_err(), unknown, 404, "TAG_UNKNOWN");
+    let by_tag = repo.get_manifest_properties(&tag("v2")).await.unwrap_err();
+    is(&by_tag, unknown, 404, "TAG_UNKNOWN");
+    let by_digest = repo.get_manifest_properties(&nothing).await.unwrap_err();
+    is(&by_digest, unknown, 404, "MANIFEST_UNKNOWN");
+    is(&repo.get_manifest(&nothing).await.unwrap_err(), unknown, 404, "MANIFEST_UNKNOWN");
+    let by_tag = repo.get_manifest(tag("v2")).await.unwrap_err();
+    is(&by_tag, unknown, 404, "MANIFEST_UNKNOWN");
+    assert!(by_tag.details()[0].message().contains("v2"), "{by_tag}");
+    is(&blobs.download(&nothing).await.unwrap_err(), unknown, 404, "BLOB_UNKNOWN");
+}
+
+#[tokio::test(start_paused = true)]
+async fn rights_that_are_missing_are_told_apart_from_a_missing_sign_in() {
+    let registry = FakeRegistry::builder().user("robot", "right").build();
+    let as_user = |password: &str| {
+        let credential = Credential::password("robot", password.to_owned());
+        RegistryClient::new(pipeline(&registry, credential))
+    };
+    assert!(as_user("right").list_repositories().try_next().await.unwrap().is_none());
+    let error = as_user("wrong").list_repositories().try_next().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unauthenticated, "{error}");
+    let nobody = RegistryClient::new(pipeline(&registry, Credential::anonymous()));
+    let error = nobody.list_repositories().try_next().await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Unauthenticated | ErrorKind::Forbidden), "{error}");
+    assert_eq!(error.status(), Some(StatusCode::UNAUTHORIZED));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_registry_will_not_take_says_why() {
+    let registry = FakeRegistry::new();
+    let (all, repo, blobs) = clients(&registry);
+    let refused = ErrorKind::Rejected;
+    let malformed = repo.put_manifest("{").media_type(MediaType::OCI_INDEX).await.unwrap_err();
+    is(&malformed, refused, 400, "MANIFEST_INVALID");
+    let missing = acr_registry::Descriptor::of(MediaType::OCI_MANIFEST, b"missing");
+    let index = ImageIndex::new().manifest(missing).to_json().unwrap();
+    let error = repo.put_manifest(index).await.unwrap_err();
+    assert_eq!((error.kind(), error.status()), (refused, Some(StatusCode::BAD_REQUEST)));
+    assert!(error.details()[0].detail().is_some(), "{error}");
+    let zero = all.list_repositories().resume(Continuation::from_query("n=0"));
+    is(&zero.into_pages().try_next().await.unwrap_err(), refused, 400, "PAGINATION_NUMBER_INVALID");
+    let wrong = Digest::sha256(b"other").to_string();
+    let pipeline = pipeline(&registry, entra(&registry));
+    let put = ["v2", "library/app", "manifests", &wrong];
+    let content = r#"{"schemaVersion":2,"manifests":[]}"#;
+    let error = raw(&pipeline, Method::PUT, &put, content).await.unwrap_err();
+    is(&error, ErrorKind::Integrity, 400, "DIGEST_INVALID");
+    repo.put_manifest(content).media_type(MediaType::OCI_INDEX).tag(tag("v1")).await.unwrap();
+    let by_tag = ["v2", "library/app", "manifests", "v1"];
+    let error = raw(&pipeline, Method::DELETE, &by_tag, "").await.unwrap_err();
+    is(&error, refused, 405, "UNSUPPORTED");
+    let upper = ["acr", "v1", "Upper"];
+    let error = raw(&pipeline, Method::GET, &upper, "").await.unwrap_err();
+    is(&error, ErrorKind::NotFound, 404, "");
+    // The storage refuses a part beyond the end, in XML.
+    let blob = blobs.upload(&b"abc"[..]).await.unwrap();
+    let beyond = acr_core::ByteRange::new(10, Some(20)).unwrap();
+    let error = blobs.download_range(&blob.digest, beyond).await.unwrap_err();
+    assert_eq!((error.kind(), error.status().unwrap().as_u16()), (refused, 416), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_locked_is_told_for_every_operation_that_a_lock_stops() {
+    let registry = FakeRegistry::new();
+    let (_, repo, blobs) = clients(&registry);
+    let content = ImageIndex::new().to_json().unwrap();
+    let digest = repo.put_manifest(content.clone()).tag(tag("v1")).await.unwrap();
+    let blob = blobs.upload(&b"abc"[..]).await.unwrap();
+    let locked = Permissions::new().delete(false).write(false).read(false);
+    repo.update_properties(locked).await.unwrap();
+    let errors = [
+        repo.delete().await.unwrap_err(),
+        repo.delete_tag(&tag("v1")).await.unwrap_err(),
+        repo.delete_manifest(&digest).await.unwrap_err(),
+        repo.put_manifest(content).tag(tag("v2")).await.unwrap_err(),
+        repo.get_manifest(&digest).await.unwrap_err(),
+        blobs.upload(&b"other"[..]).await.unwrap_err(),
+        blobs.download(&blob.digest).await.unwrap_err(),
+        blobs.delete(&blob.digest).await.unwrap_err(),
+    ];
+    for error in errors {
+        is(&error, ErrorKind::Disallowed, 405, "REGISTRY_DISALLOWED_OPERATION");
+    }
+    // Its flags stay readable, and can be changed back.
+    assert_eq!(repo.get_properties().await.unwrap().permissions.can_write(), Some(false));
+    let open = Permissions::new().delete(true).write(true).read(true);
+    repo.update_properties(open).await.unwrap();
+    assert!(repo.get_manifest(&digest).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn uploads_that_are_gone_or_out_of_step_are_told() {
+    let registry = FakeRegistry::new();
+    let (_, _, blobs) = clients(&registry);
+    let mut session = blobs.start_upload().await.unwrap();
+    session.write(&b"abc"[..]).await.unwrap();
+    registry.inject(Fault::lose_session("write_chunk"));
+    let error = session.write(&b"def"[..]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Session, "{error}");
+    let source = std::error::Error::source(&error).unwrap();
+    let source = source.downcast_ref::<Error>().unwrap();
+    assert_eq!(source.status(), Some(StatusCode::NOT_FOUND));
+    let code = source.code().map_or("", ErrorCode::as_str);
+    assert!(code.starts_with("BLOB_UPLOAD_"), "{code}");
+    // A digest that is not that of the content.
+    let session = blobs.start_upload().await.unwrap();
+    let other = Digest::sha256(b"other");
+    let error = session.complete(&b"abc"[..], Some(&other)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Integrity, "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn trouble_on_the_way_is_told_by_its_status_for_every_read() {
+    for (status, kind, code) in [
+        (403, ErrorKind::Forbidden, "UNKNOWN"),
+        (409, ErrorKind::Conflict, "UNKNOWN"),
+        (413, ErrorKind::Rejected, "UNKNOWN"),
+        (429, ErrorKind::Throttled, "TOOMANYREQUESTS"),
+        (500, ErrorKind::Server, "UNKNOWN"),
+        (502, ErrorKind::Server, ""),
+        (503, ErrorKind::Server, "UNAVAILABLE"),
+        (504, ErrorKind::Server, ""),
+    ] {
+        let registry = FakeRegistry::new();
+        let (all, repo, blobs) = clients(&registry);
+        let digest =
+            repo.put_manifest(ImageIndex::new().to_json().unwrap()).tag(tag("v1")).await.unwrap();
+        let fault = |operation: &str| registry.inject(Fault::status(operation, 1, status));
+        fault("ping");
+        is(&all.ping().await.unwrap_err(), kind, status, code);
+        fault("list_repositories");
+        is(&all.list_repositories().try_next().await.unwrap_err(), kind, status, code);
+        fault("get_repository");
+        is(&repo.get_properties().await.unwrap_err(), kind, status, code);
+        fault("update_repository");
+        is(&repo.update_properties(Permissions::new()).await.unwrap_err(), kind, status, code);
+        fault("list_tags");
+        let mut tags = repo.list_tags().page_size(NonZeroU32::MIN);
+        is(&tags.try_next().await.unwrap_err(), kind, status, code);
+        // The same page is asked for again.
+        assert_eq!(tags.try_next().await.unwrap().unwrap().name, tag("v1"));
+        fault("get_tag");
+        is(&repo.get_tag(&tag("v1")).await.unwrap_err(), kind, status, code);
+        fault("update_tag");
+        let changed = repo.update_tag(&tag("v1"), Permissions::new()).await;
+        is(&changed.unwrap_err(), kind, status, code);
+        fault("list_manifests");
+        is(&repo.list_manifests().try_next().await.unwrap_err(), kind, status, code);
+        fault("get_manifest_properties");
+        is(&repo.get_manifest_properties(&digest).await.unwrap_err(), kind, status, code);
+        fault("update_manifest_properties");
+        let changed = repo.update_manifest_properties(&digest, Permissions::new()).await;
+        is(&changed.unwrap_err(), kind, status, code);
+        fault("get_manifest");
+        is(&repo.get_manifest(&digest).await.unwrap_err(), kind, status, code);
+        fault("put_manifest");
+        let put = repo.put_manifest(ImageIndex::new().to_json().unwrap()).await;
+        is(&put.unwrap_err(), kind, status, code);
+        fault("referrers");
+        is(&repo.list_referrers(&digest).try_next().await.unwrap_err(), kind, status, code);
+        fault("delete_tag");
+        is(&repo.delete_tag(&tag("v1")).await.unwrap_err(), kind, status, code);
+        fault("delete_manifest");
+        is(&repo.delete_manifest(&digest).await.unwrap_err(), kind, status, code);
+        fault("delete_repository");
+        is(&repo.delete().await.unwrap_err(), kind, status, code);
+        fault("get_blob");
+        is(&blobs.download(&digest).await.unwrap_err(), kind, status, code);
+        fault("delete_blob");
+        is(&blobs.delete(&digest).await.unwrap_err(), kind, status, code);
+        assert_eq!(registry.pending_faults(), 0);
+    }
+}
