@@ -6,3 +6,5 @@ source .ci/common.sh
 
 run cargo bench -p acr-bench --bench overhead -- --test
 run cargo bench -p acr-bench --bench transfer -- --test
+# A gate: a list of any length takes one request a page and the same memory.
+run cargo bench -p acr-bench --bench listing

@@ -30,5 +30,13 @@
 //! prints throughput and memory growth of one upload from a stream, one from a (sparse)
 //! file and one download, over loopback without TLS, of 1 GiB each or as many MiB as are
 //! named. The figures have no gate; the bound that is promised is 32 MiB of growth.
+//!
+//! ```text
+//! cargo bench -p acr-bench --bench listing
+//! ```
+//!
+//! prints the peak memory of a process that lists 1,000 and one that lists 100,000
+//! manifests of an emulator in another process, and fails if the longer list needs more.
+//! The emulator's journal must show one request a page and none ahead of need.
 
 #![forbid(unsafe_code)]

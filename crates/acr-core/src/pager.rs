@@ -339,6 +339,7 @@ mod tests {
                 Ok(item) => {
                     assert!(item.is_some());
                     seen += 1;
+                    assert!(seen < 100, "round and round");
                 }
                 Err(error) => break error,
             }

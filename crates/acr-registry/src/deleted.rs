@@ -180,6 +180,10 @@ impl From<WireDeletedRepository> for DeletedRepository {
 impl WirePage for DeletedCatalog {
     type Item = DeletedRepository;
 
+    fn is_empty(&self) -> bool {
+        self.repositories.is_empty()
+    }
+
     fn items(self, _: &List) -> Vec<DeletedRepository> {
         self.repositories.into_iter().map(Into::into).collect()
     }
@@ -192,6 +196,10 @@ impl WirePage for DeletedCatalog {
 impl WirePage for DeletedManifests {
     type Item = DeletedManifest;
 
+    fn is_empty(&self) -> bool {
+        self.manifests.is_empty()
+    }
+
     fn items(self, _: &List) -> Vec<DeletedManifest> {
         self.manifests
     }
@@ -203,6 +211,10 @@ impl WirePage for DeletedManifests {
 
 impl WirePage for DeletedTags {
     type Item = DeletedTag;
+
+    fn is_empty(&self) -> bool {
+        self.tags.is_empty()
+    }
 
     fn items(self, _: &List) -> Vec<DeletedTag> {
         self.tags

@@ -45,6 +45,9 @@ pub(crate) trait WirePage: DeserializeOwned + Send + 'static {
     /// What the caller gets.
     type Item: Send + 'static;
 
+    /// Whether the registry sent no item.
+    fn is_empty(&self) -> bool;
+
     /// The items that belong to the list.
     fn items(self, list: &List) -> Vec<Self::Item>;
 
@@ -70,28 +73,30 @@ impl List {
             let state = Arc::clone(&state);
             async move {
                 let (list, otherwise, repeats) = &*state;
-                let page = match list.page::<W>(request.clone()).await {
+                let (page, is_empty) = match list.page::<W>(request.clone()).await {
                     Ok(page) => page,
-                    Err(error) => otherwise(request, error).await?,
+                    Err(error) => (otherwise(request, error).await?, false),
                 };
                 let mut repeats = repeats.lock().unwrap_or_else(PoisonError::into_inner);
                 repeats
-                    .check(page.items.iter().map(W::key))
+                    .count_empty(is_empty)
+                    .and_then(|()| repeats.check(page.items.iter().map(W::key)))
                     .map_err(|error| error.with_operation(Some(&list.operation)))?;
                 Ok(page)
             }
         })
     }
 
-    /// One page.
-    pub(crate) async fn page<W: WirePage>(&self, page: PageRequest) -> Result<Page<W::Item>> {
+    /// One page, and whether the registry sent no item for it.
+    async fn page<W: WirePage>(&self, page: PageRequest) -> Result<(Page<W::Item>, bool)> {
         let request = self.request(&page).build()?;
         let uri = request.uri().clone();
         let answer = self.pipeline.send(request).await?;
         let answer = response::expect(answer, &[StatusCode::OK]).await?;
         let next = self.next(&uri, answer.headers())?;
         let items: W = response::read_json(answer, MAX_PAGE).await?;
-        Ok(Page::new(items.items(self), next))
+        let is_empty = items.is_empty();
+        Ok((Page::new(items.items(self), next), is_empty))
     }
 
     fn next(&self, uri: &Uri, headers: &http::HeaderMap) -> Result<Option<Continuation>> {

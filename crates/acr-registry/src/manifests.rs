@@ -168,6 +168,10 @@ impl OneManifest {
 impl WirePage for ManifestList {
     type Item = ManifestProperties;
 
+    fn is_empty(&self) -> bool {
+        self.manifests.is_empty()
+    }
+
     fn items(self, list: &List) -> Vec<ManifestProperties> {
         let Some(owner) = list.owner.clone() else { return Vec::new() };
         let owner = owner.or(self.registry, self.image_name);

@@ -73,6 +73,10 @@ struct Referrers {
 impl WirePage for Referrers {
     type Item = Descriptor;
 
+    fn is_empty(&self) -> bool {
+        self.manifests.is_empty()
+    }
+
     fn items(self, list: &List) -> Vec<Descriptor> {
         let belongs = |descriptor: &Descriptor| match &list.filter {
             Some(Filter::ArtifactType(wanted)) => descriptor.artifact_type.as_ref() == Some(wanted),

@@ -104,6 +104,10 @@ struct Catalog {
 impl WirePage for Catalog {
     type Item = RepositoryName;
 
+    fn is_empty(&self) -> bool {
+        self.repositories.is_empty()
+    }
+
     fn items(self, _: &List) -> Vec<RepositoryName> {
         self.repositories
     }

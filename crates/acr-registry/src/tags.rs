@@ -120,6 +120,10 @@ impl OneTag {
 impl WirePage for TagList {
     type Item = TagProperties;
 
+    fn is_empty(&self) -> bool {
+        self.tags.is_empty()
+    }
+
     fn items(self, list: &List) -> Vec<TagProperties> {
         let Some(owner) = list.owner.clone() else { return Vec::new() };
         let owner = owner.or(self.registry, self.image_name);
