@@ -5,7 +5,8 @@
 //! ```
 //!
 //! Talks to the registry named by `CONTAINERREGISTRY_ANONREGISTRY_ENDPOINT`, or to an
-//! emulator with anonymous pull. Reads only.
+//! emulator with anonymous pull. Reads only. With the default settings
+//! `acr_auth::connect_anonymous(endpoint)` is all it takes.
 
 #![allow(clippy::print_stdout, reason = "a program that talks to a person")]
 
@@ -18,8 +19,8 @@ use acr_testkit::{Anonymous, FakeRegistry};
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     let name = std::env::args().nth(1).unwrap_or_else(|| "library/hello-world".to_owned());
-    if let Ok(endpoint) = std::env::var("CONTAINERREGISTRY_ANONREGISTRY_ENDPOINT") {
-        return Ok(list(acr_auth::connect_anonymous(&endpoint)?, &name).await?);
+    if let Some(registry) = Registry::anonymous_from_env().await? {
+        return Ok(list(connect(&registry, &Wire::default())?, &name).await?);
     }
     let fake = FakeRegistry::builder().anonymous(Anonymous::Pull).build();
     let registry = Registry::emulator(&fake).await?;

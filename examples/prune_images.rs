@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 use acr_core::{BoxError, Digest, ErrorKind, RepositoryName, Result};
 use acr_examples::{Registry, Wire, connect, push_parent, push_samples};
 use acr_registry::{
-    Document, ManifestProperties, Order, Permissions, RegistryClient, RepositoryClient,
+    Document, ManifestProperties, MediaType, Order, Permissions, RegistryClient, RepositoryClient,
 };
 use clap::Parser;
 
@@ -105,6 +105,16 @@ async fn prune(repository: &RepositoryClient, arguments: &Arguments) -> Result<(
     Ok(())
 }
 
+/// What can name other manifests. If one of these cannot be read, nothing is deleted.
+const NAMES_OTHERS: [MediaType; 6] = [
+    MediaType::OCI_INDEX,
+    MediaType::DOCKER_LIST,
+    MediaType::OCI_MANIFEST,
+    MediaType::DOCKER_MANIFEST,
+    MediaType::OCI_ARTIFACT,
+    MediaType::ORAS_ARTIFACT,
+];
+
 /// The newest, the locked, and all that these refer to or that refers to them.
 async fn kept(
     repository: &RepositoryClient,
@@ -127,7 +137,10 @@ async fn kept(
             continue;
         }
         match repository.get_manifest(&digest).await {
-            Ok(manifest) => open.extend(named(&manifest.document()?)),
+            Ok(manifest) if NAMES_OTHERS.contains(&manifest.media_type) => {
+                open.extend(named(&manifest.document()?));
+            }
+            Ok(_) => {}
             Err(error) if error.is_not_found() => continue,
             Err(error) => return Err(error),
         }

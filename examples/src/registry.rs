@@ -22,6 +22,7 @@ use crate::wire::Wire;
 /// | `CONTAINERREGISTRY_ENTRA_TOKEN` | an Entra token for the audience `https://containerregistry.azure.net` |
 /// | `CONTAINERREGISTRY_ANONYMOUS` | `true` for anonymous access; without this and a token, `DefaultCredential` signs in |
 /// | `CONTAINERREGISTRY_CA_FILE` | trust only the authorities in this PEM file |
+/// | `CONTAINERREGISTRY_ANONREGISTRY_ENDPOINT` | login server for [`Registry::anonymous_from_env`] |
 /// | `CONTAINERREGISTRY_TRUST_HOST` | a host outside `azurecr.io` that may see the Entra token |
 #[derive(Debug)]
 pub struct Registry {
@@ -49,20 +50,32 @@ impl Registry {
             }
             return Self::emulator(&FakeRegistry::new()).await;
         };
-        let tls = match variable("CONTAINERREGISTRY_CA_FILE")? {
-            Some(path) => {
-                let pem = tokio::fs::read(&path).await;
-                TlsConfig::only_roots(&pem.map_err(|e| format!("cannot read `{path}`: {e}"))?)?
-            }
-            None => TlsConfig::default(),
-        };
         Ok(Self {
             endpoint: endpoint.parse()?,
             credential: credential_from_env()?,
-            tls,
+            tls: tls_from_env().await?,
             trusted_host: variable("CONTAINERREGISTRY_TRUST_HOST")?,
             emulator: None,
         })
+    }
+
+    /// The registry for anonymous access that `CONTAINERREGISTRY_ANONREGISTRY_ENDPOINT`
+    /// names, if it is set; `CONTAINERREGISTRY_CA_FILE` as for [`Registry::from_env`].
+    ///
+    /// # Errors
+    ///
+    /// When a variable is malformed.
+    pub async fn anonymous_from_env() -> Result<Option<Self>, BoxError> {
+        let Some(endpoint) = variable("CONTAINERREGISTRY_ANONREGISTRY_ENDPOINT")? else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            endpoint: endpoint.parse()?,
+            credential: Credential::anonymous(),
+            tls: tls_from_env().await?,
+            trusted_host: None,
+            emulator: None,
+        }))
     }
 
     /// Serves an emulator on loopback with TLS and signs in there.
@@ -148,6 +161,14 @@ pub fn connect_over(registry: &Registry, wire: &Wire, transport: Transport) -> R
         .application_id("acr-examples")
         .layer_per_hop(registry.auth())
         .build()
+}
+
+async fn tls_from_env() -> Result<TlsConfig, BoxError> {
+    let Some(path) = variable("CONTAINERREGISTRY_CA_FILE")? else {
+        return Ok(TlsConfig::default());
+    };
+    let pem = tokio::fs::read(&path).await;
+    Ok(TlsConfig::only_roots(&pem.map_err(|e| format!("cannot read `{path}`: {e}"))?)?)
 }
 
 fn credential_from_env() -> Result<Credential, BoxError> {

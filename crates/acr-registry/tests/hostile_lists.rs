@@ -201,31 +201,50 @@ fn number_of(digest: &acr_core::Digest) -> usize {
 /// More than that many requests for a list that leads nowhere are a loop.
 const PATIENCE: usize = 1_001;
 
+/// Reads the list that a server tells by a script, and compares it with an honest reader's.
+fn check(list: List, script: &[(Page, Link)]) -> Result<(), TestCaseError> {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let client = serve(list, script.to_vec(), Arc::clone(&asked));
+    let (wanted, ends_well) = expected(script);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let repo = client.repository("a").unwrap();
+    let (seen, error) = runtime.block_on(async {
+        match list {
+            List::Repositories => {
+                read(client.list_repositories(), |name| name.as_str()[1..].parse().unwrap()).await
+            }
+            List::Tags => read(repo.list_tags(), |tag| number_of(&tag.digest)).await,
+            List::Manifests => {
+                read(repo.list_manifests(), |manifest| number_of(&manifest.digest)).await
+            }
+        }
+    });
+    prop_assert_eq!(&seen, &wanted);
+    prop_assert_eq!(error.is_none(), ends_well, "{:?}", error);
+    let is_typed = |kind| matches!(kind, ErrorKind::Protocol | ErrorKind::Policy);
+    prop_assert!(error.is_none_or(is_typed));
+    prop_assert!(asked.load(Ordering::Relaxed) <= script.len() + PATIENCE);
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
 
     #[test]
     fn no_server_makes_a_list_loop_skip_or_repeat(list in lists(), script in pages()) {
-        let asked = Arc::new(AtomicUsize::new(0));
-        let client = serve(list, script.clone(), Arc::clone(&asked));
-        let (wanted, ends_well) = expected(&script);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        let repo = client.repository("a").unwrap();
-        let (seen, error) = runtime.block_on(async {
-            match list {
-                List::Repositories => {
-                    read(client.list_repositories(), |name| name.as_str()[1..].parse().unwrap()).await
-                }
-                List::Tags => read(repo.list_tags(), |tag| number_of(&tag.digest)).await,
-                List::Manifests => {
-                    read(repo.list_manifests(), |manifest| number_of(&manifest.digest)).await
-                }
-            }
-        });
-        prop_assert_eq!(&seen, &wanted);
-        prop_assert_eq!(error.is_none(), ends_well, "{:?}", error);
-        prop_assert!(error.is_none_or(|kind| matches!(kind, ErrorKind::Protocol | ErrorKind::Policy)));
-        prop_assert!(asked.load(Ordering::Relaxed) <= script.len() + PATIENCE);
+        check(list, &script)?;
+    }
+}
+
+#[test]
+fn a_list_that_goes_round_on_pages_without_items_ends() {
+    for script in [
+        vec![(Page::Null, Link::To(0))],
+        vec![(Page::Fresh(2), Link::Next), (Page::Null, Link::To(2)), (Page::Null, Link::To(1))],
+    ] {
+        for list in [List::Repositories, List::Tags, List::Manifests] {
+            check(list, &script).unwrap();
+        }
     }
 }
 

@@ -307,6 +307,12 @@ fn builders_write_the_same_bytes_every_time_and_keep_windows_versions() {
     assert_eq!(chosen(Platform::new("windows", "amd64").os_version("10.0.2")), None);
     assert_eq!(chosen(Platform::new("linux", "arm64").variant("v8")), some("sha256:4"));
     assert_eq!(chosen(Platform::new("linux", "arm").variant("v7")), None);
+    // Where nothing is said, arm is v7 and arm64 is v8.
+    let plain =
+        r#"{"manifests":[{"digest":"sha256:7","platform":{"os":"linux","architecture":"arm"}}]}"#;
+    let plain: ImageIndex = serde_json::from_str(plain).unwrap();
+    assert!(plain.select(&Platform::new("linux", "arm").variant("v7")).is_some());
+    assert!(plain.select(&Platform::new("linux", "arm").variant("v6")).is_none());
     assert_eq!(chosen(Platform::new("linux", "arm")), some("sha256:5"));
     assert_eq!(chosen(Platform::new("linux", "s390x")), None);
     let back = serde_json::to_string(&index).unwrap();

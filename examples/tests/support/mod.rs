@@ -27,8 +27,13 @@ pub(crate) fn folder() -> tempfile::TempDir {
 
 /// The path of the example `tour`, built.
 pub(crate) fn tour() -> PathBuf {
-    build(&["-p", "acr-examples", "--example", "tour"]);
-    target_folder().join("examples").join(name("tour"))
+    example("tour")
+}
+
+/// The path of an example, built.
+pub(crate) fn example(program: &str) -> PathBuf {
+    build(&["-p", "acr-examples", "--example", program]);
+    target_folder().join("examples").join(name(program))
 }
 
 /// A running `acr-emulator`; killed when dropped.
