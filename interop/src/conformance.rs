@@ -166,7 +166,7 @@ fn check(spec: SpecReport) -> Check {
     Check { name, verdict, message }
 }
 
-const GO: Program = Program { name: "go", package: "golang-go" };
+const GO: Program = Program::debian("go", "golang-go");
 
 const MODULE: &str = "github.com/opencontainers/distribution-spec/conformance";
 

@@ -1,10 +1,11 @@
-//! `docker-registry` with token authentication behind a façade.
+//! A registry with token authentication behind a façade.
 
 use crate::{
     error::Result,
     facade::{Facade, FacadeListener, TlsMode},
     oauth::Accounts,
     registry_process::{RegistryProcess, TokenAuth},
+    registry_software::RegistrySoftware,
     token_signer::TokenSigner,
 };
 
@@ -19,6 +20,7 @@ pub struct GuardedRegistry {
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct GuardedRegistryBuilder {
+    software: RegistrySoftware,
     tls: TlsMode,
     realm: Option<String>,
     trust: Trust,
@@ -33,7 +35,12 @@ enum Trust {
 impl GuardedRegistry {
     /// TLS, a realm that names the façade, and tokens that the registry accepts.
     pub fn builder() -> GuardedRegistryBuilder {
-        GuardedRegistryBuilder { tls: TlsMode::On, realm: None, trust: Trust::Facade }
+        GuardedRegistryBuilder {
+            software: RegistrySoftware::default(),
+            tls: TlsMode::On,
+            realm: None,
+            trust: Trust::Facade,
+        }
     }
 
     /// The front door.
@@ -48,6 +55,12 @@ impl GuardedRegistry {
 }
 
 impl GuardedRegistryBuilder {
+    /// The registry behind the façade. One that cannot verify tokens lets everybody in.
+    pub fn software(mut self, software: RegistrySoftware) -> Self {
+        self.software = software;
+        self
+    }
+
     /// Whether the façade speaks TLS.
     pub fn tls(mut self, mode: TlsMode) -> Self {
         self.tls = mode;
@@ -70,7 +83,7 @@ impl GuardedRegistryBuilder {
     ///
     /// # Errors
     ///
-    /// When `docker-registry` is not installed or does not come up.
+    /// When the registry is not installed or does not come up.
     pub async fn start(self) -> Result<GuardedRegistry> {
         let signer = TokenSigner::new()?;
         let listener = FacadeListener::bind(self.tls).await?;
@@ -80,7 +93,8 @@ impl GuardedRegistryBuilder {
             Trust::Stranger => TokenSigner::new()?.trust_bundle().to_owned(),
         };
         let auth = TokenAuth::new(realm, listener.authority(), signer.issuer(), bundle);
-        let registry = RegistryProcess::builder().token_auth(auth).start().await?;
+        let registry = RegistryProcess::builder().software(self.software).token_auth(auth);
+        let registry = registry.start().await?;
         let facade = listener.serve(registry.address(), Accounts::random(), signer);
         Ok(GuardedRegistry { facade, registry })
     }

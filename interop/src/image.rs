@@ -182,8 +182,8 @@ fn blob_path(layout: &Path, digest: &str) -> Result<PathBuf> {
     Ok(layout.join("blobs").join(algorithm).join(hex))
 }
 
-const UMOCI: Program = Program { name: "umoci", package: "umoci" };
-const BUSYBOX: Program = Program { name: "busybox", package: "busybox-static" };
+const UMOCI: Program = Program::debian("umoci", "umoci");
+const BUSYBOX: Program = Program::debian("busybox", "busybox-static");
 
 const TAG: &str = "v1";
 

@@ -4,7 +4,7 @@
 //!
 //! | what | from | module |
 //! |---|---|---|
-//! | a registry | Debian's `docker-registry` | [`RegistryProcess`] |
+//! | registries | Debian's `docker-registry`, and those that `interop/go` builds | [`RegistryProcess`], [`RegistrySoftware`] |
 //! | a client | Debian's `skopeo` | [`Skopeo`] |
 //! | an image | Debian's `umoci` and `busybox-static` | [`ImageLayout`] |
 //! | a judge of registries | the OCI distribution conformance suite | [`ConformanceSuite`] |
@@ -30,8 +30,10 @@ pub mod matrix;
 mod oauth;
 mod proxy_process;
 mod registry_process;
+mod registry_software;
 mod skopeo;
 mod token_signer;
+mod trials;
 mod upstream;
 
 pub use self::{
@@ -46,6 +48,8 @@ pub use self::{
     oauth::{Accounts, Grant, TokenCall},
     proxy_process::ProxyProcess,
     registry_process::{RegistryProcess, RegistryProcessBuilder, TokenAuth},
+    registry_software::RegistrySoftware,
     skopeo::{Inspection, RemoteImage, Skopeo},
     token_signer::{Access, TokenSigner},
+    trials::{Trial, Trials},
 };

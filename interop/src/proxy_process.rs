@@ -87,7 +87,7 @@ impl ProxyProcess {
     }
 }
 
-const PROGRAM: Program = Program { name: "tinyproxy", package: "tinyproxy" };
+const PROGRAM: Program = Program::debian("tinyproxy", "tinyproxy");
 
 const LOG: &str = "log";
 

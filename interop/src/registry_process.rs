@@ -1,4 +1,4 @@
-//! Debian's `docker-registry` as a child process on loopback.
+//! A registry as a child process on loopback.
 
 use std::{
     fs,
@@ -18,8 +18,8 @@ use tokio::{
 };
 
 use crate::{
-    command::Program,
     error::{Attempt as _, Error, Result},
+    registry_software::{CONFIG, RegistrySoftware},
     upstream,
 };
 
@@ -36,6 +36,7 @@ pub struct RegistryProcess {
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct RegistryProcessBuilder {
+    software: RegistrySoftware,
     locations: Locations,
     auth: Option<TokenAuth>,
 }
@@ -75,7 +76,8 @@ impl TokenAuth {
 }
 
 impl RegistryProcess {
-    /// A registry that asks nobody for a token and answers with relative locations.
+    /// A registry that asks nobody for a token and answers with relative locations:
+    /// Debian's `docker-registry`, unless told otherwise.
     pub fn builder() -> RegistryProcessBuilder {
         RegistryProcessBuilder::default()
     }
@@ -87,6 +89,12 @@ impl RegistryProcess {
 }
 
 impl RegistryProcessBuilder {
+    /// Runs this software. What follows is known to distribution only.
+    pub fn software(mut self, software: RegistrySoftware) -> Self {
+        self.software = software;
+        self
+    }
+
     /// Answers with absolute `Location` headers, made from the request's `Host`.
     pub fn absolute_locations(mut self) -> Self {
         self.locations = Locations::Absolute;
@@ -103,9 +111,9 @@ impl RegistryProcessBuilder {
     ///
     /// # Errors
     ///
-    /// When `docker-registry` is not installed or does not come up.
+    /// When the program is not installed or does not come up.
     pub async fn start(self) -> Result<RegistryProcess> {
-        let mut last = Error::new("start docker-registry");
+        let mut last = Error::new(format!("start {}", self.software));
         for _ in 0..PORTS_TRIED {
             match self.start_once().await {
                 Ok(Started::Ready(registry)) => return Ok(*registry),
@@ -117,39 +125,44 @@ impl RegistryProcessBuilder {
     }
 
     async fn start_once(&self) -> Result<Started> {
-        let folder = TempDir::with_prefix("docker-registry-").attempt(|| "make a folder")?;
+        let folder = TempDir::with_prefix("registry-").attempt(|| "make a folder")?;
         let address = free_port()?;
         let instance = format!("{:032x}", fastrand::u128(..));
-        let config = folder.path().join("config.yml");
-        write(&config, &self.config(folder.path(), address, &instance))?;
+        if self.software.reads_config() {
+            write(&folder.path().join(CONFIG), &self.config(folder.path(), address, &instance))?;
+        }
         if let Some(auth) = &self.auth {
             write(&folder.path().join(TRUST_BUNDLE), &auth.trust_bundle)?;
         }
         let log_path = folder.path().join("log");
         let log = fs::File::create(&log_path).attempt(|| "make the registry's log")?;
-        let mut child = PROGRAM
+        let program = self.software.program();
+        let mut child = program
             .command()
-            .arg("serve")
-            .arg(&config)
+            .args(self.software.arguments(folder.path(), address)?)
+            // Says nothing of itself to a collector, which distribution 3 would do.
+            .env("OTEL_TRACES_EXPORTER", "none")
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
-            .map_err(|source| PROGRAM.not_started(source))?;
+            .map_err(|source| program.not_started(source))?;
+        let instance = self.software.reads_config().then_some(instance);
         for _ in 0..POLLS {
-            if answers(address, &instance).await {
+            if answers(address, instance.as_deref()).await {
                 let registry = RegistryProcess { address, _child: child, _folder: folder };
                 return Ok(Started::Ready(Box::new(registry)));
             }
             if let Some(status) = child.try_wait().attempt(|| "ask for the registry's end")? {
                 // Most likely another process took the port between our choice and its start.
                 let log = fs::read_to_string(&log_path).unwrap_or_default();
-                let text = format!("docker-registry ended with {status}: {}", log.trim());
+                let text = format!("{} ended with {status}: {}", self.software, log.trim());
                 return Ok(Started::Ended(Error::new(text)));
             }
             sleep(POLL_INTERVAL).await;
         }
         let log = fs::read_to_string(&log_path).unwrap_or_default();
-        Err(Error::new(format!("docker-registry did not answer on {address}: {}", log.trim())))
+        let software = self.software;
+        Err(Error::new(format!("{software} did not answer on {address}: {}", log.trim())))
     }
 
     /// JSON, which is YAML too and knows how to quote.
@@ -185,8 +198,9 @@ enum Started {
     Ended(Error),
 }
 
-/// Whether *this* registry answers on the port, and not one that was quicker to take it.
-async fn answers(address: SocketAddr, instance: &str) -> bool {
+/// Whether *this* registry answers on the port, and not one that was quicker to take it. Only
+/// software that can be told to say who it is leaves no doubt.
+async fn answers(address: SocketAddr, instance: Option<&str>) -> bool {
     let request =
         Request::get("/v2/").header(HOST, address.to_string()).body(Empty::<Bytes>::new());
     let Ok(request) = request else { return false };
@@ -194,6 +208,7 @@ async fn answers(address: SocketAddr, instance: &str) -> bool {
     let Ok(Ok(response)) = answer else {
         return false;
     };
+    let Some(instance) = instance else { return response.status().is_success() };
     response.headers().get(INSTANCE_HEADER).is_some_and(|found| found == instance)
 }
 
@@ -206,8 +221,6 @@ fn free_port() -> Result<SocketAddr> {
 fn write(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).attempt(|| format!("write {}", path.display()))
 }
-
-const PROGRAM: Program = Program { name: "docker-registry", package: "docker-registry" };
 
 const TRUST_BUNDLE: &str = "trust.pem";
 

@@ -193,6 +193,6 @@ impl Skopeo {
     }
 }
 
-const PROGRAM: Program = Program { name: "skopeo", package: "skopeo" };
+const PROGRAM: Program = Program::debian("skopeo", "skopeo");
 
 const AUTH_FILE: &str = "auth.json";

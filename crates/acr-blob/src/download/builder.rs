@@ -109,20 +109,12 @@ impl<'a> Download<'a> {
         };
         let mut machine = Machine::new(digest.clone(), digester).bounds(size, max_size);
         let mut body = None;
-        if !machine.is_complete() || machine.position() == 0 {
-            match ask(client, &digest, machine.range()).await {
-                Ok((answer, stream)) => {
-                    let described =
-                        |error: Error| error.with_operation(Some(&operation(client, &digest)));
-                    machine.answered(answer).map_err(described)?;
-                    body = Some(stream);
-                }
-                // All was read before; the digest tells if that was all.
-                Err(error)
-                    if error.status() == Some(StatusCode::RANGE_NOT_SATISFIABLE)
-                        && machine.position() > 0 => {}
-                Err(error) => return Err(error),
-            }
+        if (!machine.is_complete() || machine.position() == 0)
+            && let Some((answer, stream)) = ask_rest(client, &digest, Rest::of(&machine)).await?
+        {
+            let described = |error: Error| error.with_operation(Some(&operation(client, &digest)));
+            machine.answered(answer).map_err(described)?;
+            body = Some(stream);
         }
         Ok(BlobReader::new(client.clone(), digest, machine, body, observer))
     }
@@ -140,6 +132,42 @@ impl<'a> IntoFuture for Download<'a> {
 /// Names what is done, for errors.
 pub(crate) fn operation(client: &BlobClient, digest: &Digest) -> Operation {
     Operation::new("download_blob").on(format_args!("{}@{digest}", client.repository))
+}
+
+/// What a download lacks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rest {
+    range: Option<ByteRange>,
+    /// What is there may be all of a blob whose length nobody told.
+    matches: bool,
+}
+
+impl Rest {
+    pub(crate) fn of(machine: &Machine) -> Self {
+        Self { range: machine.range(), matches: machine.matches() }
+    }
+}
+
+/// Asks the registry for the rest of a blob; `None` if there is none. Where it does not
+/// understand the range, everything is asked for, and what is there already passed over.
+pub(crate) async fn ask_rest(
+    client: &BlobClient,
+    digest: &Digest,
+    rest: Rest,
+) -> Result<Option<(Answer, DataStream)>> {
+    match ask(client, digest, rest.range).await {
+        Err(error) if rest.range.is_some() && is_no_such_range(&error) => {
+            if rest.matches {
+                return Ok(None);
+            }
+            ask(client, digest, None).await.map(Some)
+        }
+        answer => answer.map(Some),
+    }
+}
+
+fn is_no_such_range(error: &Error) -> bool {
+    error.status() == Some(StatusCode::RANGE_NOT_SATISFIABLE)
 }
 
 /// Asks the registry for a blob, or for a part of it; the redirect is followed below.

@@ -83,6 +83,11 @@ impl Machine {
         self.len == Some(self.position())
     }
 
+    /// Whether the bytes so far are the blob, as its digest says.
+    pub(crate) fn matches(&self) -> bool {
+        self.digester.clone().finish() == self.expected
+    }
+
     pub(crate) fn len(&self) -> Option<u64> {
         self.len
     }

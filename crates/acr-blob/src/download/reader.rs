@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use acr_core::{DataStream, Digest, Digester, Error, ErrorKind, Operation, Result};
+use acr_core::{Body, DataStream, Digest, Digester, Error, ErrorKind, Operation, Result};
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -16,7 +16,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use crate::{
     client::BlobClient,
     download::{
-        builder,
+        builder::{self, Rest},
         checkpoint::DownloadCheckpoint,
         machine::{Answer, Machine, Step, too_large},
     },
@@ -42,7 +42,7 @@ pub struct BlobReader {
     rest: Bytes,
 }
 
-type Asked = Pin<Box<dyn Future<Output = Result<(Answer, DataStream)>> + Send>>;
+type Asked = Pin<Box<dyn Future<Output = Result<Option<(Answer, DataStream)>>> + Send>>;
 
 enum State {
     Reading(DataStream),
@@ -138,12 +138,12 @@ impl BlobReader {
     /// Asks again for what is missing, after a pause.
     fn resume(&self, attempt: u32) -> State {
         self.observer.tell(Phase::Recovering, self.delivered, self.len(), attempt);
-        let (client, digest, range) =
-            (self.client.clone(), self.digest.clone(), self.machine.range());
+        let (client, digest, rest) =
+            (self.client.clone(), self.digest.clone(), Rest::of(&self.machine));
         let pause = PAUSE.saturating_mul(attempt.saturating_sub(1));
         State::Asking(Box::pin(async move {
             tokio::time::sleep(pause).await;
-            builder::ask(&client, &digest, range).await
+            builder::ask_rest(&client, &digest, rest).await
         }))
     }
 
@@ -191,9 +191,14 @@ impl BlobReader {
                         self.state = State::Asking(asked);
                         return Poll::Pending;
                     };
-                    let (answer, body) = answer.map_err(|error| self.machine.end(error))?;
-                    self.machine.answered(answer)?;
-                    self.state = State::Reading(body);
+                    match answer.map_err(|error| self.machine.end(error))? {
+                        Some((answer, body)) => {
+                            self.machine.answered(answer)?;
+                            self.state = State::Reading(body);
+                        }
+                        // Nothing is left: what is there ends as if an answer had.
+                        None => self.state = State::Reading(Body::empty().into_data_stream()),
+                    }
                 }
             }
         }

@@ -144,7 +144,8 @@ impl Wire {
             .effect(Effect::Read)
             .build()
             .map_err(Refusal::fatal)?;
-        let answer = self.send(request, StatusCode::NO_CONTENT, false).await?;
+        let answer = self.send(request, StatusCode::NO_CONTENT, false).await;
+        let answer = answer.map_err(Refusal::of_status)?;
         let received = range::received(answer.headers());
         self.location = self.next_location(&self.location, answer).map_err(Refusal::fatal)?;
         Ok(received)
@@ -228,12 +229,27 @@ impl Refusal {
         let is_doubtful = error.is_retryable() && (is_stream || !error.is_unsent())
             || is_stream && error.kind() == ErrorKind::Unauthenticated
             || matches!(status, 409 | 412);
+        let is_unknown = error.code() == Some(&ErrorCode::BLOB_UPLOAD_UNKNOWN);
         let failure = match status {
             413 => Failure::TooLarge,
             416 => Failure::OutOfStep(None),
             404 => Failure::Lost,
+            // olareg says it with a 400.
+            400..500 if is_unknown => Failure::Lost,
             _ if is_doubtful && !is_too_long => Failure::Doubtful,
             _ => Failure::Refused,
+        };
+        Self { failure, error }
+    }
+
+    /// A registry that cannot be asked how far it got leaves no way to go on: it is as if it
+    /// had lost the session. (The one of go-containerregistry answers 400 to every `GET`.)
+    fn of_status(self) -> Self {
+        let Self { failure, error } = self;
+        let status = error.status().map_or(0, |status| status.as_u16());
+        let failure = match (failure, status) {
+            (Failure::Refused, 400 | 405 | 501) => Failure::Lost,
+            (failure, _) => failure,
         };
         Self { failure, error }
     }

@@ -1,0 +1,69 @@
+//! Registries that are not ours under our clients, behind a façade that signs in over TLS.
+//!
+//! Run by `bash interop/run servers`, which builds what is not in Debian.
+#![cfg(feature = "suites")]
+
+mod blobs;
+mod manifests;
+mod sign_in;
+mod uploads;
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use acr_blob::BlobClient;
+use acr_core::{Pipeline, RepositoryName};
+use acr_interop::{GuardedRegistry, RegistrySoftware, Trials};
+use acr_registry::RepositoryClient;
+
+use crate::support::Result;
+
+#[tokio::test]
+async fn distribution_2() -> Result {
+    run(RegistrySoftware::Distribution2).await
+}
+
+#[tokio::test]
+async fn distribution_3() -> Result {
+    run(RegistrySoftware::Distribution3).await
+}
+
+#[tokio::test]
+async fn olareg() -> Result {
+    run(RegistrySoftware::Olareg).await
+}
+
+#[tokio::test]
+async fn go_containerregistry() -> Result {
+    run(RegistrySoftware::GoContainerRegistry).await
+}
+
+/// A registry under test, and how to get there.
+struct Server {
+    software: RegistrySoftware,
+    registry: GuardedRegistry,
+    pipeline: Pipeline,
+}
+
+impl Server {
+    fn blobs(&self, repository: &str) -> Result<BlobClient> {
+        Ok(BlobClient::new(self.pipeline.clone(), repository.parse::<RepositoryName>()?))
+    }
+
+    fn repository(&self, repository: &str) -> Result<RepositoryClient> {
+        Ok(RepositoryClient::new(self.pipeline.clone(), repository.parse::<RepositoryName>()?))
+    }
+}
+
+async fn run(software: RegistrySoftware) -> Result {
+    let registry = GuardedRegistry::builder().software(software).start().await?;
+    let facade = registry.facade();
+    let pipeline = support::pipeline(facade, support::entra(facade.accounts().entra_token()))?;
+    let server = Server { software, registry, pipeline };
+    let mut trials = Trials::new("servers", software.to_string(), software.version().await?);
+    Box::pin(sign_in::run(&server, &mut trials)).await?;
+    Box::pin(uploads::run(&server, &mut trials)).await?;
+    Box::pin(blobs::run(&server, &mut trials)).await?;
+    Box::pin(manifests::run(&server, &mut trials)).await?;
+    Ok(trials.finish()?)
+}
