@@ -25,7 +25,16 @@ tinyproxy tinyproxy
 curl curl
 busybox busybox-static
 go golang-go
+python3 python3
+node nodejs
+npm npm
+mvn maven
+java default-jdk-headless
+keytool default-jre-headless
+nginx nginx-light
+haproxy haproxy
 PROGRAMS
+python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
 
 if [[ ${#missing[@]} -gt 0 ]]; then
   export DEBIAN_FRONTEND=noninteractive
