@@ -1,0 +1,172 @@
+package interop;
+
+import static interop.Check.refused;
+import static interop.Check.same;
+
+import com.azure.containers.containerregistry.models.GetManifestResult;
+import com.azure.containers.containerregistry.models.ManifestMediaType;
+import com.azure.containers.containerregistry.models.OciDescriptor;
+import com.azure.containers.containerregistry.models.OciImageManifest;
+import com.azure.containers.containerregistry.models.SetManifestOptions;
+import com.azure.containers.containerregistry.models.SetManifestResult;
+import com.azure.containers.containerregistry.models.UploadRegistryBlobResult;
+import com.azure.core.util.BinaryData;
+import java.io.ByteArrayOutputStream;
+import java.nio.channels.Channels;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.util.Arrays;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Random;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+
+/** Manifests and blobs. */
+final class Content {
+    static final String OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json";
+    static final String OCI_INDEX = "application/vnd.oci.image.index.v1+json";
+    private static final int CHUNK = 4 * 1024 * 1024; // what the SDK sends in one request
+
+    private final Calls calls;
+    private final boolean async;
+    private final Registry registry;
+    private final String prefix;
+    private String within = "";
+
+    Content(Calls calls, boolean async, String prefix) {
+        this.calls = calls;
+        this.async = async;
+        this.registry = new Registry(async, System.getenv("ACR_ENTRA_TOKEN"));
+        this.prefix = prefix;
+    }
+
+    /** From here on in repositories below this name. */
+    void within(String name) {
+        within = name;
+    }
+
+    Registry registry() {
+        return registry;
+    }
+
+    String repository(String name) {
+        return prefix + "/" + within + "/" + name;
+    }
+
+    Object client(String name) {
+        return registry.content(repository(name));
+    }
+
+    static String digestOf(byte[] bytes) {
+        try {
+            byte[] hash = MessageDigest.getInstance("SHA-256").digest(bytes);
+            return "sha256:" + HexFormat.of().formatHex(hash);
+        } catch (java.security.NoSuchAlgorithmException error) {
+            throw new IllegalStateException(error);
+        }
+    }
+
+    private String upload(String name, byte[] bytes) throws Exception {
+        UploadRegistryBlobResult blob =
+                calls.call(client(name), "uploadBlob", BinaryData.fromBytes(bytes));
+        same(blob.getDigest(), digestOf(bytes), "digest");
+        same(blob.getSizeInBytes(), (long) bytes.length, "size");
+        return blob.getDigest();
+    }
+
+    private byte[] download(String name, String digest) throws Exception {
+        if (async) {
+            BinaryData data = calls.call(client(name), "downloadStream", digest);
+            return data.toBytes();
+        }
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        calls.call(client(name), "downloadStream", digest, Channels.newChannel(bytes));
+        return bytes.toByteArray();
+    }
+
+    /** An image with one layer; gives its digest. */
+    String push(String name, String tag, String layer) throws Exception {
+        byte[] config = "{\"architecture\":\"amd64\",\"os\":\"linux\"}".getBytes(StandardCharsets.UTF_8);
+        byte[] bytes = layer.getBytes(StandardCharsets.UTF_8);
+        OciImageManifest manifest = new OciImageManifest()
+                .setSchemaVersion(2)
+                .setConfiguration(new OciDescriptor()
+                        .setMediaType("application/vnd.oci.image.config.v1+json")
+                        .setDigest(upload(name, config))
+                        .setSizeInBytes((long) config.length))
+                .setLayers(List.of(new OciDescriptor()
+                        .setMediaType("application/vnd.oci.image.layer.v1.tar")
+                        .setDigest(upload(name, bytes))
+                        .setSizeInBytes((long) bytes.length)));
+        SetManifestResult stored = calls.detailed
+                ? calls.call(client(name), "setManifest", new SetManifestOptions(manifest).setTag(tag))
+                : calls.call(client(name), "setManifest", manifest, tag);
+        same(stored.getDigest().length(), 71, "length of the digest");
+        return stored.getDigest();
+    }
+
+    void manifests() throws Exception {
+        String digest = push("content", "v1", "content");
+        for (String reference : List.of("v1", digest)) {
+            GetManifestResult found = calls.call(client("content"), "getManifest", reference);
+            same(found.getDigest(), digest, "digest");
+            same(found.getManifestMediaType(), ManifestMediaType.OCI_IMAGE_MANIFEST, "type");
+            same(digestOf(found.getManifest().toBytes()), digest, "digest of the bytes");
+        }
+        refused(404, () -> calls.call(client("content"), "getManifest", "absent"));
+    }
+
+    void index() throws Exception {
+        String digest = push("content", "child", "content");
+        GetManifestResult child = calls.call(client("content"), "getManifest", digest);
+        String index = "{\"schemaVersion\":2,\"mediaType\":\"" + OCI_INDEX + "\",\"manifests\":[{\"mediaType\":\""
+                + OCI_MANIFEST + "\",\"digest\":\"" + digest + "\",\"size\":"
+                + child.getManifest().toBytes().length
+                + ",\"platform\":{\"architecture\":\"amd64\",\"os\":\"linux\"}}]}";
+        SetManifestOptions options = new SetManifestOptions(
+                BinaryData.fromString(index), ManifestMediaType.fromString(OCI_INDEX)).setTag("multi");
+        boolean detailed = calls.detailed;
+        calls.detailed = true; // there is no other way to name a media type
+        SetManifestResult stored = calls.call(client("content"), "setManifest", options);
+        calls.detailed = detailed;
+        same(stored.getDigest(), digestOf(index.getBytes(StandardCharsets.UTF_8)), "digest");
+        GetManifestResult found = calls.call(client("content"), "getManifest", "multi");
+        same(found.getManifest().toString(), index, "index");
+    }
+
+    void blobs() throws Exception {
+        byte[] bytes = new byte[2 * CHUNK + 17];
+        new Random(1).nextBytes(bytes);
+        String digest = upload("content", bytes);
+        same(Arrays.equals(download("content", digest), bytes), true, "the bytes that came back");
+        refused(404, () -> download("content", digestOf(new byte[] {1})));
+    }
+
+    void emptyBlob() throws Exception {
+        String digest = upload("content", new byte[0]);
+        // On a thread that keeps nobody waiting: it may never end.
+        FutureTask<byte[]> download = new FutureTask<>(() -> download("content", digest));
+        Thread thread = new Thread(download);
+        thread.setDaemon(true);
+        thread.start();
+        try {
+            byte[] bytes = download.get(5, TimeUnit.SECONDS);
+            throw new AssertionError("it was downloaded: " + bytes.length + " bytes");
+        } catch (TimeoutException error) {
+            same(async, true, "only the async client waits");
+        } catch (ExecutionException error) {
+            Throwable cause = error.getCause().getCause();
+            same(cause instanceof LinkageError && !async, true, "a LinkageError: " + error);
+        }
+    }
+
+    void deleteBlob() throws Exception {
+        String digest = upload("content", "to be deleted".getBytes(StandardCharsets.UTF_8));
+        calls.call(client("content"), "deleteBlob", digest);
+        refused(404, () -> download("content", digest));
+        calls.call(client("content"), "deleteBlob", digest);
+    }
+}
