@@ -29,3 +29,41 @@ start_emulator() {
   ACR_ENTRA_TOKEN=$(value entra_token)
   export ACR_ENDPOINT ACR_STORAGE ACR_CA ACR_ENTRA_TOKEN
 }
+
+# row PEER VERSION OPERATION RESULT [EVIDENCE]: what became of an operation of the suite that is run.
+row() {
+  local suite
+  suite=$(basename "$INTEROP_ROWS" .jsonl)
+  printf '{"suite":"%s","peer":"%s","version":"%s","operation":"%s","result":"%s","evidence":"%s"}\n' \
+    "$suite" "$1" "$2" "$3" "$4" "${5:-}" >>"$INTEROP_ROWS"
+}
+
+failed=()
+
+# try PEER VERSION OPERATION COMMAND…: passes if the command, often a function, ends well.
+try() {
+  local peer=$1 version=$2 operation=$3
+  shift 3
+  # Not in a condition, where `set -e` would be off within.
+  local code
+  set +e
+  (set -e; "$@") >"$suite_folder/out" 2>&1
+  code=$?
+  set -e
+  if [[ $code -eq 0 ]]; then
+    row "$peer" "$version" "$operation" pass
+    return
+  fi
+  printf '%s, %s: exit code %s\n' "$peer" "$operation" "$code"
+  tail -c 2000 "$suite_folder/out"
+  failed+=("$peer: $operation")
+  row "$peer" "$version" "$operation" fail "see the log"
+}
+
+# Ends the suite, with an error if an operation failed.
+finish() {
+  if [[ ${#failed[@]} -gt 0 ]]; then
+    printf 'failed: %s\n' "${failed[@]}"
+    exit 1
+  fi
+}
