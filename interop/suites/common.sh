@@ -10,7 +10,7 @@ source .ci/common.sh
 
 suite_folder=$(mktemp -d)
 emulators=()
-trap 'kill "${emulators[@]}" 2>/dev/null; rm -rf "$suite_folder"' EXIT
+trap '[[ ${#emulators[@]} -eq 0 ]] || kill "${emulators[@]}" 2>/dev/null || true; rm -rf "$suite_folder"' EXIT
 
 # Starts an emulator with these arguments, over TLS, on a port of its own. It ends with the suite. Sets
 # ACR_ENDPOINT (https://localhost:PORT), ACR_STORAGE, ACR_CA (a file) and ACR_ENTRA_TOKEN.
