@@ -5,3 +5,5 @@ set -euo pipefail
 source .ci/common.sh
 
 run cargo test --no-fail-fast -p acr-interop --features servers
+# Everyone else's clients and servers; what they do must be what docs/interop.md says.
+run bash interop/run

@@ -55,12 +55,21 @@ struct Manifest {
 }
 
 impl ImageLayout {
-    /// Builds the image.
+    /// Builds the image, for this machine's processor as far as anybody may care.
     ///
     /// # Errors
     ///
     /// When `umoci` or `busybox` is not installed or fails.
     pub async fn build() -> Result<Self> {
+        Self::build_for("amd64").await
+    }
+
+    /// Builds the image and says that it is for this architecture, in Go's words.
+    ///
+    /// # Errors
+    ///
+    /// When `umoci` or `busybox` is not installed or fails.
+    pub async fn build_for(architecture: &str) -> Result<Self> {
         let folder = TempDir::with_prefix("image-").attempt(|| "make a folder for an image")?;
         let root = folder.path().join("root");
         let app = folder.path().join("app");
@@ -77,6 +86,8 @@ impl ImageLayout {
         }
         let start = ["--config.entrypoint", "/bin/sh", "--config.workingdir", "/srv/app"];
         umoci(|command| command.args(["config", "--image", &image]).args(start)).await?;
+        let platform = ["--architecture", architecture, "--os", "linux"];
+        umoci(|command| command.args(["config", "--image", &image]).args(platform)).await?;
         umoci(|command| command.args(["gc", "--layout"]).arg(&layout)).await?;
         Self::read(folder)
     }

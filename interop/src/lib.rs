@@ -22,11 +22,13 @@ mod conformance;
 mod emulator_process;
 mod error;
 mod facade;
+mod foreign_client;
 mod foreign_listener;
 mod form;
 mod guarded_registry;
 mod image;
 pub mod matrix;
+mod middle_box;
 mod oauth;
 mod proxy_process;
 mod registry_process;
@@ -42,9 +44,11 @@ pub use self::{
     emulator_process::EmulatorProcess,
     error::{Error, Result},
     facade::{Counts, Facade, FacadeListener, TlsMode},
+    foreign_client::{ForeignClient, Site},
     foreign_listener::ForeignListener,
     guarded_registry::{GuardedRegistry, GuardedRegistryBuilder},
     image::{ImageBlob, ImageLayout},
+    middle_box::{Habit, MiddleBox, MiddleBoxProcess},
     oauth::{Accounts, Grant, TokenCall},
     proxy_process::ProxyProcess,
     registry_process::{RegistryProcess, RegistryProcessBuilder, TokenAuth},

@@ -13,6 +13,7 @@ use tokio::{net::TcpStream, process::Child, time::sleep};
 use crate::{
     command::Program,
     error::{Attempt as _, Error, Result},
+    registry_software,
 };
 
 /// A running proxy; stops when dropped.
@@ -65,6 +66,18 @@ impl ProxyProcess {
             sleep(POLL_INTERVAL).await;
         }
         Err(Error::new(format!("tinyproxy did not listen on {address}")))
+    }
+
+    /// Its version, as it tells.
+    ///
+    /// # Errors
+    ///
+    /// When `tinyproxy` is not installed.
+    pub async fn version() -> Result<String> {
+        let mut command = PROGRAM.command();
+        command.arg("-v");
+        let printed = PROGRAM.run(command).await?;
+        registry_software::number_in(&String::from_utf8_lossy(&printed))
     }
 
     /// Where it listens.

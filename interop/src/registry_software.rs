@@ -40,12 +40,7 @@ impl RegistrySoftware {
             let printed = program.run(command).await?;
             return number_in(&String::from_utf8_lossy(&printed));
         };
-        let line = GO_MOD.lines().find_map(|line| {
-            let line = line.trim().trim_start_matches("require ");
-            line.strip_prefix(module)?.strip_prefix(" v")
-        });
-        let line = line.ok_or_else(|| Error::new(format!("go.mod does not pin {module}")))?;
-        number_in(line)
+        pinned(module)
     }
 
     /// Whether it can be told to demand tokens and verifies them.
@@ -118,8 +113,15 @@ impl fmt::Display for RegistrySoftware {
     }
 }
 
+/// The version at which `interop/go` pins a module.
+pub(crate) fn pinned(module: &str) -> Result<String> {
+    let line = GO_MOD.lines().find_map(|line| line.trim().strip_prefix(module)?.strip_prefix(" v"));
+    let line = line.ok_or_else(|| Error::new(format!("go.mod does not pin {module}")))?;
+    number_in(line)
+}
+
 /// The first dotted number in a text, such as `2.8.1` in `docker-registry 2.8.1+ds1`.
-fn number_in(text: &str) -> Result<String> {
+pub(crate) fn number_in(text: &str) -> Result<String> {
     let words = text.split(|letter: char| !letter.is_ascii_digit() && letter != '.');
     let number = words.map(|word| word.trim_matches('.')).find(|word| word.contains('.'));
     let number = number.ok_or_else(|| Error::new(format!("no version in `{}`", text.trim())))?;

@@ -110,6 +110,21 @@ impl Skopeo {
         PROGRAM.run(command).await.map(drop)
     }
 
+    /// Copies an image, for all its platforms, out of a registry into an OCI layout.
+    ///
+    /// # Errors
+    ///
+    /// When `skopeo` is not installed or refuses the image.
+    pub async fn copy_to_layout(&self, image: &RemoteImage, layout: &Path) -> Result<()> {
+        let mut command = self.command("copy");
+        command
+            .args(["--all", "--preserve-digests"])
+            .args(self.access("src-", image)?)
+            .arg(&image.name)
+            .arg(format!("oci:{}:copied", layout.display()));
+        PROGRAM.run(command).await.map(drop)
+    }
+
     /// Copies an image from a layout into a registry, byte for byte.
     ///
     /// # Errors

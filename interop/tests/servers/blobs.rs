@@ -8,8 +8,8 @@ use acr_interop::Trials;
 use tempfile::TempDir;
 
 use crate::{
-    Server,
-    support::{Result, ensure, noise, same},
+    Server, noise,
+    support::{Result, ensure, same},
 };
 
 const REPOSITORY: &str = "library/content";

@@ -6,8 +6,8 @@ use acr_interop::{Grant, RegistrySoftware, Trials};
 use acr_registry::{RegistryClient, RepositoryClient};
 
 use crate::{
-    Server,
-    support::{self, Result, ensure, same},
+    Server, pipeline,
+    support::{Result, ensure, same},
 };
 
 pub(crate) async fn run(server: &Server, trials: &mut Trials) -> Result {
@@ -57,7 +57,7 @@ async fn no_token_needed(server: &Server) -> Result {
 
 async fn anonymous(server: &Server) -> Result {
     let blob = server.blobs("library/public")?.upload("for everybody").await?;
-    let pipeline = support::pipeline(server.registry.facade(), Credential::anonymous())?;
+    let pipeline = pipeline(server.registry.facade(), Credential::anonymous())?;
     let blobs = acr_blob::BlobClient::new(pipeline, "library/public".parse()?);
     let back = blobs.download(&blob.digest).await?.bytes(100).await?;
     same(&back[..], b"for everybody", "content")?;

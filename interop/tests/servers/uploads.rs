@@ -11,8 +11,8 @@ use tempfile::TempDir;
 use tokio::{sync::watch, time::timeout};
 
 use crate::{
-    Server,
-    support::{Result, ensure, noise, same},
+    Server, noise,
+    support::{Result, ensure, same},
 };
 
 const REPOSITORY: &str = "library/pushed";

@@ -27,7 +27,7 @@ use crate::{
 /// of this upload and of later ones of the same client.
 ///
 /// After a failure whose outcome is unknown it asks the registry how far it got and sends
-/// what is missing, in chunks. If the session is lost, content that can be read again
+/// what is missing, in chunks, which get smaller while nothing arrives. If the session is lost, content that can be read again
 /// (bytes, files, and anything of which only the first chunk was read) is sent again from
 /// its first byte, at most twice. Every byte is hashed once.
 ///

@@ -315,8 +315,8 @@ impl Transfer {
 
     fn learn(&self) {
         let (first, now) = (self.first_plan, self.machine.plan());
-        if now.chunk < first.chunk {
-            self.client.learned.note_limit(now.chunk);
+        if let Some(limit) = self.machine.limit() {
+            self.client.learned.note_limit(limit);
         }
         if first.rides && !now.rides {
             self.client.learned.note_empty_commit();

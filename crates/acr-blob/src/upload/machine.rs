@@ -23,6 +23,8 @@ pub(crate) struct Machine {
     restarts: u32,
     /// Why the blob is looked for, if it is because of a failed commit.
     doubted: Option<Failure>,
+    /// The longest body that was not refused as too large, once one was.
+    limit: Option<u64>,
     pending: Action,
     queued: Option<Action>,
 }
@@ -138,6 +140,7 @@ impl Machine {
             recoveries: 0,
             restarts: 0,
             doubted: None,
+            limit: None,
             pending: Action::Read,
             queued: None,
         }
@@ -215,6 +218,11 @@ impl Machine {
         self.plan
     }
 
+    /// How much may be sent at once, if somebody said that something was too large.
+    pub(crate) fn limit(&self) -> Option<u64> {
+        self.limit
+    }
+
     /// How often something went wrong in a way that was mended.
     pub(crate) fn retries(&self) -> u32 {
         self.restarts.saturating_add(self.recoveries)
@@ -280,7 +288,7 @@ impl Machine {
                 self.doubted = None;
                 Some(Action::Verify)
             }
-            Event::Status(Some(received)) => self.take(received),
+            Event::Status(Some(received)) => self.asked(received),
             Event::Status(None) => self.restart(),
             Event::Abandoned => {
                 self.is_open = false;
@@ -381,6 +389,19 @@ impl Machine {
         None
     }
 
+    /// Goes on from what the registry says it has. If a body broke and nothing of it arrived,
+    /// less is sent the next time: some front ends refuse a large body by closing the connection,
+    /// so that their answer is lost.
+    fn asked(&mut self, received: Received) -> Option<Action> {
+        let (before, sent) = (self.confirmed, self.offered.saturating_sub(self.confirmed));
+        let next = self.take(received);
+        if next.is_none() && self.confirmed == before && self.recoveries > 0 && sent > 0 {
+            let least = MIN_CHUNK.min(self.plan.chunk);
+            self.plan.chunk = (self.plan.chunk.min(sent) / 4).max(least);
+        }
+        next
+    }
+
     fn ask(&mut self) -> Option<Action> {
         // What one body could not do, chunks may.
         self.plan.one_body = false;
@@ -414,6 +435,7 @@ impl Machine {
             return Some(Action::Fail(Cause::Refused));
         }
         self.plan.chunk = smaller;
+        self.limit = Some(smaller);
         None
     }
 }
