@@ -10,6 +10,7 @@ source .ci/common.sh
 
 suite_folder=$(mktemp -d)
 emulators=()
+export THEIRS_DIGEST="$suite_folder/theirs"
 trap '[[ ${#emulators[@]} -eq 0 ]] || kill "${emulators[@]}" 2>/dev/null || true; rm -rf "$suite_folder"' EXIT
 
 # Starts an emulator with these arguments, over TLS, on a port of its own. It ends with the suite. Sets
@@ -58,6 +59,22 @@ try() {
   tail -c 2000 "$suite_folder/out"
   failed+=("$peer: $operation")
   row "$peer" "$version" "$operation" fail "see the log"
+}
+
+# Pushes an image with our clients to the emulator that was started last, for the other side to read.
+# Sets OURS_REPOSITORY (its tag is v1) and OURS_DIGEST.
+push_ours() {
+  run cargo build --quiet -p acr-interop --example ours
+  OURS_REPOSITORY=cross/ours
+  OURS_DIGEST=$("$(target_dir)/debug/examples/ours" push "$OURS_REPOSITORY" v1)
+  export OURS_REPOSITORY OURS_DIGEST
+}
+
+# read_theirs PEER VERSION REPOSITORY: reads v1 with our clients. The other side left the digest that it knows
+# in the file THEIRS_DIGEST names.
+read_theirs() {
+  try "$1" "$2" "push an image that we read" \
+    "$(target_dir)/debug/examples/ours" read "$3" v1 "$(<"$THEIRS_DIGEST")"
 }
 
 # Ends the suite, with an error if an operation failed.

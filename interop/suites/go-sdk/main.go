@@ -4,6 +4,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -46,6 +47,9 @@ func main() {
 		_, err := impostor.GetRepositoryProperties(context.Background(), "go/public", nil)
 		refused(err, 401)
 	})
+	rows.pass("read an image that we pushed", func() { readOurs(r) })
+	theirs, _ := r.push("go/theirs", "v1", []byte("theirs"))
+	must(os.WriteFile(os.Getenv("THEIRS_DIGEST"), []byte(theirs), 0o644))
 	rows.pass("every public operation was called", func() {
 		missing := seen.missing(r.Client, r.blobs, r.auth)
 		same(strings.Join(missing, " "), "", "operations that were not called")
@@ -97,4 +101,20 @@ func anonymousWrites(anonymous registry) {
 	refused(err, 401)
 	_, err = anonymous.blobs.StartUpload(ctx, "go/public", nil)
 	refused(err, 401)
+}
+
+func readOurs(r registry) {
+	ctx, repository := context.Background(), os.Getenv("OURS_REPOSITORY")
+	found := get(r.GetManifest(ctx, repository, "v1", &azcontainerregistry.ClientGetManifestOptions{Accept: to.Ptr(ociManifest)}))
+	same(*found.DockerContentDigest, os.Getenv("OURS_DIGEST"), "digest")
+	type descriptor struct{ Digest string }
+	var manifest struct {
+		Config descriptor
+		Layers []descriptor
+	}
+	must(json.Unmarshal(get(io.ReadAll(found.ManifestData)), &manifest))
+	for _, part := range append(manifest.Layers, manifest.Config) {
+		blob := get(r.blobs.GetBlob(ctx, repository, part.Digest, nil))
+		same(digestOf(get(io.ReadAll(blob.BlobData))), part.Digest, "digest")
+	}
 }

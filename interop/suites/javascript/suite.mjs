@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { writeFileSync } from "node:fs";
 
 import { connect, missing } from "./clients.mjs";
 import { attempt, failed } from "./rows.mjs";
@@ -242,6 +243,18 @@ await attempt("write anonymously: 401", async () => {
 await attempt("sign in with a wrong token: 401", async () => {
   await refused(impostor.registry.getRepository("js/public").getProperties(), 401);
 });
+
+await attempt("read an image that we pushed", async () => {
+  const client = content(process.env.OURS_REPOSITORY);
+  const { digest, manifest } = await client.getManifest("v1");
+  assert.equal(digest, process.env.OURS_DIGEST);
+  for (const part of [manifest.config, ...manifest.layers]) {
+    const bytes = await bytesOf((await client.downloadBlob(part.digest)).content);
+    assert.deepEqual([digestOf(bytes), bytes.length], [part.digest, part.size]);
+  }
+});
+
+writeFileSync(process.env.THEIRS_DIGEST, (await push("js/theirs", "v1")).digest);
 
 await attempt("every public operation was called", async () => {
   assert.deepEqual(missing(), []);

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import pathlib
 import random
 import sys
 
@@ -267,6 +268,21 @@ class Suite:
         same((digest, size), (digest_of(b""), 0), "blob")
         await refused(self.registry.download(repository, digest), HttpResponseError, 416)
 
+    # Cross reading
+
+    async def read_ours(self) -> None:
+        repository = os.environ["OURS_REPOSITORY"]
+        found = await self.registry.get_manifest(repository, "v1")
+        same(found.digest, os.environ["OURS_DIGEST"], "digest")
+        for part in [found.manifest["config"], *found.manifest["layers"]]:
+            pieces = await self.registry.download(repository, part["digest"])
+            content = b"".join(pieces)
+            same((digest_of(content), len(content)), (part["digest"], part["size"]), "blob")
+
+    async def push_theirs(self) -> None:
+        digest, _ = await self.push("theirs", "v1")
+        pathlib.Path(os.environ["THEIRS_DIGEST"] + "-" + self.kind).write_text(digest)
+
     # Rights
 
     async def anonymous_reads(self) -> None:
@@ -320,6 +336,8 @@ class Suite:
         await attempt("read anonymously", self.anonymous_reads)
         await attempt("write anonymously: 401", self.anonymous_writes)
         await attempt("sign in with a wrong token: 401", self.wrong_token)
+        await attempt("read an image that we pushed", self.read_ours)
+        await self.push_theirs()
         await attempt("every public operation was called", self.complete)
 
     async def complete(self) -> None:

@@ -66,6 +66,10 @@ async fn main() -> Result {
     suite.row("a missing manifest is an error", outcome)?;
     let outcome = stranger(&suite, client()?).await;
     suite.row("refuse a wrong password", outcome)?;
+    let outcome = read_ours(&suite).await;
+    suite.row("read an image that we pushed", outcome)?;
+    let digest = suite.client.fetch_manifest_digest(&suite.image("image:v1")?, &suite.auth).await?;
+    fs::write(env::var("THEIRS_DIGEST")?, digest)?;
     if suite.failed.is_empty() { Ok(()) } else { Err(suite.failed.join("\n").into()) }
 }
 
@@ -218,6 +222,14 @@ async fn referrers(suite: &Suite) -> Result {
     let found = suite.client.pull_referrers(&by_digest, None).await?;
     let types: Vec<_> = found.manifests.iter().filter_map(|m| m.artifact_type.as_deref()).collect();
     same(types, vec!["application/vnd.example.note"])
+}
+
+async fn read_ours(suite: &Suite) -> Result {
+    let image: Reference = format!("{}/{}:v1", suite.host, env::var("OURS_REPOSITORY")?).parse()?;
+    // Every layer's digest is compared on the way.
+    let pulled = suite.client.pull(&image, &suite.auth, vec![IMAGE_LAYER_MEDIA_TYPE]).await?;
+    same(pulled.digest, Some(env::var("OURS_DIGEST")?))?;
+    same(pulled.layers.len(), 1)
 }
 
 async fn missing(suite: &Suite) -> Result {

@@ -14,6 +14,8 @@ import com.azure.core.util.BinaryData;
 import java.io.ByteArrayOutputStream;
 import java.nio.channels.Channels;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.util.Arrays;
 import java.util.HexFormat;
@@ -161,6 +163,37 @@ final class Content {
             Throwable cause = error.getCause().getCause();
             same(cause instanceof LinkageError && !async, true, "a LinkageError: " + error);
         }
+    }
+
+    /** What our clients pushed; called once, for the image is one. */
+    void readOurs() throws Exception {
+        Object client = registry.content(System.getenv("OURS_REPOSITORY"));
+        GetManifestResult found = calls.call(client, "getManifest", "v1");
+        same(found.getDigest(), System.getenv("OURS_DIGEST"), "digest");
+        OciImageManifest manifest = found.getManifest().toObject(OciImageManifest.class);
+        List<OciDescriptor> parts = new java.util.ArrayList<>(manifest.getLayers());
+        parts.add(manifest.getConfiguration());
+        for (OciDescriptor part : parts) {
+            byte[] bytes;
+            if (async) {
+                BinaryData data = calls.call(client, "downloadStream", part.getDigest());
+                bytes = data.toBytes();
+            } else {
+                ByteArrayOutputStream stream = new ByteArrayOutputStream();
+                calls.call(client, "downloadStream", part.getDigest(), Channels.newChannel(stream));
+                bytes = stream.toByteArray();
+            }
+            same(digestOf(bytes), part.getDigest(), "digest");
+            same((long) bytes.length, part.getSizeInBytes(), "size");
+        }
+    }
+
+    /** Leaves an image, and its digest, for our clients. */
+    void pushTheirs() throws Exception {
+        within = "cross";
+        String digest = push("theirs", "v1", "theirs");
+        String kind = async ? "async" : "sync";
+        Files.writeString(Path.of(System.getenv("THEIRS_DIGEST") + "-" + kind), digest);
     }
 
     void deleteBlob() throws Exception {

@@ -53,6 +53,8 @@ public final class Suite {
             twice.pass("read anonymously", metadata::anonymousReads);
             twice.pass("write anonymously: 401", metadata::anonymousWrites);
             twice.pass("sign in with a wrong token: 401", metadata::wrongToken);
+            rows.pass("read an image that we pushed", content::readOurs);
+            content.pushTheirs();
             rows.pass("every public operation was called",
                     () -> Check.same(calls.missing(), new java.util.TreeSet<>(), "not called"));
             failed.addAll(rows.failed());
