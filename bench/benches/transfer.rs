@@ -76,10 +76,14 @@ where
     let seconds = start.elapsed().as_secs_f64();
     let speed = (size >> 20) as f64 / seconds;
     let growth = memory("VmHWM:").zip(before).map(|(peak, before)| peak.saturating_sub(before));
-    let growth = growth.map_or_else(|| "unknown".to_owned(), |kib| format!("{} MiB", kib >> 10));
-    println!("{name:<16} {speed:>8.0} MiB/s {seconds:>8.2} s   memory growth {growth}");
+    let told = growth.map_or_else(|| "unknown".to_owned(), |kib| format!("{} MiB", kib >> 10));
+    println!("{name:<16} {speed:>8.0} MiB/s {seconds:>8.2} s   memory growth {told}");
+    assert!(growth.is_none_or(|kib| kib <= GROWTH_KIB), "{name}: the memory grew too far");
     info
 }
+
+/// However long the content is: the promise of the documentation, with the server's share.
+const GROWTH_KIB: u64 = 32 << 10;
 
 fn memory(field: &str) -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
