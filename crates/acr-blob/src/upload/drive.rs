@@ -95,8 +95,10 @@ impl Transfer {
             match event {
                 Ok(event) => self.machine.on(event),
                 Err(error) => {
-                    if !matches!(error.kind(), ErrorKind::Connect | ErrorKind::Session) {
-                        self.abandon().await;
+                    match error.kind() {
+                        ErrorKind::Connect => {}
+                        ErrorKind::Session => self.wire = None,
+                        _ => self.abandon().await,
                     }
                     return Err(error);
                 }
@@ -235,7 +237,6 @@ impl Transfer {
             // Lost for good: the registry says so. Otherwise what broke first says more.
             Err(Refusal { failure: Failure::Lost, error }) => {
                 self.error = Some(error);
-                self.wire = None;
                 Ok(Event::Failed(Failure::Lost))
             }
             Err(Refusal { error, .. }) => {
@@ -263,9 +264,6 @@ impl Transfer {
             return Err(error);
         }
         let Refusal { failure, error } = refusal;
-        if failure == Failure::Lost {
-            self.wire = None;
-        }
         self.error = Some(error);
         Ok(Event::Failed(failure))
     }
