@@ -125,6 +125,20 @@ fn every_name_of_the_go_module_has_a_row_and_every_row_a_test() {
 }
 
 #[test]
+fn every_decision_of_the_emulator_has_a_test() {
+    let text = fs::read_to_string(docs().join("emulator.md")).unwrap();
+    let (rows, _) = rows(&text);
+    assert_eq!(rows.len(), 20, "rows");
+    for row in rows {
+        let tests = links(row.cells.last().unwrap());
+        assert!(!tests.is_empty(), "line {}: no test", row.line);
+        for (name, file) in tests {
+            assert_eq!(defect(&name, &docs().join(file)), None, "line {}", row.line);
+        }
+    }
+}
+
+#[test]
 fn a_test_that_is_none_or_is_gone_is_a_defect() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity.rs");
     assert_eq!(defect("a_test_that_is_none_or_is_gone_is_a_defect", &here), None);

@@ -125,6 +125,28 @@ async fn pages_of_no_size_are_refused() {
 }
 
 #[tokio::test]
+async fn a_page_holds_a_hundred_unless_told_and_a_thousand_at_most() {
+    let client = client().await;
+    client.push_image("a", "v", "layer").await;
+    let accept = [("accept", "*/*")];
+    let manifest = client.send("GET", "/v2/a/manifests/v", &accept, "").await;
+    let media_type = manifest.header("content-type").to_owned();
+    let headers = [("content-type", media_type.as_str())];
+    for tag in 0..1_001 {
+        let path = format!("/v2/a/manifests/t{tag:04}");
+        let got = client.send("PUT", &path, &headers, manifest.text().to_owned()).await;
+        assert_eq!(got.status, 201, "{}", got.text());
+    }
+    for (query, expected) in [("", 100), ("?n=1000", 1_000), ("?n=1001", 1_000), ("?n=7", 7)] {
+        for path in ["/acr/v1/a/_tags", "/v2/a/tags/list"] {
+            let got = client.get(&format!("{path}{query}")).await;
+            assert_eq!(got.json()["tags"].as_array().unwrap().len(), expected, "{path}{query}");
+            assert!(got.headers.contains_key("link"), "more remain");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_push_moves_the_tag_and_the_times() {
     let client = client().await;
     let times = || async {

@@ -34,6 +34,27 @@ async fn scope_maps_come_from_a_file() {
 }
 
 #[tokio::test]
+async fn whom_it_lets_in_is_told_on_the_line() {
+    let emulator = Emulator::start(&["--entra-token", "entra-of-ann", "--anonymous", "pull"]).await;
+    let service = emulator.address().to_owned();
+    let headers = "Content-Type: application/x-www-form-urlencoded\r\n";
+    for (token, status) in [("entra-of-ann", 200), ("entra-of-eve", 401)] {
+        let form = format!("grant_type=access_token&service={service}&access_token={token}");
+        let got =
+            emulator.ask_with("POST /oauth2/exchange", headers, form.replace(':', "%3A")).await;
+        assert_eq!(got.status, status, "{got:?}");
+    }
+    // Nobody in particular gets what everybody may do, and no more.
+    let form = format!("grant_type=password&service={service}&scope=repository:a:pull,push");
+    let got = emulator.ask_with("POST /oauth2/token", headers, form.replace(':', "%3A")).await;
+    let token = got.json()["access_token"].as_str().unwrap().to_owned();
+    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+    let claims: Value = serde_json::from_slice(&payload).unwrap();
+    let access = serde_json::json!([{"type":"repository","name":"a","actions":["pull"]}]);
+    assert_eq!(claims["access"], access);
+}
+
+#[tokio::test]
 async fn a_quota_is_kept() {
     let emulator = Emulator::start(&["--quota", "2:1"]).await;
     for status in [200, 200, 429] {
