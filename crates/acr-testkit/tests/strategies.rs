@@ -84,6 +84,15 @@ proptest! {
     }
 
     #[test]
+    fn ranges_print_and_parse(
+        asked in strategy::byte_range(),
+        told in strategy::content_range(),
+    ) {
+        prop_assert_eq!(asked.to_string().parse::<acr_core::ByteRange>().unwrap(), asked);
+        prop_assert_eq!(told.to_string().parse::<acr_core::ContentRange>().unwrap(), told);
+    }
+
+    #[test]
     fn pieces_are_the_content((content, pieces) in strategy::pieces(300)) {
         prop_assert_eq!(pieces.concat(), content);
     }

@@ -19,10 +19,12 @@ mod content;
 mod fault;
 mod manifest;
 mod name;
+mod range;
 
 pub use self::{
     content::{content, digest, pieces, split},
     fault::fault_plan,
     manifest::{ManifestDocument, artifact_manifest, image_index, image_manifest},
     name::{reference, repository_name, tag},
+    range::{byte_range, content_range},
 };
