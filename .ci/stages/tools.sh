@@ -24,7 +24,6 @@ umoci umoci
 tinyproxy tinyproxy
 curl curl
 busybox busybox-static
-go golang-go
 python3 python3
 node nodejs
 npm npm
@@ -45,7 +44,18 @@ fi
 run docker-registry --version
 run skopeo --version
 run umoci --version
-run go version
+run node --version
+run java -version
+run mvn --version
+run nginx -v
+run haproxy -v
+
+# A language's toolchain, as Rust's: the modules of interop/go name the oldest that will do.
+need_go=$(sed -n 's/^go //p' interop/go/go.mod)
+run go version || fail "needs Go $need_go"
+have_go=$(go env GOVERSION | sed 's/^go//; s/[^0-9.].*//')
+[[ "$(printf '%s\n' "$need_go" "$have_go" | sort -V | head -n 1)" == "$need_go" ]] ||
+  fail "needs Go $need_go, this is $have_go"
 
 # Takes about seven minutes on two cores when it is not there.
 if ! cargo deny --version >/dev/null 2>&1; then
