@@ -234,8 +234,8 @@ mod tests {
             (&all, "repository:a:fly,pull other:a:pull junk", "repository:a:pull"),
             (
                 &reader,
-                "repository:a:pull,push,metadata_read registry:catalog:*",
-                "repository:a:pull,metadata_read",
+                "repository:a:pull,push,metadata_read registry:catalog:* registry:deleted_catalog:*",
+                "repository:a:pull,metadata_read registry:catalog:*",
             ),
             (&reader, "repository:a:*", "repository:a:pull,metadata_read"),
             (&ScopeMap::default(), "repository:a:pull", ""),

@@ -61,7 +61,7 @@ pub enum Anonymous {
     /// Nothing.
     #[default]
     None,
-    /// `pull` and `metadata_read` on every repository.
+    /// `pull` and `metadata_read` on every repository, and the list of repositories.
     Pull,
 }
 

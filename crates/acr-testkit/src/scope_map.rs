@@ -81,9 +81,9 @@ impl ScopeMap {
         map
     }
 
-    /// The rights of anonymous pull.
+    /// The rights of anonymous pull, the list of repositories among them.
     pub(crate) fn reader() -> Self {
-        let mut map = Self::default();
+        let mut map = Self::default().catalog();
         map.add("*", &["pull", "metadata_read"]);
         map
     }

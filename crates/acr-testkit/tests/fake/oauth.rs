@@ -121,6 +121,29 @@ async fn token_answers_tell_no_lifetime_and_no_length() {
     assert_eq!(access, serde_json::json!([]), "anonymous access is off, the token is empty");
 }
 
+/// As recorded of Go (2024-01) and Python (2022-07): nobody in particular lists repositories and changes none.
+#[tokio::test]
+async fn anonymous_pull_lists_repositories() {
+    for (anonymous, status) in [(Anonymous::Pull, 200), (Anonymous::None, 401)] {
+        let registry = FakeRegistry::builder().anonymous(anonymous).build();
+        Client::full(&registry).await.push_image("alpine", "v1", "layer").await;
+        let bare = Client::bare(&registry);
+        let scope = "registry:catalog:*&scope=repository:alpine:metadata_read,metadata_write";
+        let form = format!("grant_type=password&refresh_token=&scope={scope}&service={HOST}");
+        let got = bare.form("/oauth2/token", form).await;
+        let token = got.json()["access_token"].as_str().unwrap().to_owned();
+        let nobody = bare.authorized(&format!("Bearer {token}"));
+        let got = nobody.get("/acr/v1/_catalog").await;
+        assert_eq!(got.status, status, "{got:?}");
+        if status == 200 {
+            assert_eq!(got.json(), serde_json::json!({"repositories": ["alpine"]}));
+        }
+        assert_eq!(nobody.get("/acr/v1/alpine").await.status, status);
+        let got = nobody.send("PATCH", "/acr/v1/alpine", &[], r#"{"deleteEnabled":false}"#).await;
+        assert_eq!(got.status, 401, "{got:?}");
+    }
+}
+
 #[tokio::test]
 async fn bad_credentials_have_the_recorded_forms() {
     let client = Client::bare(&FakeRegistry::new());
