@@ -61,6 +61,24 @@ try() {
   row "$peer" "$version" "$operation" fail "see the log"
 }
 
+# changed_answers REPOSITORY…: faults that let the registry tell another digest of what is read in
+# REPOSITORY/read and of what is written in REPOSITORY/stored, and give other bytes for the blob
+# `changed on the way` wherever it is read.
+changed_answers() {
+  local other repository blob
+  other="sha256:$(printf '0%.0s' {1..64})"
+  blob=$(printf 'changed on the way' | sha256sum | cut -d ' ' -f 1)
+  printf 'corrupt op=get_storage at=3 path=%s times=forever;' "$blob"
+  for repository in "$@"; do
+    printf 'set_header op=get_manifest name=docker-content-digest value=%s repo=%s/read times=forever;' \
+      "$other" "$repository"
+    printf 'set_header op=put_manifest name=docker-content-digest value=%s repo=%s/stored times=forever;' \
+      "$other" "$repository"
+    printf 'set_header op=complete_upload name=docker-content-digest value=%s repo=%s/stored times=forever;' \
+      "$other" "$repository"
+  done
+}
+
 # Pushes an image with our clients to the emulator that was started last, for the other side to read.
 # Sets OURS_REPOSITORY (its tag is v1) and OURS_DIGEST.
 push_ours() {

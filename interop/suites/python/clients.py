@@ -42,13 +42,22 @@ class Calls:
 
         return call
 
-    async def pages(self, name: str, *arguments, **options) -> list[list]:
-        """All pages of a list operation, each as a list."""
+    async def pages(self, name: str, *arguments, after=None, **options) -> list[list]:
+        """All pages of a list operation after a token, each as a list."""
         self.called.add(name)
-        pages = getattr(self.client, name)(*arguments, **options).by_page()
+        pages = getattr(self.client, name)(*arguments, **options).by_page(after)
         if hasattr(pages, "__aiter__"):
             return [[item async for item in page] async for page in pages]
         return [list(page) for page in pages]
+
+    async def first_page(self, name: str, *arguments, **options) -> tuple[str, list[str]]:
+        """The token of the first page, and the names on it."""
+        pages = getattr(self.client, name)(*arguments, **options).by_page()
+        if hasattr(pages, "__aiter__"):
+            items = [item async for item in await anext(pages)]
+        else:
+            items = list(next(pages))
+        return pages.continuation_token, [item.name for item in items]
 
     async def download(self, repository: str, digest: str) -> list[bytes]:
         """The pieces of a blob."""

@@ -30,14 +30,15 @@ pub use self::{
 /// assert_eq!(fault.to_string(), "status op=get_manifest status=503 retry_after=2 nth=2 times=1");
 /// assert_eq!(fault.to_string().parse::<Fault>()?, fault);
 ///
-/// let fault: Fault = "corrupt op=get_storage at=1000 repo=library/app times=forever".parse()?;
-/// assert_eq!(fault, Fault::corrupt("get_storage", 1000).in_repository("library/app").forever());
+/// let fault: Fault = "corrupt op=get_storage at=1000 path=/2cf24dba5fb0a30e times=forever".parse()?;
+/// assert_eq!(fault, Fault::corrupt("get_storage", 1000).with_path("/2cf24dba5fb0a30e").forever());
 /// # Ok::<_, acr_testkit::ParseFaultError>(())
 /// ```
 ///
 /// The operation is a name from the journal, `any` for each of them, or `connect` for the
 /// connection before any request. The content of a redirected download comes from
-/// `get_storage`; the answer of `get_blob` is then only the redirect.
+/// `get_storage`; the answer of `get_blob` is then only the redirect. The storage knows no
+/// repositories: its requests are told apart by the digest in their path.
 ///
 /// Some faults are made of bytes that no well-behaved server sends: [`Fault::cut`],
 /// [`Fault::extend`], [`Fault::length`], [`Fault::close_delimited`], [`Fault::garbage_chunk`]
