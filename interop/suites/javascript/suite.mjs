@@ -1,72 +1,17 @@
 // Every operation of @azure/container-registry against acr-emulator.
 
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
+import { Readable } from "node:stream";
 
-import { connect, missing } from "./clients.mjs";
+import { answered, bytesOf, digestOf, noise, pages, refused } from "./checks.mjs";
+import { missing } from "./clients.mjs";
+import { changedAnswers } from "./integrity.mjs";
+import { OCI_INDEX, OCI_MANIFEST, content, push, registry } from "./parties.mjs";
+import { rights } from "./rights.mjs";
 import { attempt, failed } from "./rows.mjs";
 
-const OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json";
-const OCI_INDEX = "application/vnd.oci.image.index.v1+json";
 const CHUNK = 4 * 1024 * 1024; // what the SDK sends in one request
-
-const { registry, content } = connect(process.env.ACR_ENTRA_TOKEN);
-const nobody = connect(undefined);
-const impostor = connect("somebody else's token");
-
-const digestOf = (bytes) => "sha256:" + createHash("sha256").update(bytes).digest("hex");
-
-/** Content that repeats nowhere and is the same in every run. */
-function noise(length) {
-  const blocks = [];
-  for (let block = 0; block * 32 < length; block += 1) {
-    blocks.push(createHash("sha256").update(String(block)).digest());
-  }
-  return Buffer.concat(blocks).subarray(0, length);
-}
-
-async function refused(promise, status) {
-  const error = await promise.then(
-    () => assert.fail(`no error, though ${status} was expected`),
-    (error) => error,
-  );
-  assert.equal(error.statusCode, status, error.message);
-  return error;
-}
-
-async function pages(list, size) {
-  const found = [];
-  for await (const page of list.byPage({ maxPageSize: size })) found.push([...page]);
-  return found;
-}
-
-async function bytesOf(stream) {
-  const pieces = [];
-  for await (const piece of stream) pieces.push(piece);
-  return Buffer.concat(pieces);
-}
-
-/** An image with one layer; gives its digest and document. */
-async function push(name, tag, layer = "layer") {
-  const client = content(name);
-  const descriptor = async (mediaType, text) => {
-    const bytes = Buffer.from(text);
-    const blob = await client.uploadBlob(bytes);
-    assert.deepEqual([blob.digest, blob.sizeInBytes], [digestOf(bytes), bytes.length]);
-    return { mediaType, digest: blob.digest, size: bytes.length };
-  };
-  const config = JSON.stringify({ architecture: "amd64", os: "linux" });
-  const document = {
-    schemaVersion: 2,
-    mediaType: OCI_MANIFEST,
-    config: await descriptor("application/vnd.oci.image.config.v1+json", config),
-    layers: [await descriptor("application/vnd.oci.image.layer.v1.tar", layer)],
-  };
-  const { digest } = await client.setManifest(Buffer.from(JSON.stringify(document)), { tag });
-  assert.equal(digest, digestOf(JSON.stringify(document)));
-  return { digest, document };
-}
 
 await attempt("list repositories by pages of 2", async () => {
   for (const name of ["a", "b", "c"]) await push(`js/listed-${name}`, "v1");
@@ -86,6 +31,8 @@ await attempt("list tags by pages of 2, and by time", async () => {
   const byTime = await pages(artifact.listTagProperties({ order: "LastUpdatedOnAscending" }), 100);
   const ordered = byTime.flat().map((tag) => tag.name);
   assert.deepEqual(ordered, ["one", "two", "three", "four", "five"]);
+  const back = await pages(artifact.listTagProperties({ order: "LastUpdatedOnDescending" }), 100);
+  assert.deepEqual(back.flat().map((tag) => tag.name), ordered.reverse());
 });
 
 await attempt("list manifests by pages of 2, by time", async () => {
@@ -100,6 +47,24 @@ await attempt("list manifests by pages of 2, by time", async () => {
   assert.deepEqual(found.flat().map((manifest) => manifest.digest), digests);
 });
 
+await attempt("go on with a list by its token", async () => {
+  for (const tag of ["one", "two", "three"]) await push("js/resumed", tag, tag);
+  const list = registry.getArtifact("js/resumed", "one").listTagProperties();
+  const { value: first } = await list.byPage({ maxPageSize: 2 }).next();
+  assert.deepEqual(first.map((tag) => tag.name), ["one", "three"]);
+  const left = [];
+  for await (const page of list.byPage({ continuationToken: first.continuationToken })) {
+    left.push(...page.map((tag) => tag.name));
+  }
+  assert.deepEqual(left, ["two"]);
+});
+
+/** Times in their order, of today. */
+function recent({ createdOn, lastUpdatedOn }) {
+  assert.ok(createdOn > Date.now() - 86_400_000 && createdOn <= lastUpdatedOn);
+  assert.ok(lastUpdatedOn < Date.now() + 60_000);
+}
+
 await attempt("get and update repository properties", async () => {
   await push("js/properties", "v1");
   const repository = registry.getRepository("js/properties");
@@ -108,6 +73,7 @@ await attempt("get and update repository properties", async () => {
     [found.name, found.manifestCount, found.tagCount, found.canWrite],
     ["js/properties", 1, 1, true],
   );
+  recent(found);
   for (const canWrite of [false, true]) {
     const changed = await repository.updateProperties({ canWrite });
     assert.deepEqual([changed.canWrite, changed.canDelete], [canWrite, true]);
@@ -119,6 +85,7 @@ await attempt("get and update tag properties, locked tag", async () => {
   const artifact = registry.getRepository("js/properties").getArtifact("v1");
   const found = await artifact.getTagProperties("v1");
   assert.deepEqual([found.name, found.digest], ["v1", digest]);
+  recent(found);
   const locked = await artifact.updateTagProperties("v1", { canDelete: false });
   assert.deepEqual([locked.canDelete, locked.canWrite], [false, true]);
   await refused(artifact.deleteTag("v1"), 405);
@@ -127,16 +94,39 @@ await attempt("get and update tag properties, locked tag", async () => {
 });
 
 await attempt("get and update manifest properties", async () => {
-  const { digest } = await push("js/properties", "v2", "another layer");
+  const { digest, document } = await push("js/properties", "v2", "another layer");
+  const size = document.config.size + document.layers[0].size;
   for (const reference of ["v2", digest]) {
     const artifact = registry.getArtifact("js/properties", reference);
     const found = await artifact.getManifestProperties();
     assert.deepEqual([found.digest, found.tags, found.architecture], [digest, ["v2"], "amd64"]);
+    assert.deepEqual([found.operatingSystem, found.sizeInBytes], ["linux", size]);
+    recent(found);
     for (const canRead of [false, true]) {
       const changed = await artifact.updateManifestProperties({ canRead });
       assert.deepEqual([changed.canRead, changed.canList], [canRead, true]);
     }
   }
+});
+
+await attempt("tell the full name of a manifest", async () => {
+  const { digest } = await push("js/properties", "v2", "another layer");
+  const host = new URL(process.env.ACR_ENDPOINT).hostname;
+  for (const [reference, end] of [["v2", ":v2"], [digest, `@${digest}`]]) {
+    const artifact = registry.getArtifact("js/properties", reference);
+    assert.equal(artifact.fullyQualifiedReference, `${host}/js/properties${end}`);
+  }
+});
+
+await attempt("push over a locked tag: 405", async () => {
+  const { digest } = await push("js/locked", "kept");
+  const artifact = registry.getArtifact("js/locked", "kept");
+  await artifact.updateTagProperties("kept", { canWrite: false });
+  await refused(push("js/locked", "kept", "another"), 405);
+  assert.equal((await content("js/locked").getManifest("kept")).digest, digest);
+  await artifact.updateTagProperties("kept", { canWrite: true });
+  const changed = await push("js/locked", "kept", "another");
+  assert.equal((await content("js/locked").getManifest("kept")).digest, changed.digest);
 });
 
 await attempt("delete a tag, also an absent one", async () => {
@@ -160,6 +150,11 @@ await attempt("delete a manifest, also an absent one", async () => {
   }
   await content("js/deleted").deleteManifest(one);
   await registry.getArtifact("js/deleted", two).delete();
+});
+
+await attempt("delete the manifest of an absent tag: 404", async () => {
+  await push("js/deleted", "stays", "stays");
+  await refused(registry.getArtifact("js/deleted", "absent").delete(), 404);
 });
 
 await attempt("delete a locked manifest: 405", async () => {
@@ -200,14 +195,28 @@ await attempt("put and get an index", async () => {
   assert.deepEqual([found.mediaType, found.content.toString()], [OCI_INDEX, index]);
 });
 
+await attempt("put a manifest without its layers: 400", async () => {
+  const { document } = await push("js/content", "v1", "content");
+  document.layers[0].digest = digestOf("never pushed");
+  const bad = content("js/content").setManifest(document, { tag: "bad" });
+  const { response } = await refused(bad, 400);
+  assert.equal(JSON.parse(response.bodyAsText).errors[0].code, "MANIFEST_BLOB_UNKNOWN");
+});
+
 await attempt("upload and download a blob in chunks", async () => {
   const bytes = noise(2 * CHUNK + 17);
-  const client = content("js/content");
+  const client = content("js/chunks");
   const blob = await client.uploadBlob(bytes);
   assert.deepEqual([blob.digest, blob.sizeInBytes], [digestOf(bytes), bytes.length]);
   const found = await client.downloadBlob(blob.digest);
   assert.equal(found.digest, blob.digest);
   assert.ok((await bytesOf(found.content)).equals(bytes), "other bytes came back");
+  const sent = () => answered("write_chunk", 202, "js/chunks").map((entry) => entry.body_bytes);
+  assert.deepEqual(sent(), [CHUNK, CHUNK, 17]);
+  // A stream of other pieces is sent in the same chunks.
+  const pieces = Readable.from([bytes.subarray(0, 5), bytes.subarray(5)]);
+  assert.deepEqual(await client.uploadBlob(pieces), blob);
+  assert.deepEqual(sent(), [CHUNK, CHUNK, 17, CHUNK, CHUNK, 17]);
 });
 
 await attempt("delete a blob, also an absent one", async () => {
@@ -226,23 +235,8 @@ await attempt("upload and download an empty blob", async () => {
   assert.equal((await bytesOf(found.content)).length, 0);
 });
 
-await attempt("read anonymously", async () => {
-  const { digest } = await push("js/public", "v1");
-  const found = await pages(nobody.registry.getArtifact("js/public", "v1").listTagProperties(), 9);
-  assert.deepEqual(found.flat().map((tag) => [tag.name, tag.digest]), [["v1", digest]]);
-});
-
-await attempt("write anonymously: 401", async () => {
-  const artifact = nobody.registry.getArtifact("js/public", "v1");
-  await refused(artifact.deleteTag("v1"), 401);
-  await refused(artifact.updateTagProperties("v1", { canDelete: false }), 401);
-  const found = await registry.getArtifact("js/public", "v1").getTagProperties("v1");
-  assert.equal(found.canDelete, true);
-});
-
-await attempt("sign in with a wrong token: 401", async () => {
-  await refused(impostor.registry.getRepository("js/public").getProperties(), 401);
-});
+await changedAnswers();
+await rights();
 
 await attempt("read an image that we pushed", async () => {
   const client = content(process.env.OURS_REPOSITORY);

@@ -12,15 +12,14 @@ import sys
 from azure.containerregistry import (
     VERSION,
     ArtifactArchitecture,
-    ArtifactManifestOrder,
     ArtifactOperatingSystem,
-    ArtifactTagOrder,
     ContainerRegistryClient,
 )
 from azure.containerregistry.aio import ContainerRegistryClient as AsyncContainerRegistryClient
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 import integrity
+import lists
 import rights
 from checks import digest_of, refused, same
 from clients import client
@@ -81,57 +80,6 @@ class Suite:
         digest = await self.registry.set_manifest(repository, io.BytesIO(manifest), tag=tag)
         same(digest, digest_of(manifest), "digest")
         return digest, manifest
-
-    # Lists
-
-    async def list_repositories(self) -> None:
-        for name in "abc":
-            await self.push(f"listed-{name}", "v1")
-        pages = await self.registry.pages("list_repository_names", results_per_page=2)
-        if any(len(page) > 2 for page in pages) or len(pages) < 2:
-            raise AssertionError(f"pages of {[len(page) for page in pages]}")
-        names = [name for page in pages for name in page]
-        same(len(names), len(set(names)), "names that are there once")
-        mine = [name for name in names if name.startswith(self.repository("listed-"))]
-        same(mine, [self.repository(f"listed-{name}") for name in "abc"], "repositories")
-
-    async def list_tags(self) -> None:
-        for tag in ("one", "two", "three", "four", "five"):
-            await self.push("tags", tag, tag.encode())
-        repository = self.repository("tags")
-        pages = await self.registry.pages("list_tag_properties", repository, results_per_page=2)
-        same([len(page) for page in pages], [2, 2, 1], "pages")
-        names = [tag.name for page in pages for tag in page]
-        same(names, ["five", "four", "one", "three", "two"], "tags by name")
-        for order, expected in (
-            (ArtifactTagOrder.LAST_UPDATED_ON_ASCENDING, ["one", "two", "three", "four", "five"]),
-            (ArtifactTagOrder.LAST_UPDATED_ON_DESCENDING, ["five", "four", "three", "two", "one"]),
-        ):
-            pages = await self.registry.pages("list_tag_properties", repository, order_by=order)
-            same([tag.name for page in pages for tag in page], expected, "tags by time")
-
-    async def list_manifests(self) -> None:
-        digests = [(await self.push("manifests", None, bytes([n])))[0] for n in range(5)]
-        repository = self.repository("manifests")
-        pages = await self.registry.pages(
-            "list_manifest_properties",
-            repository,
-            results_per_page=2,
-            order_by=ArtifactManifestOrder.LAST_UPDATED_ON_ASCENDING,
-        )
-        same([len(page) for page in pages], [2, 2, 1], "pages")
-        same([item.digest for page in pages for item in page], digests, "manifests by time")
-
-    async def resume_list(self) -> None:
-        for tag in ("one", "two", "three"):
-            await self.push("resumed", tag, tag.encode())
-        repository = self.repository("resumed")
-        token, names = await self.registry.first_page(
-            "list_tag_properties", repository, results_per_page=2
-        )
-        same(names, ["one", "three"], "first page")
-        pages = await self.registry.pages("list_tag_properties", repository, after=token)
-        same([tag.name for page in pages for tag in page], ["two"], "what is left")
 
     # Properties
 
@@ -333,10 +281,13 @@ class Suite:
 
     async def run(self) -> None:
         attempt = self.rows.attempt
-        await attempt("list repositories by pages of 2", self.list_repositories)
-        await attempt("list tags by pages of 2, and by time", self.list_tags)
-        await attempt("list manifests by pages of 2, by time", self.list_manifests)
-        await attempt("go on with a list by its token", self.resume_list)
+        for operation, function in (
+            ("list repositories by pages of 2", lists.repositories),
+            ("list tags by pages of 2, and by time", lists.tags),
+            ("list manifests by pages of 2, by time", lists.manifests),
+            ("go on with a list by its token", lists.resumed),
+        ):
+            await attempt(operation, lambda function=function: function(self))
         await attempt("get and update repository properties", self.repository_properties)
         await attempt("get and update tag properties, locked tag", self.tag_properties)
         await attempt("get and update manifest properties", self.manifest_properties)
