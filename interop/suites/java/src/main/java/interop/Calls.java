@@ -50,13 +50,17 @@ final class Calls {
         return (T) found;
     }
 
+    /** What a list operation gives. */
+    <T> PagedIterable<T> list(Object target, String name, Object... given) throws Exception {
+        Object list = call(target, name, given);
+        return list instanceof PagedFlux<?> ? new PagedIterable<>(asFlux(list)) : asIterable(list);
+    }
+
     /** All pages of a list, each as a list. */
     <T> List<List<T>> pages(int size, Object target, String name, Object... given) throws Exception {
-        Object list = call(target, name, given);
-        PagedIterable<T> iterable =
-                list instanceof PagedFlux<?> ? new PagedIterable<>(asFlux(list)) : asIterable(list);
         List<List<T>> pages = new ArrayList<>();
-        iterable.iterableByPage(size).forEach(page -> pages.add(page.getValue()));
+        this.<T>list(target, name, given)
+                .iterableByPage(size).forEach(page -> pages.add(page.getValue()));
         return pages;
     }
 
@@ -66,7 +70,7 @@ final class Calls {
         for (Class<?> kind : kinds) {
             for (Method method : kind.getDeclaredMethods()) {
                 if (Modifier.isPublic(method.getModifiers()) && !method.isSynthetic()) {
-                    missing.add(kind.getSimpleName() + "." + method.getName());
+                    missing.add(signature(kind, method));
                 }
             }
         }
@@ -97,8 +101,14 @@ final class Calls {
     }
 
     private Object invoke(Object target, Method method, List<Object> given) throws Exception {
-        called.add(target.getClass().getSimpleName() + "." + method.getName());
+        called.add(signature(target.getClass(), method));
         return method.invoke(target, given.toArray());
+    }
+
+    private static String signature(Class<?> kind, Method method) {
+        List<String> parameters =
+                Arrays.stream(method.getParameterTypes()).map(Class::getSimpleName).toList();
+        return kind.getSimpleName() + "." + method.getName() + parameters;
     }
 
     private static Method find(Object target, String name, List<Object> given) {

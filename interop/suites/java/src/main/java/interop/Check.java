@@ -14,13 +14,21 @@ final class Check {
         }
     }
 
-    static void refused(int status, Rows.Attempt attempt) throws Exception {
+    static HttpResponseException refused(int status, Rows.Attempt attempt) throws Exception {
+        HttpResponseException error = raised(HttpResponseException.class, attempt);
+        same(error.getResponse().getStatusCode(), status, "status");
+        return error;
+    }
+
+    static <E extends Exception> E raised(Class<E> kind, Rows.Attempt attempt) throws Exception {
         try {
             attempt.run();
-        } catch (HttpResponseException error) {
-            same(error.getResponse().getStatusCode(), status, "status");
-            return;
+        } catch (Exception error) {
+            if (kind.isInstance(error)) {
+                return kind.cast(error);
+            }
+            throw error;
         }
-        throw new AssertionError("no error, though " + status + " was expected");
+        throw new AssertionError("no error, though " + kind.getSimpleName() + " was expected");
     }
 }

@@ -10,6 +10,7 @@ import com.azure.containers.containerregistry.models.OciImageManifest;
 import com.azure.containers.containerregistry.models.SetManifestOptions;
 import com.azure.containers.containerregistry.models.SetManifestResult;
 import com.azure.containers.containerregistry.models.UploadRegistryBlobResult;
+import com.azure.core.exception.HttpResponseException;
 import com.azure.core.util.BinaryData;
 import java.io.ByteArrayOutputStream;
 import java.nio.channels.Channels;
@@ -30,6 +31,7 @@ import java.util.concurrent.TimeoutException;
 final class Content {
     static final String OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json";
     static final String OCI_INDEX = "application/vnd.oci.image.index.v1+json";
+    static final String CONFIG = "{\"architecture\":\"amd64\",\"os\":\"linux\"}";
     private static final int CHUNK = 4 * 1024 * 1024; // what the SDK sends in one request
 
     private final Calls calls;
@@ -79,21 +81,25 @@ final class Content {
         return blob.getDigest();
     }
 
-    private byte[] download(String name, String digest) throws Exception {
+    byte[] download(String name, String digest) throws Exception {
+        return download(calls, client(name), digest);
+    }
+
+    byte[] download(Calls calls, Object client, String digest) throws Exception {
         if (async) {
-            BinaryData data = calls.call(client(name), "downloadStream", digest);
+            BinaryData data = calls.call(client, "downloadStream", digest);
             return data.toBytes();
         }
         ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-        calls.call(client(name), "downloadStream", digest, Channels.newChannel(bytes));
+        calls.call(client, "downloadStream", digest, Channels.newChannel(bytes));
         return bytes.toByteArray();
     }
 
-    /** An image with one layer; gives its digest. */
-    String push(String name, String tag, String layer) throws Exception {
-        byte[] config = "{\"architecture\":\"amd64\",\"os\":\"linux\"}".getBytes(StandardCharsets.UTF_8);
+    /** The manifest of an image with one layer, whose parts are pushed. */
+    OciImageManifest manifest(String name, String layer) throws Exception {
+        byte[] config = CONFIG.getBytes(StandardCharsets.UTF_8);
         byte[] bytes = layer.getBytes(StandardCharsets.UTF_8);
-        OciImageManifest manifest = new OciImageManifest()
+        return new OciImageManifest()
                 .setSchemaVersion(2)
                 .setConfiguration(new OciDescriptor()
                         .setMediaType("application/vnd.oci.image.config.v1+json")
@@ -103,11 +109,24 @@ final class Content {
                         .setMediaType("application/vnd.oci.image.layer.v1.tar")
                         .setDigest(upload(name, bytes))
                         .setSizeInBytes((long) bytes.length)));
-        SetManifestResult stored = calls.detailed
-                ? calls.call(client(name), "setManifest", new SetManifestOptions(manifest).setTag(tag))
-                : calls.call(client(name), "setManifest", manifest, tag);
-        same(stored.getDigest().length(), 71, "length of the digest");
-        return stored.getDigest();
+    }
+
+    SetManifestResult put(String name, String tag, OciImageManifest manifest) throws Exception {
+        return put(calls, client(name), tag, manifest);
+    }
+
+    SetManifestResult put(Calls calls, Object client, String tag, OciImageManifest manifest)
+            throws Exception {
+        return calls.detailed
+                ? calls.call(client, "setManifest", new SetManifestOptions(manifest).setTag(tag))
+                : calls.call(client, "setManifest", manifest, tag);
+    }
+
+    /** An image with one layer; gives its digest. */
+    String push(String name, String tag, String layer) throws Exception {
+        String digest = put(name, tag, manifest(name, layer)).getDigest();
+        same(digest.length(), 71, "length of the digest");
+        return digest;
     }
 
     void manifests() throws Exception {
@@ -139,11 +158,26 @@ final class Content {
         same(found.getManifest().toString(), index, "index");
     }
 
+    void missingLayer() throws Exception {
+        OciImageManifest manifest = manifest("content", "content");
+        manifest.getLayers().get(0).setDigest(digestOf(new byte[] {2}));
+        HttpResponseException error = refused(400, () -> put("content", "bad", manifest));
+        String body = error.getResponse().getBodyAsString().block();
+        same(body.contains("\"MANIFEST_BLOB_UNKNOWN\""), true, body);
+    }
+
     void blobs() throws Exception {
         byte[] bytes = new byte[2 * CHUNK + 17];
-        new Random(1).nextBytes(bytes);
-        String digest = upload("content", bytes);
-        same(Arrays.equals(download("content", digest), bytes), true, "the bytes that came back");
+        // Others in each repository, since the storage tells content apart by digest only.
+        new Random(repository("chunks").hashCode()).nextBytes(bytes);
+        String digest = upload("chunks", bytes);
+        same(Arrays.equals(download("chunks", digest), bytes), true, "the bytes that came back");
+        List<Integer> sent = Journal.answered("write_chunk", 202, repository("chunks"));
+        // The sync client sends what is left with the request that completes the upload.
+        sent.addAll(Journal.answered("complete_upload", 201, repository("chunks")));
+        same(sent, async ? List.of(CHUNK, CHUNK, 17, 0) : List.of(CHUNK, CHUNK, 17), "chunks that were sent");
+        int ranges = Journal.answered("get_storage", 206, digest.substring(7)).size();
+        same(ranges, 3, "ranges that were asked for");
         refused(404, () -> download("content", digestOf(new byte[] {1})));
     }
 
@@ -174,15 +208,7 @@ final class Content {
         List<OciDescriptor> parts = new java.util.ArrayList<>(manifest.getLayers());
         parts.add(manifest.getConfiguration());
         for (OciDescriptor part : parts) {
-            byte[] bytes;
-            if (async) {
-                BinaryData data = calls.call(client, "downloadStream", part.getDigest());
-                bytes = data.toBytes();
-            } else {
-                ByteArrayOutputStream stream = new ByteArrayOutputStream();
-                calls.call(client, "downloadStream", part.getDigest(), Channels.newChannel(stream));
-                bytes = stream.toByteArray();
-            }
+            byte[] bytes = download(calls, client, part.getDigest());
             same(digestOf(bytes), part.getDigest(), "digest");
             same((long) bytes.length, part.getSizeInBytes(), "size");
         }

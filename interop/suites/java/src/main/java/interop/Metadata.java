@@ -8,6 +8,11 @@ import com.azure.containers.containerregistry.models.ArtifactManifestProperties;
 import com.azure.containers.containerregistry.models.ArtifactTagOrder;
 import com.azure.containers.containerregistry.models.ArtifactTagProperties;
 import com.azure.containers.containerregistry.models.ContainerRepositoryProperties;
+import com.azure.containers.containerregistry.models.OciImageManifest;
+import com.azure.core.http.rest.PagedIterable;
+import com.azure.core.http.rest.PagedResponse;
+import java.net.URI;
+import java.time.OffsetDateTime;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -16,15 +21,11 @@ final class Metadata {
     private final Calls calls;
     private final Content content;
     private final Object client;
-    private final Object nobody;
-    private final Object impostor;
 
-    Metadata(Calls calls, boolean async, Content content) {
+    Metadata(Calls calls, Content content) {
         this.calls = calls;
         this.content = content;
         this.client = content.registry().client();
-        this.nobody = new Registry(async, null).client();
-        this.impostor = new Registry(async, "somebody else's token").client();
     }
 
     private Object artifact(String name, String reference) throws Exception {
@@ -82,10 +83,11 @@ final class Metadata {
         pages = calls.pages(
                 9, artifact, "listTagProperties", ArtifactTagOrder.LAST_UPDATED_ON_ASCENDING);
         same(names(pages), List.of("one", "two", "three", "four", "five"), "tags by time");
+        pages = calls.pages(
+                9, artifact, "listTagProperties", ArtifactTagOrder.LAST_UPDATED_ON_DESCENDING);
+        same(names(pages), List.of("five", "four", "three", "two", "one"), "tags by time");
         String name = calls.call(artifact, "getRepositoryName");
         same(name, content.repository("tags"), "repository");
-        String whole = calls.call(artifact, "getFullyQualifiedReference");
-        same(whole.endsWith(content.repository("tags") + ":one"), true, whole);
         String endpoint = calls.call(artifact, "getRegistryEndpoint");
         same(endpoint, System.getenv("ACR_ENDPOINT"), "endpoint");
     }
@@ -106,6 +108,30 @@ final class Metadata {
         List<String> found = pages.stream()
                 .flatMap(List::stream).map(ArtifactManifestProperties::getDigest).toList();
         same(found, digests, "manifests by time");
+        pages = calls.pages(9, repository("manifests"), "listManifestProperties");
+        same(sizes(pages), List.of(5), "pages");
+    }
+
+    void resumedList() throws Exception {
+        for (String tag : List.of("one", "two", "three")) {
+            content.push("resumed", tag, "layer");
+        }
+        PagedIterable<ArtifactTagProperties> list =
+                calls.list(artifact("resumed", "one"), "listTagProperties");
+        PagedResponse<ArtifactTagProperties> first = list.iterableByPage(2).iterator().next();
+        same(names(List.of(first.getValue())), List.of("one", "three"), "first page");
+        List<List<ArtifactTagProperties>> left = new ArrayList<>();
+        list.iterableByPage(first.getContinuationToken(), 2)
+                .forEach(page -> left.add(page.getValue()));
+        same(names(left), List.of("two"), "what is left");
+    }
+
+    /** Times in their order, of today. */
+    private static void recent(OffsetDateTime created, OffsetDateTime updated) {
+        OffsetDateTime now = OffsetDateTime.now();
+        boolean ordered = created.isAfter(now.minusDays(1)) && !updated.isBefore(created)
+                && updated.isBefore(now.plusMinutes(1));
+        same(ordered, true, "created " + created + ", updated " + updated);
     }
 
     void repositoryProperties() throws Exception {
@@ -115,6 +141,7 @@ final class Metadata {
         same(found.getName(), content.repository("properties"), "name");
         same(found.getManifestCount(), 1, "manifests");
         same(found.getTagCount(), 1, "tags");
+        recent(found.getCreatedOn(), found.getLastUpdatedOn());
         for (boolean allowed : new boolean[] {false, true}) {
             ContainerRepositoryProperties changed =
                     calls.call(repository, "updateProperties", found.setWriteEnabled(allowed));
@@ -133,6 +160,7 @@ final class Metadata {
         ArtifactTagProperties found = calls.call(artifact, "getTagProperties", "v1");
         same(found.getName(), "v1", "name");
         same(found.getDigest(), digest, "digest");
+        recent(found.getCreatedOn(), found.getLastUpdatedOn());
         ArtifactTagProperties locked =
                 calls.call(artifact, "updateTagProperties", "v1", found.setDeleteEnabled(false));
         same(locked.isDeleteEnabled(), false, "flag");
@@ -144,18 +172,54 @@ final class Metadata {
 
     void manifestProperties() throws Exception {
         String digest = content.push("properties", "v2", "another layer");
+        OciImageManifest manifest = content.manifest("properties", "another layer");
+        long size = manifest.getConfiguration().getSizeInBytes()
+                + manifest.getLayers().get(0).getSizeInBytes();
         for (String reference : List.of("v2", digest)) {
             Object artifact = artifact("properties", reference);
             ArtifactManifestProperties found = calls.call(artifact, "getManifestProperties");
             same(found.getDigest(), digest, "digest");
             same(found.getTags(), List.of("v2"), "tags");
             same(String.valueOf(found.getArchitecture()), "amd64", "architecture");
+            same(String.valueOf(found.getOperatingSystem()), "linux", "operating system");
+            same(found.getSizeInBytes(), size, "size");
+            recent(found.getCreatedOn(), found.getLastUpdatedOn());
             for (boolean allowed : new boolean[] {false, true}) {
                 ArtifactManifestProperties changed = calls.call(
                         artifact, "updateManifestProperties", found.setReadEnabled(allowed));
                 same(changed.isReadEnabled(), allowed, "flag");
             }
         }
+    }
+
+    void fullName() throws Exception {
+        String digest = content.push("properties", "v2", "another layer");
+        String host = URI.create(System.getenv("ACR_ENDPOINT")).getHost();
+        String name = host + "/" + content.repository("properties");
+        for (String[] pair : new String[][] {{"v2", ":v2"}, {digest, "@" + digest}}) {
+            String whole =
+                    calls.call(artifact("properties", pair[0]), "getFullyQualifiedReference");
+            same(whole, name + pair[1], "full name");
+        }
+    }
+
+    void lockedTag() throws Exception {
+        String digest = content.push("locked", "kept", "layer");
+        Object artifact = artifact("locked", "kept");
+        ArtifactTagProperties flags = calls.call(artifact, "getTagProperties", "kept");
+        calls.call(artifact, "updateTagProperties", "kept", flags.setWriteEnabled(false));
+        refused(405, () -> content.push("locked", "kept", "another"));
+        ArtifactTagProperties found = calls.call(artifact, "getTagProperties", "kept");
+        same(found.getDigest(), digest, "digest");
+        calls.call(artifact, "updateTagProperties", "kept", flags.setWriteEnabled(true));
+        String changed = content.push("locked", "kept", "another");
+        found = calls.call(artifact, "getTagProperties", "kept");
+        same(found.getDigest(), changed, "digest");
+    }
+
+    void deleteManifestOfAbsentTag() throws Exception {
+        content.push("deleted", "stays", "stays");
+        refused(404, () -> calls.call(artifact("deleted", "absent"), "delete"));
     }
 
     void deleteTag() throws Exception {
@@ -203,29 +267,5 @@ final class Metadata {
         calls.call(repository("whole"), "delete");
         refused(404, () -> calls.call(repository("whole"), "getProperties"));
         calls.call(client, "deleteRepository", content.repository("whole"));
-    }
-
-    void anonymousReads() throws Exception {
-        String digest = content.push("public", "v1", "for everybody");
-        Object artifact =
-                calls.call(nobody, "getArtifact", content.repository("public"), "v1");
-        List<List<ArtifactTagProperties>> pages = calls.pages(9, artifact, "listTagProperties");
-        same(names(pages), List.of("v1"), "tags");
-        same(pages.get(0).get(0).getDigest(), digest, "digest");
-    }
-
-    void anonymousWrites() throws Exception {
-        Object artifact =
-                calls.call(nobody, "getArtifact", content.repository("public"), "v1");
-        refused(401, () -> calls.call(artifact, "deleteTag", "v1"));
-        ArtifactTagProperties found =
-                calls.call(artifact("public", "v1"), "getTagProperties", "v1");
-        same(found.getName(), "v1", "the tag is still there");
-    }
-
-    void wrongToken() throws Exception {
-        Object repository =
-                calls.call(impostor, "getRepository", content.repository("public"));
-        refused(401, () -> calls.call(repository, "getProperties"));
     }
 }
