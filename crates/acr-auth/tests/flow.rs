@@ -145,7 +145,11 @@ async fn anonymous_access_asks_for_a_token_and_never_exchanges() {
 async fn missing_rights_end_at_once_as_forbidden() {
     let registry = FakeRegistry::builder().anonymous(Anonymous::Pull).build();
     let pipeline = pipeline(&registry, Credential::anonymous());
-    let answer = pipeline.send(catalog(pipeline.endpoint())).await.unwrap();
+    let delete = Scope::repository(&"library/app".parse().unwrap(), &[Action::DELETE]);
+    let uri = pipeline.endpoint().uri("/acr/v1/library/app").unwrap();
+    let request =
+        RequestBuilder::to(Method::DELETE, uri).scope(delete).effect(Effect::Set).build().unwrap();
+    let answer = pipeline.send(request).await.unwrap();
     let error = response::into_error(answer).await;
     assert_eq!(error.kind(), ErrorKind::Forbidden);
     assert_eq!(error.status(), Some(StatusCode::UNAUTHORIZED));
