@@ -19,6 +19,8 @@ pub(crate) struct Machine {
     /// Bytes of the present answer that are known already.
     skip: u64,
     resumptions: u32,
+    /// How often everything came again instead of what was missing.
+    rereads: u32,
     is_over: bool,
 }
 
@@ -54,6 +56,7 @@ impl Machine {
             held: None,
             skip: 0,
             resumptions: 0,
+            rereads: 0,
             is_over: false,
         }
     }
@@ -106,6 +109,7 @@ impl Machine {
         let total = match answer {
             Answer::Whole(len) => {
                 self.skip = self.position();
+                self.rereads = self.rereads.saturating_add(u32::from(self.skip > 0));
                 len
             }
             Answer::Part(part) if part.first() == self.position() => {
@@ -171,7 +175,7 @@ impl Machine {
         let is_short = self.len.is_some_and(|len| self.position() < len);
         if is_short || (is_broken && self.len.is_none()) || self.skip > 0 {
             self.resumptions = self.resumptions.saturating_add(1);
-            if self.resumptions > MAX_RESUMPTIONS {
+            if self.resumptions > MAX_RESUMPTIONS || self.rereads >= MAX_REREADS {
                 self.is_over = true;
                 return Ok(Step::GiveUp);
             }
@@ -203,6 +207,11 @@ pub(crate) fn too_large(limit: u64) -> Error {
 
 /// How often in a row a download is resumed without any progress.
 const MAX_RESUMPTIONS: u32 = 3;
+
+/// How often in one download everything may come again, of a server without ranges. Each time
+/// may bring progress, so that without a limit a little of it per answer would make the traffic
+/// grow with the square of the length.
+const MAX_REREADS: u32 = 8;
 
 #[cfg(test)]
 mod tests {
@@ -294,6 +303,18 @@ mod tests {
                 Err(error) => return (seen, Err(error)),
             }
         }
+    }
+
+    #[test]
+    fn a_server_without_ranges_is_not_read_from_the_start_for_ever() {
+        let content = vec![7; 200];
+        let a_little_further = |times: usize| (1..=times).map(|n| Serve::Whole(n * 10)).collect();
+        let rereads = MAX_REREADS as usize;
+        let (seen, result) = run(&content, true, 1, a_little_further(rereads));
+        assert_eq!((seen.len(), result.is_ok()), (200, true));
+        let (seen, result) = run(&content, true, 1, a_little_further(rereads + 2));
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::Transport);
+        assert_eq!(seen.len(), (rereads + 1) * 10 - 1);
     }
 
     proptest! {

@@ -28,6 +28,8 @@ use crate::{
 /// The last piece comes only after digest and length matched; otherwise an error of
 /// kind [`ErrorKind::Integrity`] comes in its place. When the connection breaks, the rest
 /// is asked for by range, from the registry, up to three times in a row without progress.
+/// Of a server that knows no ranges everything is read again, and what is known left out,
+/// up to eight times in a download.
 /// Dropping the reader closes the connection.
 pub struct BlobReader {
     client: BlobClient,
