@@ -4,13 +4,14 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"net/http"
 	"os"
 	"reflect"
 	"regexp"
 	"runtime"
 	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -27,35 +28,42 @@ func (t token) GetToken(context.Context, policy.TokenRequestOptions) (azcore.Acc
 }
 
 // called notes which public methods were seen to send something.
-type called map[string]bool
+type called struct {
+	lock    sync.Mutex
+	methods map[string]bool
+}
 
 var method = regexp.MustCompile(`\(\*(\w+)\)\.(\w+)`)
 
 // Do finds the methods of the SDK on the stack.
-func (c called) Do(request *policy.Request) (*http.Response, error) {
+func (c *called) Do(request *policy.Request) (*http.Response, error) {
 	var counters [64]uintptr
 	frames := runtime.CallersFrames(counters[:runtime.Callers(1, counters[:])])
+	c.lock.Lock()
 	for {
 		frame, more := frames.Next()
 		// Also where the compiler put a method's function into its caller.
 		for _, match := range method.FindAllStringSubmatch(frame.Function, -1) {
-			c[match[1]+"."+match[2]] = true
+			c.methods[match[1]+"."+match[2]] = true
 		}
 		if !more {
 			break
 		}
 	}
+	c.lock.Unlock()
 	return request.Next()
 }
 
 // missing gives the public methods of these clients that sent nothing.
-func (c called) missing(clients ...any) []string {
+func (c *called) missing(clients ...any) []string {
+	c.lock.Lock()
+	defer c.lock.Unlock()
 	var missing []string
 	for _, client := range clients {
 		kind := reflect.TypeOf(client)
 		for index := range kind.NumMethod() {
 			name := kind.Elem().Name() + "." + kind.Method(index).Name
-			if !c[name] {
+			if !c.methods[name] {
 				missing = append(missing, name)
 			}
 		}
@@ -64,17 +72,40 @@ func (c called) missing(clients ...any) []string {
 	return missing
 }
 
-// registry is the emulator with one kind of credential.
+// mark tells the requests of one client from those of all others, for the journal and for faults.
+type mark string
+
+func (m mark) Do(request *policy.Request) (*http.Response, error) {
+	request.Raw().Header.Set(string(m), "1")
+	return request.Next()
+}
+
+// emulator is one of the registries that `run` started, by the prefix of its variables.
+type emulator string
+
+const (
+	ours  emulator = "ACR"
+	brief emulator = "BRIEF"
+)
+
+func (e emulator) get(name string) string { return os.Getenv(string(e) + "_" + name) }
+
+// host is the registry as tokens and answers name it.
+func (e emulator) host() string { return strings.TrimPrefix(e.get("ENDPOINT"), "https://") }
+
+func (e emulator) token() token { return token(e.get("ENTRA_TOKEN")) }
+
+// registry is an emulator with one kind of credential.
 type registry struct {
 	*azcontainerregistry.Client
 	blobs *azcontainerregistry.BlobClient
 	auth  *azcontainerregistry.AuthenticationClient
 }
 
-func connect(seen called, credential azcore.TokenCredential) registry {
+func (e emulator) connect(credential azcore.TokenCredential, policies ...policy.Policy) registry {
 	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(get(os.ReadFile(os.Getenv("ACR_CA")))) {
-		panic("no certificate in ACR_CA")
+	if !pool.AppendCertsFromPEM(get(os.ReadFile(e.get("CA")))) {
+		panic("no certificate in the CA's file")
 	}
 	transport := &http.Client{Transport: &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: pool},
@@ -83,9 +114,9 @@ func connect(seen called, credential azcore.TokenCredential) registry {
 		Cloud:           cloud.AzurePublic,
 		Transport:       transport,
 		Retry:           policy.RetryOptions{MaxRetries: -1},
-		PerCallPolicies: []policy.Policy{seen},
+		PerCallPolicies: policies,
 	}
-	endpoint := os.Getenv("ACR_ENDPOINT")
+	endpoint := e.get("ENDPOINT")
 	return registry{
 		get(azcontainerregistry.NewClient(endpoint, credential, &azcontainerregistry.ClientOptions{ClientOptions: options})),
 		get(azcontainerregistry.NewBlobClient(endpoint, credential, &azcontainerregistry.BlobClientOptions{ClientOptions: options})),
@@ -93,12 +124,7 @@ func connect(seen called, credential azcore.TokenCredential) registry {
 	}
 }
 
-// refused ends the operation unless the error is an answer with this status.
-func refused(err error, status int) *azcore.ResponseError {
-	var answer *azcore.ResponseError
-	if !errors.As(err, &answer) {
-		panic(err)
-	}
-	same(answer.StatusCode, status, "status")
-	return answer
+// persistent lets a call be tried again, as it is where nothing else is asked for.
+func persistent(ctx context.Context) context.Context {
+	return policy.WithRetryOptions(ctx, policy.RetryOptions{MaxRetries: 3, RetryDelay: 10 * time.Millisecond})
 }

@@ -3,177 +3,212 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
+	"reflect"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/containers/azcontainerregistry"
 )
 
-// pages gives what a pager has, page by page.
-func pages[P, T any](pager *runtime.Pager[P], items func(P) []T) [][]T {
-	var all [][]T
-	for pager.More() {
-		all = append(all, items(get(pager.NextPage(context.Background()))))
-	}
-	return all
-}
-
-func sizes[T any](pages [][]T) string {
-	var found []int
-	for _, page := range pages {
-		found = append(found, len(page))
+// flags gives the four locks of anything: delete, list, read, write.
+func flags(attributes any) string {
+	var found []bool
+	value := reflect.ValueOf(attributes).Elem()
+	for _, name := range []string{"CanDelete", "CanList", "CanRead", "CanWrite"} {
+		found = append(found, value.FieldByName(name).Elem().Bool())
 	}
 	return fmt.Sprint(found)
 }
 
-func listRepositories(r registry) {
-	for _, name := range []string{"a", "b", "c"} {
-		r.push("go/listed-"+name, "v1", []byte("layer"))
-	}
-	pager := r.NewListRepositoriesPager(&azcontainerregistry.ClientListRepositoriesOptions{MaxNum: to.Ptr(int32(2))})
-	found := pages(pager, func(page azcontainerregistry.ClientListRepositoriesResponse) []*string { return page.Names })
-	if len(found) < 2 || slices.ContainsFunc(found, func(page []*string) bool { return len(page) > 2 }) {
-		panic("pages of " + sizes(found))
-	}
-	var mine []string
-	for _, name := range slices.Concat(found...) {
-		if strings.HasPrefix(*name, "go/listed-") {
-			mine = append(mine, *name)
+const open = "[true true true true]"
+
+// eachFlag closes and opens each lock alone; `change` gives what the registry then tells.
+func eachFlag(change func(canDelete, canList, canRead, canWrite *bool) string) {
+	for index, closed := range []string{
+		"[false true true true]", "[true false true true]", "[true true false true]", "[true true true false]",
+	} {
+		var arguments [4]*bool
+		for allowed, expected := range []string{closed, open} {
+			arguments[index] = to.Ptr(allowed == 1)
+			same(change(arguments[0], arguments[1], arguments[2], arguments[3]), expected, "flags")
 		}
 	}
-	same(fmt.Sprint(mine), "[go/listed-a go/listed-b go/listed-c]", "repositories")
-}
-
-func listTags(r registry) {
-	for _, tag := range []string{"one", "two", "three", "four", "five"} {
-		r.push("go/tags", tag, []byte(tag))
-	}
-	list := func(options azcontainerregistry.ClientListTagsOptions) ([][]*azcontainerregistry.TagAttributes, string) {
-		found := pages(r.NewListTagsPager("go/tags", &options),
-			func(page azcontainerregistry.ClientListTagsResponse) []*azcontainerregistry.TagAttributes {
-				return page.Tags
-			})
-		var names []string
-		for _, tag := range slices.Concat(found...) {
-			names = append(names, *tag.Name)
-		}
-		return found, fmt.Sprint(names)
-	}
-	found, names := list(azcontainerregistry.ClientListTagsOptions{MaxNum: to.Ptr(int32(2))})
-	same(sizes(found), "[2 2 1]", "pages")
-	same(names, "[five four one three two]", "tags by name")
-	_, names = list(azcontainerregistry.ClientListTagsOptions{OrderBy: to.Ptr(azcontainerregistry.ArtifactTagOrderByLastUpdatedOnAscending)})
-	same(names, "[one two three four five]", "tags by time")
-	digest := *get(r.GetTagProperties(context.Background(), "go/tags", "two", nil)).Tag.Digest
-	_, names = list(azcontainerregistry.ClientListTagsOptions{Digest: &digest})
-	same(names, "[two]", "tags of a manifest")
-}
-
-func listManifests(r registry) {
-	var digests []string
-	for _, layer := range []string{"1", "2", "3", "4", "5"} {
-		digest, _ := r.push("go/manifests", "", []byte(layer))
-		digests = append(digests, digest)
-	}
-	pager := r.NewListManifestsPager("go/manifests", &azcontainerregistry.ClientListManifestsOptions{
-		MaxNum: to.Ptr(int32(2)), OrderBy: to.Ptr(azcontainerregistry.ArtifactManifestOrderByLastUpdatedOnAscending),
-	})
-	found := pages(pager, func(page azcontainerregistry.ClientListManifestsResponse) []*azcontainerregistry.ManifestAttributes {
-		return page.Manifests.Attributes
-	})
-	same(sizes(found), "[2 2 1]", "pages")
-	var names []string
-	for _, manifest := range slices.Concat(found...) {
-		names = append(names, *manifest.Digest)
-	}
-	same(fmt.Sprint(names), fmt.Sprint(digests), "manifests by time")
 }
 
 func repositoryProperties(r registry) {
-	r.push("go/properties", "v1", []byte("layer"))
+	r.push("go/repository", "v1", []byte("layer"))
 	ctx := context.Background()
-	found := get(r.GetRepositoryProperties(ctx, "go/properties", nil))
-	same(fmt.Sprintln(*found.Name, *found.ManifestCount, *found.TagCount), "go/properties 1 1\n", "counts")
-	for _, allowed := range []bool{false, true} {
-		value := azcontainerregistry.RepositoryWriteableProperties{CanWrite: &allowed}
-		changed := get(r.UpdateRepositoryProperties(ctx, "go/properties", &azcontainerregistry.ClientUpdateRepositoryPropertiesOptions{Value: &value}))
-		same(*changed.ChangeableAttributes.CanWrite, allowed, "flag")
-		same(*changed.ChangeableAttributes.CanDelete, true, "flag")
-	}
+	found := get(r.GetRepositoryProperties(ctx, "go/repository", nil))
+	same(fmt.Sprintln(*found.Name, *found.ManifestCount, *found.TagCount), "go/repository 1 1\n", "counts")
+	same(*found.RegistryLoginServer, ours.host(), "registry")
+	same(flags(found.ChangeableAttributes), open, "flags")
+	recent(found.CreatedOn)
+	recent(found.LastUpdatedOn)
+	eachFlag(func(canDelete, canList, canRead, canWrite *bool) string {
+		value := azcontainerregistry.RepositoryWriteableProperties{CanDelete: canDelete, CanList: canList, CanRead: canRead, CanWrite: canWrite}
+		changed := get(r.UpdateRepositoryProperties(ctx, "go/repository", &azcontainerregistry.ClientUpdateRepositoryPropertiesOptions{Value: &value}))
+		same(*changed.Name, "go/repository", "name")
+		told := get(r.GetRepositoryProperties(ctx, "go/repository", nil))
+		same(flags(told.ChangeableAttributes), flags(changed.ChangeableAttributes), "flags that were kept")
+		return flags(changed.ChangeableAttributes)
+	})
 }
 
 func tagProperties(r registry) {
 	digest, _ := r.push("go/properties", "v1", []byte("layer"))
 	ctx := context.Background()
-	found := get(r.GetTagProperties(ctx, "go/properties", "v1", nil)).Tag
-	same(*found.Name+" "+*found.Digest, "v1 "+digest, "tag")
+	before := get(r.GetTagProperties(ctx, "go/properties", "v1", nil))
+	same(*before.Tag.Name+" "+*before.Tag.Digest, "v1 "+digest, "tag")
+	same(*before.RegistryLoginServer+" "+*before.RepositoryName, ours.host()+" go/properties", "repository")
+	same(flags(before.Tag.ChangeableAttributes), open, "flags")
+	recent(before.Tag.CreatedOn)
+	eachFlag(func(canDelete, canList, canRead, canWrite *bool) string {
+		value := azcontainerregistry.TagWriteableProperties{CanDelete: canDelete, CanList: canList, CanRead: canRead, CanWrite: canWrite}
+		changed := get(r.UpdateTagProperties(ctx, "go/properties", "v1", &azcontainerregistry.ClientUpdateTagPropertiesOptions{Value: &value}))
+		same(*changed.Tag.Digest, digest, "digest")
+		same(*changed.Tag.LastUpdatedOn, *before.Tag.LastUpdatedOn, "time, which no lock moves")
+		return flags(changed.Tag.ChangeableAttributes)
+	})
 	lock := func(allowed bool) {
 		value := azcontainerregistry.TagWriteableProperties{CanDelete: &allowed}
-		changed := get(r.UpdateTagProperties(ctx, "go/properties", "v1", &azcontainerregistry.ClientUpdateTagPropertiesOptions{Value: &value}))
-		same(*changed.Tag.ChangeableAttributes.CanDelete, allowed, "flag")
+		get(r.UpdateTagProperties(ctx, "go/properties", "v1", &azcontainerregistry.ClientUpdateTagPropertiesOptions{Value: &value}))
 	}
 	lock(false)
-	_, err := r.DeleteTag(ctx, "go/properties", "v1", nil)
-	refused(err, 405)
+	refused(failure(r.DeleteTag(ctx, "go/properties", "v1", nil)), 405, "REGISTRY_DISALLOWED_OPERATION")
+	same(*get(r.GetTagProperties(ctx, "go/properties", "v1", nil)).Tag.Digest, digest, "tag that stayed")
 	lock(true)
-	_, err = r.GetTagProperties(ctx, "go/properties", "absent", nil)
-	refused(err, 404)
+	get(r.DeleteTag(ctx, "go/properties", "v1", nil))
 }
 
 func manifestProperties(r registry) {
-	digest, _ := r.push("go/properties", "v2", []byte("another layer"))
+	digest, manifest := r.push("go/properties", "v2", []byte("another layer"))
+	r.put("go/properties", "v3", ociManifest, manifest)
 	ctx := context.Background()
-	found := get(r.GetManifestProperties(ctx, "go/properties", digest, nil)).Manifest
-	same(fmt.Sprint(*found.Digest, *found.Tags[0], *found.Architecture), fmt.Sprint(digest, "v2", "amd64"), "manifest")
-	for _, allowed := range []bool{false, true} {
-		value := azcontainerregistry.ManifestWriteableProperties{CanRead: &allowed}
+	before := get(r.GetManifestProperties(ctx, "go/properties", digest, nil))
+	found := before.Manifest
+	same(*before.RegistryLoginServer+" "+*before.RepositoryName, ours.host()+" go/properties", "repository")
+	same(*found.Digest, digest, "digest")
+	same(fmt.Sprint(*found.Tags[0], *found.Tags[1], len(found.Tags)), "v2v32", "tags")
+	same(*found.Architecture, azcontainerregistry.ArtifactArchitectureAmd64, "architecture")
+	same(*found.OperatingSystem, azcontainerregistry.ArtifactOperatingSystemLinux, "operating system")
+	same(*found.MediaType+" "+*found.ConfigMediaType, ociManifest+" "+ociConfig, "media types")
+	same(*found.Size, int64(len("another layer")+len(config)), "size")
+	same(len(found.RelatedArtifacts), 0, "related artifacts")
+	same(flags(found.ChangeableAttributes), open, "flags")
+	recent(found.CreatedOn)
+	eachFlag(func(canDelete, canList, canRead, canWrite *bool) string {
+		value := azcontainerregistry.ManifestWriteableProperties{CanDelete: canDelete, CanList: canList, CanRead: canRead, CanWrite: canWrite}
 		changed := get(r.UpdateManifestProperties(ctx, "go/properties", digest, &azcontainerregistry.ClientUpdateManifestPropertiesOptions{Value: &value}))
-		same(*changed.Manifest.ChangeableAttributes.CanRead, allowed, "flag")
+		same(*changed.Manifest.Digest, digest, "digest")
+		same(*changed.Manifest.LastUpdatedOn, *found.LastUpdatedOn, "time, which no lock moves")
+		return flags(changed.Manifest.ChangeableAttributes)
+	})
+}
+
+// nothingToChange sends no body at all, or one that names no lock.
+func nothingToChange(r registry) {
+	digest, _ := r.push("go/unchanged", "v1", []byte("layer"))
+	ctx, closed := context.Background(), to.Ptr(false)
+	get(r.UpdateRepositoryProperties(ctx, "go/unchanged", &azcontainerregistry.ClientUpdateRepositoryPropertiesOptions{
+		Value: &azcontainerregistry.RepositoryWriteableProperties{CanDelete: closed},
+	}))
+	const kept = "[false true true true]"
+	for _, options := range []*azcontainerregistry.ClientUpdateRepositoryPropertiesOptions{
+		nil, {}, {Value: &azcontainerregistry.RepositoryWriteableProperties{}},
+	} {
+		same(flags(get(r.UpdateRepositoryProperties(ctx, "go/unchanged", options)).ChangeableAttributes), kept, "repository")
+	}
+	for _, options := range []*azcontainerregistry.ClientUpdateTagPropertiesOptions{
+		nil, {}, {Value: &azcontainerregistry.TagWriteableProperties{}},
+	} {
+		same(flags(get(r.UpdateTagProperties(ctx, "go/unchanged", "v1", options)).Tag.ChangeableAttributes), open, "tag")
+	}
+	for _, options := range []*azcontainerregistry.ClientUpdateManifestPropertiesOptions{
+		nil, {}, {Value: &azcontainerregistry.ManifestWriteableProperties{}},
+	} {
+		same(flags(get(r.UpdateManifestProperties(ctx, "go/unchanged", digest, options)).Manifest.ChangeableAttributes), open, "manifest")
 	}
 }
 
-func deleteTag(r registry) {
-	digest, _ := r.push("go/deleted", "gone", []byte("layer"))
-	ctx := context.Background()
-	get(r.DeleteTag(ctx, "go/deleted", "gone", nil))
-	_, err := r.GetTagProperties(ctx, "go/deleted", "gone", nil)
-	refused(err, 404)
-	get(r.GetManifestProperties(ctx, "go/deleted", digest, nil))
-	// The SDK takes a 404 for success.
-	get(r.DeleteTag(ctx, "go/deleted", "gone", nil))
-}
-
-func deleteManifest(r registry) {
-	digest, _ := r.push("go/deleted", "", []byte("gone"))
-	r.push("go/deleted", "stays", []byte("stays"))
-	ctx := context.Background()
-	get(r.DeleteManifest(ctx, "go/deleted", digest, nil))
-	_, err := r.GetManifestProperties(ctx, "go/deleted", digest, nil)
-	refused(err, 404)
-	get(r.DeleteManifest(ctx, "go/deleted", digest, nil))
-}
-
-func deleteLockedManifest(r registry) {
-	digest, _ := r.push("go/locked", "v1", []byte("layer"))
-	ctx := context.Background()
-	lock := func(allowed bool) {
-		value := azcontainerregistry.ManifestWriteableProperties{CanDelete: &allowed, CanWrite: &allowed}
-		get(r.UpdateManifestProperties(ctx, "go/locked", digest, &azcontainerregistry.ClientUpdateManifestPropertiesOptions{Value: &value}))
+func absentProperties(r registry) {
+	r.push("go/properties", "v2", []byte("another layer"))
+	ctx, digest := context.Background(), digestOf([]byte("absent"))
+	refused(failure(r.GetRepositoryProperties(ctx, "go/absent", nil)), 404, "NAME_UNKNOWN")
+	refused(failure(r.UpdateRepositoryProperties(ctx, "go/absent", nil)), 404, "NAME_UNKNOWN")
+	for _, repository := range []string{"go/absent", "go/properties"} {
+		refused(failure(r.GetTagProperties(ctx, repository, "absent", nil)), 404, "TAG_UNKNOWN")
+		refused(failure(r.UpdateTagProperties(ctx, repository, "absent", nil)), 404, "TAG_UNKNOWN")
+		refused(failure(r.GetManifestProperties(ctx, repository, digest, nil)), 404, "MANIFEST_UNKNOWN")
+		refused(failure(r.UpdateManifestProperties(ctx, repository, digest, nil)), 404, "MANIFEST_UNKNOWN")
 	}
-	lock(false)
-	_, err := r.DeleteManifest(ctx, "go/locked", digest, nil)
-	refused(err, 405)
-	lock(true)
-	get(r.DeleteManifest(ctx, "go/locked", digest, nil))
 }
 
-func deleteRepository(r registry) {
-	r.push("go/whole", "v1", []byte("layer"))
+const notFound = "404 page not found\n"
+
+// malformed names never reach a handler of the registry, which answers them with a line of text.
+func malformed(r registry) {
 	ctx := context.Background()
-	get(r.DeleteRepository(ctx, "go/whole", nil))
-	_, err := r.GetRepositoryProperties(ctx, "go/whole", nil)
-	refused(err, 404)
-	get(r.DeleteRepository(ctx, "go/whole", nil))
+	for _, err := range []error{
+		failure(r.GetRepositoryProperties(ctx, "go/Upper", nil)),
+		failure(r.GetManifestProperties(ctx, "go/properties", "wrong-digest", nil)),
+		failure(r.GetManifest(ctx, "go/Upper", "v1", nil)),
+		failure(r.blobs.GetBlob(ctx, "go/properties", "sha256:short", nil)),
+	} {
+		same(payload(refused(err, 404, "")), notFound, "body")
+	}
+	// The SDK takes a 404 of a deletion for success.
+	get(r.DeleteRepository(ctx, "go/Upper", nil))
+}
+
+// emptyArguments are refused before anything is sent.
+func emptyArguments(r registry) {
+	ctx, digest := context.Background(), digestOf(nil)
+	for _, err := range []error{
+		failure(r.DeleteManifest(ctx, "", digest, nil)),
+		failure(r.DeleteRepository(ctx, "", nil)),
+		failure(r.DeleteTag(ctx, "", "v1", nil)),
+		failure(r.GetManifest(ctx, "", "v1", nil)),
+		failure(r.GetManifestProperties(ctx, "", digest, nil)),
+		failure(r.GetRepositoryProperties(ctx, "", nil)),
+		failure(r.GetTagProperties(ctx, "", "v1", nil)),
+		failure(r.NewListManifestsPager("", nil).NextPage(ctx)),
+		failure(r.NewListTagsPager("", nil).NextPage(ctx)),
+		failure(r.UpdateManifestProperties(ctx, "", digest, nil)),
+		failure(r.UpdateRepositoryProperties(ctx, "", nil)),
+		failure(r.UpdateTagProperties(ctx, "", "v1", nil)),
+		failure(r.UploadManifest(ctx, "", "v1", ociManifest, nil, nil)),
+		failure(r.blobs.CheckBlobExists(ctx, "", digest, nil)),
+		failure(r.blobs.CheckChunkExists(ctx, "", digest, "bytes=0-1", nil)),
+		failure(r.blobs.DeleteBlob(ctx, "", digest, nil)),
+		failure(r.blobs.GetBlob(ctx, "", digest, nil)),
+		failure(r.blobs.GetChunk(ctx, "", digest, "bytes=0-1", nil)),
+		failure(r.blobs.MountBlob(ctx, "", "go/properties", digest, nil)),
+		failure(r.blobs.StartUpload(ctx, "", nil)),
+	} {
+		says(err, "parameter name cannot be empty")
+	}
+	for _, err := range []error{
+		failure(r.DeleteManifest(ctx, "go", "", nil)),
+		failure(r.GetManifestProperties(ctx, "go", "", nil)),
+		failure(r.UpdateManifestProperties(ctx, "go", "", nil)),
+		failure(r.blobs.CheckBlobExists(ctx, "go", "", nil)),
+		failure(r.blobs.CheckChunkExists(ctx, "go", "", "bytes=0-1", nil)),
+		failure(r.blobs.DeleteBlob(ctx, "go", "", nil)),
+		failure(r.blobs.GetBlob(ctx, "go", "", nil)),
+		failure(r.blobs.GetChunk(ctx, "go", "", "bytes=0-1", nil)),
+	} {
+		says(err, "parameter digest cannot be empty")
+	}
+	for _, err := range []error{
+		failure(r.DeleteTag(ctx, "go", "", nil)),
+		failure(r.GetTagProperties(ctx, "go", "", nil)),
+		failure(r.UpdateTagProperties(ctx, "go", "", nil)),
+	} {
+		says(err, "parameter tag cannot be empty")
+	}
+	for _, err := range []error{
+		failure(r.GetManifest(ctx, "go", "", nil)),
+		failure(r.UploadManifest(ctx, "go", "", ociManifest, nil, nil)),
+	} {
+		says(err, "parameter reference cannot be empty")
+	}
 }

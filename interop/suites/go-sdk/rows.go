@@ -48,23 +48,3 @@ func (r *rows) try(operation, result, evidence string, attempt func()) {
 	}()
 	attempt()
 }
-
-// must ends the operation with the error.
-func must(err error) {
-	if err != nil {
-		panic(err)
-	}
-}
-
-// get gives the value, or ends the operation with the error.
-func get[T any](value T, err error) T {
-	must(err)
-	return value
-}
-
-// same ends the operation where two values differ.
-func same[T comparable](found, expected T, what string) {
-	if found != expected {
-		panic(fmt.Sprintf("%s: %v instead of %v", what, found, expected))
-	}
-}
