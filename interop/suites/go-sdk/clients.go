@@ -84,8 +84,8 @@ func (m mark) Do(request *policy.Request) (*http.Response, error) {
 type emulator string
 
 const (
-	ours  emulator = "ACR"
-	brief emulator = "BRIEF"
+	ours    emulator = "ACR"
+	private emulator = "PRIVATE"
 )
 
 func (e emulator) get(name string) string { return os.Getenv(string(e) + "_" + name) }

@@ -189,19 +189,12 @@ func listsOfNothing(r registry) {
 
 // unlisted takes a tag, a manifest and a repository out of the lists, and back.
 func unlisted(r registry) {
-	ctx := context.Background()
 	digest, _ := r.push("go/unlisted", "hidden", []byte("hidden"))
 	other, _ := r.push("go/unlisted", "shown", []byte("shown"))
 	list := func(allowed bool) {
-		get(r.UpdateTagProperties(ctx, "go/unlisted", "hidden", &azcontainerregistry.ClientUpdateTagPropertiesOptions{
-			Value: &azcontainerregistry.TagWriteableProperties{CanList: &allowed},
-		}))
-		get(r.UpdateManifestProperties(ctx, "go/unlisted", digest, &azcontainerregistry.ClientUpdateManifestPropertiesOptions{
-			Value: &azcontainerregistry.ManifestWriteableProperties{CanList: &allowed},
-		}))
-		get(r.UpdateRepositoryProperties(ctx, "go/unlisted", &azcontainerregistry.ClientUpdateRepositoryPropertiesOptions{
-			Value: &azcontainerregistry.RepositoryWriteableProperties{CanList: &allowed},
-		}))
+		r.lockTag("go/unlisted", "hidden", azcontainerregistry.TagWriteableProperties{CanList: &allowed})
+		r.lockManifest("go/unlisted", digest, azcontainerregistry.ManifestWriteableProperties{CanList: &allowed})
+		r.lockRepository("go/unlisted", azcontainerregistry.RepositoryWriteableProperties{CanList: &allowed})
 	}
 	list(false)
 	names, _ := r.tags("go/unlisted", nil)
@@ -210,7 +203,7 @@ func unlisted(r registry) {
 	same(fmt.Sprint(found), fmt.Sprint([]string{other}), "manifests")
 	repositories, _ := r.repositories("go/unlisted", nil)
 	same(len(repositories), 0, "repositories")
-	same(*get(r.GetTagProperties(ctx, "go/unlisted", "hidden", nil)).Tag.Digest, digest, "tag by its name")
+	same(*get(r.GetTagProperties(context.Background(), "go/unlisted", "hidden", nil)).Tag.Digest, digest, "tag by its name")
 	list(true)
 	names, _ = r.tags("go/unlisted", nil)
 	same(names, "[hidden shown]", "tags")

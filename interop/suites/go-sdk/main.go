@@ -96,7 +96,7 @@ func main() {
 	rows.pass("list anonymously", func() { anonymousLists(r, anonymous) })
 	rows.pass("read anonymously", func() { anonymousReads(r, anonymous) })
 	rows.pass("write anonymously: 401", func() { writes(r, anonymous) })
-	rows.pass("read a private registry anonymously: 401", func() { privately(brief.connect(nil, seen)) })
+	rows.pass("read a private registry anonymously: 401", func() { privately(private.connect(nil, seen)) })
 	rows.pass("sign in with a wrong token: 401", func() { wrongToken(r, impostor) })
 	rows.pass("keep tokens from call to call", alone(keepTokens))
 	rows.pass("go on when the access token ends in mid-upload", alone(tokenEnds))

@@ -69,8 +69,7 @@ func tagProperties(r registry) {
 		return flags(changed.Tag.ChangeableAttributes)
 	})
 	lock := func(allowed bool) {
-		value := azcontainerregistry.TagWriteableProperties{CanDelete: &allowed}
-		get(r.UpdateTagProperties(ctx, "go/properties", "v1", &azcontainerregistry.ClientUpdateTagPropertiesOptions{Value: &value}))
+		r.lockTag("go/properties", "v1", azcontainerregistry.TagWriteableProperties{CanDelete: &allowed})
 	}
 	lock(false)
 	refused(failure(r.DeleteTag(ctx, "go/properties", "v1", nil)), 405, "REGISTRY_DISALLOWED_OPERATION")
@@ -107,10 +106,8 @@ func manifestProperties(r registry) {
 // nothingToChange sends no body at all, or one that names no lock.
 func nothingToChange(r registry) {
 	digest, _ := r.push("go/unchanged", "v1", []byte("layer"))
-	ctx, closed := context.Background(), to.Ptr(false)
-	get(r.UpdateRepositoryProperties(ctx, "go/unchanged", &azcontainerregistry.ClientUpdateRepositoryPropertiesOptions{
-		Value: &azcontainerregistry.RepositoryWriteableProperties{CanDelete: closed},
-	}))
+	ctx := context.Background()
+	r.lockRepository("go/unchanged", azcontainerregistry.RepositoryWriteableProperties{CanDelete: to.Ptr(false)})
 	const kept = "[false true true true]"
 	for _, options := range []*azcontainerregistry.ClientUpdateRepositoryPropertiesOptions{
 		nil, {}, {Value: &azcontainerregistry.RepositoryWriteableProperties{}},

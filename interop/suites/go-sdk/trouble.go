@@ -88,11 +88,9 @@ func contextEnds(r registry) {
 func uploadContextEnds(r registry) {
 	u, content := r.start("go/content"), []byte("sent in two goes")
 	u.send(content[:7], 0, 7)
-	ctx, ended := u.ctx, func() context.Context {
-		ended, cancel := context.WithCancel(u.ctx)
-		cancel()
-		return ended
-	}()
+	ctx := u.ctx
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
 	u.ctx = ended
 	is(failure(u.try(content[7:], 7)), context.Canceled)
 	u.ctx = ctx
