@@ -80,7 +80,7 @@ async fn a_refused_password_is_a_clear_error_and_never_printed() -> Result {
 async fn a_host_on_the_list_goes_past_the_proxy() -> Result {
     let (registry, proxy) = (FakeRegistry::new(), ProxyProcess::start(USER, PASSWORD).await?);
     let server = registry.serve(Tls::On).await?;
-    let past = Proxy::new(&format!("http://{}", proxy.address()))?.no_proxy("127.0.0.0/8")?;
+    let past = Proxy::new(&format!("http://{}", proxy.address()))?.no_proxy("127.0.0.0/8");
     assert!(client(&registry, &server, past)?.upload(vec![1]).await.is_ok());
     assert_eq!(proxy.tunnels()?, 0);
     server.shutdown().await;

@@ -95,7 +95,9 @@ pub use self::{
 
 /// The default stack for one registry.
 ///
-/// Sends nothing yet: the first operation signs in.
+/// Sends nothing yet: the first operation signs in. Goes through the proxy that the
+/// environment names (`acr_core::Proxy::from_env`); to choose otherwise, give
+/// [`Pipeline::builder`] a transport, with `TransportBuilder::no_proxy` for none.
 ///
 /// # Errors
 ///

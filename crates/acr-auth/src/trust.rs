@@ -15,7 +15,7 @@ pub(crate) fn check(endpoint: &Endpoint, trusted: &[String]) -> Result<()> {
     }
     let host = endpoint.host();
     let named = trusted.iter().any(|name| is_host(name, host));
-    if named || (is_azure_registry(host) && endpoint.port() == 443) {
+    if named || (endpoint.is_azure_registry() && endpoint.port() == 443) {
         return Ok(());
     }
     let text = format!(
@@ -30,26 +30,6 @@ fn is_host(name: &str, host: &str) -> bool {
     name.eq_ignore_ascii_case(host)
         || name.parse::<Endpoint>().is_ok_and(|named| named.host() == host)
 }
-
-/// `<label>(.<label>)*.azurecr.{io,cn,us,de}`, with at most one dot at the end.
-fn is_azure_registry(host: &str) -> bool {
-    let host = host.strip_suffix('.').unwrap_or(host);
-    let mut labels = host.rsplit('.');
-    let cloud = labels.next().is_some_and(|tld| CLOUDS.contains(&tld));
-    let azurecr = labels.next() == Some("azurecr");
-    let mut names = labels.peekable();
-    cloud && azurecr && names.peek().is_some() && names.all(is_label)
-}
-
-fn is_label(label: &str) -> bool {
-    !label.is_empty()
-        && !label.starts_with('-')
-        && !label.ends_with('-')
-        && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-}
-
-/// Public, China, US Government, and the closed German cloud.
-const CLOUDS: &[&str] = &["io", "cn", "us", "de"];
 
 #[cfg(test)]
 mod tests {

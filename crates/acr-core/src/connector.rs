@@ -26,9 +26,10 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use tower_service::Service;
 
 use crate::{
-    address::{self, Class, Guard, ResolveError, without_brackets},
+    address::{self, Guard, ResolveError},
     connect_error::{ConnectError, TlsFailure},
     error::BoxError,
+    host::{self, Class, without_brackets},
     proxy::{Proxy, Server},
     stream::{Io, Stream},
     tunnel::{self, TunnelError},
@@ -64,22 +65,29 @@ impl Connector {
     async fn connect(&self, uri: &Uri) -> Result<Stream, ConnectError> {
         let is_tls = uri.scheme() == Some(&Scheme::HTTPS);
         let host = without_brackets(uri.host().ok_or(ConnectError::Host)?);
-        let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
+        let port = host::port(uri).ok_or(ConnectError::Host)?;
+        // Before anything is sent: a proxy need not hear of a name that TLS cannot check.
+        let name = match is_tls {
+            true => Some(ServerName::try_from(host.to_owned()).map_err(|_| ConnectError::Host)?),
+            false => None,
+        };
         if self.guard == Guard::On {
             // Also what is not resolved here: IP addresses, and names for a proxy.
             if let Some(class) = Class::of_host(host) {
                 return Err(ConnectError::forbidden(host, class));
             }
         }
+        let peer = format!("`{}`", address::authority(host, port));
         let proxy = self.proxy.as_ref().filter(|_| is_tls);
-        let io: Io = match proxy.and_then(|proxy| proxy.server_for(host, port)) {
-            Some(server) => self.tunnel(server, host, port).await?,
-            None => Box::new(self.tcp(&format!("`{host}`"), host, port, self.guard).await?),
+        let io: Io = match proxy.and_then(|proxy| proxy.server_for(host)) {
+            Some(Ok(server)) => self.tunnel(server, host, port).await?,
+            Some(Err(why)) => return Err(ConnectError::UnusableProxy { peer, why }),
+            None => Box::new(self.tcp(&peer, host, port, self.guard).await?),
         };
-        if !is_tls {
+        let Some(name) = name else {
             return Ok(Stream::new(io, false));
-        }
-        let tls = self.tls(&self.tls, &format!("`{host}`"), host, io).await?;
+        };
+        let tls = self.tls(&self.tls, &peer, name, io).await?;
         let is_h2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
         Ok(Stream::new(Box::new(tls), is_h2))
     }
@@ -110,25 +118,34 @@ impl Connector {
         let tcp = self.tcp(&peer, &server.host, server.port, Guard::Off);
         let mut io: Io = Box::new(tcp.await?);
         if server.is_tls {
-            io = Box::new(self.tls(&self.proxy_tls, &peer, &server.host, io).await?);
+            let name = ServerName::try_from(server.host.clone()).map_err(|_| ConnectError::Host)?;
+            io = Box::new(self.tls(&self.proxy_tls, &peer, name, io).await?);
         }
-        let open = tunnel::open(&mut io, host, port, server.authorization.as_ref());
-        self.timed(&peer, "the tunnel", open).await?.map_err(|error| match error {
-            TunnelError::Io(source) => ConnectError::Tunnel { peer: peer.clone(), source },
-            TunnelError::Refused(status) => ConnectError::refused(&peer, status),
-            TunnelError::Malformed => ConnectError::NoProxy { peer: peer.clone() },
-        })?;
-        Ok(io)
+        let mut interim = None;
+        let authorization = server.authorization.as_ref();
+        let open = tunnel::open(&mut io, host, port, authorization, &mut interim);
+        let result = self.timed(&peer, "the tunnel", open).await;
+        // A proxy that promised an answer and sent none is none of those that are just slow.
+        let unfinished = || interim.map(|status| ConnectError::refused(&peer, status));
+        match result {
+            Err(timeout) => Err(unfinished().unwrap_or(timeout)),
+            Ok(Err(TunnelError::Io(source))) => {
+                Err(unfinished()
+                    .unwrap_or_else(|| ConnectError::Tunnel { peer: peer.clone(), source }))
+            }
+            Ok(Err(TunnelError::Refused(status))) => Err(ConnectError::refused(&peer, status)),
+            Ok(Err(TunnelError::Malformed(hint))) => Err(ConnectError::NoProxy { peer, hint }),
+            Ok(Ok(())) => Ok(io),
+        }
     }
 
     async fn tls(
         &self,
         config: &Arc<ClientConfig>,
         peer: &str,
-        host: &str,
+        name: ServerName<'static>,
         io: Io,
     ) -> Result<TlsStream<Io>, ConnectError> {
-        let name = ServerName::try_from(host.to_owned()).map_err(|_| ConnectError::Host)?;
         let handshake = TlsConnector::from(Arc::clone(config)).connect(name, io);
         self.timed(peer, "TLS", handshake).await?.map_err(|source| ConnectError::Tls {
             peer: peer.to_owned(),
@@ -154,13 +171,9 @@ impl Connector {
 /// TCP by hyper-util's connector, which tries IPv6 and IPv4 side by side, to addresses
 /// that are known already.
 async fn dial(host: &str, port: u16, addresses: Vec<SocketAddr>) -> Result<TcpStream, BoxError> {
-    let host = match host.contains(':') {
-        true => format!("[{host}]:{port}"),
-        false => format!("{host}:{port}"),
-    };
     let uri = Uri::builder()
         .scheme(Scheme::HTTP)
-        .authority(host)
+        .authority(address::authority(host, port))
         .path_and_query(PathAndQuery::from_static("/"))
         .build()?;
     let mut tcp = HttpConnector::new_with_resolver(Known(addresses));

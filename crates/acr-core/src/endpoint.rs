@@ -1,10 +1,6 @@
 //! The address of a registry and the question whether a URL belongs to it.
 
-use std::{
-    fmt,
-    net::{IpAddr, SocketAddr},
-    str::FromStr,
-};
+use std::{fmt, net::SocketAddr, str::FromStr};
 
 use http::{
     Uri,
@@ -13,6 +9,7 @@ use http::{
 
 use crate::{
     error::{Error, ErrorKind, Result},
+    host::{self, Host},
     redact::printable,
 };
 
@@ -78,7 +75,7 @@ impl Endpoint {
     pub fn insecure_link_local(authority: &str) -> Result<Self> {
         let parsed = parse_http_authority(&authority.to_ascii_lowercase());
         match parsed {
-            Ok(authority) if is_link_local(authority.host()) => {
+            Ok(authority) if Host::of(authority.host()).is_on_this_segment() => {
                 Ok(Self { scheme: Scheme::HTTP, authority })
             }
             _ if authority.contains('@') => {
@@ -116,6 +113,12 @@ impl Endpoint {
         self.scheme == Scheme::HTTPS
     }
 
+    /// Whether the host belongs to Azure Container Registry by its name:
+    /// `*.azurecr.io`, `.cn`, `.us` or `.de`.
+    pub fn is_azure_registry(&self) -> bool {
+        host::is_azure_registry(self.host())
+    }
+
     /// Whether a URL has this scheme, this host and this effective port.
     pub fn is_origin_of(&self, uri: &Uri) -> bool {
         let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
@@ -125,13 +128,10 @@ impl Endpoint {
             // Written as we write it, as nearly all are: no user information, same port.
             return true;
         }
-        // `:99999` and `:` are no ports; whoever dials might read them as the default.
-        let has_odd_port = authority.as_str() != authority.host() && authority.port_u16().is_none();
         *scheme == self.scheme
-            && !has_odd_port
             && !authority.as_str().contains('@')
             && authority.host().eq_ignore_ascii_case(self.authority.host())
-            && effective_port(scheme, authority) == self.port()
+            && host::port(uri) == Some(self.port())
     }
 
     /// The URL of a path on this registry.
@@ -196,17 +196,6 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-/// Whether packets to this host stay on this machine or its own network segment.
-fn is_link_local(host: &str) -> bool {
-    let literal = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
-    match literal.parse() {
-        // Spelled out by class: an IPv4 address inside of an IPv6 one is none of them.
-        Ok(IpAddr::V4(ip)) => ip.is_loopback() || ip.is_link_local(),
-        Ok(IpAddr::V6(ip)) => ip.is_loopback() || ip.is_unicast_link_local(),
-        Err(_) => host == "localhost",
-    }
-}
-
 /// As [`parse_authority`] for plain http, whose default port is another.
 fn parse_http_authority(text: &str) -> Result<Authority> {
     parse_authority_without(text, ":80")
@@ -221,19 +210,12 @@ fn parse_authority_without(text: &str, default_port: &str) -> Result<Authority> 
     let malformed = || Error::new(ErrorKind::InvalidInput, "malformed host");
     let text = text.strip_suffix(default_port).unwrap_or(text);
     let authority: Authority = text.parse().map_err(|_| malformed())?;
-    let host = authority.host();
-    let name = !host.is_empty()
-        && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
-    let literal = host
-        .strip_prefix('[')
-        .and_then(|h| h.strip_suffix(']'))
-        .is_some_and(|h| h.parse::<std::net::Ipv6Addr>().is_ok());
-    let port = text.get(host.len()..).unwrap_or_default();
+    let port = text.get(authority.host().len()..).unwrap_or_default();
     let port = port.is_empty()
         || port.strip_prefix(':').is_some_and(|p| {
             p.bytes().all(|b| b.is_ascii_digit()) && p.parse::<u16>().is_ok_and(|p| p > 0)
         });
-    if (name || literal) && port { Ok(authority) } else { Err(malformed()) }
+    if Host::of(authority.host()) != Host::Odd && port { Ok(authority) } else { Err(malformed()) }
 }
 
 fn effective_port(scheme: &Scheme, authority: &Authority) -> u16 {
@@ -278,6 +260,12 @@ mod tests {
             "[::1",
             "https://x:",
             "%41.azurecr.io",
+            "127.1",
+            "0x7f000001",
+            "2130706433:5000",
+            "0177.0.0.1",
+            "127.0.0.1.",
+            "a..b",
         ] {
             let error = bad.parse::<Endpoint>().expect_err(bad);
             assert_eq!(error.kind(), ErrorKind::InvalidInput);

@@ -51,15 +51,20 @@ mod client;
 #[cfg(feature = "rustls")]
 mod connect_error;
 #[cfg(feature = "rustls")]
+mod connections;
+#[cfg(feature = "rustls")]
 mod connector;
 mod deletion;
 mod digest;
 mod endpoint;
 mod error;
 mod error_code;
+mod host;
 pub mod layer;
 pub mod link;
 mod name;
+#[cfg(feature = "rustls")]
+mod no_proxy;
 mod operation;
 mod pager;
 mod patience;

@@ -5,27 +5,27 @@ use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use zeroize::Zeroizing;
 
-use crate::secret::Secret;
+use crate::{address, secret::Secret};
 
 /// Why there is no tunnel. Carries nothing of the proxy's own words but the status.
 #[derive(Debug)]
 pub(crate) enum TunnelError {
     Io(io::Error),
     Refused(u16),
-    Malformed,
+    /// Not the answer of a proxy, with a hint at what it may be.
+    Malformed(&'static str),
 }
 
-/// Sends `CONNECT` and reads the answer's head, and not a byte more.
+/// Sends `CONNECT` and reads the final answer's head, and not a byte more. `interim` keeps the
+/// status of the last answer before it (1xx, RFC 9110 §15.2).
 pub(crate) async fn open<S: AsyncRead + AsyncWrite + Unpin>(
     proxy: &mut S,
     host: &str,
     port: u16,
     authorization: Option<&Secret>,
+    interim: &mut Option<u16>,
 ) -> Result<(), TunnelError> {
-    let target = match host.contains(':') {
-        true => format!("[{host}]:{port}"),
-        false => format!("{host}:{port}"),
-    };
+    let target = address::authority(host, port);
     let mut head = Zeroizing::new(format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n"));
     if let Some(secret) = authorization {
         // Room for all of it at once: a growing string leaves copies behind.
@@ -37,36 +37,54 @@ pub(crate) async fn open<S: AsyncRead + AsyncWrite + Unpin>(
     head.push_str("\r\n");
     proxy.write_all(head.as_bytes()).await.map_err(TunnelError::Io)?;
     proxy.flush().await.map_err(TunnelError::Io)?;
-    let answer = read_head(proxy).await?;
-    match status(&answer) {
-        Some(200..300) => Ok(()),
-        Some(status) => Err(TunnelError::Refused(status)),
-        None => Err(TunnelError::Malformed),
+    match read_status(proxy, interim).await? {
+        200..300 => Ok(()),
+        status => Err(TunnelError::Refused(status)),
     }
 }
 
-async fn read_head<S: AsyncRead + Unpin>(proxy: &mut S) -> Result<Vec<u8>, TunnelError> {
-    let mut head = Vec::new();
+async fn read_status<S: AsyncRead + Unpin>(
+    proxy: &mut S,
+    interim: &mut Option<u16>,
+) -> Result<u16, TunnelError> {
+    let mut received = Vec::new();
     let mut piece = [0; 512];
+    let mut room = MAX_HEAD;
     loop {
         let count = proxy.read(&mut piece).await.map_err(TunnelError::Io)?;
         let piece = piece.get(..count).unwrap_or_default();
         if piece.is_empty() {
             return Err(TunnelError::Io(io::ErrorKind::UnexpectedEof.into()));
         }
-        head.extend_from_slice(piece);
-        if let Some(end) = head.windows(4).position(|w| w == b"\r\n\r\n") {
-            // In a tunnel the client speaks first; more is a refusal's body or an injection.
-            let is_tunnel = matches!(status(&head), Some(200..300));
-            if is_tunnel && head.len() > end + 4 {
-                return Err(TunnelError::Malformed);
+        received.extend_from_slice(piece);
+        room = room.checked_sub(count).ok_or(TunnelError::Malformed(""))?;
+        while let Some(end) = received.windows(4).position(|w| w == b"\r\n\r\n") {
+            let status = status(&received).ok_or(TunnelError::Malformed(""))?;
+            let rest = received.split_off(end + 4);
+            match status {
+                // No protocol was asked for that could be switched to.
+                100..200 if status != 101 => *interim = Some(status),
+                // In a tunnel the client speaks first.
+                200..300 if !rest.is_empty() => return Err(TunnelError::Malformed("")),
+                _ => return Ok(status),
             }
-            return Ok(head);
+            received = rest;
         }
-        if head.len() > MAX_HEAD {
-            return Err(TunnelError::Malformed);
-        }
+        check_start(&received)?;
     }
+}
+
+/// Whoever does not speak HTTP/1 may wait for more from us, or break off: told by its first
+/// bytes, neither is taken for a passing fault.
+fn check_start(received: &[u8]) -> Result<(), TunnelError> {
+    let expected = b"HTTP/1.";
+    if received.iter().zip(expected).all(|(got, want)| got == want) {
+        return Ok(());
+    }
+    // A record of TLS: an alert or a handshake, version 3.
+    let is_tls = matches!(received, [0x15 | 0x16, 3, ..]);
+    let hint = if is_tls { " but TLS; if it is one, its URL begins with `https://`" } else { "" };
+    Err(TunnelError::Malformed(hint))
 }
 
 /// The status of `HTTP/1.x nnn …`: three digits, nothing else is looked at.
@@ -89,20 +107,21 @@ const MAX_HEAD: usize = 8 * 1024;
 mod tests {
     use super::*;
 
-    async fn answer(text: &[u8]) -> (Result<(), TunnelError>, String) {
+    async fn answer(text: &[u8]) -> (Result<(), TunnelError>, Option<u16>, String) {
         let (mut client, mut proxy) = tokio::io::duplex(64 * 1024);
         proxy.write_all(text).await.unwrap();
         proxy.shutdown().await.unwrap();
         let secret = Secret::new("Basic dTpw");
-        let result = open(&mut client, "::1", 443, Some(&secret)).await;
+        let mut interim = None;
+        let result = open(&mut client, "::1", 443, Some(&secret), &mut interim).await;
         drop(client);
         let mut sent = String::new();
         proxy.read_to_string(&mut sent).await.unwrap();
-        (result, sent)
+        (result, interim, sent)
     }
 
     #[tokio::test]
-    async fn answer_table() {
+    async fn d4_answer_table() {
         let endless = [b"HTTP/1.1 200 OK\r\nx: ".as_slice(), &[b'y'; 20_000]].concat();
         for (text, expected) in [
             (&b"HTTP/1.1 200 OK\r\n\r\n"[..], "ok"),
@@ -118,13 +137,30 @@ mod tests {
             (&endless, "malformed"),
             (b"HTTP/1.1 200 OK\r\n", "io"),
             (b"", "io"),
+            // interim answers, and one that ends the exchange
+            (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", "ok"),
+            (b"HTTP/1.1 103 \r\na: b\r\n\r\nHTTP/1.1 100 \r\n\r\nHTTP/1.1 407 No\r\n\r\n", "407"),
+            (b"HTTP/1.1 100 Continue\r\n\r\n", "io after 100"),
+            (b"HTTP/1.1 101 Switch\r\n\r\n", "101"),
+            (b"HTTP/1.1 100 \r\n\r\nHTTP/1.1 200 OK\r\n\r\nTLS?", "malformed"),
+            (&b"HTTP/1.1 100 \r\n\r\n".repeat(1_000), "malformed"),
+            (b"HTTP/1.1 301 Moved\r\nlocation: https://x/\r\n\r\n", "301"),
+            // no HTTP: known by the first bytes, also when the connection ends
+            (b"\x15\x03\x03\x00\x02\x02\x16", "tls"),
+            (b"\x15\x03", "tls"),
+            (b"<html>", "malformed"),
+            (b"\x00", "malformed"),
+            (b"HTTQ", "malformed"),
         ] {
-            let (result, sent) = answer(text).await;
+            let (result, interim, sent) = answer(text).await;
             let got = match &result {
                 Ok(()) => "ok".to_owned(),
                 Err(TunnelError::Refused(status)) => status.to_string(),
-                Err(TunnelError::Malformed) => "malformed".to_owned(),
-                Err(TunnelError::Io(_)) => "io".to_owned(),
+                Err(TunnelError::Malformed("")) => "malformed".to_owned(),
+                Err(TunnelError::Malformed(_)) => "tls".to_owned(),
+                Err(TunnelError::Io(_)) => {
+                    interim.map_or("io".to_owned(), |status| format!("io after {status}"))
+                }
             };
             assert_eq!(got, expected, "{}", text.escape_ascii());
             assert_eq!(

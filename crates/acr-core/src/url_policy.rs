@@ -11,6 +11,7 @@ use percent_encoding::percent_decode_str;
 use crate::{
     endpoint::Endpoint,
     error::{Error, ErrorKind, Result},
+    host::{self, Host},
     link,
     name::RepositoryName,
     pager::Continuation,
@@ -50,8 +51,10 @@ pub fn next_page(
 
 /// The address of an upload session, from the `Location` of an answer.
 ///
-/// It must have the endpoint's origin and lie under `blobs/uploads/` of the
-/// repository; the rest is opaque and kept byte for byte.
+/// It must have the endpoint's origin, and its path must not lead upwards; the rest is
+/// opaque and kept byte for byte, but for a fragment, which is never sent. A registry of
+/// Azure ([`Endpoint::is_azure_registry`]) must also stay below `blobs/uploads/` of the
+/// repository; other registries put their uploads where they like.
 ///
 /// # Errors
 ///
@@ -71,21 +74,24 @@ pub fn upload_location(
         return Err(refuse("an upload location", "another origin", &uri));
     }
     let path = percent_decode_str(uri.path()).decode_utf8_lossy();
+    if leads_upwards(&path) {
+        return Err(refuse("an upload location", "a path that leads upwards", &uri));
+    }
     let session = path.strip_prefix(&format!("/v2/{repository}/blobs/uploads/"));
-    let has_dots = path.split('/').any(|segment| matches!(segment, "." | ".."));
-    if session.is_none_or(str::is_empty) || has_dots {
+    if endpoint.is_azure_registry() && session.is_none_or(str::is_empty) {
         return Err(refuse("an upload location", "a path outside this repository's uploads", &uri));
     }
     Ok(uri)
 }
 
 /// The target of a redirect: https, or plain http between two loopback addresses
-/// when the request itself was such.
+/// (or `localhost`) when the request itself was such.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Policy`] for a downgrade or user information, [`ErrorKind::Protocol`]
-/// when the header is absent or no URL.
+/// [`ErrorKind::Policy`] for a downgrade, for user information, for a port that is none and
+/// for a host that is neither a name nor an address in its usual form (`127.1`);
+/// [`ErrorKind::Protocol`] when the header is absent or no URL.
 pub fn redirect_target(from: &Uri, headers: &HeaderMap) -> Result<Uri> {
     let Some(target) = header_text(headers, &header::LOCATION) else {
         return Err(Error::new(ErrorKind::Protocol, "a redirect names no location"));
@@ -93,7 +99,9 @@ pub fn redirect_target(from: &Uri, headers: &HeaderMap) -> Result<Uri> {
     let uri = resolve(from, target)?;
     let allowed = match uri.scheme_str() {
         Some("https") => true,
-        Some("http") => from.scheme_str() == Some("http") && is_loopback(from) && is_loopback(&uri),
+        Some("http") => {
+            from.scheme_str() == Some("http") && is_this_machine(from) && is_this_machine(&uri)
+        }
         _ => false,
     };
     if !allowed {
@@ -102,11 +110,18 @@ pub fn redirect_target(from: &Uri, headers: &HeaderMap) -> Result<Uri> {
     if uri.authority().is_some_and(|a| a.as_str().contains('@')) {
         return Err(refuse("a redirect", "user information", &uri));
     }
+    if host::port(&uri).is_none() {
+        return Err(refuse("a redirect", "a port that is none", &uri));
+    }
+    if Host::of(uri.host().unwrap_or_default()) == Host::Odd {
+        let why = "a host that is neither a name nor an address in its usual form";
+        return Err(refuse("a redirect", why, &uri));
+    }
     Ok(uri)
 }
 
-/// Resolves a reference against the URL of the request that it answers (RFC 3986 §5.2,
-/// without the relative paths and dot segments that no registry sends).
+/// Resolves a reference against the URL of the request that it answers (RFC 3986 §5.2),
+/// but for dot segments in a relative path, which no registry sends.
 fn resolve(base: &Uri, reference: &str) -> Result<Uri> {
     let malformed =
         || Error::new(ErrorKind::Protocol, "the server names a URL that cannot be read");
@@ -122,6 +137,9 @@ fn resolve(base: &Uri, reference: &str) -> Result<Uri> {
         reference.to_owned()
     } else if reference.starts_with('?') {
         format!("{}{reference}", base.path())
+    } else if is_relative_path(reference) {
+        let (directory, _) = base.path().rsplit_once('/').ok_or_else(malformed)?;
+        format!("{directory}/{reference}")
     } else {
         let uri: Uri = reference.parse().map_err(|e| malformed().with_source(e))?;
         return if uri.scheme().is_some() && uri.authority().is_some() {
@@ -136,9 +154,24 @@ fn resolve(base: &Uri, reference: &str) -> Result<Uri> {
     Uri::from_parts(parts).map_err(|e| malformed().with_source(e))
 }
 
-fn is_loopback(uri: &Uri) -> bool {
-    let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-    host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+/// Whether a reference, which does not begin with a slash, is a path below that of the
+/// request. A colon in its first segment would make it a scheme.
+fn is_relative_path(reference: &str) -> bool {
+    let path = reference.split('?').next().unwrap_or_default();
+    let first = path.split('/').next().unwrap_or_default();
+    let is_dot = |segment: &str| matches!(segment, "." | "..");
+    !first.is_empty() && !first.contains(':') && !path.split('/').any(is_dot)
+}
+
+/// Whether a decoded path has dot segments, for a server that decodes once more or that takes
+/// a backslash for a slash as well.
+fn leads_upwards(path: &str) -> bool {
+    let again = percent_decode_str(path).decode_utf8_lossy();
+    again.split(['/', '\\']).any(|segment| matches!(segment, "." | ".."))
+}
+
+fn is_this_machine(uri: &Uri) -> bool {
+    Host::of(uri.host().unwrap_or_default()).is_this_machine()
 }
 
 fn refuse(what: &str, why: &str, uri: &Uri) -> Error {
@@ -193,7 +226,12 @@ mod tests {
             ("https://u:p@r.azurecr.io/acr/v1/library/x/_tags?last=a", Err(ErrorKind::Policy)),
             ("/acr/v1/other/_tags?last=a", Err(ErrorKind::Policy)),
             ("/acr/v1/library/x/_tags", Err(ErrorKind::Protocol)),
-            ("_tags?last=a", Err(ErrorKind::Protocol)),
+            ("_tags?last=a", Ok(Some("last=a"))),
+            ("./_tags?last=a", Err(ErrorKind::Protocol)),
+            ("../x/_tags?last=a", Err(ErrorKind::Protocol)),
+            ("_tags:x?last=a", Err(ErrorKind::Protocol)),
+            ("other?last=a", Err(ErrorKind::Policy)),
+            ("https://r.azurecr.io:99999/acr/v1/library/x/_tags?last=a", Err(ErrorKind::Policy)),
             ("\\\\evil\\x?a", Err(ErrorKind::Protocol)),
             ("http:/evil", Err(ErrorKind::Protocol)),
         ] {
@@ -248,11 +286,121 @@ mod tests {
             (secure, "ftp://w/c", false),
             (loopback, "http://127.0.0.1:2/c", true),
             (loopback, "http://10.0.0.1:2/c", false),
+            (loopback, "http://localhost:2/c", true),
+            (loopback, "http://evil.localhost:2/c", false),
+            (loopback, "http://[::ffff:127.0.0.1]:2/c", false),
+            ("http://localhost:1/v2/x/blobs/y", "http://127.0.0.1:2/c", true),
+            ("http://10.0.0.1/v2/x/blobs/y", "http://127.0.0.1:2/c", false),
+            ("https://127.0.0.1/v2/x/blobs/y", "http://127.0.0.1:2/c", false),
         ] {
             let got = redirect_target(&from.parse().unwrap(), &one(header::LOCATION, target));
             assert_eq!(got.is_ok(), accepted, "{from} → {target}");
             if let Ok(uri) = got {
                 assert!(uri.to_string().ends_with(target), "{target} was changed");
+            }
+        }
+    }
+
+    #[test]
+    fn d3_a_port_or_a_host_that_others_read_otherwise_is_refused() {
+        let from: Uri = "https://r.azurecr.io/v2/x/blobs/y".parse().unwrap();
+        for host in [
+            "w.example:99999",
+            "w.example:65536",
+            "w.example:0",
+            "w.example:",
+            "w.example:00443x",
+            "[::1]:99999",
+            "127.1",
+            "0x7f000001",
+            "0x7F.0.0.1",
+            "2130706433",
+            "0177.0.0.1",
+            "127.0.0.1.",
+            "127.0.0.0x1",
+            "1.2.3.4.5",
+            "a..b",
+            "localhost..",
+            ".",
+        ] {
+            let headers = one(header::LOCATION, &format!("https://{host}/c"));
+            let error = redirect_target(&from, &headers).unwrap_err();
+            let kind = error.kind();
+            assert!(matches!(kind, ErrorKind::Policy | ErrorKind::Protocol), "{host}: {error}");
+        }
+        for host in ["w.example:8443", "w.example:443", "10.0.0.4", "[fd00::1]:8443", "w.example."]
+        {
+            let headers = one(header::LOCATION, &format!("https://{host}/c"));
+            assert!(redirect_target(&from, &headers).is_ok(), "{host}");
+        }
+    }
+
+    #[test]
+    fn b7_the_path_of_an_upload_is_opaque_where_the_registry_is_not_azures() {
+        let repository: RepositoryName = "library/x".parse().unwrap();
+        for (endpoint, is_azure) in [
+            ("registry.example", false),
+            ("registry.example:5000", false),
+            ("r.azurecr.io.example", false),
+            ("r.azurecr.io", true),
+            ("r.westeurope.azurecr.cn", true),
+            ("r.azurecr.us.", true),
+        ] {
+            let endpoint: Endpoint = endpoint.parse().unwrap();
+            let request = endpoint.uri("/v2/library/x/blobs/uploads/").unwrap();
+            let accepts = |target: &str| {
+                let headers = one(header::LOCATION, target);
+                match upload_location(&endpoint, &repository, &request, &headers) {
+                    Ok(uri) => Some(uri.to_string()),
+                    Err(error) => {
+                        let kind = error.kind();
+                        assert!(matches!(kind, ErrorKind::Policy | ErrorKind::Protocol));
+                        None
+                    }
+                }
+            };
+            for target in [
+                "/v2/library/x/blobs/upload/1",
+                "/artifacts-uploads/namespaces/n/uploads/AF2?_state=a%2Bb%3D",
+                "/v2/other/blobs/uploads/1",
+                "/u//1",
+                "/u/a..b/...",
+                "/?upload=1",
+            ] {
+                let full = format!("https://{}{target}", endpoint.authority());
+                assert_eq!(accepts(target), (!is_azure).then_some(full.clone()), "{target}");
+                assert_eq!(accepts(&full), (!is_azure).then_some(full.clone()), "{full}");
+            }
+            // RFC 3986 §5.2.3, and §3.5: a fragment is never sent.
+            let session =
+                format!("https://{}/v2/library/x/blobs/uploads/1?a=b", endpoint.authority());
+            assert_eq!(accepts("1?a=b"), Some(session.clone()));
+            assert_eq!(accepts("/v2/library/x/blobs/uploads/1?a=b#c"), Some(session));
+            let authority = endpoint.authority();
+            for target in [
+                "/u/../1",
+                "/u/./1",
+                "/u/..",
+                "/u/%2e%2E/1",
+                "/u/%2e/1",
+                "/u/.%2e/1",
+                "/u%2f..%2f1",
+                "/u/%252e%252e/1",
+                "/u/..%5c1",
+                "/u\\1",
+                "../1",
+                "u/../1",
+                "",
+                "#c",
+                "1:2",
+                &format!("http://{authority}/u/1"),
+                &format!("https://user@{authority}/u/1"),
+                &format!("https://{authority}@evil.example/u/1"),
+                "https://evil.example/u/1",
+                "//evil.example/u/1",
+                "https://registry.example:99999/u/1",
+            ] {
+                assert_eq!(accepts(target), None, "{authority}: {target}");
             }
         }
     }

@@ -19,6 +19,7 @@ use acr_core::{
     TlsConfig, TransportBuilder, layer::RetryPolicy,
 };
 use http::Method;
+use tower::ServiceExt as _;
 
 use self::network::{Authority, OK, Server, Tunnels};
 
@@ -62,7 +63,7 @@ async fn read_from_public_registry(
     let (name, to) = everywhere(storage_host);
     let routes: [(&str, SocketAddr); 2] = [("registry.invalid:443", registry.address), (&name, to)];
     let tunnels = Tunnels::to(&routes).start().await;
-    let proxy = Proxy::new(&tunnels.address.to_string()).unwrap().no_proxy(direct).unwrap();
+    let proxy = Proxy::new(&tunnels.address.to_string()).unwrap().no_proxy(direct);
     let endpoint: Endpoint = "registry.invalid".parse().unwrap();
     let result = read_blob(endpoint, transport(&authority).proxy(proxy)).await;
     assert_eq!(registry.heads().len(), 1);
@@ -87,8 +88,16 @@ async fn a_registry_cannot_send_us_to_ourselves_or_to_the_clouds_host() {
         "https://[ff02::1]/x",
         "https://0.0.0.0/x",
         "https://[::]/x",
+        "https://[2002:7f00:1::]/x",
+        "https://[2002:a9fe:a9fe::]/x",
+        "https://[64:ff9b::127.0.0.1]/x",
+        "https://[64:ff9b:1::169.254.169.254]/x",
+        "https://[::ffff:0:127.0.0.1]/x",
+        "https://[::127.0.0.1]/x",
+        "https://[2001:0:7f00:1::1]/x",
+        "https://[fd00::5efe:127.0.0.1]/x",
     ] {
-        for direct in ["", "*.localhost, localhost, 0.0.0.0/0, ::/0"] {
+        for direct in ["", ".localhost, localhost, 0.0.0.0/1, 128.0.0.0/1, ::/1, 8000::/1"] {
             let (result, _, tunnels) = read_from_public_registry(target, "unused", direct).await;
             let error = result.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Policy, "{target}: {error}");
@@ -99,18 +108,42 @@ async fn a_registry_cannot_send_us_to_ourselves_or_to_the_clouds_host() {
     }
 }
 
-/// The check stands after name resolution: these are names to the URL parser.
+/// A proxy or a resolver reads these as addresses, so neither is asked.
 #[tokio::test]
-async fn a_name_that_resolves_to_ourselves_is_refused() {
-    for host in ["127.1", "0x7f.0.0.1", "2130706433"] {
-        let target = format!("https://{host}/x");
-        let (result, _, tunnels) = read_from_public_registry(&target, "unused", host).await;
-        let error = result.unwrap_err();
-        if cfg!(target_env = "gnu") {
-            assert_eq!(error.kind(), ErrorKind::Policy, "{host}: {error}");
-            assert!(error.to_string().contains("loopback"), "{error}");
+async fn d3_a_host_or_a_port_in_an_odd_form_is_never_asked_for() {
+    for authority in [
+        "127.1",
+        "0x7f.0.0.1",
+        "0x7f000001",
+        "2130706433",
+        "0177.0.0.1",
+        "127.0.0.1.",
+        "localhost..",
+        "storage.invalid:99999",
+        "storage.invalid:0",
+        "storage.invalid:",
+    ] {
+        let target = format!("https://{authority}/x");
+        for direct in ["", authority] {
+            let (result, _, tunnels) =
+                read_from_public_registry(&target, "storage.invalid", direct).await;
+            let error = result.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Policy, "{target}: {error}");
+            assert!(!error.is_retryable());
+            assert_eq!(tunnels.connections(), 1, "{target}");
         }
-        assert_eq!(tunnels.connections(), 1, "{host}");
+    }
+}
+
+/// The transport judges by itself as well, whoever made the request.
+#[tokio::test]
+async fn d3_a_port_that_is_none_is_not_dialled_at_the_default() {
+    let transport = transport(&Authority::new()).no_proxy().build().unwrap();
+    for uri in ["https://127.0.0.1:99999/", "http://127.0.0.1:99999/", "https://127.0.0.1:0/"] {
+        let error = transport.clone().oneshot(network::get(uri)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Connect);
+        assert!(error.to_string().contains("no usable host or port"), "{error}");
+        assert!(!error.is_retryable());
     }
 }
 

@@ -108,7 +108,7 @@ async fn an_authenticating_proxy() {
 }
 
 #[tokio::test]
-async fn what_the_proxy_refuses_is_named() {
+async fn d4_what_the_proxy_refuses_is_named() {
     let world = World::new().await;
     for (answer, words, retryable) in [
         ("HTTP/1.1 403 No\r\n\r\n", "answered 403: it does not allow this host", false),
@@ -117,6 +117,21 @@ async fn what_the_proxy_refuses_is_named() {
         ("SSH-2.0-x\r\n\r\n", "not that of a proxy", false),
         ("HTTP/1.1 200 OK\r\n\r\ntoo early", "not that of a proxy", false),
         ("", "broke the connection", true),
+        ("HTTP/1.1 301 Moved\r\nlocation: /\r\n\r\n", "answered 301, a redirect", false),
+        ("HTTP/1.1 302 Moved\r\nlocation: https://canary-user/\r\n\r\n", "answered 302", false),
+        ("HTTP/1.1 100 Continue\r\n\r\n", "answered 100 and no answer after it", false),
+        ("HTTP/1.1 101 Switch\r\n\r\n", "answered 101", false),
+        ("HTTP/1.1 407 No\r\n\r\n", "answered 407: it wants a user", false),
+        ("HTTP/1.1 429 No\r\n\r\n", "answered 429", true),
+        ("HTTP/1.1 451 No\r\n\r\n", "answered 451", false),
+        ("HTTP/1.1 505 No\r\n\r\n", "answered 505", false),
+        (
+            "\x15\x03\x03\0\x02\x02\x16",
+            "but TLS; if it is one, its URL begins with `https://`",
+            false,
+        ),
+        ("garbage without an end", "not that of a proxy", false),
+        ("HTTP/1.1 200 OK\r\n", "broke the connection", true),
     ] {
         let proxy = Server::start(move |mut socket, _| async move {
             read_head(&mut socket).await;
@@ -130,6 +145,37 @@ async fn what_the_proxy_refuses_is_named() {
         assert!(error.to_string().contains("the proxy"), "{error}");
         assert_eq!(error.is_retryable(), retryable, "{error}");
     }
+}
+
+/// Interim answers come before the one that counts.
+#[tokio::test]
+async fn d4_interim_answers_of_a_proxy_are_passed_over() {
+    let world = World::new().await;
+    let origin = world.origin.address;
+    let proxy = Server::start(move |mut socket, _| async move {
+        read_head(&mut socket).await;
+        let answer = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 Go\r\n\r\n";
+        tokio::io::AsyncWriteExt::write_all(&mut socket, answer).await.unwrap();
+        let mut origin = tokio::net::TcpStream::connect(origin).await.unwrap();
+        let _ = tokio::io::copy_bidirectional(&mut socket, &mut origin).await;
+    })
+    .await;
+    let settings = Proxy::new(&proxy.address.to_string()).unwrap();
+    let response = world.transport(settings).oneshot(get(URI)).await.unwrap();
+    assert_eq!(response.status(), 200);
+
+    // It promises an answer, and stays silent: asking again would not help.
+    let silent = Server::start(|mut socket, _| async move {
+        read_head(&mut socket).await;
+        let answer = b"HTTP/1.1 102 Processing\r\n\r\n";
+        tokio::io::AsyncWriteExt::write_all(&mut socket, answer).await.unwrap();
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let settings = Proxy::new(&silent.address.to_string()).unwrap();
+    let error = world.transport(settings).oneshot(get(URI)).await.unwrap_err();
+    assert!(error.to_string().contains("answered 102 and no answer after it"), "{error}");
+    assert!(!error.is_retryable());
 }
 
 #[tokio::test]
@@ -203,12 +249,12 @@ async fn what_is_excepted_goes_straight() {
         ("127.0.0.0/8", 0),
         ("127.0.0.1", 0),
         ("*", 0),
-        (&format!("127.0.0.1:{port}"), 0),
-        ("127.0.0.1:1", 1),
+        // As with curl: only names, addresses and networks.
+        (&format!("127.0.0.1:{port}"), 1),
         ("example.com", 1),
     ] {
         let before = proxy.connections();
-        let settings = Proxy::new(&proxy.address.to_string()).unwrap().no_proxy(list).unwrap();
+        let settings = Proxy::new(&proxy.address.to_string()).unwrap().no_proxy(list);
         let transport = TransportBuilder::new()
             .tls(TlsConfig::only_roots(&authority.pem()).unwrap())
             .proxy(settings)
@@ -224,32 +270,79 @@ async fn what_is_excepted_goes_straight() {
     }
 }
 
+/// An environment of a process cannot be changed safely, so the tests about it start
+/// themselves with another one.
+fn inside(test: &str, variables: &[(&str, &str)]) -> String {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "--nocapture", test])
+        .env_clear()
+        .env(INSIDE, "1")
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    without_secrets(&text);
+    let line = text.lines().find_map(|line| line.split_once("read: "));
+    line.map(|(_, text)| text.to_owned()).unwrap_or(text)
+}
+
 #[test]
 fn the_environment_is_read_when_asked() {
-    // The environment of a process cannot be changed safely, so this test starts itself.
     if std::env::var_os(INSIDE).is_some() {
         println!("read: {:?}", Proxy::from_env());
         return;
     }
     for (variables, expected) in [
-        (&[("HTTPS_PROXY", "http://canary-user:canary-password@p:1")][..], Some("\"p:1\"")),
-        (&[("https_proxy", "http://canary-user:canary-password@p:1")], Some("\"p:1\"")),
-        (&[("ALL_PROXY", "p:1"), ("NO_PROXY", "127.0.0.0/8")], Some("\"p:1\"")),
-        (&[("HTTP_PROXY", "http://p:1"), ("REQUEST_METHOD", "GET")], Some("None")),
-        (&[("HTTPS_PROXY", "socks5://canary-user:canary-password@p:1")], Some("InvalidInput")),
-        (&[], Some("None")),
+        (&[("HTTPS_PROXY", "http://canary-user:canary-password@p:1")][..], "\"p:1\""),
+        (&[("https_proxy", "http://canary-user:canary-password@p:1")], "\"p:1\""),
+        (&[("ALL_PROXY", "p:1"), ("NO_PROXY", "127.0.0.0/8")], "\"p:1\""),
+        (&[("HTTP_PROXY", "http://p:1"), ("REQUEST_METHOD", "GET")], "None"),
+        (&[("HTTPS_PROXY", "socks5://canary-user:canary-password@p:1")], "SOCKS"),
+        (&[], "None"),
     ] {
-        let output = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "--nocapture", "the_environment_is_read_when_asked"])
-            .env_clear()
-            .env(INSIDE, "1")
-            .envs(variables.iter().copied())
-            .output()
-            .unwrap();
-        let text = String::from_utf8(output.stdout).unwrap();
-        let read = text.lines().find_map(|line| line.split_once("read: "));
-        let read = read.map(|(_, text)| text).unwrap_or_default();
-        assert!(expected.is_some_and(|words| read.contains(words)), "{text}");
-        without_secrets(&text);
+        let text = inside("the_environment_is_read_when_asked", variables);
+        assert!(text.contains(expected), "{text}");
+    }
+}
+
+/// The stack that nobody configured goes through the environment's proxy, unless told not to.
+#[test]
+fn c11_the_default_transport_honours_the_environment() {
+    let name = "c11_the_default_transport_honours_the_environment";
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    if let Some(url) = std::env::var_os("ACR_TEST_URL") {
+        let url = url.into_string().unwrap();
+        let direct = std::env::var_os("ACR_TEST_DIRECT").is_some();
+        let transport = match direct {
+            false => Transport::rustls().unwrap(),
+            true => TransportBuilder::new().no_proxy().build().unwrap(),
+        };
+        let error = runtime.block_on(transport.oneshot(get(&url))).unwrap_err();
+        println!("read: {} {}", error.is_retryable(), all_text(&error));
+        return;
+    }
+    let target = runtime.block_on(Server::start(|socket, _| async move { drop(socket) }));
+    let proxy = runtime.block_on(Tunnels::to(&[]).start());
+    let port = proxy.address.port();
+    let plain = format!("http://{USER}:{PASSWORD}@127.0.0.1:{port}");
+    let socks = format!("socks5h://{USER}:{PASSWORD}@127.0.0.1:{port}");
+    let url = target.https();
+    for (variables, proxied, direct, words) in [
+        (&[("HTTPS_PROXY", plain.as_str())][..], 1, 0, "answered 502"),
+        (&[("all_proxy", &plain)], 1, 0, "answered 502"),
+        (&[("HTTPS_PROXY", &plain), ("NO_PROXY", "127.0.0.0/8")], 0, 1, "the handshake broke"),
+        (&[("HTTPS_PROXY", &plain), ("ACR_TEST_DIRECT", "1")], 0, 1, "the handshake broke"),
+        (&[("ALL_PROXY", &socks)], 0, 0, "SOCKS proxies are not supported"),
+        (&[("ALL_PROXY", &socks), ("no_proxy", "*")], 0, 1, "the handshake broke"),
+        (&[], 0, 1, "the handshake broke"),
+    ] {
+        let before = (proxy.connections(), target.connections());
+        let variables = [variables, &[("ACR_TEST_URL", url.as_str())]].concat();
+        let text = inside(name, &variables);
+        let after = (proxy.connections(), target.connections());
+        assert!(text.contains(words), "{text}");
+        assert_eq!((after.0 - before.0, after.1 - before.1), (proxied, direct), "{text}");
+        // A proxy that cannot be used does not become usable.
+        assert_eq!(text.starts_with("true"), !words.contains("SOCKS"), "{text}");
     }
 }

@@ -25,7 +25,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
-use self::network::{Authority, OK, Server, all_text, get};
+use self::network::{Authority, Leaf, OK, Server, all_text, get};
 
 fn trusting(authority: &Authority) -> TlsConfig {
     TlsConfig::only_roots(&authority.pem()).unwrap()
@@ -94,6 +94,72 @@ async fn an_untrusted_server_is_refused_once_and_for_all() {
     }
 }
 
+/// The first line says what is wrong with whom, and what one can do.
+#[tokio::test]
+async fn c10_a_certificate_that_is_refused_is_told_with_the_remedy() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let ip = "127.0.0.1";
+    for (leaf, words) in [
+        (authority.leaf("other.example"), &["for another name", "is the host right?"][..]),
+        (authority.leaf_between(ip, 2020, 2021), &["has expired", "clock"]),
+        (authority.leaf_between(ip, 2090, 2091), &["not valid yet", "clock"]),
+        (
+            stranger.leaf(ip),
+            &["not trusted", "self-signed", "`TlsConfig::add_roots`", "SSL_CERT_FILE"],
+        ),
+        (Leaf::self_signed(ip, false), &["self-signed", "`TlsConfig::add_roots`", "SSL_CERT_FILE"]),
+        (Leaf::self_signed(ip, true), &["self-signed", "`TlsConfig::add_roots`", "SSL_CERT_FILE"]),
+    ] {
+        for trusted in [vec![], leaf.pem()] {
+            let server = Server::tls(leaf.acceptor(), OK).await;
+            let mut tls = trusting(&authority);
+            // An authority's own certificate is no server's, however much it is trusted.
+            if !trusted.is_empty() {
+                tls = tls.add_roots(&trusted).unwrap();
+            }
+            let Err(error) = status(transport(tls), &server.https()).await else {
+                assert!(!trusted.is_empty(), "{words:?}");
+                continue;
+            };
+            let text = error.to_string();
+            assert!(
+                text.starts_with(&format!("no connection to `{}`: TLS", server.address)),
+                "{text}"
+            );
+            if trusted.is_empty() {
+                assert!(words.iter().all(|word| text.contains(word)), "{text}");
+            }
+            assert!(!text.contains("not valid:"), "{text}");
+            assert_eq!(error.kind(), ErrorKind::Connect);
+            assert!(!error.is_retryable(), "{text}");
+        }
+    }
+}
+
+/// Trying again does not make TLS out of something else.
+#[tokio::test]
+async fn d4_what_does_not_speak_tls_is_named_and_not_asked_again() {
+    let authority = Authority::new();
+    for (answer, words) in [
+        (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], "does not speak TLS; is the port right?"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "does not speak TLS"),
+        (b"\x16\x03\x03\x00\x05\x02\x00\x00\x01\x00", "does not keep to TLS"),
+        (b"\x17\x03\x03\x00\x02\x00\x00", "does not keep to TLS"),
+    ] {
+        let server = Server::start(move |mut socket, _| async move {
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut socket, answer).await;
+            std::future::pending::<()>().await;
+        })
+        .await;
+        let transport = transport(trusting(&authority));
+        let error = transport.oneshot(get(&server.https())).await.unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains(words), "{text}");
+        assert!(text.contains(&server.address.to_string()), "{text}");
+        assert!(!error.is_retryable(), "{text}");
+    }
+}
+
 #[tokio::test]
 async fn only_the_roots_given_are_trusted() {
     let authority = Authority::new();
@@ -118,7 +184,7 @@ async fn a_client_certificate_opens_the_door() {
         let config = server_leaf.server(Some(&clients), &[version]);
         let server = Server::tls(TlsAcceptor::from(Arc::new(config)), OK).await;
         let tls = trusting(&servers);
-        let with = |leaf: &network::Leaf| {
+        let with = |leaf: &Leaf| {
             let tls = tls.clone();
             transport(tls.client_certificate(&leaf.pem(), &leaf.key_pem()).unwrap())
         };
@@ -199,10 +265,10 @@ async fn every_phase_names_itself() {
     .await;
     let hasty = Server::start(|socket, _| async move { drop(socket) }).await;
     // Longer than a label may be: every resolver refuses it without asking anyone.
-    let no_name = format!("https://{}.invalid/", "a".repeat(64));
+    let no_name = format!("http://{}.invalid/", "a".repeat(64));
     for (uri, words) in [
-        (no_name, "name resolution failed"),
-        (format!("https://{closed}/"), "TCP failed"),
+        (no_name, "name resolution failed: "),
+        (format!("https://{closed}/"), "TCP failed: the connection was refused"),
         (stalled.https(), "TLS took longer than 200ms"),
         (hasty.https(), "TLS failed: the handshake broke"),
     ] {

@@ -153,6 +153,7 @@ impl fmt::Debug for SourceOptions {
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 fn direct_transport() -> Result<Option<Transport>> {
     let builder = acr_core::TransportBuilder::new()
+        .no_proxy()
         .tls(acr_core::TlsConfig::no_roots())
         .connect_timeout(CONNECT_TIMEOUT);
     builder.build().map(Some)

@@ -78,6 +78,17 @@ impl Authority {
 }
 
 impl Leaf {
+    /// A certificate that nobody else has signed, as a server's or as an authority's own.
+    pub(crate) fn self_signed(name: &str, is_authority: bool) -> Self {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        if is_authority {
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        }
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        Self { certificate, key }
+    }
+
     pub(crate) fn pem(&self) -> Vec<u8> {
         self.certificate.pem().into_bytes()
     }
