@@ -19,7 +19,8 @@ use crate::{
 /// User information, a path, a query or a fragment is refused, because a
 /// credential hidden in an address ends up in logs. Plain `http` exists only for
 /// loopback tests, through [`Endpoint::insecure_loopback`], and for the services of this
-/// machine's own platform, through [`Endpoint::insecure_link_local`].
+/// machine's own platform, through [`Endpoint::insecure_link_local`] and
+/// [`Endpoint::insecure_private`].
 ///
 /// ```
 /// use acr_core::Endpoint;
@@ -73,9 +74,37 @@ impl Endpoint {
     ///
     /// [`ErrorKind::InvalidInput`] for any other host and for everything but host and port.
     pub fn insecure_link_local(authority: &str) -> Result<Self> {
+        Self::insecure(authority, Host::is_on_this_segment, "loopback or link-local")
+    }
+
+    /// As [`Endpoint::insecure_link_local`], and private addresses too: for a service that the
+    /// program's own platform named, as App Service names its identity service at
+    /// `172.16.5.3:8081`.
+    ///
+    /// Private are `10.0.0.0/8`, `172.16.0.0/12`, `192.168.0.0/16`, `100.64.0.0/10` and
+    /// `fc00::/7`. No public address, and no name but `localhost`, since what it stands for is
+    /// not known. Not for registries: no Entra token is ever sent to such an endpoint.
+    ///
+    /// ```
+    /// use acr_core::Endpoint;
+    ///
+    /// let identity = Endpoint::insecure_private("172.16.5.3:8081")?;
+    /// assert_eq!(identity.to_string(), "http://172.16.5.3:8081");
+    /// assert!(Endpoint::insecure_private("172.32.0.1").is_err());
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidInput`] for any other host and for everything but host and port.
+    pub fn insecure_private(authority: &str) -> Result<Self> {
+        Self::insecure(authority, Host::is_in_a_private_network, "loopback, link-local or private")
+    }
+
+    fn insecure(authority: &str, is_near: impl Fn(Host) -> bool, near: &str) -> Result<Self> {
         let parsed = parse_http_authority(&authority.to_ascii_lowercase());
         match parsed {
-            Ok(authority) if Host::of(authority.host()).is_on_this_segment() => {
+            Ok(authority) if is_near(Host::of(authority.host())) => {
                 Ok(Self { scheme: Scheme::HTTP, authority })
             }
             _ if authority.contains('@') => {
@@ -85,7 +114,7 @@ impl Endpoint {
             }
             _ => {
                 let text = format!(
-                    "`{}` is not a loopback or link-local address; only those may do without TLS",
+                    "`{}` is not a {near} address; only those may do without TLS",
                     printable(authority)
                 );
                 Err(Error::new(ErrorKind::InvalidInput, text))
@@ -320,6 +349,47 @@ mod tests {
             "127.0.0.1:99999",
         ] {
             let error = Endpoint::insecure_link_local(bad).expect_err(bad);
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            assert!(!error.to_string().contains("pass"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_the_platform_names_may_be_private_and_never_public() {
+        for text in [
+            "169.254.169.254",
+            "127.0.0.1:41056",
+            "localhost:42356",
+            "10.0.0.1",
+            "172.16.5.3:8081",
+            "172.31.255.255",
+            "192.168.1.1:80",
+            "100.100.0.7",
+            "[fd00::1]:8080",
+        ] {
+            assert!(!Endpoint::insecure_private(text).expect(text).is_https(), "{text}");
+        }
+        for bad in [
+            "",
+            "8.8.8.8",
+            "168.63.129.16",
+            "172.15.0.1",
+            "172.32.0.1",
+            "100.63.0.1",
+            "100.128.0.1",
+            "0.0.0.0",
+            "[::]",
+            "[::ffff:10.0.0.1]",
+            "[2001:db8::1]",
+            "10.1",
+            "0x0a.0.0.1",
+            "10.0.0.1.evil.example",
+            "metadata.example",
+            "user:pass@10.0.0.1",
+            "10.0.0.1/x",
+            "10.0.0.1:0",
+        ] {
+            let error = Endpoint::insecure_private(bad).expect_err(bad);
             assert_eq!(error.kind(), ErrorKind::InvalidInput);
             assert!(!error.to_string().contains("pass"), "{error}");
         }

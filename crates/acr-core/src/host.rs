@@ -68,6 +68,19 @@ impl Host {
         };
         is_link_local || self.is_this_machine()
     }
+
+    /// Whether packets to it certainly stay in a private network, or closer.
+    pub(crate) fn is_in_a_private_network(self) -> bool {
+        let is_private = match self {
+            // What lies between a provider and its customers (RFC 6598) is not routed either.
+            Self::Address(IpAddr::V4(ip)) => {
+                ip.is_private() || matches!(ip.octets(), [100, 64..=127, ..])
+            }
+            Self::Address(IpAddr::V6(ip)) => ip.is_unique_local(),
+            _ => false,
+        };
+        is_private || self.is_on_this_segment()
+    }
 }
 
 /// The port that a URL is dialled at. `None` for `:99999`, `:0` and `:`, which are no ports:

@@ -60,6 +60,12 @@ impl FakeIdentityService {
         Self::builder(Platform::VirtualMachine)
     }
 
+    /// The service of Container Instances: as that of virtual machines, but a request without
+    /// the header is refused in plain text. It has a system-assigned identity.
+    pub fn container_instances() -> FakeIdentityServiceBuilder {
+        Self::builder(Platform::ContainerInstances)
+    }
+
     /// The service of App Service: `GET /msi/token` with this value in `X-IDENTITY-HEADER`. It
     /// has a system-assigned identity.
     pub fn app_service(header: impl Into<String>) -> FakeIdentityServiceBuilder {
@@ -120,20 +126,14 @@ impl FakeIdentityServiceBuilder {
 
     /// Adds a user-assigned identity by its object id.
     pub fn object_id(mut self, id: impl Into<String>) -> Self {
-        let name = match self.platform {
-            Platform::VirtualMachine => "object_id",
-            Platform::AppService { .. } => "principal_id",
-        };
+        let [name, _] = self.platform.selectors();
         self.identities.push((name, id.into()));
         self
     }
 
     /// Adds a user-assigned identity by its resource id.
     pub fn resource_id(mut self, id: impl Into<String>) -> Self {
-        let name = match self.platform {
-            Platform::VirtualMachine => "msi_res_id",
-            Platform::AppService { .. } => "mi_res_id",
-        };
+        let [_, name] = self.platform.selectors();
         self.identities.push((name, id.into()));
         self
     }
@@ -180,12 +180,8 @@ impl FakeIdentityServiceBuilder {
 
 impl fmt::Debug for FakeIdentityServiceBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let platform = match self.platform {
-            Platform::VirtualMachine => "virtual machine",
-            Platform::AppService { .. } => "App Service",
-        };
         f.debug_struct("FakeIdentityServiceBuilder")
-            .field("platform", &platform)
+            .field("platform", &self.platform.name())
             .finish_non_exhaustive()
     }
 }
@@ -209,7 +205,7 @@ impl Desk for Service {
             return typed(StatusCode::METHOD_NOT_ALLOWED, "text/html", "");
         }
         if !platform.admits(head) {
-            return platform.bad_request("Required metadata header not specified");
+            return platform.not_admitted();
         }
         let query = Form::parse(head.uri.query().unwrap_or_default());
         if !query.filled("api-version").is_some_and(|v| platform.versions().contains(&v)) {
@@ -219,35 +215,38 @@ impl Desk for Service {
         if query.filled("resource") != Some(&self.settings.resource) {
             return platform.bad_request("AADSTS500011: The resource principal was not found.");
         }
-        if !self.has_identity(&query) {
-            return platform.bad_request("Identity not found");
+        match self.lack(&query) {
+            Some(text) => platform.bad_request(text),
+            None => self.grant(),
         }
-        self.grant()
     }
 }
 
 impl Service {
-    fn has_identity(&self, query: &Form) -> bool {
+    /// Why there is no identity to give a token of.
+    fn lack(&self, query: &Form) -> Option<&'static str> {
         let selectors: Vec<_> = query
             .names()
             .into_iter()
             .filter(|name| name != "api-version" && name != "resource")
             .collect();
-        match selectors.as_slice() {
-            [] => self.settings.is_system_assigned,
-            [name] => {
-                let known = &self.settings.identities;
-                known.iter().any(|(n, id)| n == name && query.get(name) == Some(id))
-            }
+        let known = &self.settings.identities;
+        let is_there = match selectors.as_slice() {
+            [] if self.settings.is_system_assigned => true,
+            // The only one need not be named.
+            [] if known.len() > 1 => return Some(SEVERAL),
+            [] => known.len() == 1,
+            [name] => known.iter().any(|(n, id)| n == name && query.get(name) == Some(id)),
             _ => false,
-        }
+        };
+        (!is_there).then_some("Identity not found")
     }
 
     fn grant(&self) -> Response<Bytes> {
         let seconds = self.settings.lifetime.as_secs();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         // Both write numbers as texts; App Service leaves the relative ones out.
-        let is_machine = matches!(self.settings.platform, Platform::VirtualMachine);
+        let is_machine = !matches!(self.settings.platform, Platform::AppService { .. });
         let relative = is_machine.then(|| seconds.to_string());
         let mut body = json!({
             "access_token": self.settings.token,
@@ -270,6 +269,9 @@ impl Service {
 fn in_process_endpoint() -> Endpoint {
     Endpoint::insecure_link_local("169.254.169.254").expect("a constant address")
 }
+
+const SEVERAL: &str = "Multiple user assigned identities exist, please specify the clientId / \
+                       resourceId of the identity in the token request";
 
 /// As the real ones have it.
 const LIFETIME: Duration = Duration::from_secs(86_399);
@@ -330,6 +332,28 @@ mod tests {
             assert!(answer.contains(expected.1) && !answer.contains("canary"), "{answer}");
         }
         assert_eq!(service.calls(), 13);
+    }
+
+    #[tokio::test]
+    async fn container_instances_refuse_in_plain_text() {
+        let service = FakeIdentityService::container_instances().in_process();
+        let query = format!("/metadata/identity/oauth2/token?api-version=2018-02-01&{RESOURCE}");
+        assert_eq!(ask(&service, "GET", &query, &[("metadata", "true")]).await.0, 200);
+        let refused = ask(&service, "GET", &query, &[]).await;
+        let text = "Required metadata header not specified or not correct";
+        assert_eq!(refused, (400, text.to_owned()));
+    }
+
+    #[tokio::test]
+    async fn several_identities_must_be_told_apart_and_a_single_one_need_not() {
+        let one = FakeIdentityService::imds().client_id("c").without_system_assigned();
+        let query = format!("/metadata/identity/oauth2/token?api-version=2018-02-01&{RESOURCE}");
+        let header = [("metadata", "true")];
+        assert_eq!(ask(&one.clone().in_process(), "GET", &query, &header).await.0, 200);
+        let two = one.client_id("d").in_process();
+        let (status, answer) = ask(&two, "GET", &query, &header).await;
+        assert!(status == 400 && answer.contains("Multiple user assigned"), "{answer}");
+        assert_eq!(ask(&two, "GET", &format!("{query}&client_id=d"), &header).await.0, 200);
     }
 
     #[tokio::test]

@@ -4,18 +4,19 @@ use bytes::Bytes;
 use http::{Response, StatusCode, request::Parts};
 use serde_json::json;
 
-use super::answers::json as json_answer;
+use super::answers::{json as json_answer, typed};
 
 #[derive(Clone, Debug)]
 pub(crate) enum Platform {
     VirtualMachine,
+    ContainerInstances,
     AppService { header: String },
 }
 
 impl Platform {
     pub(crate) fn path(&self) -> &'static str {
         match self {
-            Self::VirtualMachine => "/metadata/identity/oauth2/token",
+            Self::VirtualMachine | Self::ContainerInstances => "/metadata/identity/oauth2/token",
             Self::AppService { .. } => "/msi/token",
         }
     }
@@ -23,7 +24,7 @@ impl Platform {
     /// Whether a request proves that it is none that a server was talked into.
     pub(crate) fn admits(&self, head: &Parts) -> bool {
         match self {
-            Self::VirtualMachine => {
+            Self::VirtualMachine | Self::ContainerInstances => {
                 let is_forwarded = head.headers.contains_key("x-forwarded-for");
                 head.headers.get("metadata").is_some_and(|v| v == "true") && !is_forwarded
             }
@@ -35,15 +36,45 @@ impl Platform {
 
     pub(crate) fn versions(&self) -> &'static [&'static str] {
         match self {
-            Self::VirtualMachine => &["2018-02-01", "2019-08-01"],
+            Self::VirtualMachine | Self::ContainerInstances => &["2018-02-01", "2019-08-01"],
             Self::AppService { .. } => &["2019-08-01"],
+        }
+    }
+
+    /// The names of a user-assigned identity's object id and resource id.
+    pub(crate) fn selectors(&self) -> [&'static str; 2] {
+        match self {
+            Self::VirtualMachine | Self::ContainerInstances => ["object_id", "msi_res_id"],
+            Self::AppService { .. } => ["principal_id", "mi_res_id"],
+        }
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::VirtualMachine => "virtual machine",
+            Self::ContainerInstances => "Container Instances",
+            Self::AppService { .. } => "App Service",
+        }
+    }
+
+    /// The answer to a request without the header.
+    pub(crate) fn not_admitted(&self) -> Response<Bytes> {
+        let text = "Required metadata header not specified";
+        match self {
+            Self::ContainerInstances => {
+                let text = format!("{text} or not correct");
+                typed(StatusCode::BAD_REQUEST, "text/plain; charset=utf-8", text)
+            }
+            _ => self.bad_request(text),
         }
     }
 
     /// A 400 as this platform writes it.
     pub(crate) fn bad_request(&self, text: &str) -> Response<Bytes> {
         let body = match self {
-            Self::VirtualMachine => json!({"error": "invalid_request", "error_description": text}),
+            Self::VirtualMachine | Self::ContainerInstances => {
+                json!({"error": "invalid_request", "error_description": text})
+            }
             Self::AppService { .. } => json!({
                 "statusCode": 400,
                 "message": text,
