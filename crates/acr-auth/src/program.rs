@@ -111,6 +111,7 @@ async fn run(path: &Path, call: Call<'_>) -> Result<Output, ProgramError> {
     let mut command = Command::new(path);
     command
         .args(call.arguments)
+        .envs(PLAIN)
         // Tools written in Python load modules from the current folder.
         .current_dir(folder())
         .stdin(if call.input.is_empty() { Stdio::null() } else { Stdio::piped() })
@@ -120,6 +121,9 @@ async fn run(path: &Path, call: Call<'_>) -> Result<Output, ProgramError> {
             Complaints::Drop => Stdio::null(),
         })
         .kill_on_drop(true);
+    for name in COLOURFUL {
+        command.env_remove(name);
+    }
     ProcessGroup::prepare(&mut command);
     let mut child = command.spawn().map_err(ProgramError::NotStarted)?;
     let group = ProcessGroup::of(&child);
@@ -131,15 +135,31 @@ async fn run(path: &Path, call: Call<'_>) -> Result<Output, ProgramError> {
         }
         Ok(())
     };
-    let ((), stdout, stderr) = tokio::try_join!(
-        tell,
-        read(stdout, MAX_OUTPUT, Excess::Fail),
-        read(stderr, MAX_STDERR, Excess::Drop)
-    )?;
+    let (mut answer, mut complaints) =
+        (Capture::new(MAX_OUTPUT, Excess::Fail), Capture::new(MAX_STDERR, Excess::Drop));
+    let status = {
+        let talk = async {
+            tokio::try_join!(tell, answer.read(stdout), complaints.read(stderr)).map(drop)
+        };
+        tokio::pin!(talk);
+        tokio::select! {
+            said = &mut talk => {
+                said?;
+                child.wait().await
+            }
+            status = child.wait() => {
+                // What it said is in the pipes; whom it left behind may hold them open for ever.
+                if let Ok(said) = tokio::time::timeout(LAST_WORDS, &mut talk).await {
+                    said?;
+                }
+                status
+            }
+        }
+    };
     // Only now: until it is waited for, its id cannot become another's.
-    let status = child.wait().await;
     group.release();
-    Ok(Output { status: status.map_err(ProgramError::Broken)?, stdout, stderr })
+    let status = status.map_err(ProgramError::Broken)?;
+    Ok(Output { status, stdout: answer.text, stderr: complaints.text })
 }
 
 /// What happens to output beyond the limit.
@@ -149,26 +169,37 @@ enum Excess {
     Drop,
 }
 
-/// Reads to the end.
-async fn read(
-    pipe: Option<impl AsyncRead + Unpin>,
+/// What was read of a pipe so far.
+struct Capture {
+    text: Zeroizing<Vec<u8>>,
     limit: usize,
     excess: Excess,
-) -> Result<Zeroizing<Vec<u8>>, ProgramError> {
-    let Some(mut pipe) = pipe else {
-        return Ok(Zeroizing::default());
-    };
-    // Large enough from the start: to grow would leave copies behind.
-    let mut text = Zeroizing::new(Vec::with_capacity(limit + SPARE));
-    let mut first = (&mut pipe).take(limit as u64);
-    first.read_to_end(&mut text).await.map_err(ProgramError::Broken)?;
-    let mut rest = Zeroizing::new([0; 1024]);
-    while pipe.read(rest.as_mut_slice()).await.map_err(ProgramError::Broken)? > 0 {
-        if excess == Excess::Fail {
-            return Err(ProgramError::TooLarge);
+}
+
+impl Capture {
+    fn new(limit: usize, excess: Excess) -> Self {
+        // Large enough from the start: to grow would leave copies behind.
+        Self { text: Zeroizing::new(Vec::with_capacity(limit)), limit, excess }
+    }
+
+    /// Reads to the end. What was read is kept when this is dropped before it.
+    async fn read(&mut self, pipe: Option<impl AsyncRead + Unpin>) -> Result<(), ProgramError> {
+        let Some(mut pipe) = pipe else {
+            return Ok(());
+        };
+        let mut piece = Zeroizing::new(vec![0; PIECE]);
+        loop {
+            let length = pipe.read(&mut piece).await.map_err(ProgramError::Broken)?;
+            if length == 0 {
+                return Ok(());
+            }
+            let room = self.limit.saturating_sub(self.text.len());
+            if length > room && self.excess == Excess::Fail {
+                return Err(ProgramError::TooLarge);
+            }
+            self.text.extend_from_slice(piece.get(..length.min(room)).unwrap_or_default());
         }
     }
-    Ok(text)
 }
 
 #[cfg(unix)]
@@ -207,8 +238,17 @@ pub(crate) const MAX_OUTPUT: usize = 64 * 1024;
 /// Enough for any message; a program that prints more is read to its end all the same.
 const MAX_STDERR: usize = 16 * 1024;
 
-/// What reading needs beyond the bytes to see that there are no more.
-const SPARE: usize = 64;
+/// Read at a time.
+const PIECE: usize = 8 * 1024;
+
+/// How long a pipe is read on after its program has ended: what is in it is taken at once.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// Answers are read by a program: no colours, which end up around or inside of them.
+const PLAIN: [(&str, &str); 2] = [("NO_COLOR", "1"), ("AZURE_CORE_NO_COLOR", "true")];
+
+/// What would bring the colours back.
+const COLOURFUL: [&str; 2] = ["FORCE_COLOR", "CLICOLOR_FORCE"];
 
 #[cfg(test)]
 #[cfg(unix)]

@@ -110,6 +110,11 @@ case "$1 ${server%x}" in
 "get killed.io") kill -9 $$ ;;
 "get folder.io") [ "$(pwd)" = / ] && echo '{}' ;;
 "get hanging.io") exec sleep 20 ;;
+"get agent.io") sleep 7 & printf '{"Username":"u","Secret":"p"}' ;;
+"get agent-missing.io")
+    sleep 7 &
+    echo "credentials not found in native keychain"
+    exit 1 ;;
 "get waiting.io")
     exec 3>"$(dirname "$0")/fifo"
     echo ready >&3
@@ -195,6 +200,19 @@ printf '{"Username":"u","Secret":"p"}'
             error.to_string().ends_with("`docker-credential-nonsense` cannot be run"),
             "{error}"
         );
+    }
+
+    /// It holds the helper's output open for longer than the limit.
+    #[tokio::test]
+    async fn c8_a_helper_that_leaves_an_agent_behind_has_answered() {
+        let ask = async |server: &'static str| {
+            let place = Place::new(Path::new("/f"), "credsStore");
+            let limit = Duration::from_secs(5);
+            let helper = Helper::new(place, "test", folder().as_os_str(), limit).unwrap();
+            helper.ask(server).await
+        };
+        assert!(ask("agent.io").await.unwrap().is_some());
+        assert!(ask("agent-missing.io").await.unwrap().is_none());
     }
 
     #[cfg(target_os = "linux")]

@@ -1,18 +1,27 @@
 //! What a credential helper prints.
 
-use serde::Deserialize;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, de::IgnoredAny};
 use zeroize::Zeroizing;
 
-use crate::credential::Credential;
+use crate::{credential::Credential, printed_json};
 
 /// Reads what a helper that succeeded has printed; the error is a reason without a
 /// word of it.
 pub(crate) fn read(output: &[u8]) -> Result<Option<Credential>, &'static str> {
-    // An array would be read as the fields in order.
-    let is_object = output.trim_ascii_start().starts_with(b"{");
-    let answer = is_object.then(|| serde_json::from_slice::<Answer>(output).ok()).flatten();
-    let answer = answer.ok_or("its answer is not the JSON that Docker defines")?;
-    match (answer.username.as_str(), answer.secret.as_str()) {
+    let Some(answer) = printed_json::first(output, Answer::has_any) else {
+        // Some say with an empty object that they know nothing.
+        let object = printed_json::first(output, |_: &BTreeMap<String, IgnoredAny>| true);
+        let is_empty = object.is_some_and(|object| object.is_empty());
+        return if is_empty {
+            Ok(None)
+        } else {
+            Err("its answer is not the JSON that Docker defines")
+        };
+    };
+    let (user, secret) = (answer.username.unwrap_or_default(), answer.secret.unwrap_or_default());
+    match (user.as_str(), secret.as_str()) {
         ("", "") => Ok(None),
         (_, "") => Err("its answer has no `Secret`"),
         ("", _) => Err("its answer has no `Username`"),
@@ -26,12 +35,21 @@ pub(crate) fn is_not_found(output: &[u8]) -> bool {
     output.trim_ascii() == NOT_FOUND
 }
 
-/// `ServerURL` is there too and repeats the question.
+/// `ServerURL` repeats the question.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 struct Answer {
-    username: Zeroizing<String>,
-    secret: Zeroizing<String>,
+    username: Option<Zeroizing<String>>,
+    secret: Option<Zeroizing<String>>,
+    #[serde(rename = "ServerURL")]
+    server: Option<IgnoredAny>,
+}
+
+impl Answer {
+    /// Whether it is one, and not a line of a log.
+    fn has_any(&self) -> bool {
+        self.username.is_some() || self.secret.is_some() || self.server.is_some()
+    }
 }
 
 /// The user name that says that the secret is an identity token.
@@ -58,6 +76,7 @@ mod tests {
             assert!(matches!(token.unwrap().0, Kind::RefreshToken(t) if t.expose() == "t"));
         }
         assert!(read(b"{}").unwrap().is_none());
+        assert!(read(br#"{"ServerURL":"reg"}"#).unwrap().is_none());
         assert!(read(br#"{"Username":"","Secret":""}"#).unwrap().is_none());
     }
 
@@ -72,9 +91,22 @@ mod tests {
             r#"{"Username":"canary"}"#,
             r#"{"Secret":"canary"}"#,
             r#"{"Username":1,"Secret":"canary"}"#,
-            r#"{"Username":"u","Secret":"p"} canary"#,
+            r#"{"level":"warning","message":"canary"}"#,
         ] {
             assert!(!read(bad.as_bytes()).unwrap_err().contains("canary"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn c4_the_answer_is_found_among_what_is_meant_for_people() {
+        for printed in [
+            "\u{feff}{\"Username\":\"u\",\"Secret\":\"p\"}",
+            "{\"Username\":\"u\",\"Secret\":\"p\"}\n\u{1b}[0m",
+            "WARNING: {old} version\n{\"level\":\"info\"}\n{\"Username\":\"u\",\"Secret\":\"p\"}\nbye",
+        ] {
+            let found = read(printed.as_bytes()).unwrap().unwrap();
+            assert!(matches!(found.0, Kind::Password { user, password }
+                if &*user == "u" && password.expose() == "p"));
         }
     }
 

@@ -33,12 +33,57 @@ async fn a_program_is_told_and_heard() {
 async fn output_is_bounded_and_complaints_are_cut() {
     let output = shell("head -c 65536 /dev/zero; head -c 1000000 /dev/zero >&2", "").await.unwrap();
     assert_eq!((output.stdout.len(), output.stderr.len()), (MAX_OUTPUT, MAX_STDERR));
-    assert_eq!(output.stdout.capacity(), MAX_OUTPUT + SPARE, "it has not grown");
+    assert_eq!(output.stdout.capacity(), MAX_OUTPUT, "it has not grown");
     // Whoever prints too much is not waited for, though its other output stays open.
     let start = Instant::now();
     let result = shell("trap '' PIPE; head -c 65537 /dev/zero; exec sleep 25 >/dev/null", "").await;
     assert!(matches!(result, Err(ProgramError::TooLarge)), "{result:?}");
     assert!(start.elapsed() < Duration::from_secs(20));
+}
+
+/// Whoever is left behind holds both pipes open, and goes on printing into one.
+#[tokio::test]
+async fn c8_an_agent_that_is_left_behind_does_not_keep_the_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let stop = folder.path().join("stop");
+    let large = "head -c 60000 /dev/zero | tr '\\0' a";
+    let agents = [
+        ("sleep 60 &", "sleep 60"),
+        ("(while :; do echo more >&2; sleep 0.01; done) &", "more"),
+        ("sleep 60 <&- 2>/dev/null &", "without stderr"),
+    ];
+    for (agent, what) in agents {
+        // The pid of the agent is its last word, so that the test can end what it started.
+        let script = format!("{agent} echo $! >'{}'; {large}", stop.display());
+        let start = Instant::now();
+        let output = shell(&script, "").await;
+        let pid = std::fs::read_to_string(&stop).unwrap();
+        let is_alive = |pid: &str| {
+            let kill = std::process::Command::new("kill").args(["-0", pid.trim()]).status();
+            kill.unwrap().success()
+        };
+        let was_alive = is_alive(&pid);
+        let killed = std::process::Command::new("kill").arg(pid.trim()).status().unwrap();
+        let output = output.unwrap_or_else(|error| panic!("{what}: {error:?}"));
+        assert!(output.status.success() && output.stdout.len() == 60_000, "{what}");
+        assert!(was_alive && killed.success(), "{what}: agents are left alone");
+        assert!(start.elapsed() < Duration::from_secs(20), "{what}");
+    }
+}
+
+/// The one that prints on after its parent has ended is not waited for, however fast it is.
+#[tokio::test]
+async fn c8_an_answer_is_whole_however_the_program_ends() {
+    for _ in 0..20 {
+        let output = shell("printf '%060000d' 7; exec 1>&- 2>&-; exit 3", "").await.unwrap();
+        assert_eq!((output.stdout.len(), output.status.code()), (60_000, Some(3)));
+    }
+}
+
+#[tokio::test]
+async fn c4_programs_are_told_to_print_without_colours() {
+    let output = shell("printf %s \"$NO_COLOR$AZURE_CORE_NO_COLOR${FORCE_COLOR-}\"", "").await;
+    assert_eq!(output.unwrap().stdout.as_slice(), b"1true");
 }
 
 #[tokio::test]
