@@ -33,6 +33,14 @@ pub(crate) fn read(token: &str, now: SystemTime) -> Facts {
     }
 }
 
+/// Whether a token says that it ended before now. Only a hint, for this machine's clock may be
+/// wrong.
+pub(crate) fn has_expired(token: &str, now: SystemTime) -> bool {
+    let times = payload(token).and_then(|payload| serde_json::from_slice::<Times>(&payload).ok());
+    let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    times.is_some_and(|times| times.exp <= now)
+}
+
 fn payload(token: &str) -> Option<Vec<u8>> {
     if token.len() > MAX_TOKEN {
         return None;
@@ -118,6 +126,22 @@ mod tests {
         for now in [at(0), at(1_700_000_000), at(4_000_000_000)] {
             assert_eq!(lifetime(&token, now), Some(Duration::from_secs(11_700)));
         }
+    }
+
+    #[test]
+    fn the_end_of_a_token_is_told_where_it_can_be_read() {
+        for (payload, is_over) in [
+            (r#"{"exp":1700000000,"iat":1}"#, true),
+            (r#"{"exp":1700000001}"#, false),
+            (r#"{"exp":1e300}"#, false),
+            (r#"{"exp":-1}"#, true),
+            (r#"{"exp":"1"}"#, false),
+            ("{}", false),
+        ] {
+            let now = at(1_700_000_000);
+            assert_eq!(has_expired(&token(payload), now), is_over, "{payload}");
+        }
+        assert!(!has_expired("opaque", at(1_700_000_000)));
     }
 
     #[test]

@@ -71,6 +71,8 @@ mod grant_type;
 mod jwt;
 mod layer;
 #[cfg(any(feature = "entra", feature = "docker-config"))]
+mod printed_json;
+#[cfg(any(feature = "entra", feature = "docker-config"))]
 #[cfg_attr(
     not(all(feature = "entra", feature = "docker-config")),
     allow(dead_code, reason = "complaints are read by the one and dropped by the other")
@@ -101,12 +103,33 @@ pub use self::{
 ///
 /// # Errors
 ///
-/// [`acr_core::ErrorKind::InvalidInput`] for a malformed endpoint or an unusable trust store.
+/// [`acr_core::ErrorKind::InvalidInput`] for a malformed endpoint or an unusable trust store, and
+/// for a registry's bare name: `myreg` in place of `myreg.azurecr.io`. A host that really has such
+/// a name is given as its URL, `https://myreg`.
 pub fn connect(endpoint: &str, credential: Credential) -> Result<Pipeline> {
+    check_login_server(endpoint)?;
     let endpoint: Endpoint = endpoint.parse()?;
     let auth = AuthLayer::new(&endpoint, credential);
     Pipeline::builder(endpoint).layer_per_hop(auth).build()
 }
+
+/// Refuses what the portal calls a registry's name: as a host it would end as "unknown host".
+fn check_login_server(endpoint: &str) -> Result<()> {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+    let is_name = !endpoint.is_empty() && endpoint.bytes().all(is_plain);
+    if !is_name || endpoint.eq_ignore_ascii_case("localhost") {
+        return Ok(());
+    }
+    let text = format!(
+        "`{0}` is no login server: connect to `{0}.azurecr.io` (or the suffix of your cloud), or \
+         to `https://{0}` for a host of that name",
+        endpoint.get(..MAX_NAME).unwrap_or(endpoint)
+    );
+    Err(acr_core::Error::new(acr_core::ErrorKind::InvalidInput, text))
+}
+
+/// Names of hosts are no longer.
+const MAX_NAME: usize = 63;
 
 /// The default stack for a registry that allows anonymous pull.
 ///

@@ -141,7 +141,8 @@ impl Tokens {
                 return self.ask(caller, Grant::Password { user, password }, &scope).await;
             }
             Kind::RefreshToken(token) => {
-                return self.ask(caller, Grant::RefreshToken(token), &scope).await;
+                let asked = self.ask(caller, Grant::RefreshToken(token), &scope).await;
+                return asked.map_err(|error| with_expiry(error, token));
             }
             Kind::Entra(source) => source.as_ref(),
         };
@@ -240,6 +241,21 @@ fn no_token(source: BoxError) -> Error {
     });
     let text = words.map_or_else(|| text.to_owned(), |words| format!("{text}: {words}"));
     Error::new(ErrorKind::Credential, text).with_source(source)
+}
+
+/// Says of a refused token that it has ended: nobody but its owner can get another.
+fn with_expiry(error: Error, token: &Secret) -> Error {
+    let is_refused = matches!(
+        error.kind(),
+        ErrorKind::Unauthenticated | ErrorKind::Forbidden | ErrorKind::Rejected
+    );
+    match is_refused && jwt::has_expired(token.expose(), SystemTime::now()) {
+        true => error.with_hint(
+            "the registry refresh token has expired by this machine's clock; sign in again, \
+             for example with `az acr login`",
+        ),
+        false => error,
+    }
 }
 
 /// Bounds a token fetch as a whole, the caller's identity source included: everybody

@@ -18,8 +18,14 @@ pub(crate) fn check(endpoint: &Endpoint, trusted: &[String]) -> Result<()> {
     if named || (endpoint.is_azure_registry() && endpoint.port() == 443) {
         return Ok(());
     }
+    // A registry's bare name, as the portal shows it.
+    let meant = if host.contains(['.', ':']) || host == "localhost" {
+        String::new()
+    } else {
+        format!(" (`{host}.azurecr.io` is)")
+    };
     let text = format!(
-        "`{host}` is not a host of Azure Container Registry, so no Entra token is sent to it; \
+        "`{host}` is not a host of Azure Container Registry{meant}, so no Entra token is sent to it; \
          if it is yours, name it with `AuthLayer::trust_entra_for`"
     );
     Err(Error::new(ErrorKind::Policy, text))
@@ -62,6 +68,15 @@ mod tests {
         ] {
             let got = host.parse::<Endpoint>().and_then(|endpoint| check(&endpoint, &[]));
             assert_eq!(got.is_ok(), allowed, "{host}");
+        }
+    }
+
+    #[test]
+    fn c10_the_login_server_of_a_bare_name_is_named() {
+        let text = |host: &str| check(&host.parse().unwrap(), &[]).unwrap_err().to_string();
+        assert!(text("myreg").contains("(`myreg.azurecr.io` is)"));
+        for host in ["localhost", "reg.example", "[::1]"] {
+            assert!(!text(host).contains("azurecr.io` is"), "{host}");
         }
     }
 

@@ -98,3 +98,43 @@ async fn a_refresh_token_works_by_itself_and_as_the_null_users_password() {
     let error = list(&registry, Credential::refresh_token("stale")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unauthenticated);
 }
+
+/// The registry only says that it was refused; when it ended can be read in the token itself.
+#[tokio::test(start_paused = true)]
+async fn c10_a_registry_token_that_has_expired_says_so() {
+    let registry = FakeRegistry::new();
+    let token = |payload: &str| {
+        use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+        format!("e30.{}.canary", URL_SAFE_NO_PAD.encode(payload))
+    };
+    for (payload, has_expired) in [
+        (r#"{"exp":1700000000,"iat":1699988300}"#, true),
+        (r#"{"exp":4700000000,"iat":1699988300}"#, false),
+        ("{}", false),
+    ] {
+        for credential in [
+            Credential::refresh_token(token(payload)),
+            Credential::password(NULL_USER, token(payload)),
+        ] {
+            let error = list(&registry, credential).await.unwrap_err();
+            let text = error.to_string();
+            assert_eq!(text.contains("has expired"), has_expired, "{text}");
+            assert_eq!(text.contains("`az acr login`"), has_expired, "{text}");
+            assert!(!format!("{error:?}").contains("canary"));
+        }
+    }
+}
+
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+#[test]
+fn c10_a_registrys_bare_name_is_answered_with_its_login_server() {
+    for (name, server) in [("myreg", "`myreg.azurecr.io`"), ("My-Reg1", "`My-Reg1.azurecr.io`")] {
+        let error = acr_auth::connect(name, Credential::anonymous()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.to_string().contains(server), "{error}");
+        assert!(error.to_string().contains(&format!("`https://{name}`")), "{error}");
+    }
+    for host in ["myreg.azurecr.io", "https://myreg", "myreg:443", "localhost", "localhost:5000"] {
+        assert!(acr_auth::connect(host, Credential::anonymous()).is_ok(), "{host}");
+    }
+}

@@ -19,6 +19,7 @@ use super::{
 use crate::{
     access_token::AccessToken,
     credential::{BoxFuture, TokenCredential, TokenRequest},
+    printed_json,
 };
 
 /// Takes the identity that is signed in to the Azure CLI.
@@ -70,7 +71,7 @@ impl AzureCliCredential {
         if !output.is_success {
             return Err(refusal("az", "az login", &output.stderr));
         }
-        let answer: Answer = read("az", &output)?;
+        let answer = read("az", &output, |answer: &Answer| answer.token.is_some())?;
         answer.token(&TimeZone::system())
     }
 }
@@ -105,12 +106,15 @@ pub(crate) fn refusal(tool: &str, sign_in: &str, stderr: &str) -> Failure {
     Failure::new(kind, format!("`{tool}` failed: {words}"))
 }
 
-/// Reads what a tool printed. Nothing of it is quoted: it holds a token.
-pub(crate) fn read<'de, T: Deserialize<'de>>(tool: &str, output: &'de Output) -> Result<T> {
-    serde_json::from_slice(&output.stdout).map_err(|error| {
-        let (line, column) = (error.line(), error.column());
-        let text =
-            format!("`{tool}` did not print the expected JSON (line {line}, column {column})");
+/// Reads what a tool printed: the first object that is an answer. Nothing of it is quoted, for
+/// it holds a token.
+pub(crate) fn read<'de, T: Deserialize<'de>>(
+    tool: &str,
+    output: &'de Output,
+    is_answer: impl Fn(&T) -> bool,
+) -> Result<T> {
+    printed_json::first(&output.stdout, is_answer).ok_or_else(|| {
+        let text = format!("`{tool}` did not print the expected JSON");
         Error::new(ErrorKind::Protocol, text)
     })
 }

@@ -20,7 +20,7 @@ use crate::{
 
 /// Takes the identity that is signed in to the Azure Developer CLI.
 ///
-/// Runs `azd auth token --output json --scope …`, as
+/// Runs `azd auth token --output json --no-prompt --scope …`, as
 /// [`AzureCliCredential`](super::AzureCliCredential) runs `az`.
 #[derive(Debug)]
 pub struct AzureDeveloperCliCredential {
@@ -56,7 +56,8 @@ impl AzureDeveloperCliCredential {
 
     async fn fetch(&self, scopes: &[&str]) -> Result<AccessToken, Failure> {
         let scope = scopes::single(scopes)?;
-        let mut arguments = vec!["auth", "token", "--output", "json", "--scope", scope];
+        let mut arguments =
+            vec!["auth", "token", "--output", "json", "--no-prompt", "--scope", scope];
         if let Some(tenant) = &self.tenant {
             arguments.extend(["--tenant-id", tenant]);
         }
@@ -64,7 +65,7 @@ impl AzureDeveloperCliCredential {
         if !output.is_success {
             return Err(refusal("azd", "azd auth login", &message(&output.stderr)));
         }
-        let answer: Answer = read("azd", &output)?;
+        let answer = read("azd", &output, |answer: &Answer| answer.token.is_some())?;
         let token = answer::usable(answer.token, "token")?;
         let expires_at: Timestamp = answer.expires_at.parse().map_err(|_| {
             Error::new(ErrorKind::Protocol, "`azd` did not say when the token expires")

@@ -3,7 +3,11 @@
 use acr_core::{BoxError, Error, ErrorKind, Result, Secret};
 
 use super::{
-    authority::Application, cloud::Cloud, failure::Failure, options::SourceOptions,
+    authority::Application,
+    cloud::Cloud,
+    failure::Failure,
+    named_identity::{self, required},
+    options::SourceOptions,
     token_cache::TokenCache,
 };
 use crate::{
@@ -62,8 +66,10 @@ impl ClientSecretCredential {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Credential`] with [`CredentialUnavailable`] as its source when a variable is
-    /// missing, else as [`ClientSecretCredential::new`].
+    /// [`ErrorKind::Credential`] with [`CredentialUnavailable`] as its source when no secret is
+    /// set, and without it when variables name an application or a person that this source
+    /// cannot be: a secret without tenant or client id, a certificate, a user name and password.
+    /// Else as [`ClientSecretCredential::new`].
     ///
     /// [`CredentialUnavailable`]: super::CredentialUnavailable
     pub fn from_env(options: &SourceOptions) -> Result<Self> {
@@ -71,7 +77,8 @@ impl ClientSecretCredential {
     }
 
     pub(crate) fn try_from_env(options: &SourceOptions) -> Result<Self, Failure> {
-        let [tenant, client_id, secret] = required(options, VARIABLES)?;
+        named_identity::check_application(&options.environment)?;
+        let [tenant, client_id, secret] = required(&options.environment, VARIABLES)?;
         let cloud = options.environment_cloud()?;
         Self::assemble(tenant.trim(), client_id.trim(), Secret::new(secret), options, &cloud)
     }
@@ -100,26 +107,6 @@ impl TokenCredential for ClientSecretCredential {
             let fetch = || self.application.with_secret(request.scopes, &self.secret);
             self.cache.get(request.scopes, fetch).await.map_err(BoxError::from)
         })
-    }
-}
-
-/// The values of variables that are needed together, or which of them are missing.
-pub(crate) fn required<const N: usize>(
-    options: &SourceOptions,
-    names: [&str; N],
-) -> Result<[String; N], Failure> {
-    let values = names.map(|name| options.environment.text(name));
-    let missing: Vec<_> = names
-        .iter()
-        .zip(&values)
-        .filter(|(_, value)| value.is_none())
-        .map(|(name, _)| *name)
-        .collect();
-    if missing.is_empty() {
-        Ok(values.map(Option::unwrap_or_default))
-    } else {
-        let verb = if missing.len() == 1 { "is" } else { "are" };
-        Err(Failure::unavailable(format!("{} {verb} not set", missing.join(", "))))
     }
 }
 

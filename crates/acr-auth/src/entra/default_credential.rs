@@ -1,6 +1,6 @@
 //! The chain that most programs want.
 
-use acr_core::{BoxError, Result};
+use acr_core::{BoxError, ErrorKind, Result};
 
 use super::{
     azure_cli::AzureCliCredential,
@@ -9,6 +9,7 @@ use super::{
     client_secret::ClientSecretCredential,
     failure::Failure,
     managed_identity::{ManagedIdentity, ManagedIdentityCredential},
+    named_identity::{is_service_connection, unusable},
     options::SourceOptions,
     selection::{Choice, selected},
     workload_identity::WorkloadIdentityCredential,
@@ -30,6 +31,14 @@ use crate::{
 /// | managed identity: [`ManagedIdentityCredential`] | the platform's identity service answers; `AZURE_CLIENT_ID`, if set, names a user-assigned identity |
 /// | Azure CLI: [`AzureCliCredential`] | `az` is installed and somebody is signed in |
 /// | Azure Developer CLI: [`AzureDeveloperCliCredential`] | `azd` is installed and somebody is signed in |
+///
+/// Variables that name an identity which none of these can be end the chain with words when it
+/// comes to their link, so that nobody is signed in as somebody else: a secret or a federated
+/// token file without tenant or client id, `AZURE_CLIENT_CERTIFICATE_PATH`, `AZURE_USERNAME` and
+/// `AZURE_PASSWORD`, `AZURE_KUBERNETES_TOKEN_PROXY`, a managed identity of Azure Arc, Service
+/// Fabric or Machine Learning. Tenant and client id alone name nobody, as in the official
+/// libraries; and a task of Azure Pipelines that runs as a service connection passes the
+/// machine's identity over. Empty variables are as good as not set.
 ///
 /// `AZURE_TOKEN_CREDENTIALS` shortens the chain: `prod` leaves the first three, `dev` the last
 /// two, and `EnvironmentCredential`, `WorkloadIdentityCredential`, `ManagedIdentityCredential`,
@@ -56,8 +65,8 @@ impl DefaultCredential {
     /// # Errors
     ///
     /// [`acr_core::ErrorKind::InvalidInput`] for an unknown `AZURE_TOKEN_CREDENTIALS`, an
-    /// `AZURE_AUTHORITY_HOST` that is not https, and a malformed tenant. Variables of the
-    /// machine's platform that are malformed are what the link managed identity answers.
+    /// `AZURE_AUTHORITY_HOST` that is not https, and a malformed tenant. Identities that are
+    /// named and cannot be used are what their link answers when a token is needed.
     pub fn new() -> Result<Self> {
         Self::configured(&SourceOptions::new())
     }
@@ -80,11 +89,7 @@ impl DefaultCredential {
                 Choice::WorkloadIdentity => {
                     add(chain, name, WorkloadIdentityCredential::try_from_env(options))
                 }
-                // What the platform's variables hold does not matter while an earlier link works.
-                Choice::ManagedIdentity => Ok(match machine(options, is_only_one) {
-                    Ok(source) => chain.link(name, source),
-                    Err(failure) => chain.link(name, NoSource(failure)),
-                }),
+                Choice::ManagedIdentity => add(chain, name, machine(options, is_only_one)),
                 Choice::AzureCli => Ok(chain.link(name, AzureCliCredential::configured(options))),
                 Choice::AzureDeveloperCli => {
                     Ok(chain.link(name, AzureDeveloperCliCredential::configured(options)))
@@ -109,7 +114,8 @@ impl TokenCredential for DefaultCredential {
     }
 }
 
-/// Adds a source, or in its place why there is none.
+/// Adds a source, or in its place why there is none. An identity that is named and cannot be
+/// used ends the chain when it comes there; only what no chain can work with ends it at once.
 fn add<T: TokenCredential>(
     chain: ChainedCredential,
     name: &str,
@@ -117,8 +123,10 @@ fn add<T: TokenCredential>(
 ) -> Result<ChainedCredential, Failure> {
     match source {
         Ok(source) => Ok(chain.link(name, source)),
-        Err(reason @ Failure::Unavailable(_)) => Ok(chain.link(name, NoSource(reason))),
-        Err(failure) => Err(failure),
+        Err(Failure::Failed(error)) if error.kind() == ErrorKind::InvalidInput => {
+            Err(Failure::Failed(error))
+        }
+        Err(reason) => Ok(chain.link(name, NoSource(reason))),
     }
 }
 
@@ -126,11 +134,26 @@ fn machine(
     options: &SourceOptions,
     is_only_one: bool,
 ) -> Result<ManagedIdentityCredential, Failure> {
-    let client_id = options.environment.text("AZURE_CLIENT_ID");
-    let identity = client_id.map(|id| ManagedIdentity::ClientId(id.trim().to_owned()));
-    let source = ManagedIdentityCredential::assemble(identity.unwrap_or_default(), options)?;
+    let environment = &options.environment;
+    let identity = match environment.text(CLIENT_ID) {
+        Some(id) => ManagedIdentity::ClientId(id.trim().to_owned()),
+        // Never the machine's other identity for it.
+        None if environment.is_set(CLIENT_ID) => {
+            let found = format!("{CLIENT_ID} {}", environment.lack(CLIENT_ID));
+            return Err(unusable(&found, "correct or unset it"));
+        }
+        None if is_service_connection(environment) && !is_only_one => {
+            let text = "the task runs as a service connection of Azure Pipelines, \
+                        which is not this machine's identity";
+            return Err(Failure::unavailable(text));
+        }
+        None => ManagedIdentity::SystemAssigned,
+    };
+    let source = ManagedIdentityCredential::assemble(identity, options)?;
     Ok(if is_only_one { source.without_probe() } else { source })
 }
+
+const CLIENT_ID: &str = "AZURE_CLIENT_ID";
 
 /// Stands in the place of a source that is not configured, or wrongly.
 #[derive(Debug)]

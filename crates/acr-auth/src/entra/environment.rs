@@ -39,8 +39,18 @@ impl Environment {
         if text.trim().is_empty() { None } else { Some(text) }
     }
 
+    /// Whether a variable holds anything but blanks, be it of use or not.
     pub(crate) fn is_set(&self, name: &str) -> bool {
-        self.text(name).is_some()
+        (self.0)(name).is_some_and(|value| value.to_str().is_none_or(|t| !t.trim().is_empty()))
+    }
+
+    /// Why a variable has no [text](Self::text): for messages.
+    pub(crate) fn lack(&self, name: &str) -> &'static str {
+        match (self.0)(name) {
+            None => "is not set",
+            Some(value) if value.to_str().is_some() => "is empty",
+            Some(_) => "is not Unicode",
+        }
     }
 
     /// A variable's value as a path.
@@ -70,6 +80,17 @@ impl fmt::Debug for Environment {
 mod tests {
     use super::*;
 
+    #[cfg(unix)]
+    #[test]
+    fn a_variable_that_is_no_unicode_is_set_all_the_same() {
+        use std::os::unix::ffi::OsStringExt as _;
+
+        let environment =
+            Environment::from_fn(|name| (name == "ODD").then(|| OsString::from_vec(vec![0xff])));
+        assert!(environment.is_set("ODD") && !environment.is_set("ABSENT"));
+        assert_eq!((environment.text("ODD"), environment.lack("ODD")), (None, "is not Unicode"));
+    }
+
     #[test]
     fn a_blank_variable_is_not_set() {
         let environment = Environment::from_fn(|name| match name {
@@ -80,7 +101,10 @@ mod tests {
         });
         for name in ["BLANK", "EMPTY", "ABSENT"] {
             assert_eq!(environment.text(name), None, "{name}");
+            assert!(!environment.is_set(name), "{name}");
         }
+        let lacks = ["BLANK", "EMPTY", "ABSENT"].map(|name| environment.lack(name));
+        assert_eq!(lacks, ["is empty", "is empty", "is not set"]);
         assert_eq!(environment.text("SET").as_deref(), Some("value"));
     }
 }

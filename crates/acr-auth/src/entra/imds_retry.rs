@@ -1,5 +1,5 @@
 //! The identity service of virtual machines asks for more patience than others: it answers
-//! 404 or 410 while it is updated, for up to 70 seconds.
+//! 404 or 410 while it is updated, for up to 70 seconds, and may start after the program.
 
 use std::{
     task::{Context, Poll},
@@ -11,11 +11,13 @@ use acr_core::{
     layer::{ResponseFuture, RetryPolicy, drain, take},
 };
 use http::StatusCode;
+use tokio::time::Instant;
 use tower_layer::Layer;
 use tower_service::Service;
 
 /// Turns the answers that its documentation says to repeat into errors that the one retry
-/// loop outside repeats, with waits of 1, 2, 4, 8 and then 16 seconds.
+/// loop outside repeats, with waits of 1, 2, 4, 8 and then 16 seconds; where nobody is reached,
+/// three tries are made.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ImdsRetryLayer;
 
@@ -52,9 +54,11 @@ impl<S: HttpService> Service<Request> for ImdsRetry<S> {
         let attempt = request.extensions().get::<Attempt>().map_or(1, |attempt| attempt.get());
         let mut inner = take(&mut self.inner);
         Box::pin(async move {
+            let start = Instant::now();
             let answer = match inner.call(request).await {
-                // Nobody is there: that is an answer, too.
-                Err(error) if error.kind() == ErrorKind::Connect => return Err(error.permanent()),
+                Err(error) if error.kind() == ErrorKind::Connect => {
+                    return Err(absent(error, attempt, start.elapsed()));
+                }
                 other => other?,
             };
             let status = answer.status();
@@ -75,7 +79,23 @@ impl<S: HttpService> Service<Request> for ImdsRetry<S> {
     }
 }
 
+/// Nobody is there, or not yet: the tries start at 0, 3 and 8 seconds, however long each took
+/// to fail, and the last is given two.
+fn absent(error: Error, attempt: u32, took: Duration) -> Error {
+    let next = usize::try_from(attempt).ok().and_then(|a| UNTIL_NEXT_TRY.get(a.checked_sub(1)?));
+    match next {
+        Some(next) => {
+            let wait = next.saturating_sub(took);
+            error.with_retry_after(Some(wait))
+        }
+        None => error.permanent(),
+    }
+}
+
 fn wait(attempt: u32) -> Duration {
     let doublings = attempt.saturating_sub(1).min(4);
     Duration::from_secs(1 << doublings)
 }
+
+/// From the start of one try to connect to that of the next.
+const UNTIL_NEXT_TRY: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(5)];

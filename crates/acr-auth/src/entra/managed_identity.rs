@@ -35,15 +35,20 @@ pub enum ManagedIdentity {
 ///
 /// | platform | how it is recognised | what is sent |
 /// |---|---|---|
-/// | App Service, Functions, Container Apps | `IDENTITY_ENDPOINT` and `IDENTITY_HEADER` | `GET` to that endpoint, which must be on this machine or link-local |
-/// | virtual machines, scale sets, clusters | none of the platforms' variables is set | `GET http://169.254.169.254/metadata/identity/oauth2/token` |
+/// | App Service, Functions, Container Apps | `IDENTITY_ENDPOINT` and `IDENTITY_HEADER` | `GET` to that endpoint, which must be at a loopback, link-local or private address |
+/// | virtual machines, scale sets, clusters, Container Instances | none of the platforms' variables is set | `GET http://169.254.169.254/metadata/identity/oauth2/token`, or at `AZURE_POD_IDENTITY_AUTHORITY_HOST` |
 ///
 /// Both without TLS, as the platforms have it, and never through a proxy. Azure Arc, Service
-/// Fabric, Machine Learning and Cloud Shell are recognised and not supported.
+/// Fabric and Machine Learning are recognised and not supported yet: there this source fails,
+/// and so does a chain, for a token of anybody else would be another identity. In Cloud Shell,
+/// where `az` has the same identity, it is "not available here". Variables of a platform that
+/// cannot be used are a failure of the first token, not of the constructor.
 ///
 /// Before it is asked for a token the first time, the service of virtual machines is asked
 /// whether it is there: elsewhere this source is "not available here" within a second. It is
-/// given 79 seconds while it answers 404, 410, 429 or 5xx, as its documentation asks for.
+/// given 79 seconds while it answers 404, 410, 429 or 5xx, as its documentation asks for. One
+/// that has answered, or was not asked for ([`without_probe`](Self::without_probe)), and now
+/// cannot be reached is tried three times within ten seconds.
 ///
 /// ```
 /// use acr_auth::{Credential, entra::{ManagedIdentity, ManagedIdentityCredential}};
@@ -58,7 +63,8 @@ pub struct ManagedIdentityCredential {
     identity: ManagedIdentity,
     service: IdentityService,
     probe_timeout: Duration,
-    is_found: AtomicBool,
+    is_probed: bool,
+    has_answered: AtomicBool,
     cache: TokenCache,
 }
 
@@ -67,7 +73,7 @@ impl ManagedIdentityCredential {
     ///
     /// # Errors
     ///
-    /// [`acr_core::ErrorKind::InvalidInput`] when the platform's variables are malformed.
+    /// [`acr_core::ErrorKind::InvalidInput`] for an unusable transport.
     pub fn new(identity: ManagedIdentity) -> Result<Self> {
         Self::configured(identity, &SourceOptions::new())
     }
@@ -89,26 +95,31 @@ impl ManagedIdentityCredential {
             identity,
             service: IdentityService::detect(options)?,
             probe_timeout: options.probe_timeout,
-            is_found: AtomicBool::new(false),
+            is_probed: true,
+            has_answered: AtomicBool::new(false),
             cache: TokenCache::default(),
         })
     }
 
-    /// Does not ask whether the service is there: for machines that are known to have one,
-    /// however slow it is to start.
+    /// Does not ask whether the service is there: for machines that are known to have one. One
+    /// that starts after the program is waited for: three tries within ten seconds.
     #[must_use]
-    pub fn without_probe(self) -> Self {
-        self.is_found.store(true, Ordering::Relaxed);
+    pub fn without_probe(mut self) -> Self {
+        self.is_probed = false;
         self
     }
 
     async fn fetch(&self, scopes: &[&str]) -> Result<AccessToken, Failure> {
         let resource = scopes::resource(scopes)?;
-        if !self.is_found.load(Ordering::Relaxed) {
+        let has_answered = self.has_answered.load(Ordering::Relaxed);
+        if self.is_probed && !has_answered {
             self.service.find(self.probe_timeout).await?;
-            self.is_found.store(true, Ordering::Relaxed);
+            self.has_answered.store(true, Ordering::Relaxed);
         }
-        self.service.fetch(&self.identity, resource).await
+        let has_answered = has_answered || self.is_probed;
+        let token = self.service.fetch(&self.identity, resource, has_answered).await?;
+        self.has_answered.store(true, Ordering::Relaxed);
+        Ok(token)
     }
 }
 

@@ -5,7 +5,7 @@
 //! | [`DefaultCredential`] | the first of the others that is available | nothing to write |
 //! | [`ClientSecretCredential`] | a service principal | tenant, client id, secret |
 //! | [`WorkloadIdentityCredential`] | a pod's, or a federated one | tenant, client id, the file with the assertion |
-//! | [`ManagedIdentityCredential`] | the machine's | a virtual machine, App Service, Container Apps |
+//! | [`ManagedIdentityCredential`] | the machine's | a virtual machine, App Service, Container Apps, Container Instances |
 //! | [`AzureCliCredential`] | yours | `az login` |
 //! | [`AzureDeveloperCliCredential`] | yours | `azd auth login` |
 //! | [`ChainedCredential`] | the first that is available of those you name | |
@@ -19,7 +19,7 @@
 //!
 //! Client secrets and assertions go to the token endpoint of the configured [`Cloud`] and
 //! nowhere else, with TLS, no redirect followed. Managed identity asks the platform's own
-//! service on this machine or its network segment, the only one that is asked without TLS, and
+//! service on this machine or its private network, the only one that is asked without TLS, and
 //! never through a proxy. The command line tools are started without a shell.
 //!
 //! Errors name what was tried and what Entra said (its `AADSTS` code, and its words escaped and
@@ -45,7 +45,9 @@ mod foreign_text;
 mod identity_service;
 mod imds_retry;
 mod managed_identity;
+mod named_identity;
 mod options;
+mod platform_url;
 mod scopes;
 mod selection;
 mod token_cache;

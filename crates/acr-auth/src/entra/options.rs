@@ -2,9 +2,11 @@
 
 use std::{fmt, time::Duration};
 
-use acr_core::{Endpoint, Pipeline, Result, Transport, layer::RetryPolicy};
+use acr_core::{Endpoint, Error, ErrorKind, Pipeline, Result, Transport, layer::RetryPolicy};
 
-use super::{cloud::Cloud, environment::Environment};
+use super::{
+    cloud::Cloud, environment::Environment, failure::Failure, foreign_text::printable, platform_url,
+};
 
 /// Settings of the built-in sources. The defaults serve the public cloud.
 ///
@@ -99,7 +101,7 @@ impl SourceOptions {
     pub(crate) fn environment_cloud(&self) -> Result<Cloud> {
         match (&self.cloud, self.environment.text("AZURE_AUTHORITY_HOST")) {
             (Some(cloud), _) => Ok(cloud.clone()),
-            (None, Some(authority)) => Cloud::custom(authority.trim()),
+            (None, Some(authority)) => authority_of_environment(authority.trim()),
             (None, None) => Ok(Cloud::default()),
         }
     }
@@ -112,10 +114,15 @@ impl SourceOptions {
         }
     }
 
-    pub(crate) fn imds_endpoint(&self) -> Result<Endpoint> {
-        match &self.imds {
-            Some(endpoint) => Ok(endpoint.clone()),
-            None => Endpoint::insecure_link_local(IMDS),
+    /// Where the identity service of virtual machines is. `AZURE_POD_IDENTITY_AUTHORITY_HOST`
+    /// names one that a cluster puts in its place.
+    pub(crate) fn imds_endpoint(&self) -> Result<Endpoint, Failure> {
+        match (&self.imds, self.environment.is_set(POD_IDENTITY)) {
+            (Some(endpoint), _) => Ok(endpoint.clone()),
+            (None, true) => {
+                platform_url::read(&self.environment, POD_IDENTITY).map(|url| url.endpoint)
+            }
+            (None, false) => Ok(Endpoint::insecure_link_local(IMDS)?),
         }
     }
 
@@ -163,6 +170,22 @@ fn direct_transport() -> Result<Option<Transport>> {
 fn direct_transport() -> Result<Option<Transport>> {
     Ok(None)
 }
+
+/// The authority that `AZURE_AUTHORITY_HOST` names.
+fn authority_of_environment(authority: &str) -> Result<Cloud> {
+    Cloud::custom(authority).map_err(|_| {
+        // What stands before an `@` may be a password.
+        let shown = if authority.contains('@') { "a URL with a user" } else { authority };
+        let text = format!(
+            "AZURE_AUTHORITY_HOST is `{}`, not the https address of an authority, such as \
+             `https://login.microsoftonline.com`",
+            printable(shown, 100)
+        );
+        Error::new(ErrorKind::InvalidInput, text)
+    })
+}
+
+const POD_IDENTITY: &str = "AZURE_POD_IDENTITY_AUTHORITY_HOST";
 
 /// The same on every virtual machine of Azure.
 const IMDS: &str = "169.254.169.254";

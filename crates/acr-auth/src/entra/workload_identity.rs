@@ -11,8 +11,12 @@ use tokio::{fs::File, io::AsyncReadExt as _};
 use zeroize::Zeroizing;
 
 use super::{
-    authority::Application, client_secret::required, cloud::Cloud, failure::Failure,
-    options::SourceOptions, token_cache::TokenCache,
+    authority::Application,
+    cloud::Cloud,
+    failure::Failure,
+    named_identity::{self, required},
+    options::SourceOptions,
+    token_cache::TokenCache,
 };
 use crate::{
     access_token::AccessToken,
@@ -62,8 +66,10 @@ impl WorkloadIdentityCredential {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Credential`] with [`CredentialUnavailable`] as its source when a variable is
-    /// missing, else as [`WorkloadIdentityCredential::new`].
+    /// [`ErrorKind::Credential`] with [`CredentialUnavailable`] as its source when no file is
+    /// named, and without it when variables name an identity that this source cannot be: a file
+    /// without tenant or client id, the token proxy of identity bindings. Else as
+    /// [`WorkloadIdentityCredential::new`].
     ///
     /// [`CredentialUnavailable`]: super::CredentialUnavailable
     pub fn from_env(options: &SourceOptions) -> Result<Self> {
@@ -71,7 +77,8 @@ impl WorkloadIdentityCredential {
     }
 
     pub(crate) fn try_from_env(options: &SourceOptions) -> Result<Self, Failure> {
-        let [tenant, client_id, _] = required(options, VARIABLES)?;
+        named_identity::check_federation(&options.environment)?;
+        let [tenant, client_id, _] = required(&options.environment, VARIABLES)?;
         let file = options.environment.path("AZURE_FEDERATED_TOKEN_FILE").unwrap_or_default();
         let cloud = options.environment_cloud()?;
         Self::assemble(tenant.trim(), client_id.trim(), &file, options, &cloud)

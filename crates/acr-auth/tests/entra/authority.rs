@@ -207,12 +207,29 @@ async fn the_environment_names_client_and_authority() {
     let error = error.into();
     assert!(is_unavailable(&error));
     assert!(shown(&error).contains("AZURE_CLIENT_ID, AZURE_CLIENT_SECRET are not set"));
+}
 
-    for bad in ["http://login.example", "ftp://x", "https://a/b"] {
-        let mut variables = all;
-        variables[3].1 = bad;
-        let error = ClientSecretCredential::from_env(&options(&variables)).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{bad}");
+#[test]
+fn c10_a_bad_authority_of_the_environment_is_named_as_such() {
+    for bad in ["http://login.example", "ftp://x", "https://a/b", "a b", "https://u:canary@x"] {
+        let variables = [
+            ("AZURE_TENANT_ID", TENANT),
+            ("AZURE_CLIENT_ID", "app"),
+            ("AZURE_CLIENT_SECRET", "canary"),
+            ("AZURE_FEDERATED_TOKEN_FILE", "/file"),
+            ("AZURE_AUTHORITY_HOST", bad),
+        ];
+        let options = SourceOptions::new().environment(environment(&variables));
+        for error in [
+            ClientSecretCredential::from_env(&options).unwrap_err(),
+            WorkloadIdentityCredential::from_env(&options).unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{bad}");
+            let text = error.to_string();
+            assert!(text.starts_with("AZURE_AUTHORITY_HOST is `"), "{text}");
+            assert!(text.contains("`https://login.microsoftonline.com`"), "{text}");
+            assert!(!text.contains("registry endpoint") && !text.contains("canary"), "{text}");
+        }
     }
 }
 

@@ -100,33 +100,6 @@ async fn app_service_gives_its_identities_to_whoever_knows_the_header() {
     assert!(error.to_string().contains("Identity not found"), "{error}");
 }
 
-#[test]
-fn the_platforms_endpoint_must_be_of_this_machine() {
-    for (endpoint, is_good) in [
-        ("http://127.0.0.1:41056/msi/token/", true),
-        ("http://localhost:42356/msi/token", true),
-        ("http://169.254.129.3:8081/msi/token", true),
-        ("https://127.0.0.1:41056/msi/token", false),
-        ("http://evil.example/msi/token", false),
-        ("http://10.0.0.1/msi/token", false),
-        ("http://canary@127.0.0.1/msi/token", false),
-        ("http://127.0.0.1/msi/token?x=canary", false),
-        ("no url", false),
-    ] {
-        let variables = [("IDENTITY_ENDPOINT", endpoint), ("IDENTITY_HEADER", "canary")];
-        let options = SourceOptions::new().environment(environment(&variables));
-        let made = ManagedIdentityCredential::configured(ManagedIdentity::default(), &options);
-        match made {
-            Ok(_) => assert!(is_good, "{endpoint}"),
-            Err(error) => {
-                assert!(!is_good, "{endpoint}");
-                assert_eq!(error.kind(), ErrorKind::InvalidInput);
-                assert!(!format!("{error:?}").contains("canary"));
-            }
-        }
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn platforms_that_are_not_supported_are_named() {
     for (variables, platform) in [
@@ -146,7 +119,9 @@ async fn platforms_that_are_not_supported_are_named() {
         let options = SourceOptions::new().environment(environment(variables));
         let source = ManagedIdentityCredential::configured(ManagedIdentity::default(), &options);
         let error = token(&source.unwrap()).await.unwrap_err();
-        assert!(is_unavailable(&error) && error.to_string().contains(platform), "{error}");
+        assert!(error.to_string().contains(platform), "{error}");
+        // There `az` is the same identity; elsewhere it is another.
+        assert_eq!(is_unavailable(&error), platform == "Azure Cloud Shell", "{error}");
     }
 }
 

@@ -15,6 +15,9 @@ mod chain;
 mod default_chain;
 mod end_to_end;
 mod machine;
+#[cfg(unix)]
+mod named_identities;
+mod platforms;
 mod support;
 #[cfg(unix)]
 mod tools;

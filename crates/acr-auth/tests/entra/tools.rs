@@ -62,8 +62,9 @@ async fn azd_is_asked_once_with_exactly_these_arguments() {
         assert_eq!(token(&source).await.unwrap(), "the-token");
     }
     let arguments = std::fs::read_to_string(programs.file("azd.arguments")).unwrap();
-    let expected =
-        format!("auth\ntoken\n--output\njson\n--scope\n{SCOPE}\n--tenant-id\n{TENANT}\n");
+    let expected = format!(
+        "auth\ntoken\n--output\njson\n--no-prompt\n--scope\n{SCOPE}\n--tenant-id\n{TENANT}\n"
+    );
     assert_eq!(arguments, expected);
 }
 
@@ -73,6 +74,55 @@ async fn an_old_az_that_knows_only_local_time_works() {
     let answer = r#"{"accessToken":"the-token","expiresOn":"2126-10-31 21:59:10.000000"}"#;
     programs.add("az", &print(answer));
     assert_eq!(token(&az(&programs)).await.unwrap(), "the-token");
+}
+
+/// What terminals and people are told stands before the answer, around it and after it.
+#[tokio::test]
+async fn c4_the_answer_is_read_out_of_what_a_tool_prints_for_people() {
+    let programs = Programs::new();
+    let before =
+        ["", "\u{feff}", "\u{1b}[0m", "WARNING: {a} is deprecated, see {\"b\"}\n", "[1m]\n"];
+    let after = ["", "\u{1b}[0m", "\n\u{1b}[0m\r\n", "\nA new version is available: {x}\n"];
+    for (before, after) in before.iter().flat_map(|b| after.iter().map(move |a| (b, a))) {
+        programs.add("az", &print(&format!("{before}{}{after}", az_answer("the-token"))));
+        programs.add("azd", &print(&format!("{before}{}{after}", azd_answer("the-token"))));
+        for source in
+            [Box::new(az(&programs)) as Box<dyn TokenCredential>, Box::new(azd(&programs))]
+        {
+            let got = token(source.as_ref()).await;
+            let got = got.unwrap_or_else(|error| error.to_string());
+            assert_eq!(got, "the-token", "{before:?} {after:?}");
+        }
+    }
+    // And they are told to leave it.
+    programs
+        .add("az", &noting("printf %s \"$NO_COLOR-$AZURE_CORE_NO_COLOR\" >\"$0.plain\"\nexit 1\n"));
+    token(&az(&programs)).await.unwrap_err();
+    assert_eq!(std::fs::read_to_string(programs.file("az.plain")).unwrap(), "1-true");
+}
+
+/// A tool that leaves an agent behind, which holds its output open, has answered.
+#[tokio::test]
+async fn c8_an_agent_that_a_tool_leaves_behind_is_not_waited_for() {
+    let programs = Programs::new();
+    let leaving = |answer: &str| {
+        format!("sleep 60 &\necho $! >>\"$(dirname \"$0\")/agents\"\n{}", print(answer))
+    };
+    programs.add("az", &leaving(&az_answer("the-token")));
+    programs.add("azd", &leaving(&azd_answer("the-token")));
+    let limit = Duration::from_secs(20);
+    let options = options(&programs).program_timeout(limit);
+    let az = AzureCliCredential::configured(&options);
+    let azd = AzureDeveloperCliCredential::configured(&options);
+    let got = [token(&az).await, token(&azd).await];
+    let agents = std::fs::read_to_string(programs.file("agents")).unwrap();
+    for agent in agents.lines() {
+        let killed = std::process::Command::new("kill").arg(agent).status().unwrap();
+        assert!(killed.success(), "it is left alone");
+    }
+    for got in got {
+        assert_eq!(got.unwrap(), "the-token");
+    }
 }
 
 #[tokio::test]
