@@ -152,6 +152,9 @@ impl Server {
             Some((user_info, address)) => (Some(user_info), address),
             None => (None, rest),
         };
+        if user_info.is_some_and(|text| text.contains('@')) {
+            return Err(Unusable("an `@` in a proxy's user or password is written `%40`"));
+        }
         let authority: Authority = address.parse().map_err(|_| NO_ADDRESS)?;
         if authority.host().is_empty() {
             return Err(NO_ADDRESS);
@@ -211,10 +214,10 @@ mod tests {
             ("http://u:p@h:1", Some("h:1 plain Basic dTpw")),
             ("http://u:p@h:1/path?a#b", Some("h:1 plain Basic dTpw")),
             ("http://u@h:1", Some("h:1 plain Basic dTo=")),
-            // RFC 7617 §2: the first colon ends the user; an at sign in a password
+            // RFC 7617 §2: the first colon ends the user
             ("http://u:p:q@h:1", Some("h:1 plain Basic dTpwOnE=")),
             ("http://u:p%40q@h:1", Some("h:1 plain Basic dTpwQHE=")),
-            ("http://u:p@q@h:1", Some("h:1 plain Basic dTpwQHE=")),
+            ("http://u:hunter2@q@h:1", None),
             ("http://u%3Av:hunter2@h:1", None),
             ("socks5://u:hunter2@h:1", None),
             ("http://u:hunter2@h:99999", None),

@@ -70,7 +70,7 @@ impl World {
             return Deed::Answer;
         }
         [Deed::AnswerAndClose, Deed::AnswerAndClose, Deed::Close, Deed::Cut]
-            .get(self.below(4) as usize)
+            .get(usize::try_from(self.below(4)).unwrap())
             .copied()
             .unwrap_or(Deed::Close)
     }
@@ -156,7 +156,7 @@ const CALLERS: usize = 6;
 const CALLS: usize = 8;
 
 fn is_repeatable(id: usize) -> bool {
-    id % 3 != 0
+    !id.is_multiple_of(3)
 }
 
 /// Callers at the same time, one call after the other each, some dropped on the way.
@@ -232,7 +232,7 @@ fn run(seed: u64) -> (usize, usize, usize) {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let trouble = [10, 30, 60][seed as usize % 3];
+        let trouble = [10, 30, 60][usize::try_from(seed % 3).unwrap()];
         let world = World::new(seed, trouble);
         let connections = Connections::new(world.clone(), Duration::from_secs(60));
         let ends = storm(&world, &connections).await;
