@@ -129,7 +129,9 @@ impl<S: HttpService> Service<Request> for Auth<S> {
     fn call(&mut self, mut request: Request) -> Self::Future {
         if !self.tokens.endpoint().is_origin_of(request.uri()) {
             // The second wall: whatever put a credential there, it does not leave.
-            request.headers_mut().remove(header::AUTHORIZATION);
+            for name in &CREDENTIALS {
+                request.headers_mut().remove(name);
+            }
             return Box::pin(self.inner.call(request));
         }
         let scope = request.extensions().get::<Scope>().cloned();
@@ -147,6 +149,14 @@ impl<S: HttpService> Service<Request> for Auth<S> {
         }
     }
 }
+
+/// Headers that can hold a credential.
+const CREDENTIALS: [header::HeaderName; 4] = [
+    header::AUTHORIZATION,
+    header::COOKIE,
+    header::PROXY_AUTHORIZATION,
+    header::HeaderName::from_static("x-ms-authorization-auxiliary"),
+];
 
 /// Requests without a scope that no challenge is answered for: hops that a server chose,
 /// token calls, and those that somebody signed in already.

@@ -1,13 +1,17 @@
 //! The one error type: what went wrong, where, and whether to try again.
 
-use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
+mod kept;
+mod shown;
+
+use std::{error::Error as StdError, sync::Arc, time::Duration};
 
 use http::StatusCode;
 
 use crate::{
     error_code::{ErrorCode, ErrorDetail},
+    foreign::ForeignError,
     operation::Operation,
-    redact::printable,
+    redact::shown_id,
 };
 
 /// The result of everything that talks to a registry.
@@ -26,6 +30,8 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 /// get_manifest `library/app:v1`: 404 MANIFEST_UNKNOWN: manifest is not found (request id 7f…)
 /// ```
 ///
+/// It is one line of at most 1.5 KiB whatever a server sent, or of as many bytes as a
+/// precision allows: `{error:.300}`. `Debug` stays below 2 KiB, and all that is kept below 8 KiB.
 /// The underlying failure, if any, is in [`std::error::Error::source`].
 pub struct Error(Box<Inner>);
 
@@ -96,7 +102,7 @@ impl Error {
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             kind,
-            message: message.into(),
+            message: kept::message(message.into()),
             operation: None,
             url: None,
             status: None,
@@ -220,10 +226,12 @@ impl Error {
 
 /// How layers and clients add what they know.
 impl Error {
-    /// Adds the underlying failure.
+    /// Adds the underlying failure. It stays what it is for [`std::error::Error::source`] and
+    /// can be downcast, unless it prints more than about a kilobyte: a server must have written
+    /// that, and then only those of its words are kept that are known to be no secret.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
-        self.0.source = Some(Arc::from(source.into()));
+        self.0.source = Some(kept::source(source.into()));
         self
     }
 
@@ -259,10 +267,10 @@ impl Error {
         self
     }
 
-    /// Adds the errors of the registry's answer.
+    /// Adds the errors of the registry's answer: the first ones, up to 4 KiB in all.
     #[must_use]
     pub fn with_details(mut self, details: Vec<ErrorDetail>) -> Self {
-        self.0.details = details;
+        self.0.details = kept::details(details);
         self
     }
 
@@ -270,7 +278,7 @@ impl Error {
     #[must_use]
     pub fn with_request_id(mut self, id: Option<&str>) -> Self {
         if self.0.request_id.is_none() {
-            self.0.request_id = id.map(|id| printable(id).to_string());
+            self.0.request_id = id.map(|id| shown_id(id).to_string());
         }
         self
     }
@@ -278,7 +286,7 @@ impl Error {
     /// Adds the registry's correlation id.
     #[must_use]
     pub fn with_correlation_id(mut self, id: Option<&str>) -> Self {
-        self.0.correlation_id = id.map(|id| printable(id).to_string());
+        self.0.correlation_id = id.map(|id| shown_id(id).to_string());
         self
     }
 
@@ -328,54 +336,19 @@ impl Error {
         match error.into().downcast::<Self>() {
             Ok(ours) => *ours,
             Err(other) => Self::new(ErrorKind::Transport, "the connection broke in the body")
-                .with_source(other),
+                .with_source(ForeignError::of(&*other)),
         }
     }
-}
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let inner = &self.0;
-        if let Some(operation) = &inner.operation {
-            f.write_str(operation.name())?;
-            if let Some(subject) = operation.subject() {
-                write!(f, " `{}`", printable(subject))?;
-            }
-            f.write_str(": ")?;
-        }
-        if let Some(status) = inner.status {
-            write!(f, "{}", status.as_u16())?;
-            if let Some(code) = self.code() {
-                write!(f, " {}", printable(code.as_str()))?;
-            }
-            f.write_str(": ")?;
-        }
-        f.write_str(&inner.message)?;
-        for detail in inner.details.iter().skip(1).take(MAX_FURTHER_ERRORS) {
-            write!(f, "; {}: {}", printable(detail.code().as_str()), printable(detail.message()))?;
-        }
-        if let Some(hint) = inner.hint {
-            write!(f, "; {hint}")?;
-        }
-        if inner.attempts > 1 {
-            write!(f, " after {} attempts", inner.attempts)?;
-        }
-        let id = inner.correlation_id.as_deref().or(inner.request_id.as_deref());
-        id.map_or(Ok(()), |id| write!(f, " (request id {id})"))
+    /// What the cause of another error keeps of its details: callers ask the outer one.
+    fn with_one_detail(mut self) -> Self {
+        self.0.details.truncate(1);
+        self
     }
-}
 
-impl fmt::Debug for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let inner = &self.0;
-        f.debug_struct("Error")
-            .field("kind", &inner.kind)
-            .field("message", &self.to_string())
-            .field("url", &inner.url)
-            .field("attempts", &inner.attempts)
-            .field("retry_after", &inner.retry_after)
-            .field("source", &inner.source)
-            .finish_non_exhaustive()
+    fn without_source(mut self) -> Self {
+        self.0.source = None;
+        self
     }
 }
 
@@ -390,9 +363,6 @@ impl From<std::convert::Infallible> for Error {
         match never {}
     }
 }
-
-/// A registry can name every missing layer; a log line needs only some.
-const MAX_FURTHER_ERRORS: usize = 3;
 
 #[cfg(test)]
 mod tests {

@@ -60,6 +60,7 @@ mod endpoint;
 mod error;
 mod error_code;
 mod host;
+mod foreign;
 pub mod layer;
 pub mod link;
 mod name;
@@ -80,6 +81,7 @@ mod retry_after;
 mod rights;
 mod scope;
 mod secret;
+mod shortened;
 #[cfg(feature = "rustls")]
 mod stream;
 mod timestamp;

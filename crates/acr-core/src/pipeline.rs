@@ -19,7 +19,7 @@ use crate::{
         RetryLayer, RetryPolicy, TimeoutLayer, Timeouts, TraceLayer, UserAgentLayer,
     },
     operation::Operation,
-    redact::Redaction,
+    redact::{Redaction, shown_host, shown_subject},
     request::Request,
     response::Response,
     transport::Transport,
@@ -119,8 +119,8 @@ impl Pipeline {
             otel.kind = "internal",
             otel.name = operation.map(Operation::name),
             acr.operation = operation.map(Operation::name),
-            acr.subject = operation.and_then(Operation::subject),
-            server.address = self.endpoint.host(),
+            acr.subject = operation.and_then(Operation::subject).map(|s| shown_subject(s).to_string()),
+            server.address = %shown_host(self.endpoint.host()),
         );
         layer::send(self.service.clone(), request).instrument(span).await
     }

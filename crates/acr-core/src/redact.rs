@@ -4,14 +4,29 @@ use std::fmt::{self, Write as _};
 
 use http::{HeaderName, HeaderValue, Uri, header};
 
-/// Escapes control characters and caps the length of text that came from outside.
+/// Escapes what is not plainly visible and caps the length of text that came from outside.
 pub(crate) fn printable(text: &str) -> Printable<'_> {
     Printable { text, limit: MAX_PRINTED }
 }
 
-/// The same with another cap, in characters.
+/// The same with another cap, in bytes of what is printed.
 pub(crate) fn printable_up_to(text: &str, limit: usize) -> Printable<'_> {
     Printable { text, limit }
+}
+
+/// A host that a server may have named.
+pub(crate) fn shown_host(host: &str) -> Printable<'_> {
+    printable_up_to(host, MAX_HOST)
+}
+
+/// An id that a server or a caller chose.
+pub(crate) fn shown_id(id: &str) -> Printable<'_> {
+    printable_up_to(id, MAX_ID)
+}
+
+/// What an operation works on.
+pub(crate) fn shown_subject(subject: &str) -> Printable<'_> {
+    printable_up_to(subject, MAX_PRINTED)
 }
 
 pub(crate) struct Printable<'a> {
@@ -21,34 +36,19 @@ pub(crate) struct Printable<'a> {
 
 impl fmt::Display for Printable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut chars = self.text.chars();
-        for c in chars.by_ref().take(self.limit) {
-            if c.is_control() || is_format(c) {
-                write!(f, "{}", c.escape_default())?
-            } else {
-                f.write_char(c)?
-            }
+        let mut left = self.limit;
+        for c in self.text.chars() {
+            let is_hidden = c.is_control() || is_format(c);
+            // The escapes count as well: text of control characters would print as ten times its length.
+            let len = if is_hidden { c.escape_default().len() } else { c.len_utf8() };
+            let Some(rest) = left.checked_sub(len) else {
+                return f.write_char('…');
+            };
+            left = rest;
+            if is_hidden { write!(f, "{}", c.escape_default())? } else { f.write_char(c)? }
         }
-        if chars.next().is_some() { f.write_char('…') } else { Ok(()) }
+        Ok(())
     }
-}
-
-/// Somebody else's words without what may be a query, an assignment or a credential.
-pub(crate) fn text_without_queries(text: &str) -> String {
-    let mut words = Vec::new();
-    let mut after_scheme = false;
-    for word in text.split_whitespace() {
-        let cut = word.find(['?', '=']).and_then(|at| word.get(..=at));
-        words.push(match cut {
-            _ if after_scheme => REDACTED.to_owned(),
-            Some(start) => format!("{start}{REDACTED}"),
-            None => word.to_owned(),
-        });
-        let last = word.trim_end_matches(|c: char| !c.is_ascii_alphabetic());
-        after_scheme =
-            ["bearer", "basic"].iter().any(|scheme| last.to_ascii_lowercase().ends_with(scheme));
-    }
-    words.join(" ")
 }
 
 /// Scheme, host and path of a URL; what an error may show.
@@ -57,7 +57,7 @@ pub(crate) fn url_without_query(uri: &Uri) -> String {
     if let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) {
         let host = authority.as_str().rsplit('@').next().unwrap_or_default();
         // Writing to a String cannot fail.
-        let _ = write!(text, "{scheme}://{host}");
+        let _ = write!(text, "{scheme}://{}", shown_host(host));
     }
     let _ = write!(text, "{}", printable_up_to(uri.path(), MAX_PATH));
     text
@@ -114,19 +114,29 @@ impl Redaction {
     /// A URL for logs: no user information, no fragment, query values only if allowed.
     pub fn url(&self, uri: &Uri) -> String {
         let mut text = url_without_query(uri);
+        let end = text.len() + MAX_QUERY;
         for (index, pair) in uri.query().into_iter().flat_map(|q| q.split('&')).enumerate() {
             let mark = if index == 0 { '?' } else { '&' };
-            // Without a name that looks like one, the text itself may be the secret.
-            let Some((name, value)) = pair.split_once('=').filter(|(name, _)| is_name(name)) else {
-                let _ = write!(text, "{mark}{REDACTED}");
-                continue;
-            };
-            let shown = QUERY_ALLOWED.contains(&name) || self.query.iter().any(|n| n == name);
-            let value = if shown { value } else { REDACTED };
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{mark}{}={}", printable(name), printable(value));
+            let shown = self.parameter(pair);
+            // A cap for each would leave the sum to whoever chose the URL.
+            if text.len() + mark.len_utf8() + shown.len() > end {
+                text.push_str("&…");
+                break;
+            }
+            text.push(mark);
+            text.push_str(&shown);
         }
         text
+    }
+
+    fn parameter(&self, pair: &str) -> String {
+        // Without a name that looks like one, the text itself may be the secret.
+        let Some((name, value)) = pair.split_once('=').filter(|(name, _)| is_name(name)) else {
+            return REDACTED.to_owned();
+        };
+        let is_shown = QUERY_ALLOWED.contains(&name) || self.query.iter().any(|n| n == name);
+        let value = if is_shown { value } else { REDACTED };
+        format!("{name}={}", printable_up_to(value, MAX_VALUE))
     }
 
     /// A header value for logs: escaped and capped, or `REDACTED`.
@@ -163,7 +173,19 @@ fn is_secret_parameter(name: &str) -> bool {
 
 /// Invisible and direction-changing characters can make a log line lie.
 fn is_format(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    matches!(
+        c,
+        '\u{ad}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
 }
 
 const REDACTED: &str = "REDACTED";
@@ -171,8 +193,20 @@ const REDACTED: &str = "REDACTED";
 /// Enough for every name and id a registry uses.
 const MAX_PRINTED: usize = 256;
 
-/// A repository name, a digest and the fixed parts fit.
-const MAX_PATH: usize = 512;
+/// A UUID, and what programs put in front of one.
+const MAX_ID: usize = 80;
+
+/// Longer names of hosts exist; nobody reads them.
+const MAX_HOST: usize = 128;
+
+/// A repository name of usual length, a digest and the fixed parts fit.
+const MAX_PATH: usize = 320;
+
+/// Of a URL's whole query, so that what the peer chose stays one short line.
+const MAX_QUERY: usize = 160;
+
+/// Of one value: a digest fits.
+const MAX_VALUE: usize = 100;
 
 /// Query parameters whose values are no secrets. Signed links and upload
 /// states carry theirs in all the others (`sig`, `_state`, …).
@@ -345,7 +379,7 @@ mod tests {
         fn printed_text_has_no_control_characters(text in "\\PC{0,20}[\\x00-\\x1f\\x7f]\\PC{0,300}") {
             let shown = printable(&text).to_string();
             prop_assert!(!shown.chars().any(char::is_control));
-            prop_assert!(shown.chars().count() <= 7 * MAX_PRINTED);
+            prop_assert!(shown.len() <= MAX_PRINTED + '…'.len_utf8());
         }
     }
 }

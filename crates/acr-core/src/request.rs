@@ -17,7 +17,8 @@ use crate::{
 /// The request type of every layer.
 pub type Request = http::Request<Body>;
 
-/// Builds a request to a registry, with the facts the layers read.
+/// Builds a request to a registry, with the facts the layers read. It asks for answers as they
+/// are (`Accept-Encoding: identity`).
 ///
 /// ```
 /// use acr_core::{Effect, Endpoint, Operation, RequestBuilder};
@@ -59,6 +60,9 @@ impl RequestBuilder {
     fn with_uri(method: Method, uri: Result<Uri>) -> Self {
         let mut request = Request::default();
         *request.method_mut() = method;
+        // Nothing here decompresses, and a digest is that of the bytes as they are stored.
+        let identity = HeaderValue::from_static("identity");
+        request.headers_mut().insert(header::ACCEPT_ENCODING, identity);
         Self { uri, request, query: String::new() }
     }
 

@@ -14,8 +14,8 @@ use tower_service::Service;
 use crate::{
     body::Body,
     error::{BoxError, Error, ErrorKind, Result},
+    foreign::ForeignError,
     layer::{HttpService, ResponseFuture, boxed},
-    redact,
     request::Request,
     response::Response,
 };
@@ -41,8 +41,8 @@ impl Transport {
     /// Wraps an HTTP client.
     ///
     /// An error that is already an [`Error`] keeps its kind; any other becomes
-    /// [`ErrorKind::Transport`], with the words of the error and its causes as the source.
-    /// Words that may be a query of a URL or a credential are left out of them.
+    /// [`ErrorKind::Transport`], with the words of the error and its causes as the source: those
+    /// that are known to be no secret, such as `connection refused`, with `…` for the rest.
     pub fn new<S, B>(service: S) -> Self
     where
         S: Service<Request, Response = http::Response<B>, Future: Send, Error: Into<BoxError>>
@@ -101,34 +101,9 @@ fn classify(error: BoxError) -> Error {
     match error.downcast::<Error>() {
         Ok(ours) => *ours,
         Err(other) => Error::new(ErrorKind::Transport, "the exchange with the server broke")
-            .with_source(Foreign::of(&*other)),
+            .with_source(ForeignError::of(&*other)),
     }
 }
-
-/// The words of somebody else's error and its causes, and nothing of its values: many HTTP
-/// clients print the URL, with signature and all.
-#[derive(Debug)]
-struct Foreign(String);
-
-impl Foreign {
-    fn of(error: &(dyn std::error::Error + 'static)) -> Self {
-        let causes = std::iter::successors(Some(error), |cause| cause.source());
-        let words: Vec<String> = causes.take(MAX_CAUSES).map(ToString::to_string).collect();
-        let text = redact::text_without_queries(&words.join(": "));
-        Self(redact::printable_up_to(&text, MAX_TEXT).to_string())
-    }
-}
-
-impl fmt::Display for Foreign {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Foreign {}
-
-const MAX_CAUSES: usize = 8;
-const MAX_TEXT: usize = 1024;
 
 #[cfg(test)]
 mod tests {

@@ -104,6 +104,41 @@ async fn authorization_goes_to_the_registry_only_and_only_once() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn d4_no_header_with_a_credential_leaves_for_another_origin() -> Result<()> {
+    let names = ["authorization", "cookie", "proxy-authorization", "x-ms-authorization-auxiliary"];
+    let pipeline = scripted(
+        move |request| {
+            let left: Vec<_> =
+                names.iter().filter(|name| request.headers().contains_key(**name)).collect();
+            assert!(left.is_empty(), "{left:?} went to {}", request.uri());
+            http::Response::new(Body::empty())
+        },
+        RetryPolicy::default(),
+    );
+    for elsewhere in ["https://other.azurecr.io/", "https://reg.azurecr.io:444/"] {
+        let mut request = RequestBuilder::to(Method::GET, elsewhere.parse().unwrap()).build()?;
+        for name in names {
+            request.headers_mut().insert(name, "planted".parse().unwrap());
+        }
+        pipeline.send(request).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn d4_every_answer_is_asked_for_as_it_is() -> Result<()> {
+    let pipeline = scripted(
+        |request| {
+            assert_eq!(request.headers()["accept-encoding"], "identity", "{}", request.uri());
+            http::Response::new(Body::empty())
+        },
+        RetryPolicy::default(),
+    );
+    pipeline.send(catalog(pipeline.endpoint())).await?;
+    Ok(())
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_strangers_stack_needs_neither_a_pipeline_nor_scopes() {
     let registry = FakeRegistry::new();

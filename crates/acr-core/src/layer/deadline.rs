@@ -15,6 +15,14 @@ use crate::{
     error::{Error, ErrorKind, Result},
 };
 
+/// `Instant + Duration` panics on overflow; what is that far away never comes.
+pub(crate) fn after(start: Instant, wait: Duration) -> Instant {
+    start.checked_add(wait).unwrap_or_else(|| start + FAR)
+}
+
+/// Thirty years.
+const FAR: Duration = Duration::from_secs(86_400 * 365 * 30);
+
 /// The body, until so long after the start.
 pub(crate) fn bound(body: Body, start: Instant, limit: Duration) -> Body {
     match start.checked_add(limit) {

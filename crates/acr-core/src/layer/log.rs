@@ -16,7 +16,7 @@ use crate::{
     call_options::CallOptions,
     error::{Error, Result},
     layer::{HttpService, ResponseFuture, boxed},
-    redact::Redaction,
+    redact::{Redaction, printable_up_to},
     request::Request,
     response::Response,
 };
@@ -108,7 +108,9 @@ impl<S: HttpService> Service<Request> for Log<S> {
         let method = request.method().clone();
         let redaction = Arc::clone(&self.redaction);
         let url = redaction.url(request.uri());
-        debug!(%method, url, headers = %Head(request.headers(), &redaction), "request");
+        let (limit, url) = (headers_limit(&url), printable_up_to(&url, MAX_URL).to_string());
+        let headers = Head(request.headers(), &redaction, limit);
+        debug!(%method, %url, %headers, "request");
         let future = self.inner.call(request);
         let start = Instant::now();
         Box::pin(async move {
@@ -117,28 +119,52 @@ impl<S: HttpService> Service<Request> for Log<S> {
             match &result {
                 Ok(response) => {
                     let status = response.status().as_u16();
-                    info!(%method, url, status, ms, "exchange");
-                    debug!(%method, url, headers = %Head(response.headers(), &redaction), "response");
+                    info!(%method, %url, status, ms, "exchange");
+                    let headers = Head(response.headers(), &redaction, limit);
+                    debug!(%method, %url, %headers, "response");
                 }
-                Err(error) => info!(%method, url, kind = ?error.kind(), ms, "exchange failed"),
+                Err(error) => info!(%method, %url, kind = ?error.kind(), ms, "exchange failed"),
             }
             result
         })
     }
 }
 
+/// Bytes of headers in one event: its line, with the spans of the call and of the exchange
+/// in front, which have the URL once more, stays below 2 KiB.
+fn headers_limit(url: &str) -> usize {
+    let taken = url.len() + url.len().min(MAX_URL);
+    MAX_HEADERS.saturating_sub(taken).max(MIN_HEADERS)
+}
+
 /// Header lines for a log, one after another.
-struct Head<'a>(&'a HeaderMap, &'a Redaction);
+struct Head<'a>(&'a HeaderMap, &'a Redaction, usize);
 
 impl fmt::Display for Head<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, (name, value)) in self.0.iter().take(MAX_HEADERS).enumerate() {
+        let mut left = self.2;
+        for (index, (header, value)) in self.0.iter().enumerate() {
             let separator = if index == 0 { "" } else { "; " };
-            write!(f, "{separator}{name}: {}", self.1.header(name, value))?;
+            let name = printable_up_to(header.as_str(), MAX_NAME);
+            let line = format!("{separator}{name}: {}", self.1.header(header, value));
+            let Some(rest) = left.checked_sub(line.len()) else {
+                return f.write_str("; …");
+            };
+            left = rest;
+            f.write_str(&line)?;
         }
         Ok(())
     }
 }
 
-/// No registry sends more; a hostile one fills no log.
-const MAX_HEADERS: usize = 64;
+/// Bytes of the URL in an event.
+const MAX_URL: usize = 256;
+
+/// Bytes of headers and of both URLs together.
+const MAX_HEADERS: usize = 1_100;
+
+/// Bytes of headers beside the longest URLs.
+const MIN_HEADERS: usize = 256;
+
+/// Bytes of one header's name.
+const MAX_NAME: usize = 64;

@@ -257,7 +257,7 @@ impl Call {
             };
             let wait_ms = wait.as_millis();
             warn!(operation, attempt, wait_ms, reason = %outcome, "retrying");
-            let next = Instant::now() + wait;
+            let next = deadline::after(Instant::now(), wait);
             if let Ok(response) = result {
                 let drained = drain(response.into_body());
                 match self.policy.deadline {

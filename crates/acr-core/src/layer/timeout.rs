@@ -17,7 +17,7 @@ use crate::{
     body::Body,
     call_options::CallOptions,
     error::{Error, ErrorKind, Result},
-    layer::{HttpService, ResponseFuture},
+    layer::{HttpService, ResponseFuture, deadline::after},
     operation::Effect,
     request::Request,
     response::Response,
@@ -144,7 +144,7 @@ impl<S: HttpService> Service<Request> for Timeout<S> {
         if is_one_piece(request.body()) {
             let future = self.inner.call(request);
             return Box::pin(async move {
-                let answer = timeout_at(deadline(Instant::now(), head), future).await;
+                let answer = timeout_at(after(Instant::now(), head), future).await;
                 let response = answer.unwrap_or_else(|_| Err(timed_out("no answer", head)))?;
                 Ok(response.map(|body| guard(body, timeouts.idle)))
             });
@@ -155,19 +155,26 @@ impl<S: HttpService> Service<Request> for Timeout<S> {
         Box::pin(async move {
             let mut future = pin!(future);
             let response = loop {
-                let since = progress.last();
-                let limit = if progress.is_sending() { timeouts.idle } else { head };
-                match timeout_at(deadline(since, limit), &mut future).await {
-                    Ok(result) => break result?,
-                    Err(_) if progress.last() == since => {
-                        let what = if progress.is_sending() {
-                            "the server takes no more of the request body"
-                        } else {
-                            "no answer"
-                        };
-                        return Err(timed_out(what, limit));
-                    }
-                    Err(_) => {}
+                let (since, is_sending) = progress.get();
+                let limit = if is_sending { timeouts.idle } else { head };
+                let end = after(since, limit);
+                // The body may end while this waits, and the answer is then due earlier than the
+                // next piece was: no wait is longer than what the answer may take.
+                let next_look = if is_sending {
+                    end.min(after(Instant::now(), head.max(SHORTEST_LOOK)))
+                } else {
+                    end
+                };
+                if let Ok(result) = timeout_at(next_look, &mut future).await {
+                    break result?;
+                }
+                if progress.get() == (since, is_sending) && Instant::now() >= end {
+                    let what = if is_sending {
+                        "the server takes no more of the request body"
+                    } else {
+                        "no answer"
+                    };
+                    return Err(timed_out(what, limit));
                 }
             };
             Ok(response.map(|body| guard(body, timeouts.idle)))
@@ -204,12 +211,9 @@ impl Progress {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (Instant::now(), sending);
     }
 
-    fn last(&self) -> Instant {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).0
-    }
-
-    fn is_sending(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).1
+    /// Since when, and whether more of the body follows.
+    fn get(&self) -> (Instant, bool) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -236,7 +240,10 @@ impl http_body::Body for Observed {
                     Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
                 },
                 other => {
-                    self.progress.note(false);
+                    // The time runs from the last piece, not from when its end was noticed.
+                    if self.progress.get().1 {
+                        self.progress.note(false);
+                    }
                     return Poll::Ready(other);
                 }
             }
@@ -267,7 +274,7 @@ fn guard(body: Body, idle: Duration) -> Body {
     if body.is_end_stream() {
         return body;
     }
-    Body::stream(Guarded { body, idle, timer: None, is_waiting: false })
+    Body::stream(Guarded { body, idle, timer: None, is_waiting: false, is_over: false })
 }
 
 struct Guarded {
@@ -276,6 +283,8 @@ struct Guarded {
     /// Made when there is something to wait for; most small bodies are there at once.
     timer: Option<Pin<Box<Sleep>>>,
     is_waiting: bool,
+    /// Told once, it stays so: what comes late must not look like the rest.
+    is_over: bool,
 }
 
 impl http_body::Body for Guarded {
@@ -287,22 +296,26 @@ impl http_body::Body for Guarded {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>>>> {
         let this = &mut *self;
+        if this.is_over {
+            return Poll::Ready(Some(Err(no_progress(this.idle))));
+        }
         if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
             this.is_waiting = false;
             return Poll::Ready(frame);
         }
-        let next = || deadline(Instant::now(), this.idle);
+        let next = || after(Instant::now(), this.idle);
         let timer = this.timer.get_or_insert_with(|| Box::pin(sleep_until(next())));
         if !this.is_waiting {
             this.is_waiting = true;
             timer.as_mut().reset(next());
         }
         ready!(timer.as_mut().poll(cx));
-        Poll::Ready(Some(Err(timed_out("the response body makes no progress", this.idle))))
+        this.is_over = true;
+        Poll::Ready(Some(Err(no_progress(this.idle))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        !self.is_over && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -310,9 +323,8 @@ impl http_body::Body for Guarded {
     }
 }
 
-/// `Instant + Duration` panics on overflow; a limit that large means no limit.
-fn deadline(since: Instant, limit: Duration) -> Instant {
-    since.checked_add(limit).unwrap_or_else(|| since + FAR)
+fn no_progress(limit: Duration) -> Error {
+    timed_out("the response body makes no progress", limit)
 }
 
 fn timed_out(what: &str, limit: Duration) -> Error {
@@ -322,8 +334,8 @@ fn timed_out(what: &str, limit: Duration) -> Error {
 /// Small beside what a connection buffers, large beside the cost of a piece.
 const PIECE: usize = 64 * 1024;
 
-/// Thirty years.
-const FAR: Duration = Duration::from_secs(86_400 * 365 * 30);
+/// How often a body is looked at, at most, whatever the time-out of the answer is.
+const SHORTEST_LOOK: Duration = Duration::from_millis(10);
 
 #[cfg(test)]
 mod tests {
@@ -427,6 +439,89 @@ mod tests {
             let result = response.into_body().collect().await;
             assert_eq!(result.is_ok(), completes);
             assert!(result.err().is_none_or(|e| e.kind() == ErrorKind::Timeout));
+        }
+    }
+
+    /// A server that takes a body of three pieces in so many milliseconds and never answers.
+    fn taker(ms: u64) -> Transport {
+        Transport::new(service_fn(move |request: Request| async move {
+            let mut body = request.into_body();
+            let mut taken = 0;
+            while let Some(frame) = body.frame().await {
+                taken += frame?.into_data().unwrap_or_default().len();
+                if taken < 3 * PIECE {
+                    tokio::time::sleep(Duration::from_millis(ms / 2)).await;
+                }
+            }
+            std::future::pending::<Result<http::Response<Body>>>().await
+        }))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn b8_the_answer_is_due_when_it_is_due_whatever_the_body() {
+        let second = Duration::from_secs(1);
+        for (ms, head, idle) in [
+            (0, 2, 30),
+            (100, 2, 30),
+            (3_500, 2, 30),
+            (50_000, 2, 30),
+            (1_000, 45, 30),
+            (40_000, 45, 30),
+            (10, 0, 30),
+        ] {
+            for (effect, len) in [
+                (Effect::Read, 3 * PIECE),
+                (Effect::Commit, 3 * PIECE),
+                (Effect::Commit, 3 * PIECE - 1),
+            ] {
+                let mut timeouts = Timeouts::default().idle(second * idle);
+                timeouts = match effect {
+                    Effect::Commit => timeouts.commit(second * head).head(second * 1_000),
+                    _ => timeouts.head(second * head).commit(second * 1_000),
+                };
+                for is_stream in [false, true] {
+                    let bytes = Bytes::from(vec![7; len]);
+                    let body = match is_stream {
+                        false => Body::from(bytes),
+                        true => Body::stream(http_body_util::Full::new(bytes)),
+                    };
+                    let mut request = Request::new(body);
+                    request.extensions_mut().insert(effect);
+                    let start = Instant::now();
+                    let stack = TimeoutLayer::new(timeouts).layer(taker(ms));
+                    let error = stack.oneshot(request).await.unwrap_err();
+                    assert_eq!(error.kind(), ErrorKind::Timeout);
+                    let due = Duration::from_millis(ms) + second * head;
+                    let late = start.elapsed().saturating_sub(due);
+                    assert!(start.elapsed() >= due, "{ms} {head} {idle}: {:?}", start.elapsed());
+                    assert!(
+                        late <= Duration::from_millis(100),
+                        "{ms} {head} {idle} {len}: {late:?}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn b8_a_short_time_for_the_answer_leaves_a_slow_body_its_time() {
+        let transport = Transport::new(service_fn(|request: Request| async move {
+            request.into_body().collect().await?;
+            Ok::<_, Error>(http::Response::new(Body::empty()))
+        }));
+        let timeouts = Timeouts::default().head(Duration::from_secs(1));
+        let body = slow_body(Duration::from_secs(20), 4);
+        assert!(
+            TimeoutLayer::new(timeouts).layer(transport).oneshot(Request::new(body)).await.is_ok()
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a8_a_body_that_timed_out_stays_so() {
+        let mut body = guard(slow_body(Duration::from_secs(40), 2), Duration::from_secs(30));
+        for _ in 0..3 {
+            assert!(body.frame().await.unwrap().is_err());
+            tokio::time::sleep(Duration::from_secs(20)).await;
         }
     }
 }

@@ -133,8 +133,8 @@ fn exchange_span(request: &Request, redaction: &Redaction) -> Span {
         http.request.method = request.method().as_str(),
         http.request.resend_count = (attempt > 1).then_some(attempt.saturating_sub(1)),
         http.response.status_code = Empty,
-        url.full = redaction.url(uri),
-        server.address = uri.host(),
+        url.full = %redaction.url(uri),
+        server.address = uri.host().map(|host| redact::shown_host(host).to_string()),
         server.port =
             uri.port_u16().or(if uri.scheme_str() == Some("http") { Some(80) } else { Some(443) }),
         error.r#type = Empty,
@@ -147,7 +147,7 @@ fn record(span: &Span, result: &Result<Response>) {
             let status = response.status();
             span.record("http.response.status_code", status.as_u16());
             if let Some(id) = header_text(response.headers(), &CORRELATION_ID) {
-                span.record("azure.service.request.id", redact::printable(id).to_string());
+                span.record("azure.service.request.id", redact::shown_id(id).to_string());
             }
             if status.is_client_error() || status.is_server_error() {
                 span.record("error.type", status.as_str());

@@ -1,0 +1,2 @@
+pub(crate) mod log;
+pub(crate) mod server;
