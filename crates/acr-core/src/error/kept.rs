@@ -6,7 +6,6 @@ use super::{BoxError, Error};
 use crate::{
     error_code::ErrorDetail,
     foreign::{ForeignError, chain},
-    redact::printable_up_to,
     shortened::shortened,
 };
 
@@ -21,8 +20,8 @@ pub(super) fn details(all: Vec<ErrorDetail>) -> Vec<ErrorDetail> {
     let mut left = MAX_DETAILS;
     let mut kept = Vec::new();
     for detail in all {
-        let code = printable_up_to(detail.code().as_str(), MAX_CODE).to_string();
-        let message = printable_up_to(detail.message(), MAX_TEXT).to_string();
+        let code = shortened(MAX_CODE, detail.code().as_str());
+        let message = shortened(MAX_TEXT, detail.message());
         let Some(rest) = left.checked_sub(size_of::<ErrorDetail>() + code.len() + message.len())
         else {
             break;
