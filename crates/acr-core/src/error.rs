@@ -92,6 +92,7 @@ struct Inner {
     retry_after: Option<Duration>,
     unsent: bool,
     permanent: bool,
+    foreign: bool,
     hint: Option<&'static str>,
     /// Shared, so that everybody who waited for the same failure gets it as it was.
     source: Option<Arc<dyn StdError + Send + Sync>>,
@@ -113,6 +114,7 @@ impl Error {
             retry_after: None,
             unsent: false,
             permanent: false,
+            foreign: false,
             hint: None,
             source: None,
         }))
@@ -134,6 +136,7 @@ impl Error {
             retry_after: inner.retry_after,
             unsent: inner.unsent,
             permanent: inner.permanent,
+            foreign: inner.foreign,
             hint: inner.hint,
             source: inner.source.clone(),
         }))
@@ -218,6 +221,12 @@ impl Error {
         self.0.kind == ErrorKind::NotFound
     }
 
+    /// Whether the answer visibly is not the registry's: a page in HTML, or JSON of
+    /// another kind than the registry's errors, as proxies and gateways send them.
+    pub fn is_foreign(&self) -> bool {
+        self.0.foreign
+    }
+
     /// Whether the request itself never left, so that repeating it is always safe.
     pub fn is_unsent(&self) -> bool {
         self.0.unsent || matches!(self.0.kind, ErrorKind::Connect | ErrorKind::InvalidInput)
@@ -250,6 +259,13 @@ impl Error {
         if self.0.url.is_none() {
             self.0.url = Some(crate::redact::url_without_query(uri));
         }
+        self
+    }
+
+    /// Notes that somebody else answered in the registry's place.
+    #[must_use]
+    pub(crate) fn foreign(mut self, is_foreign: bool) -> Self {
+        self.0.foreign = is_foreign;
         self
     }
 

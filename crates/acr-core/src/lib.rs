@@ -90,6 +90,7 @@ mod tls;
 mod transport;
 #[cfg(feature = "rustls")]
 mod tunnel;
+mod unreadable;
 pub mod url_policy;
 mod verify;
 
@@ -118,6 +119,7 @@ pub use self::{
     secret::Secret,
     timestamp::{ParseTimestampError, Timestamp},
     transport::Transport,
+    unreadable::Unreadable,
     verify::Verified,
 };
 #[cfg(feature = "rustls")]

@@ -13,7 +13,10 @@ use std::{
 use futures_core::Stream;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    unreadable::{Skipped, Unreadable},
+};
 
 /// Where a list goes on; can be stored and used in another process.
 ///
@@ -39,6 +42,8 @@ pub struct PageRequest {
 pub struct Page<T> {
     /// The items, possibly none.
     pub items: Vec<T>,
+    /// What the registry sent and could not be read, and is not among the items.
+    pub unreadable: Vec<Unreadable>,
     /// Where the next page starts; `None` on the last.
     pub next: Option<Continuation>,
 }
@@ -48,6 +53,11 @@ pub struct Page<T> {
 /// Nothing is sent before the first item is asked for, and the next page only
 /// when the items of this one are used up. Every method is cancellation safe:
 /// the state, a request in flight included, stays in the value.
+///
+/// An item that cannot be read does not keep the others back. But a list that lacks one
+/// does not end as if it were whole: after the last item it is a
+/// [`ErrorKind::Protocol`] failure that names what is missing, so that nobody takes what was
+/// not given for what is not there. [`Pager::skip_unreadable`] is for who can do without.
 #[must_use = "a pager sends nothing until it is asked"]
 pub struct Pager<T> {
     pages: Pages<T>,
@@ -64,6 +74,9 @@ pub struct Pages<T> {
     from: Option<Continuation>,
     /// Hashes of the continuations used so far, against a server that sends us round in circles.
     seen: HashSet<u64>,
+    skipped: Skipped,
+    /// Whether the list may end well without what was skipped.
+    skips: bool,
 }
 
 type Fetch<T> = dyn Fn(PageRequest) -> PageFuture<T> + Send + Sync;
@@ -74,6 +87,8 @@ enum State<T> {
     // The mutex is never locked: it makes the pager `Sync` around a future that is only `Send`.
     InFlight(std::sync::Mutex<PageFuture<T>>),
     Done,
+    /// Ended by a failure, which is given again whenever the list is asked.
+    Failed(Arc<Error>),
 }
 
 impl Continuation {
@@ -91,7 +106,14 @@ impl Continuation {
 impl<T> Page<T> {
     /// A page.
     pub fn new(items: Vec<T>, next: Option<Continuation>) -> Self {
-        Self { items, next }
+        Self { items, unreadable: Vec::new(), next }
+    }
+
+    /// Adds what could not be read.
+    #[must_use]
+    pub fn with_unreadable(mut self, unreadable: Vec<Unreadable>) -> Self {
+        self.unreadable = unreadable;
+        self
     }
 }
 
@@ -108,6 +130,8 @@ impl<T: Send + 'static> Pager<T> {
             state: State::Ready(None),
             from: None,
             seen: HashSet::new(),
+            skipped: Skipped::default(),
+            skips: false,
         };
         Self { pages, items: VecDeque::new() }
     }
@@ -125,13 +149,26 @@ impl<T: Send + 'static> Pager<T> {
         self
     }
 
+    /// Lets the list end well although items of it could not be read; see
+    /// [`Pager::unreadable`].
+    pub fn skip_unreadable(mut self) -> Self {
+        self.pages.skips = true;
+        self
+    }
+
+    /// What could not be read so far: the first 16 items. [`Page::unreadable`] has all.
+    pub fn unreadable(&self) -> &[Unreadable] {
+        self.pages.skipped.first()
+    }
+
     /// The next item, or `None` after the last.
     ///
     /// # Errors
     ///
     /// Those of the page request. After a failure the same page is asked for again
     /// by the next call, except after a [`ErrorKind::Protocol`] or
-    /// [`ErrorKind::Policy`] failure, which ends the list.
+    /// [`ErrorKind::Policy`] failure: the list gives that one for ever, and never `None`.
+    /// [`ErrorKind::Protocol`] in place of `None` when items could not be read.
     ///
     /// # Cancellation
     ///
@@ -187,7 +224,11 @@ impl<T: Send + 'static> Pages<T> {
     fn poll_page(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Page<T>>>> {
         loop {
             match &mut self.state {
-                State::Done => return Poll::Ready(None),
+                State::Done => {
+                    let lacking = if self.skips { None } else { self.skipped.error() };
+                    return Poll::Ready(lacking.map(Err));
+                }
+                State::Failed(error) => return Poll::Ready(Some(Err(Error::shared(error)))),
                 State::Ready(continuation) => {
                     self.from = continuation.take();
                     let request =
@@ -208,9 +249,11 @@ impl<T: Send + 'static> Pages<T> {
     fn settle(&mut self, result: Result<Page<T>>) -> Result<Page<T>> {
         let page = match result {
             Ok(page) => page,
+            Err(error) if matches!(error.kind(), ErrorKind::Protocol | ErrorKind::Policy) => {
+                return Err(self.fail(error));
+            }
             Err(error) => {
-                let is_final = matches!(error.kind(), ErrorKind::Protocol | ErrorKind::Policy);
-                self.state = if is_final { State::Done } else { State::Ready(self.from.clone()) };
+                self.state = State::Ready(self.from.clone());
                 return Err(error);
             }
         };
@@ -219,18 +262,24 @@ impl<T: Send + 'static> Pages<T> {
             Some(next) => {
                 let unseen = self.seen.insert(hash(next));
                 if !unseen || self.seen.len() > MAX_PAGES {
-                    self.state = State::Done;
                     let why = if unseen {
                         "the list does not end"
                     } else {
                         "the next-page links go in a circle"
                     };
-                    return Err(Error::new(ErrorKind::Protocol, why));
+                    return Err(self.fail(Error::new(ErrorKind::Protocol, why)));
                 }
                 State::Ready(Some(next.clone()))
             }
         };
+        self.skipped.add(&page.unreadable);
         Ok(page)
+    }
+
+    fn fail(&mut self, error: Error) -> Error {
+        let error = Arc::new(error);
+        self.state = State::Failed(Arc::clone(&error));
+        Error::shared(&error)
     }
 }
 
@@ -346,7 +395,74 @@ mod tests {
         };
         assert_eq!(error.kind(), ErrorKind::Protocol);
         assert!(seen <= 4);
+        assert_eq!(pager.try_next().await.unwrap_err().to_string(), error.to_string());
+    }
+
+    #[tokio::test]
+    async fn a8_a_failure_that_ends_a_list_is_given_again_and_never_a_clean_end() {
+        for kind in [ErrorKind::Protocol, ErrorKind::Policy] {
+            let asked = Arc::new(AtomicU32::new(0));
+            let counter = Arc::clone(&asked);
+            let failing = move || {
+                let counter = Arc::clone(&counter);
+                Pager::<u32>::new(move |request: PageRequest| {
+                    counter.fetch_add(1, Ordering::Relaxed);
+                    let is_first = request.continuation.is_none();
+                    async move {
+                        if is_first {
+                            return Ok(Page::new(vec![1], next(1)));
+                        }
+                        Err(Error::new(kind, "a lie").with_source(std::io::Error::other("source")))
+                    }
+                })
+            };
+            let mut pager = failing();
+            assert_eq!(pager.try_next().await.unwrap(), Some(1));
+            for _ in 0..3 {
+                let error = pager.try_next().await.unwrap_err();
+                assert_eq!((error.kind(), error.to_string().as_str()), (kind, "a lie"));
+                assert!(std::error::Error::source(&error).is_some());
+            }
+            assert_eq!(pager.continuation(), next(1).as_ref(), "the page that failed");
+            let mut pages = failing().into_pages();
+            assert!(pages.try_next().await.unwrap().is_some());
+            for _ in 0..3 {
+                assert_eq!(pages.try_next().await.unwrap_err().kind(), kind);
+            }
+            assert_eq!(asked.load(Ordering::Relaxed), 4, "nothing is sent after it");
+        }
+    }
+
+    #[tokio::test]
+    async fn f1_what_cannot_be_read_keeps_nothing_back_and_is_told_at_the_end() {
+        let lacking = || {
+            Pager::new(|request: PageRequest| async move {
+                let unreadable = vec![Unreadable::new(r#"{"name":"a b"}"#, "no usable `name`")];
+                Ok(match request.continuation {
+                    None => Page::new(vec![1], next(1)).with_unreadable(unreadable),
+                    Some(_) => Page::new(vec![2, 3], None),
+                })
+            })
+        };
+        let mut pager = lacking();
+        for item in 1..=3 {
+            assert_eq!(pager.try_next().await.unwrap(), Some(item));
+        }
+        for _ in 0..2 {
+            let error = pager.try_next().await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Protocol);
+            assert!(error.to_string().contains(r#"{"name":"a b"}"#), "{error}");
+        }
+        let mut pager = lacking().skip_unreadable();
+        for item in 1..=3 {
+            assert_eq!(pager.try_next().await.unwrap(), Some(item));
+        }
         assert_eq!(pager.try_next().await.unwrap(), None);
+        assert_eq!(pager.unreadable()[0].reason, "no usable `name`");
+        let mut pages = lacking().into_pages();
+        assert_eq!(pages.try_next().await.unwrap().unwrap().unreadable.len(), 1);
+        assert!(pages.try_next().await.unwrap().unwrap().unreadable.is_empty());
+        assert!(pages.try_next().await.is_err());
     }
 
     #[tokio::test]

@@ -65,8 +65,68 @@ pub async fn expect(response: Response, expected: &[StatusCode]) -> Result<Respo
 pub async fn into_error(response: Response) -> Error {
     let (head, body) = response.into_parts();
     // A body that breaks or is too large does not hide the status.
-    let body = body.bytes(MAX_ERROR_BODY).await.unwrap_or_default();
-    decode_error(&head, &body)
+    match body.bytes(MAX_ERROR_BODY).await {
+        Ok(body) => decode_error(&head, &body),
+        Err(broken) => decode_error(&head, &[]).foreign(broken.kind() == ErrorKind::TooLarge),
+    }
+}
+
+/// Passes on a success with an expected status, and tells from failures that there is
+/// nothing: `None` for a 404, with an error code or without, unless it visibly is not the
+/// registry's ([`Error::is_foreign`]).
+///
+/// # Errors
+///
+/// As [`expect`].
+///
+/// # Cancellation
+///
+/// Dropping the future drops the response.
+pub async fn expect_or_absent(
+    response: Response,
+    expected: &[StatusCode],
+) -> Result<Option<Response>> {
+    match expect(response, expected).await {
+        Ok(response) => Ok(Some(response)),
+        Err(error) if error.is_not_found() && !error.is_foreign() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The error for a body that is not what the operation gives, though its status is a
+/// success. It has the registry's own errors, if the body is an envelope of them.
+pub fn not_the_answer(head: &http::response::Parts, body: &[u8], why: &str) -> Error {
+    let envelope = serde_json::from_slice::<Envelope>(body).ok();
+    let details = envelope.map(Envelope::details).unwrap_or_default();
+    let text = match details.first() {
+        Some(first) => {
+            let said = printable_up_to(first.message(), MAX_MESSAGE);
+            format!("{why}; the registry says: {said}")
+        }
+        None => why.to_owned(),
+    };
+    let error = Error::new(ErrorKind::Protocol, text).with_details(details);
+    describe(error.foreign(is_markup(head, body)), head)
+}
+
+/// Whether a body is a page in HTML or a document in XML: no registry answers with one,
+/// what stands before it may.
+pub fn is_markup(head: &http::response::Parts, body: &[u8]) -> bool {
+    let media_type = header_text(&head.headers, &http::header::CONTENT_TYPE).unwrap_or_default();
+    let media_type = media_type.split(';').next().unwrap_or_default().trim();
+    let kind = media_type.rsplit(['/', '+']).next().unwrap_or_default();
+    ["html", "xhtml", "xml"].iter().any(|markup| kind.eq_ignore_ascii_case(markup))
+        || body.trim_ascii_start().starts_with(b"<")
+}
+
+/// Whether the body of an error visibly is not the registry's: markup, or JSON that is not
+/// its envelope of errors. Plain text and nothing at all can be its own.
+fn is_foreign(head: &http::response::Parts, body: &[u8]) -> bool {
+    let is_json = body.trim_ascii_start().starts_with(b"{") || body.starts_with(b"[");
+    let has_errors = || {
+        serde_json::from_slice::<Envelope>(body).is_ok_and(|envelope| !envelope.errors.is_empty())
+    };
+    is_markup(head, body) || is_json && !has_errors()
 }
 
 /// Reads a bounded JSON body.
@@ -186,13 +246,19 @@ struct EnvelopeItem {
     detail: Option<Box<RawValue>>,
 }
 
+impl Envelope {
+    fn details(self) -> Vec<ErrorDetail> {
+        let detail = |item: EnvelopeItem| {
+            let detail = item.detail.map(|raw| raw.get().to_owned());
+            ErrorDetail::new(item.code, item.message, detail)
+        };
+        self.errors.into_iter().map(detail).collect()
+    }
+}
+
 fn decode_error(head: &http::response::Parts, body: &[u8]) -> Error {
-    let details: Vec<ErrorDetail> = serde_json::from_slice::<Envelope>(body)
-        .map(|envelope| envelope.errors)
-        .unwrap_or_default()
-        .into_iter()
-        .map(|e| ErrorDetail::new(e.code, e.message, e.detail.map(|raw| raw.get().to_owned())))
-        .collect();
+    let details =
+        serde_json::from_slice::<Envelope>(body).map(Envelope::details).unwrap_or_default();
     let message = details.first().map_or_else(
         || plain_message(head, body),
         |first| printable_up_to(first.message(), MAX_MESSAGE).to_string(),
@@ -206,6 +272,7 @@ fn decode_error(head: &http::response::Parts, body: &[u8]) -> Error {
     };
     let error = Error::new(kind, message)
         .with_details(details)
+        .foreign(is_foreign(head, body))
         .with_retry_after(RetryAfter::of(&head.headers, SystemTime::now()));
     describe(error, head)
 }
@@ -335,6 +402,40 @@ mod tests {
         );
         let error = decode_error(&head(502, "text/html"), b"<html>secret</html>");
         assert!(!error.to_string().contains("secret"));
+    }
+
+    #[tokio::test]
+    async fn g3_a_404_says_that_nothing_is_there_unless_somebody_else_says_it() {
+        const ENVELOPE: &str = r#"{"errors":[{"code":"NAME_UNKNOWN","message":"m"}]}"#;
+        for (media_type, body, is_absent) in [
+            ("application/json; charset=utf-8", ENVELOPE, true),
+            ("application/json", r#"{"errors":[{"message":"m"}]}"#, true),
+            ("text/plain; charset=utf-8", "404 page not found\n", true),
+            ("application/octet-stream", "Not found", true),
+            ("text/plain", "", true),
+            ("text/html; charset=UTF-8", "<html>not here</html>", false),
+            ("TEXT/HTML", "", false),
+            ("text/plain", "\r\n <!doctype html>", false),
+            ("application/xml", "x", false),
+            ("application/problem+xml", "x", false),
+            ("application/json", r#"{"message":"no Route matched with those values"}"#, false),
+            ("application/json", r#"{"errors":[]}"#, false),
+            ("text/plain", "{}", false),
+        ] {
+            let head = head(404, media_type);
+            let answer = Response::from_parts(head, Body::from(body.to_owned()));
+            match expect_or_absent(answer, &[StatusCode::OK]).await {
+                Ok(answer) => assert!(is_absent && answer.is_none(), "{media_type} {body}"),
+                Err(error) => {
+                    assert!(!is_absent && error.is_foreign(), "{media_type} {body}");
+                    assert_eq!(error.kind(), ErrorKind::NotFound);
+                }
+            }
+        }
+        let answer = Response::from_parts(head(403, "text/plain"), Body::empty());
+        assert!(expect_or_absent(answer, &[StatusCode::OK]).await.is_err());
+        let answer = Response::from_parts(head(200, "text/plain"), Body::empty());
+        assert!(expect_or_absent(answer, &[StatusCode::OK]).await.unwrap().is_some());
     }
 
     #[test]

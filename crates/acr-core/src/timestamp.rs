@@ -1,11 +1,11 @@
 //! Points in time as the registry writes them. `jiff` is named only here.
 
-use std::{fmt, str::FromStr, time::SystemTime};
+use std::{borrow::Cow, fmt, str::FromStr, time::SystemTime};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error as ThisError;
 
-/// A point in time, kept to the nanosecond.
+/// A point in time, kept to the nanosecond; further digits are cut off.
 ///
 /// Registries write RFC 3339 with 0 to 9 fractional digits, zeros at the end cut.
 ///
@@ -38,7 +38,7 @@ impl FromStr for Timestamp {
     type Err = ParseTimestampError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let parsed = if is_rfc3339(text) { text.parse().ok() } else { None };
+        let parsed = if is_rfc3339(text) { without_picoseconds(text).parse().ok() } else { None };
         parsed.map(Self).ok_or_else(|| ParseTimestampError { text: text.to_owned() })
     }
 }
@@ -60,6 +60,16 @@ fn is_rfc3339(text: &str) -> bool {
     shape(whole) == "0000-00-00T00:00:00"
         && has_digits
         && matches!(shape(zone).as_str(), "Z" | "+00:00" | "-00:00")
+}
+
+/// The text with nine fractional digits at most: RFC 3339 has no bound, the library has.
+fn without_picoseconds(text: &str) -> Cow<'_, str> {
+    let Some((whole, rest)) = text.split_once('.') else { return text.into() };
+    let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    match (rest.get(..NANOSECONDS), rest.get(digits..)) {
+        (Some(kept), Some(zone)) if digits > NANOSECONDS => format!("{whole}.{kept}{zone}").into(),
+        _ => text.into(),
+    }
 }
 
 impl TryFrom<String> for Timestamp {
@@ -88,9 +98,29 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// Digits of a fraction that are kept.
+const NANOSECONDS: usize = 9;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn f1_a_fraction_may_have_any_number_of_digits() {
+        for (text, kept) in [
+            ("2024-01-01T00:00:00.1234567890123Z", "2024-01-01T00:00:00.123456789Z"),
+            ("2024-01-01T00:00:00.1234567899999+01:00", "2023-12-31T23:00:00.123456789Z"),
+            ("2024-01-01T00:00:00.0000000000001Z", "2024-01-01T00:00:00Z"),
+            ("2024-01-01t00:00:00.1234567890z", "2024-01-01T00:00:00.123456789Z"),
+        ] {
+            assert_eq!(text.parse::<Timestamp>().unwrap().to_string(), kept, "{text}");
+        }
+        let long = format!("2024-01-01T00:00:00.{}Z", "9".repeat(10_000));
+        assert_eq!(long.parse::<Timestamp>().unwrap().as_unix(), (1_704_067_200, 999_999_999));
+        for bad in ["2024-01-01T00:00:00.1234567890123", "2024-01-01T00:00:00.1234567890x12Z"] {
+            assert!(bad.parse::<Timestamp>().is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn keeps_every_digit_the_wire_has() {

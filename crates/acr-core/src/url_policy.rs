@@ -27,13 +27,13 @@ use crate::{
 /// # Errors
 ///
 /// [`ErrorKind::Policy`] for another origin or path, [`ErrorKind::Protocol`] for
-/// a link that is no URL.
+/// a link that is no URL and for a header that cannot be read.
 pub fn next_page(
     endpoint: &Endpoint,
     list: &Uri,
     headers: &HeaderMap,
 ) -> Result<Option<Continuation>> {
-    let Some(target) = link::next(headers) else {
+    let Some(target) = link::next(headers)? else {
         return Ok(None);
     };
     let uri = resolve(list, target)?;
