@@ -40,7 +40,8 @@ async fn list(pipeline: Pipeline, name: &str) -> Result<()> {
     let repository = RegistryClient::new(pipeline).repository(name)?;
     let mut tags = repository.list_tags().order_by(Order::NEWEST_FIRST);
     while let Some(tag) = tags.try_next().await? {
-        println!("{}:{} {} {}", tag.repository, tag.name, tag.digest, tag.updated_at);
+        let updated = tag.updated_at.map(|time| time.to_string()).unwrap_or_default();
+        println!("{}:{} {} {updated}", tag.repository, tag.name, tag.digest);
     }
     Ok(())
 }

@@ -32,7 +32,10 @@ async fn list(client: &RegistryClient) -> Result<()> {
         let properties = client.repository(name)?.get_properties().await?;
         println!(
             "{}: {} manifests, {} tags, updated {}",
-            properties.name, properties.manifest_count, properties.tag_count, properties.updated_at,
+            properties.name,
+            properties.manifest_count.unwrap_or_default(),
+            properties.tag_count.unwrap_or_default(),
+            properties.updated_at.map(|time| time.to_string()).unwrap_or_default(),
         );
     }
     Ok(())

@@ -167,7 +167,8 @@ async fn list(registry: &RegistryClient, repo: &RepositoryClient) -> Result<(), 
     let mut manifests = repo.list_manifests();
     while let Some(manifest) = manifests.try_next().await? {
         let size = manifest.size.unwrap_or_default();
-        println!("manifest {} of {size} bytes, pushed {}", manifest.digest, manifest.created_at);
+        let pushed = manifest.created_at.map(|time| time.to_string()).unwrap_or_default();
+        println!("manifest {} of {size} bytes, pushed {pushed}", manifest.digest);
     }
     Ok(())
 }
@@ -179,9 +180,9 @@ async fn properties(repo: &RepositoryClient, tag: &Tag, digest: &Digest) -> Resu
     println!(
         "{}: manifests {}, tags {}; {tag} was last moved {}; the manifest has the tags {:?}",
         repository.name,
-        repository.manifest_count,
-        repository.tag_count,
-        of_tag.updated_at,
+        repository.manifest_count.unwrap_or_default(),
+        repository.tag_count.unwrap_or_default(),
+        of_tag.updated_at.map(|time| time.to_string()).unwrap_or_default(),
         of_manifest.tags.iter().map(Tag::as_str).collect::<Vec<_>>(),
     );
     same("digest of the tag", &of_tag.digest, digest)

@@ -198,7 +198,8 @@ impl BlobClient {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Forbidden`] without the right to delete.
+    /// [`ErrorKind::Forbidden`] without the right to delete; [`ErrorKind::NotFound`] for a
+    /// 404 that visibly is not the registry's, such as a proxy's page in HTML.
     ///
     /// # Cancellation
     ///
@@ -212,8 +213,7 @@ impl BlobClient {
         let answer = self.pipeline.send(request).await?;
         match response::expect(answer, &[StatusCode::ACCEPTED]).await {
             Ok(_) => Ok(Deletion::Deleted),
-            // The plain-text 404 of a front end has no code and stays an error.
-            Err(error) if error.is_not_found() && error.code().is_some() => {
+            Err(error) if error.is_not_found() && !error.is_foreign() => {
                 Ok(Deletion::AlreadyAbsent)
             }
             Err(error) => Err(error),

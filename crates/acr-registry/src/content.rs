@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::{
+    answer::{refuse_errors, success},
     locks,
     model::{Manifest, MediaType},
     repository::RepositoryClient,
@@ -56,8 +57,8 @@ impl RepositoryClient {
 
     /// The digest a tag or digest stands for now: `HEAD /v2/{name}/manifests/{reference}`.
     ///
-    /// Where a registry does not name the digest in its answer, the manifest is got and
-    /// the digest computed.
+    /// Where a registry does not name the digest in its answer, or knows no `HEAD` (405,
+    /// 501, 400 or 406), the manifest is got and the digest computed.
     ///
     /// # Errors
     ///
@@ -72,10 +73,15 @@ impl RepositoryClient {
         let operation = operation("resolve", &self.name, &reference);
         let request = read_request(Method::HEAD, self, &reference, operation, None)?;
         let answer = self.pipeline.send(request).await?;
+        if HEAD_UNKNOWN.contains(&answer.status()) {
+            // A lock answers 405 too, and says so in the body that only `GET` has.
+            return Ok(self.get_manifest(reference).allow_ambiguous().await?.digest);
+        }
         let answer = response::expect(answer, &[StatusCode::OK])
             .await
             .map_err(|error| locks::explain(error, locks::GET_MANIFEST))?;
         let (head, _) = answer.into_parts();
+        refuse_errors(&head, &[])?;
         let named = response::header_text(&head.headers, &response::DOCKER_CONTENT_DIGEST);
         match (named, reference.digest()) {
             (Some(named), asked) => {
@@ -199,12 +205,22 @@ impl PutManifest<'_> {
         let digest = Digest::sha256(&content);
         let media_type = media_type.unwrap_or_else(|| own_media_type(&content));
         let endpoint = client.pipeline.endpoint();
+        let reference = tag.clone().map_or_else(|| Reference::from(&digest), Reference::Tag);
         let request = put_request(endpoint, &client.name, tag, &digest, &media_type, content)?;
         let answer = client.pipeline.send(request).await?;
-        let answer = response::expect(answer, &[StatusCode::CREATED])
+        let (head, _) = success(answer, MAX_PUT)
             .await
             .map_err(|error| locks::explain(error, locks::PUT_MANIFEST))?;
-        response::check_digest_header(&answer.into_parts().0, &digest)?;
+        response::check_digest_header(&head, &digest)?;
+        let is_named = head.headers.contains_key(&response::DOCKER_CONTENT_DIGEST);
+        if head.status != StatusCode::CREATED && !is_named {
+            // Not the status of something stored, and no word of what was.
+            let stored = client.get_manifest(reference).allow_ambiguous().await?.digest;
+            if stored != digest {
+                let text = format!("put `{digest}`, the registry has `{stored}`");
+                return Err(response::describe(Error::new(ErrorKind::Integrity, text), &head));
+            }
+        }
         Ok(digest)
     }
 }
@@ -325,6 +341,17 @@ const ACCEPT: &str = "application/vnd.oci.image.manifest.v1+json, \
     application/vnd.oci.artifact.manifest.v1+json, \
     application/vnd.cncf.oras.artifact.manifest.v1+json, \
     */*";
+
+/// How a server says that it has no `HEAD` here.
+const HEAD_UNKNOWN: [StatusCode; 4] = [
+    StatusCode::METHOD_NOT_ALLOWED,
+    StatusCode::NOT_IMPLEMENTED,
+    StatusCode::BAD_REQUEST,
+    StatusCode::NOT_ACCEPTABLE,
+];
+
+/// Nothing is read of the answer to a `PUT` but errors.
+const MAX_PUT: usize = 1024 * 1024;
 
 /// The registry's own limit.
 const MAX_MANIFEST: usize = 4 * 1024 * 1024;

@@ -2,16 +2,17 @@
 //! known from the requests of Microsoft's command line only.
 
 use acr_core::{
-    Action, Body, Digest, Effect, Operation, Pager, RepositoryName, Result, Scope, Tag, Timestamp,
-    response,
+    Action, Body, Digest, Effect, Operation, RepositoryName, Result, Scope, Tag, Timestamp,
 };
 use http::{HeaderValue, Method, StatusCode, header};
-use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::{
-    list::{List, WirePage},
+    after::After,
+    answer,
+    list::{Item, List},
     list_pager::ListPager,
-    model::{self, UnknownFields},
+    model::{Fields, Owner, UnknownFields, value},
     registry::RegistryClient,
     repository::RepositoryClient,
 };
@@ -29,42 +30,38 @@ pub struct DeletedRepository {
 }
 
 /// A manifest that was deleted and can be restored.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeletedManifest {
     /// The manifest.
     pub digest: Digest,
     /// When it was deleted.
-    #[serde(rename = "deletedAt", default)]
     pub deleted_at: Option<Timestamp>,
     /// Fields that this version has no name for.
-    #[serde(flatten)]
     pub unknown: UnknownFields,
 }
 
 /// A tag that was deleted with its manifest.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeletedTag {
     /// The tag.
-    #[serde(rename = "tag")]
     pub name: Tag,
     /// What it pointed to.
     pub digest: Digest,
     /// When it was deleted.
-    #[serde(rename = "deletedAt", default)]
     pub deleted_at: Option<Timestamp>,
     /// Fields that this version has no name for.
-    #[serde(flatten)]
     pub unknown: UnknownFields,
 }
 
 impl RegistryClient {
     /// Lists the soft-deleted repositories: `GET /acr/v1/_deleted/_catalog`.
-    pub fn list_deleted_repositories(&self) -> Pager<DeletedRepository> {
+    pub fn list_deleted_repositories(&self) -> ListPager<DeletedRepository> {
         let scope = Scope::resource("registry", "deleted_catalog", [Action::new("*")]);
         let path = ["acr", "v1", "_deleted", "_catalog"];
-        self.catalog(&path, "list_deleted_repositories", scope).pager::<DeletedCatalog>()
+        let list = self.catalog(&path, "list_deleted_repositories", scope);
+        ListPager::new(list, List::pager)
     }
 }
 
@@ -73,14 +70,14 @@ impl RepositoryClient {
     pub fn list_deleted_manifests(&self) -> ListPager<DeletedManifest> {
         let path = ["acr", "v1", "_deleted", self.name.as_str(), "_manifests"];
         let list = self.list(&path, "list_deleted_manifests", self.deleted(&[DELETED_READ]));
-        ListPager::new(list, List::pager::<DeletedManifests>)
+        ListPager::new(list, List::pager)
     }
 
     /// Lists the soft-deleted tags: `GET /acr/v1/_deleted/{name}/_tags`.
     pub fn list_deleted_tags(&self) -> ListPager<DeletedTag> {
         let path = ["acr", "v1", "_deleted", self.name.as_str(), "_tags"];
         let list = self.list(&path, "list_deleted_tags", self.deleted(&[DELETED_READ]));
-        ListPager::new(list, List::pager::<DeletedTags>)
+        ListPager::new(list, List::pager)
     }
 
     /// Restores a soft-deleted manifest, with one of its tags or without:
@@ -119,9 +116,13 @@ impl RepositoryClient {
             .body(Body::from(body))
             .build()?;
         let answer = self.pipeline.send(request).await?;
+        let (head, _) = answer::success(answer, MAX_RESTORED).await?;
         let expected =
             [StatusCode::OK, StatusCode::CREATED, StatusCode::ACCEPTED, StatusCode::NO_CONTENT];
-        response::expect(answer, &expected).await.map(drop)
+        if !expected.contains(&head.status) {
+            self.resolve(digest).await?;
+        }
+        Ok(())
     }
 
     fn deleted(&self, actions: &[&str]) -> Scope {
@@ -130,100 +131,78 @@ impl RepositoryClient {
     }
 }
 
-/// No document says whether the items are names or objects: both are read.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum WireDeletedRepository {
-    Name(RepositoryName),
-    #[serde(rename_all = "camelCase")]
-    Described {
-        #[serde(alias = "name", alias = "imageName")]
-        repository: RepositoryName,
-        #[serde(default)]
-        deleted_at: Option<Timestamp>,
-        #[serde(flatten)]
-        unknown: UnknownFields,
-    },
-}
+impl Item for DeletedRepository {
+    const LIST: &'static str = "repositories";
 
-#[derive(Deserialize)]
-struct DeletedCatalog {
-    #[serde(default, deserialize_with = "model::null_is_empty")]
-    repositories: Vec<WireDeletedRepository>,
-}
-
-#[derive(Deserialize)]
-struct DeletedManifests {
-    #[serde(default, deserialize_with = "model::null_is_empty")]
-    manifests: Vec<DeletedManifest>,
-}
-
-#[derive(Deserialize)]
-struct DeletedTags {
-    #[serde(default, deserialize_with = "model::null_is_empty")]
-    tags: Vec<DeletedTag>,
-}
-
-impl From<WireDeletedRepository> for DeletedRepository {
-    fn from(wire: WireDeletedRepository) -> Self {
-        match wire {
-            WireDeletedRepository::Name(name) => {
-                Self { name, deleted_at: None, unknown: UnknownFields::default() }
-            }
-            WireDeletedRepository::Described { repository, deleted_at, unknown } => {
-                Self { name: repository, deleted_at, unknown }
-            }
+    /// No document says whether the items are names or objects: both are read.
+    fn read(raw: &RawValue, _: Option<&Owner>) -> Result<Self, String> {
+        if let Ok(name) = value(raw) {
+            return Ok(Self { name, deleted_at: None, unknown: UnknownFields::default() });
         }
+        let mut fields: Fields<'_> = value(raw)?;
+        let name = ["repository", "name", "imageName"];
+        let name = name.into_iter().find_map(|name| fields.take(name));
+        Ok(Self {
+            name: name.ok_or("no usable `repository`")?,
+            deleted_at: fields.take(DELETED_AT),
+            unknown: fields.rest(),
+        })
+    }
+
+    fn key(&self) -> impl std::hash::Hash {
+        (self.name.clone(), self.deleted_at)
     }
 }
 
-impl WirePage for DeletedCatalog {
-    type Item = DeletedRepository;
+impl Item for DeletedManifest {
+    const LIST: &'static str = "manifests";
 
-    fn is_empty(&self) -> bool {
-        self.repositories.is_empty()
+    fn read(raw: &RawValue, _: Option<&Owner>) -> Result<Self, String> {
+        let mut fields: Fields<'_> = value(raw)?;
+        let (digest, deleted_at) = (fields.need("digest")?, fields.take(DELETED_AT));
+        Ok(Self { digest, deleted_at, unknown: fields.rest() })
     }
 
-    fn items(self, _: &List) -> Vec<DeletedRepository> {
-        self.repositories.into_iter().map(Into::into).collect()
-    }
-
-    fn key(repository: &DeletedRepository) -> impl std::hash::Hash {
-        (repository.name.clone(), repository.deleted_at)
+    fn key(&self) -> impl std::hash::Hash {
+        (self.digest.clone(), self.deleted_at)
     }
 }
 
-impl WirePage for DeletedManifests {
-    type Item = DeletedManifest;
+impl Item for DeletedTag {
+    const LIST: &'static str = "tags";
 
-    fn is_empty(&self) -> bool {
-        self.manifests.is_empty()
+    fn read(raw: &RawValue, _: Option<&Owner>) -> Result<Self, String> {
+        let mut fields: Fields<'_> = value(raw)?;
+        let (name, digest) = (fields.need("tag")?, fields.need("digest")?);
+        Ok(Self { name, digest, deleted_at: fields.take(DELETED_AT), unknown: fields.rest() })
     }
 
-    fn items(self, _: &List) -> Vec<DeletedManifest> {
-        self.manifests
-    }
-
-    fn key(manifest: &DeletedManifest) -> impl std::hash::Hash {
-        (manifest.digest.clone(), manifest.deleted_at)
+    fn key(&self) -> impl std::hash::Hash {
+        (self.name.clone(), self.digest.clone(), self.deleted_at)
     }
 }
 
-impl WirePage for DeletedTags {
-    type Item = DeletedTag;
-
-    fn is_empty(&self) -> bool {
-        self.tags.is_empty()
+impl From<&RepositoryName> for After<DeletedRepository> {
+    fn from(name: &RepositoryName) -> Self {
+        Self::new(name.as_str(), None)
     }
+}
 
-    fn items(self, _: &List) -> Vec<DeletedTag> {
-        self.tags
+impl From<&Digest> for After<DeletedManifest> {
+    fn from(digest: &Digest) -> Self {
+        Self::new(digest.as_str(), None)
     }
+}
 
-    fn key(tag: &DeletedTag) -> impl std::hash::Hash {
-        (tag.name.clone(), tag.digest.clone(), tag.deleted_at)
+impl From<&Tag> for After<DeletedTag> {
+    fn from(tag: &Tag) -> Self {
+        Self::new(tag.as_str(), None)
     }
 }
 
 const DELETED_READ: &str = "deleted_read";
 const DELETED_RESTORE: &str = "deleted_restore";
+const DELETED_AT: &str = "deletedAt";
+
+/// Nothing is read of the answer but errors.
+const MAX_RESTORED: usize = 1024 * 1024;

@@ -21,14 +21,16 @@
 //! |---|---|
 //! | [`RegistryClient`] | lists repositories, opens one |
 //! | [`RepositoryClient`] | everything inside one repository |
-//! | [`ListPager`] | tags, manifests and referrers, in an order and filtered |
-//! | [`RepositoryProperties`], [`TagProperties`], [`ManifestProperties`] | what the registry knows |
+//! | [`ListPager`], [`After`] | repositories, tags, manifests and referrers: in an order, filtered, after an item |
+//! | [`RepositoryProperties`], [`TagProperties`], [`ManifestProperties`], [`Listed`] | what the registry knows |
 //! | [`Permissions`], [`ManifestChanges`] | the locks, and the quarantine |
 //! | [`Manifest`], [`Document`] | the exact bytes of a manifest, verified; a typed view of them |
 //! | [`ImageManifest`], [`ImageIndex`], [`ArtifactManifest`] | views, and builders of new ones |
 
 #![forbid(unsafe_code)]
 
+mod after;
+mod answer;
 mod api_version;
 mod content;
 #[cfg(feature = "preview")]
@@ -50,14 +52,15 @@ pub use acr_core::Deletion;
 #[cfg(feature = "preview")]
 pub use self::deleted::{DeletedManifest, DeletedRepository, DeletedTag};
 pub use self::{
+    after::After,
     api_version::ApiVersion,
     content::{GetManifest, PutManifest},
     list_pager::ListPager,
     model::{
-        Architecture, ArtifactManifest, Descriptor, Document, ImageIndex, ImageManifest, Manifest,
-        ManifestChanges, ManifestProperties, ManifestReference, MediaType, OperatingSystem, Order,
-        Permissions, Platform, RepositoryDeletion, RepositoryProperties, TagDeletion,
-        TagProperties, UnknownFields,
+        Architecture, ArtifactManifest, Descriptor, Document, ImageIndex, ImageManifest, Listed,
+        Manifest, ManifestChanges, ManifestProperties, ManifestReference, MediaType,
+        OperatingSystem, Order, Permissions, Platform, RepositoryDeletion, RepositoryProperties,
+        TagDeletion, TagProperties, UnknownFields,
     },
     registry::RegistryClient,
     repository::RepositoryClient,

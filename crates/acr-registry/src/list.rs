@@ -3,15 +3,17 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use acr_core::{
-    Action, Continuation, Digest, Effect, Error, Operation, Page, PageRequest, Pager, Pipeline,
-    RequestBuilder, Result, Scope, response, url_policy,
+    Action, Continuation, Digest, Effect, Error, ErrorKind, Operation, Page, PageRequest, Pager,
+    Pipeline, RequestBuilder, Result, Scope, Timestamp, Unreadable, response, url_policy,
 };
 use http::{Method, StatusCode, Uri};
-use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
 use crate::{
+    after::Place,
+    answer,
     api_version::ApiVersion,
-    model::{Order, Owner},
+    model::{Fields, Order, Owner},
     repeats::Repeats,
 };
 
@@ -25,6 +27,8 @@ pub(crate) struct List {
     /// None where the interface has no version.
     pub(crate) api_version: Option<ApiVersion>,
     pub(crate) order: Option<Order>,
+    /// Where the first page begins.
+    pub(crate) after: Option<Place>,
     /// Repeated with every page: the registry's links forget it.
     pub(crate) filter: Option<Filter>,
     /// Whose items they are, for what the envelope leaves out.
@@ -40,63 +44,95 @@ pub(crate) enum Filter {
     ArtifactType(String),
 }
 
-/// A page as the wire has it.
-pub(crate) trait WirePage: DeserializeOwned + Send + 'static {
-    /// What the caller gets.
-    type Item: Send + 'static;
+/// An item of a list.
+pub(crate) trait Item: Sized + Send + 'static {
+    /// The key that holds the list in a page. It must be there: an answer without it is
+    /// no list, and not an empty one.
+    const LIST: &'static str;
 
-    /// Whether the registry sent no item.
-    fn is_empty(&self) -> bool;
+    /// The key that holds one item in the answer at its own path, where it has one.
+    const ONE: Option<&'static str> = None;
 
-    /// The items that belong to the list.
-    fn items(self, list: &List) -> Vec<Self::Item>;
+    /// Reads an item, or says what it lacks.
+    fn read(raw: &RawValue, owner: Option<&Owner>) -> Result<Self, String>;
+
+    /// Whether it belongs to the list: registries do not filter every page.
+    fn belongs(&self, _: &Filter) -> bool {
+        true
+    }
 
     /// What makes an item this one and no other, its time included where it has one.
-    fn key(item: &Self::Item) -> impl std::hash::Hash;
+    fn key(&self) -> impl std::hash::Hash;
 }
 
 impl List {
-    /// A pager whose pages have the shape `W`.
-    pub(crate) fn pager<W: WirePage>(self) -> Pager<W::Item> {
-        self.pager_or::<W, _, _>(|_, error| std::future::ready(Err(error)))
+    /// A pager of its items.
+    pub(crate) fn pager<T: Item>(self) -> Pager<T> {
+        self.pager_or(|_, error| std::future::ready(Err(error)))
     }
 
     /// A pager that asks `otherwise` for a page that failed.
-    pub(crate) fn pager_or<W, F, Fut>(self, otherwise: F) -> Pager<W::Item>
+    pub(crate) fn pager_or<T, F, Fut>(self, otherwise: F) -> Pager<T>
     where
-        W: WirePage,
+        T: Item,
         F: Fn(PageRequest, Error) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Page<W::Item>>> + Send,
+        Fut: Future<Output = Result<Page<T>>> + Send,
     {
         let state = Arc::new((self, otherwise, Mutex::new(Repeats::default())));
         Pager::new(move |request| {
             let state = Arc::clone(&state);
             async move {
                 let (list, otherwise, repeats) = &*state;
-                let (page, is_empty) = match list.page::<W>(request.clone()).await {
+                let mut page: Page<T> = match list.page(request.clone()).await {
                     Ok(page) => page,
-                    Err(error) => (otherwise(request, error).await?, false),
+                    Err(error) => otherwise(request, error).await?,
                 };
                 let mut repeats = repeats.lock().unwrap_or_else(PoisonError::into_inner);
+                // What cannot be read is no progress: it could be the same for ever.
                 repeats
-                    .count_empty(is_empty)
-                    .and_then(|()| repeats.check(page.items.iter().map(W::key)))
+                    .count_empty(page.items.is_empty())
+                    .and_then(|()| repeats.check(page.items.iter().map(T::key)))
                     .map_err(|error| error.with_operation(Some(&list.operation)))?;
+                if let Some(filter) = &list.filter {
+                    page.items.retain(|item| item.belongs(filter));
+                }
                 Ok(page)
             }
         })
     }
 
-    /// One page, and whether the registry sent no item for it.
-    async fn page<W: WirePage>(&self, page: PageRequest) -> Result<(Page<W::Item>, bool)> {
-        let request = self.request(&page).build()?;
+    /// One page, as the registry has it.
+    async fn page<T: Item>(&self, page: PageRequest) -> Result<Page<T>> {
+        let last = match (&self.after, &page.continuation) {
+            (Some(place), None) => Some(self.marker::<T>(place).await?),
+            _ => None,
+        };
+        let request = self.request(&page, last.as_deref()).build()?;
         let uri = request.uri().clone();
         let answer = self.pipeline.send(request).await?;
         let answer = response::expect(answer, &[StatusCode::OK]).await?;
         let next = self.next(&uri, answer.headers())?;
-        let items: W = response::read_json(answer, MAX_PAGE).await?;
-        let is_empty = items.is_empty();
-        Ok((Page::new(items.items(self), next), is_empty))
+        let read = |fields: Fields<'_>| self.items(fields);
+        let (items, unreadable) = answer::object(answer, MAX_PAGE, read).await?;
+        Ok(Page::new(items, next).with_unreadable(unreadable))
+    }
+
+    /// The items of a page, each by itself: one that cannot be read is told and keeps no
+    /// other back.
+    pub(crate) fn items<T: Item>(
+        &self,
+        mut fields: Fields<'_>,
+    ) -> Result<(Vec<T>, Vec<Unreadable>), String> {
+        let raw = fields.list(T::LIST)?;
+        let owner = self.owner.clone().map(|owner| owner.or_of(&mut fields));
+        let (mut items, mut unreadable) = (Vec::new(), Vec::new());
+        for item in raw {
+            match T::read(item, owner.as_ref()) {
+                Ok(read) => items.push(read),
+                Err(reason) => unreadable.push(Unreadable::new(item.get(), reason)),
+            }
+        }
+        Ok((items, unreadable))
     }
 
     fn next(&self, uri: &Uri, headers: &http::HeaderMap) -> Result<Option<Continuation>> {
@@ -104,18 +140,62 @@ impl List {
             .map_err(|error| error.with_operation(Some(&self.operation)))
     }
 
-    fn request(&self, page: &PageRequest) -> RequestBuilder {
-        let path: Vec<&str> = self.path.iter().map(String::as_str).collect();
-        let mut request = RequestBuilder::new(Method::GET, self.pipeline.endpoint(), &path)
+    /// What the registry calls a place in the list: the name, and in an order of time the
+    /// time before it, which is asked for if it is not known.
+    async fn marker<T: Item>(&self, place: &Place) -> Result<String> {
+        let by_time = [Order::OLDEST_FIRST, Order::NEWEST_FIRST];
+        let is_by_time = self.order.as_ref().is_some_and(|order| by_time.contains(order));
+        match (T::ONE, place.updated_at) {
+            (Some(_), Some(time)) if is_by_time => Ok(place.in_time(time)),
+            (Some(one), None) if is_by_time => {
+                Ok(place.in_time(self.time_of(one, &place.name).await?))
+            }
+            _ => Ok(place.name.clone()),
+        }
+    }
+
+    async fn time_of(&self, one: &str, name: &str) -> Result<Timestamp> {
+        let mut path: Vec<&str> = self.path.iter().map(String::as_str).collect();
+        path.push(name);
+        let answer = self.pipeline.send(self.versioned(&path).build()?).await?;
+        let answer = response::expect(answer, &[StatusCode::OK]).await?;
+        let time = answer::object(answer, MAX_ITEM, |mut fields| {
+            fields.need::<Fields<'_>>(one)?.need("lastUpdateTime")
+        });
+        time.await.map_err(|error| {
+            let text = format!("the list cannot begin after `{name}`: its time cannot be read");
+            Error::new(ErrorKind::Protocol, text)
+                .with_operation(Some(&self.operation))
+                .with_source(error)
+        })
+    }
+
+    fn get(&self, path: &[&str]) -> RequestBuilder {
+        RequestBuilder::new(Method::GET, self.pipeline.endpoint(), path)
             .accept_json()
             .operation(self.operation.clone())
             .scope(self.scope.clone())
-            .effect(Effect::Read);
+            .effect(Effect::Read)
+    }
+
+    fn versioned(&self, path: &[&str]) -> RequestBuilder {
+        match &self.api_version {
+            Some(version) => self.get(path).query("api-version", version),
+            None => self.get(path),
+        }
+    }
+
+    fn request(&self, page: &PageRequest, last: Option<&str>) -> RequestBuilder {
+        let path: Vec<&str> = self.path.iter().map(String::as_str).collect();
+        let mut request = self.get(&path);
         let filter = self.filter.as_ref().map(Filter::parameter);
         if let Some(next) = &page.continuation {
             let kept = without(next.query(), filter.map(|(name, _)| name));
             request = request.encoded_query(&kept);
         } else {
+            if let Some(last) = last {
+                request = request.query("last", last);
+            }
             if let Some(n) = page.page_size {
                 request = request.query("n", n);
             }
@@ -155,6 +235,9 @@ pub(crate) fn metadata_read(name: &acr_core::RepositoryName) -> Scope {
 
 /// A page of 1,000 manifests has about half a mebibyte.
 const MAX_PAGE: usize = 8 * 1024 * 1024;
+
+/// A manifest with all its tags and references stays far below.
+const MAX_ITEM: usize = 1024 * 1024;
 
 #[cfg(test)]
 mod tests {

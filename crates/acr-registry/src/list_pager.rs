@@ -7,17 +7,19 @@ use std::{
     task::{Context, Poll},
 };
 
-use acr_core::{Continuation, Digest, Pager, Pages, Result};
+use acr_core::{Continuation, Digest, Pager, Pages, Result, Unreadable};
 use futures_core::Stream;
 
 use crate::{
+    after::After,
     list::{Filter, List},
     model::{Descriptor, ManifestProperties, Order, TagProperties},
 };
 
 /// A list, item by item, with the options that its items allow.
 ///
-/// As [`Pager`]: nothing is sent before the first item is asked for, one request a page.
+/// As [`Pager`]: nothing is sent before the first item is asked for, one request a page,
+/// and a list of which an item cannot be read does not end as if it were whole.
 /// An option set after that starts the list anew.
 #[must_use = "a pager sends nothing until it is asked"]
 pub struct ListPager<T> {
@@ -25,12 +27,13 @@ pub struct ListPager<T> {
     open: fn(List) -> Pager<T>,
     page_size: Option<NonZeroU32>,
     from: Option<Continuation>,
+    skips: bool,
     started: Option<Pager<T>>,
 }
 
 impl<T: Send + 'static> ListPager<T> {
     pub(crate) fn new(list: List, open: fn(List) -> Pager<T>) -> Self {
-        Self { list, open, page_size: None, from: None, started: None }
+        Self { list, open, page_size: None, from: None, skips: false, started: None }
     }
 
     /// Asks for pages of this many items; a registry may send fewer (Azure: 1,000 at most).
@@ -39,7 +42,42 @@ impl<T: Send + 'static> ListPager<T> {
         self.anew()
     }
 
+    /// Begins after this item, which need not exist: `last` of the interface. The order,
+    /// the page size and the version stay what they are.
+    ///
+    /// In an order of time the registry needs the item's time as well. Properties have it;
+    /// of an item that is given by its name it is asked for, with one more request.
+    ///
+    /// ```no_run
+    /// # use acr_core::RepositoryName;
+    /// # use acr_registry::RegistryClient;
+    /// # async fn run(registry: RegistryClient) -> acr_core::Result<()> {
+    /// let seen: RepositoryName = "library/alpine".parse()?;
+    /// let mut names = registry.list_repositories().after(&seen);
+    /// while let Some(name) = names.try_next().await? {
+    ///     println!("{name}");
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn after(mut self, last: impl Into<After<T>>) -> Self {
+        self.list.after = Some(last.into().place);
+        self.anew()
+    }
+
+    /// Lets the list end well although items of it could not be read; see
+    /// [`ListPager::unreadable`].
+    pub fn skip_unreadable(mut self) -> Self {
+        self.skips = true;
+        self.anew()
+    }
+
+    /// What could not be read so far: the first 16 items.
+    pub fn unreadable(&self) -> &[Unreadable] {
+        self.started.as_ref().map_or(&[], Pager::unreadable)
+    }
+
     /// Goes on where another pager of the same list, with the same options, stopped.
+    /// It says all of the place: [`ListPager::after`] and the page size have no effect.
     pub fn resume(mut self, from: Continuation) -> Self {
         self.from = Some(from);
         self.anew()
@@ -83,6 +121,9 @@ impl<T: Send + 'static> ListPager<T> {
         let mut pager = (self.open)(self.list.clone());
         if let Some(size) = self.page_size {
             pager = pager.page_size(size);
+        }
+        if self.skips {
+            pager = pager.skip_unreadable();
         }
         match &self.from {
             Some(from) => pager.resume(from.clone()),

@@ -1,17 +1,16 @@
 //! Manifests as the registry lists them: properties, locks, deletion.
 
 use acr_core::{
-    Action, Deletion, Digest, Effect, Operation, Reference, RepositoryName, RequestBuilder, Result,
-    Scope, Tag,
+    Action, Deletion, Digest, Effect, Operation, Reference, RequestBuilder, Result, Scope, Tag,
 };
 use http::Method;
-use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::{
-    list::{List, WirePage, metadata_read},
+    list::{Item, List, metadata_read},
     list_pager::ListPager,
     locks,
-    model::{self, ManifestChanges, ManifestProperties, Owner, TagDeletion, WireManifest},
+    model::{Fields, ManifestChanges, ManifestProperties, Owner, TagDeletion, value},
     repository::RepositoryClient,
 };
 
@@ -22,7 +21,7 @@ impl RepositoryClient {
     pub fn list_manifests(&self) -> ListPager<ManifestProperties> {
         let path = ["acr", "v1", self.name.as_str(), "_manifests"];
         let list = self.list(&path, "list_manifests", metadata_read(&self.name));
-        ListPager::new(list, List::pager::<ManifestList>)
+        ListPager::new(list, List::pager)
     }
 
     /// Reads a manifest's properties: `GET /acr/v1/{name}/_manifests/{digest}`. A tag is
@@ -43,8 +42,7 @@ impl RepositoryClient {
         let digest = self.digest_of(reference.into()).await?;
         let below = ["_manifests", digest.as_str()];
         let operation = self.on_manifest("get_manifest_properties", &digest);
-        let answer: OneManifest = self.read_properties(&below, operation).await?;
-        Ok(answer.properties(self.owner()))
+        self.read_properties(&below, operation, |fields| one(fields, self.owner())).await
     }
 
     /// Changes a manifest's locks or quarantine fields:
@@ -70,8 +68,9 @@ impl RepositoryClient {
         let digest = self.digest_of(reference.into()).await?;
         let below = ["_manifests", digest.as_str()];
         let operation = self.on_manifest("update_manifest_properties", &digest);
-        let answer: OneManifest = self.write_properties(&below, &changes, operation).await?;
-        Ok(answer.properties(self.owner()))
+        let read = |fields: Fields<'_>| one(fields, self.owner());
+        let is_done = |manifest: &ManifestProperties| changes.are_in(manifest);
+        self.write_properties(&below, &changes, operation, read, is_done).await
     }
 
     /// Deletes a manifest and all its tags: `DELETE /v2/{name}/manifests/{digest}`.
@@ -96,7 +95,9 @@ impl RepositoryClient {
             .scope(Scope::repository(&self.name, &[Action::DELETE]))
             .effect(Effect::Set)
             .build()?;
-        Ok(match self.send_deletion(request, locks::DELETE_MANIFEST).await? {
+        // Not by its properties: this interface is the one that every registry has.
+        let look = async { self.resolve(digest).await.map(drop) };
+        Ok(match self.send_deletion(request, locks::DELETE_MANIFEST, look).await? {
             Some(_) => Deletion::Deleted,
             None => Deletion::AlreadyAbsent,
         })
@@ -116,7 +117,7 @@ impl RepositoryClient {
     pub async fn delete_manifest_of_tag(&self, tag: &Tag) -> Result<TagDeletion> {
         let digest = match self.get_tag(tag).await {
             Ok(properties) => properties.digest,
-            Err(error) if error.is_not_found() && error.code().is_some() => {
+            Err(error) if error.is_not_found() && !error.is_foreign() => {
                 return Ok(TagDeletion { outcome: Deletion::AlreadyAbsent, digest: None });
             }
             Err(error) => return Err(error),
@@ -142,43 +143,22 @@ impl RepositoryClient {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct OneManifest {
-    registry: Option<String>,
-    image_name: Option<RepositoryName>,
-    manifest: WireManifest,
+/// The answer about a single manifest.
+fn one(mut envelope: Fields<'_>, owner: Owner) -> Result<ManifestProperties, String> {
+    let manifest = envelope.need("manifest")?;
+    ManifestProperties::read(manifest, &owner.or_of(&mut envelope))
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ManifestList {
-    registry: Option<String>,
-    image_name: Option<RepositoryName>,
-    #[serde(default, deserialize_with = "model::null_is_empty")]
-    manifests: Vec<WireManifest>,
-}
+impl Item for ManifestProperties {
+    const LIST: &'static str = "manifests";
+    const ONE: Option<&'static str> = Some("manifest");
 
-impl OneManifest {
-    fn properties(self, owner: Owner) -> ManifestProperties {
-        self.manifest.owned_by(&owner.or(self.registry, self.image_name))
-    }
-}
-
-impl WirePage for ManifestList {
-    type Item = ManifestProperties;
-
-    fn is_empty(&self) -> bool {
-        self.manifests.is_empty()
+    fn read(raw: &RawValue, owner: Option<&Owner>) -> Result<Self, String> {
+        let owner = owner.ok_or("a manifest of no repository")?;
+        Self::read(value(raw)?, owner)
     }
 
-    fn items(self, list: &List) -> Vec<ManifestProperties> {
-        let Some(owner) = list.owner.clone() else { return Vec::new() };
-        let owner = owner.or(self.registry, self.image_name);
-        self.manifests.into_iter().map(|manifest| manifest.owned_by(&owner)).collect()
-    }
-
-    fn key(manifest: &ManifestProperties) -> impl std::hash::Hash {
-        (manifest.digest.clone(), manifest.updated_at)
+    fn key(&self) -> impl std::hash::Hash {
+        (self.digest.clone(), self.updated_at)
     }
 }

@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 
-use acr_core::{Action, Digest, ErrorKind, Page, PageRequest, Pager, Result, Scope, Tag};
-use serde::Deserialize;
+use acr_core::{Action, Digest, Error, ErrorKind, Page, PageRequest, Pager, Result, Scope, Tag};
+use serde_json::value::RawValue;
 
 use crate::{
-    list::{Filter, List, WirePage},
+    list::{Filter, Item, List},
     list_pager::ListPager,
-    model::{self, Descriptor, ImageIndex},
+    model::{Descriptor, Fields, Manifest, Owner, value},
     repository::RepositoryClient,
 };
 
@@ -16,8 +16,13 @@ impl RepositoryClient {
     /// Lists what refers to a manifest: `GET /v2/{name}/referrers/{digest}`, one request
     /// per page. The manifest itself need not exist.
     ///
-    /// Where a registry does not know this list, the index under the fallback tag
-    /// (`sha256-…`) is read instead.
+    /// Where a registry does not know this interface (404, 400, 405, 406 or 501 for the
+    /// first page), the index under the fallback tag (`sha256-…`) is read instead, with one
+    /// request, and a second one for the subject: what it contains cannot refer to it.
+    ///
+    /// No referrer is reported only on the registry's word: an answer without a list, and
+    /// something else than a list of referrers under the fallback tag, are
+    /// [`ErrorKind::Protocol`].
     pub fn list_referrers(&self, subject: &Digest) -> ListPager<Descriptor> {
         let path = ["v2", self.name.as_str(), "referrers", subject.as_str()];
         let scope = Scope::repository(&self.name, &[Action::PULL]);
@@ -29,11 +34,11 @@ impl RepositoryClient {
 
 fn open(list: List) -> Pager<Descriptor> {
     let fallback = list.clone();
-    list.pager_or::<Referrers, _, _>(move |page, error| {
+    list.pager_or(move |page: PageRequest, error| {
         let list = fallback.clone();
         async move {
-            if error.is_not_found() && page.continuation.is_none() {
-                fallback_page(&list, page).await
+            if is_unknown_interface(&error) && page.continuation.is_none() {
+                fallback_page(&list).await
             } else {
                 Err(error)
             }
@@ -41,52 +46,114 @@ fn open(list: List) -> Pager<Descriptor> {
     })
 }
 
+/// How registries say that they have no list of referrers.
+fn is_unknown_interface(error: &Error) -> bool {
+    error.status().is_some_and(|status| matches!(status.as_u16(), 400 | 404 | 405 | 406 | 501))
+}
+
 /// The index that clients keep under a tag where the registry keeps no list.
-async fn fallback_page(list: &List, _: PageRequest) -> Result<Page<Descriptor>> {
-    let (Some(owner), Some(tag)) = (&list.owner, fallback_tag(list)) else {
-        return Ok(Page::new(Vec::new(), None));
-    };
+async fn fallback_page(list: &List) -> Result<Page<Descriptor>> {
+    let malformed = || Error::new(ErrorKind::InvalidInput, "a subject that is no digest");
+    let owner = list.owner.as_ref().ok_or_else(malformed)?;
+    let (subject, tag) =
+        list.path.last().and_then(|text| fallback_tag(text)).ok_or_else(malformed)?;
     let client = RepositoryClient::new(list.pipeline.clone(), owner.repository.clone());
-    let mut index: ImageIndex = match client.get_manifest(tag).await {
-        Ok(manifest) => manifest.json()?,
-        Err(error) if error.kind() == ErrorKind::NotFound => ImageIndex::default(),
+    let manifest = match client.get_manifest(&tag).await {
+        Ok(manifest) => manifest,
+        Err(error) if is_absent(&error) => return Ok(Page::new(Vec::new(), None)),
         Err(error) => return Err(error),
     };
+    let refuse = |why: &str| {
+        let text = format!("the fallback tag `{tag}` stands for no list of referrers: {why}");
+        Error::new(ErrorKind::Protocol, text).with_operation(Some(&list.operation))
+    };
+    if manifest.digest == subject {
+        return Err(refuse("it is the subject itself"));
+    }
+    let (mut items, unreadable) =
+        entries(&manifest, list).map_err(|why| refuse(&format!("`{}` {why}", manifest.digest)))?;
     // Kept by clients that may race each other, so that an entry can be there twice.
     let mut seen = HashSet::new();
-    index.manifests.retain(|entry| seen.insert(entry.digest.clone()));
-    Ok(Page::new(Referrers { manifests: index.manifests }.items(list), None))
+    items.retain(|entry| seen.insert(entry.digest.clone()));
+    if !items.is_empty() && contains_any(&client, &subject, &seen).await? {
+        return Err(refuse("it lists what the subject itself is or contains"));
+    }
+    Ok(Page::new(items, None).with_unreadable(unreadable))
 }
 
-fn fallback_tag(list: &List) -> Option<Tag> {
-    let (algorithm, hex) = list.path.last()?.split_once(':')?;
+type Entries = (Vec<Descriptor>, Vec<acr_core::Unreadable>);
+
+/// The entries of an index; what else it is, otherwise.
+fn entries(manifest: &Manifest, list: &List) -> Result<Entries, String> {
+    let fields: Fields<'_> =
+        serde_json::from_slice(&manifest.content).map_err(|_| "is no index".to_owned())?;
+    let foreign = ["config", "layers", "blobs", "fsLayers"].iter().find(|name| fields.has(name));
+    if let Some(field) = foreign {
+        return Err(format!("is no index: it has `{field}`"));
+    }
+    if !fields.has(Descriptor::LIST) {
+        return Err("is no index: it has no `manifests`".to_owned());
+    }
+    list.items(fields)
+}
+
+/// Whether the subject is one of these, or contains one. Content is named by its hash, so
+/// what a manifest contains cannot name that manifest: such an entry is no referrer.
+async fn contains_any(
+    client: &RepositoryClient,
+    subject: &Digest,
+    entries: &HashSet<Option<String>>,
+) -> Result<bool> {
+    if entries.contains(&Some(subject.to_string())) {
+        return Ok(true);
+    }
+    let subject = match client.get_manifest(subject).allow_ambiguous().await {
+        Ok(subject) => subject,
+        // It need not exist.
+        Err(error) if is_absent(&error) => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let Ok(mut fields) = serde_json::from_slice::<Fields<'_>>(&subject.content) else {
+        return Ok(false);
+    };
+    let children = fields.list(Descriptor::LIST).unwrap_or_default();
+    let digest = |raw: &RawValue| value::<Fields<'_>>(raw).ok()?.take::<String>("digest");
+    Ok(children
+        .into_iter()
+        .any(|child| entries.contains(&digest(child)) && digest(child).is_some()))
+}
+
+/// Whether it is the registry that says that a manifest does not exist.
+fn is_absent(error: &Error) -> bool {
+    error.is_not_found() && !error.is_foreign()
+}
+
+fn fallback_tag(subject: &str) -> Option<(Digest, Tag)> {
+    let (algorithm, hex) = subject.split_once(':')?;
     let hex: String = hex.chars().take(MAX_HEX).collect();
-    format!("{algorithm}-{hex}").parse().ok()
+    Some((subject.parse().ok()?, format!("{algorithm}-{hex}").parse().ok()?))
 }
 
-#[derive(Deserialize)]
-struct Referrers {
-    #[serde(default, deserialize_with = "model::null_is_empty")]
-    manifests: Vec<Descriptor>,
-}
+impl Item for Descriptor {
+    const LIST: &'static str = "manifests";
 
-impl WirePage for Referrers {
-    type Item = Descriptor;
-
-    fn is_empty(&self) -> bool {
-        self.manifests.is_empty()
+    fn read(raw: &RawValue, _: Option<&Owner>) -> Result<Self, String> {
+        let descriptor: Self = value(raw)?;
+        match descriptor.digest {
+            Some(_) => Ok(descriptor),
+            None => Err("no usable `digest`".to_owned()),
+        }
     }
 
-    fn items(self, list: &List) -> Vec<Descriptor> {
-        let belongs = |descriptor: &Descriptor| match &list.filter {
-            Some(Filter::ArtifactType(wanted)) => descriptor.artifact_type.as_ref() == Some(wanted),
-            _ => true,
-        };
-        self.manifests.into_iter().filter(belongs).collect()
+    fn belongs(&self, filter: &Filter) -> bool {
+        match filter {
+            Filter::ArtifactType(wanted) => self.artifact_type.as_ref() == Some(wanted),
+            Filter::Digest(_) => true,
+        }
     }
 
-    fn key(descriptor: &Descriptor) -> impl std::hash::Hash {
-        descriptor.digest.clone()
+    fn key(&self) -> impl std::hash::Hash {
+        self.digest.clone()
     }
 }
 

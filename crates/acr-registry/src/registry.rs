@@ -1,16 +1,18 @@
 //! The client of a whole registry.
 
 use acr_core::{
-    CallOptions, Effect, Error, Operation, Pager, Pipeline, RepositoryName, RequestBuilder, Result,
-    Scope, response,
+    CallOptions, Effect, Error, Operation, Pipeline, RepositoryName, RequestBuilder, Result, Scope,
+    response,
 };
 use http::{Method, StatusCode};
-use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::{
+    answer,
     api_version::ApiVersion,
-    list::{List, WirePage},
-    model,
+    list::{Item, List},
+    list_pager::ListPager,
+    model::{Owner, value},
     repository::RepositoryClient,
 };
 
@@ -45,7 +47,8 @@ impl RegistryClient {
     ///
     /// # Errors
     ///
-    /// Those of signing in and of the connection.
+    /// Those of signing in and of the connection; [`acr_core::ErrorKind::Protocol`] when a
+    /// page in HTML comes back, or errors with a success status.
     ///
     /// # Cancellation
     ///
@@ -57,7 +60,8 @@ impl RegistryClient {
             .effect(Effect::Read)
             .build()?;
         let answer = self.pipeline.send(request).await?;
-        response::expect(answer, &[StatusCode::OK]).await.map(drop)
+        let answer = response::expect(answer, &[StatusCode::OK]).await?;
+        answer::success(answer, MAX_PING).await.map(drop)
     }
 
     /// Opens a repository. Sends nothing; the repository need not exist.
@@ -76,9 +80,10 @@ impl RegistryClient {
 
     /// Lists the names of the repositories in their order:
     /// `GET /acr/v1/_catalog`, one request per page.
-    pub fn list_repositories(&self) -> Pager<RepositoryName> {
-        self.catalog(&["acr", "v1", "_catalog"], "list_repositories", Scope::catalog())
-            .pager::<Catalog>()
+    pub fn list_repositories(&self) -> ListPager<RepositoryName> {
+        let path = ["acr", "v1", "_catalog"];
+        let list = self.catalog(&path, "list_repositories", Scope::catalog());
+        ListPager::new(list, List::pager)
     }
 
     pub(crate) fn catalog(&self, path: &[&str], operation: &'static str, scope: Scope) -> List {
@@ -89,30 +94,24 @@ impl RegistryClient {
             scope,
             api_version: Some(self.api_version.clone()),
             order: None,
+            after: None,
             filter: None,
             owner: None,
         }
     }
 }
 
-#[derive(Deserialize)]
-struct Catalog {
-    #[serde(default, deserialize_with = "model::null_is_empty")]
-    repositories: Vec<RepositoryName>,
-}
+impl Item for RepositoryName {
+    const LIST: &'static str = "repositories";
 
-impl WirePage for Catalog {
-    type Item = RepositoryName;
-
-    fn is_empty(&self) -> bool {
-        self.repositories.is_empty()
+    fn read(raw: &RawValue, _: Option<&Owner>) -> Result<Self, String> {
+        value(raw).map_err(|_| "no name of a repository".to_owned())
     }
 
-    fn items(self, _: &List) -> Vec<RepositoryName> {
-        self.repositories
-    }
-
-    fn key(name: &RepositoryName) -> impl std::hash::Hash {
-        name.clone()
+    fn key(&self) -> impl std::hash::Hash {
+        self.clone()
     }
 }
+
+/// `{}` is the whole answer.
+const MAX_PING: usize = 64 * 1024;

@@ -2,19 +2,21 @@
 //! content are further `impl` blocks in `tags.rs`, `manifests.rs` and `content.rs`.
 
 use acr_core::{
-    Action, Body, CallOptions, Deletion, Effect, Operation, Pipeline, RepositoryName, Request,
-    RequestBuilder, Response, Result, Scope, response,
+    Action, Body, CallOptions, Deletion, Effect, Error, ErrorKind, Operation, Pipeline,
+    RepositoryName, Request, RequestBuilder, Result, Scope, response,
 };
-use http::{HeaderValue, Method, StatusCode, header};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use bytes::Bytes;
+use http::{HeaderValue, Method, StatusCode, header, response::Parts};
+use serde::Serialize;
 
 use crate::{
+    answer,
     api_version::ApiVersion,
     list::{List, metadata_read},
     locks,
     model::{
-        self, Owner, Permissions, RepositoryDeletion, RepositoryProperties, UnknownFields,
-        WireRepository,
+        Fields, Listed, Owner, Permissions, RepositoryDeletion, RepositoryProperties,
+        UnknownFields, value,
     },
 };
 
@@ -61,8 +63,8 @@ impl RepositoryClient {
     /// Dropping the future sends nothing more.
     pub async fn get_properties(&self) -> Result<RepositoryProperties> {
         let operation = Operation::new("get_properties").on(&self.name);
-        let answer: WireRepository = self.read_properties(&[], operation).await?;
-        Ok(answer.owned_by(self.owner()))
+        let read = |fields: Fields<'_>| RepositoryProperties::read(fields, self.owner());
+        self.read_properties(&[], operation, read).await
     }
 
     /// Changes the repository's locks: `PATCH /acr/v1/{name}`. Takes single flags, or
@@ -81,11 +83,14 @@ impl RepositoryClient {
     ) -> Result<RepositoryProperties> {
         let operation = Operation::new("update_properties").on(&self.name);
         let permissions = permissions.into();
-        let answer: WireRepository = self.write_properties(&[], &permissions, operation).await?;
-        Ok(answer.owned_by(self.owner()))
+        let read = |fields: Fields<'_>| RepositoryProperties::read(fields, self.owner());
+        let is_done = |got: &RepositoryProperties| permissions.are_those_of(&got.permissions);
+        self.write_properties(&[], &permissions, operation, read, is_done).await
     }
 
     /// Deletes the repository with all it holds: `DELETE /acr/v1/{name}`.
+    ///
+    /// What it took along is told if the registry tells it.
     ///
     /// # Errors
     ///
@@ -107,27 +112,29 @@ impl RepositoryClient {
         .scope(Scope::repository(&self.name, &[Action::DELETE]))
         .effect(Effect::Set)
         .build()?;
-        let Some(answer) = self.send_deletion(request, locks::DELETE_REPOSITORY).await? else {
-            return Ok(RepositoryDeletion {
-                outcome: Deletion::AlreadyAbsent,
-                manifests: Vec::new(),
-                tags: Vec::new(),
-                unknown: UnknownFields::default(),
-            });
+        let look = async { self.get_properties().await.map(drop) };
+        let answer = self.send_deletion(request, locks::DELETE_REPOSITORY, look).await?;
+        let outcome = if answer.is_some() { Deletion::Deleted } else { Deletion::AlreadyAbsent };
+        let mut deletion = RepositoryDeletion {
+            outcome,
+            manifests: Listed::default(),
+            tags: Listed::default(),
+            unknown: UnknownFields::default(),
         };
-        let deleted: Deleted = response::read_json(answer, MAX_DELETED).await?;
-        Ok(RepositoryDeletion {
-            outcome: Deletion::Deleted,
-            manifests: deleted.manifests,
-            tags: deleted.tags,
-            unknown: deleted.unknown,
-        })
+        let body = answer.as_ref().map_or(&[][..], |(_, body)| body.as_ref());
+        if let Ok(mut fields) = serde_json::from_slice::<Fields<'_>>(body) {
+            deletion.manifests = fields.listed("manifestsDeleted", value);
+            deletion.tags = fields.listed("tagsDeleted", value);
+            deletion.unknown = fields.rest();
+        }
+        Ok(deletion)
     }
 
-    pub(crate) async fn read_properties<T: DeserializeOwned>(
+    pub(crate) async fn read_properties<T>(
         &self,
         below: &[&str],
         operation: Operation,
+        read: impl FnOnce(Fields<'_>) -> Result<T, String>,
     ) -> Result<T> {
         let request = self
             .metadata(Method::GET, below)
@@ -135,28 +142,50 @@ impl RepositoryClient {
             .scope(metadata_read(&self.name))
             .effect(Effect::Read)
             .build()?;
-        self.send_for_properties(request).await
+        let answer = self.pipeline.send(request).await?;
+        let answer = response::expect(answer, &[StatusCode::OK]).await?;
+        answer::object(answer, MAX_PROPERTIES, read).await
     }
 
-    pub(crate) async fn write_properties<T: DeserializeOwned>(
+    /// Sends changes and gives the properties with them. Where the answer does not have
+    /// the properties, they are read, and must show the changes.
+    pub(crate) async fn write_properties<T>(
         &self,
         below: &[&str],
         changes: &(impl Serialize + Sync),
         operation: Operation,
+        read: impl Fn(Fields<'_>) -> Result<T, String>,
+        is_done: impl Fn(&T) -> bool,
     ) -> Result<T> {
         let body = serde_json::to_vec(changes).map_err(|error| {
-            acr_core::Error::new(acr_core::ErrorKind::InvalidInput, "unusable permissions")
-                .with_source(error)
+            Error::new(ErrorKind::InvalidInput, "unusable permissions").with_source(error)
         })?;
         let request = self
             .metadata(Method::PATCH, below)
             .header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
-            .operation(operation)
+            .operation(operation.clone())
             .scope(Scope::repository(&self.name, &[Action::METADATA_WRITE]))
             .effect(Effect::Set)
             .body(Body::from(body))
             .build()?;
-        self.send_for_properties(request).await
+        let answer = self.pipeline.send(request).await?;
+        let (head, body) = answer::success(answer, MAX_PROPERTIES).await?;
+        if let Ok(properties) = answer::parse(&head, &body, &read) {
+            return Ok(properties);
+        }
+        let shown = self.read_properties(below, operation, read).await.map_err(|error| {
+            let why = "the change was taken, but the properties with it cannot be read";
+            Error::new(error.kind(), why).with_source(error)
+        });
+        let described = match shown {
+            Ok(shown) if is_done(&shown) => return Ok(shown),
+            Ok(_) => Error::new(
+                ErrorKind::Protocol,
+                "the change was answered with success, but the properties do not show it",
+            ),
+            Err(error) => error,
+        };
+        Err(response::describe(described, &head))
     }
 
     /// A request below `/acr/v1/{name}`.
@@ -175,19 +204,42 @@ impl RepositoryClient {
             .accept_json()
     }
 
-    /// Sends a deletion; `None` when there was nothing to delete. The plain-text 404
-    /// of a front end is no such answer and stays an error.
+    /// Sends a deletion; `None` when there was nothing to delete, which is any 404 that can
+    /// be the registry's. A success that does not say that it is done is looked at.
     pub(crate) async fn send_deletion(
         &self,
         request: Request,
         locks: &'static str,
-    ) -> Result<Option<Response>> {
+        look: impl Future<Output = Result<()>>,
+    ) -> Result<Option<(Parts, Bytes)>> {
         let answer = self.pipeline.send(request).await?;
-        match response::expect(answer, &[StatusCode::ACCEPTED, StatusCode::OK]).await {
-            Ok(answer) => Ok(Some(answer)),
-            Err(error) if error.is_not_found() && error.code().is_some() => Ok(None),
-            Err(error) => Err(locks::explain(error, locks)),
+        let answer = if answer.status().is_success() {
+            answer
+        } else {
+            match response::expect_or_absent(answer, &[]).await {
+                Ok(Some(answer)) => answer,
+                Ok(None) => return Ok(None),
+                Err(error) => return Err(locks::explain(error, locks)),
+            }
+        };
+        let (head, body) = answer::success(answer, MAX_DELETED).await?;
+        if says_deleted(&head, &body) {
+            return Ok(Some((head, body)));
         }
+        let described = match look.await {
+            Err(error) if error.is_not_found() && !error.is_foreign() => {
+                return Ok(Some((head, body)));
+            }
+            Ok(()) => Error::new(
+                ErrorKind::Protocol,
+                "the deletion was answered with success, but what it names is still there",
+            ),
+            Err(error) => {
+                let why = "the answer does not say that the deletion is done, and asking failed";
+                Error::new(error.kind(), why).with_source(error)
+            }
+        };
+        Err(response::describe(described, &head))
     }
 
     /// A list below the repository.
@@ -199,6 +251,7 @@ impl RepositoryClient {
             scope,
             api_version: Some(self.api_version.clone()),
             order: None,
+            after: None,
             filter: None,
             owner: Some(self.owner()),
         }
@@ -209,22 +262,19 @@ impl RepositoryClient {
         let registry = self.pipeline.endpoint().host().to_owned();
         Owner { registry, repository: self.name.clone() }
     }
-
-    async fn send_for_properties<T: DeserializeOwned>(&self, request: Request) -> Result<T> {
-        let answer = self.pipeline.send(request).await?;
-        let answer = response::expect(answer, &[StatusCode::OK]).await?;
-        response::read_json(answer, MAX_PROPERTIES).await
-    }
 }
 
-#[derive(Deserialize)]
-struct Deleted {
-    #[serde(rename = "manifestsDeleted", default, deserialize_with = "model::null_is_empty")]
-    manifests: Vec<acr_core::Digest>,
-    #[serde(rename = "tagsDeleted", default, deserialize_with = "model::null_is_empty")]
-    tags: Vec<acr_core::Tag>,
-    #[serde(flatten)]
-    unknown: UnknownFields,
+/// Whether an answer is one of those that mean a deletion is done: with nothing in it, or
+/// with what went.
+fn says_deleted(head: &Parts, body: &[u8]) -> bool {
+    let is_meant =
+        [StatusCode::OK, StatusCode::ACCEPTED, StatusCode::NO_CONTENT].contains(&head.status);
+    let has_lists = || {
+        serde_json::from_slice::<Fields<'_>>(body).is_ok_and(|fields| {
+            fields.is_empty() || fields.has("manifestsDeleted") || fields.has("tagsDeleted")
+        })
+    };
+    is_meant && (body.trim_ascii().is_empty() || has_lists())
 }
 
 /// A manifest with all its tags and references stays far below.

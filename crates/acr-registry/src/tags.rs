@@ -1,14 +1,14 @@
 //! Tags: list, read, lock, remove.
 
-use acr_core::{Action, Deletion, Effect, Operation, RepositoryName, Result, Scope, Tag};
+use acr_core::{Action, Deletion, Effect, Operation, Result, Scope, Tag};
 use http::{HeaderName, Method};
-use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::{
-    list::{Filter, List, WirePage, metadata_read},
+    list::{Filter, Item, List, metadata_read},
     list_pager::ListPager,
     locks,
-    model::{self, Owner, Permissions, TagDeletion, TagProperties, WireTag},
+    model::{Fields, Owner, Permissions, TagDeletion, TagProperties, value},
     repository::RepositoryClient,
 };
 
@@ -19,7 +19,7 @@ impl RepositoryClient {
     pub fn list_tags(&self) -> ListPager<TagProperties> {
         let path = ["acr", "v1", self.name.as_str(), "_tags"];
         let list = self.list(&path, "list_tags", metadata_read(&self.name));
-        ListPager::new(list, List::pager::<TagList>)
+        ListPager::new(list, List::pager)
     }
 
     /// Reads a tag's properties: `GET /acr/v1/{name}/_tags/{tag}`.
@@ -33,8 +33,8 @@ impl RepositoryClient {
     /// Dropping the future sends nothing more.
     pub async fn get_tag(&self, tag: &Tag) -> Result<TagProperties> {
         let operation = self.on_tag("get_tag", tag);
-        let answer: OneTag = self.read_properties(&["_tags", tag.as_str()], operation).await?;
-        Ok(answer.properties(self.owner()))
+        let below = ["_tags", tag.as_str()];
+        self.read_properties(&below, operation, |fields| one(fields, self.owner())).await
     }
 
     /// Changes a tag's locks: `PATCH /acr/v1/{name}/_tags/{tag}`. A locked tag does not
@@ -55,8 +55,9 @@ impl RepositoryClient {
         let below = ["_tags", tag.as_str()];
         let operation = self.on_tag("update_tag", tag);
         let permissions = permissions.into();
-        let answer: OneTag = self.write_properties(&below, &permissions, operation).await?;
-        Ok(answer.properties(self.owner()))
+        let read = |fields: Fields<'_>| one(fields, self.owner());
+        let is_done = |tag: &TagProperties| permissions.are_those_of(&tag.permissions);
+        self.write_properties(&below, &permissions, operation, read, is_done).await
     }
 
     /// Removes a tag and leaves its manifest: `DELETE /acr/v1/{name}/_tags/{tag}`.
@@ -79,9 +80,10 @@ impl RepositoryClient {
             .scope(Scope::repository(&self.name, &[Action::DELETE]))
             .effect(Effect::Move)
             .build()?;
-        Ok(match self.send_deletion(request, locks::DELETE_TAG).await? {
-            Some(answer) => {
-                let digest = acr_core::response::header_text(answer.headers(), &POINTED_TO);
+        let look = async { self.get_tag(tag).await.map(drop) };
+        Ok(match self.send_deletion(request, locks::DELETE_TAG, look).await? {
+            Some((head, _)) => {
+                let digest = acr_core::response::header_text(&head.headers, &POINTED_TO);
                 let digest = digest.and_then(|text| text.parse().ok());
                 TagDeletion { outcome: Deletion::Deleted, digest }
             }
@@ -94,49 +96,31 @@ impl RepositoryClient {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct OneTag {
-    registry: Option<String>,
-    image_name: Option<RepositoryName>,
-    tag: WireTag,
+/// The answer about a single tag.
+fn one(mut envelope: Fields<'_>, owner: Owner) -> Result<TagProperties, String> {
+    let tag = envelope.need("tag")?;
+    TagProperties::read(tag, &owner.or_of(&mut envelope))
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct TagList {
-    registry: Option<String>,
-    image_name: Option<RepositoryName>,
-    #[serde(default, deserialize_with = "model::null_is_empty")]
-    tags: Vec<WireTag>,
-}
+impl Item for TagProperties {
+    const LIST: &'static str = "tags";
+    const ONE: Option<&'static str> = Some("tag");
 
-impl OneTag {
-    fn properties(self, owner: Owner) -> TagProperties {
-        self.tag.owned_by(&owner.or(self.registry, self.image_name))
-    }
-}
-
-impl WirePage for TagList {
-    type Item = TagProperties;
-
-    fn is_empty(&self) -> bool {
-        self.tags.is_empty()
+    fn read(raw: &RawValue, owner: Option<&Owner>) -> Result<Self, String> {
+        let owner = owner.ok_or("a tag of no repository")?;
+        Self::read(value(raw)?, owner)
     }
 
-    fn items(self, list: &List) -> Vec<TagProperties> {
-        let Some(owner) = list.owner.clone() else { return Vec::new() };
-        let owner = owner.or(self.registry, self.image_name);
-        // The registry was never seen to filter a page after the first.
-        let belongs = |tag: &WireTag| match &list.filter {
-            Some(Filter::Digest(digest)) => tag.digest == *digest,
-            _ => true,
-        };
-        self.tags.into_iter().filter(belongs).map(|tag| tag.owned_by(&owner)).collect()
+    fn belongs(&self, filter: &Filter) -> bool {
+        match filter {
+            // The registry was never seen to filter a page after the first.
+            Filter::Digest(digest) => self.digest == *digest,
+            Filter::ArtifactType(_) => true,
+        }
     }
 
-    fn key(tag: &TagProperties) -> impl std::hash::Hash {
-        (tag.name.clone(), tag.updated_at)
+    fn key(&self) -> impl std::hash::Hash {
+        (self.name.clone(), self.updated_at)
     }
 }
 

@@ -120,7 +120,7 @@ async fn properties_are_read_and_locks_are_set_one_by_one() {
     let repo = filled(&registry, 2).await;
     let properties = repo.get_properties().await.unwrap();
     assert_eq!(properties.name.as_str(), "library/app");
-    assert_eq!((properties.manifest_count, properties.tag_count), (2, 2));
+    assert_eq!((properties.manifest_count, properties.tag_count), (Some(2), Some(2)));
     let all = Permissions::new().delete(true).write(true).list(true).read(true);
     assert_eq!(properties.permissions, all);
 

@@ -34,6 +34,10 @@ pub(crate) fn check(recorded: &Value, ours: &Value, path: &str) -> Result<(), St
     }
 }
 
+fn time(time: Option<Timestamp>) -> Option<String> {
+    time.map(|time| time.to_string())
+}
+
 fn is_same_time(recorded: &str, ours: &str) -> bool {
     match (recorded.parse::<Timestamp>(), ours.parse::<Timestamp>()) {
         (Ok(recorded), Ok(ours)) => recorded == ours,
@@ -44,7 +48,7 @@ fn is_same_time(recorded: &str, ours: &str) -> bool {
 pub(crate) fn repository(p: &RepositoryProperties) -> Value {
     let mut wire = json!({
         "registry": p.registry, "imageName": p.name.as_str(),
-        "createdTime": p.created_at.to_string(), "lastUpdateTime": p.updated_at.to_string(),
+        "createdTime": time(p.created_at), "lastUpdateTime": time(p.updated_at),
         "manifestCount": p.manifest_count, "tagCount": p.tag_count,
         "changeableAttributes": attributes(&p.permissions, &p.unknown_attributes),
     });
@@ -55,7 +59,7 @@ pub(crate) fn repository(p: &RepositoryProperties) -> Value {
 pub(crate) fn tag(p: &TagProperties) -> Value {
     let wire = json!({
         "name": p.name.as_str(), "digest": p.digest.as_str(),
-        "createdTime": p.created_at.to_string(), "lastUpdateTime": p.updated_at.to_string(),
+        "createdTime": time(p.created_at), "lastUpdateTime": time(p.updated_at),
         "signed": p.signed, "quarantineState": p.quarantine_state,
         "changeableAttributes": attributes(&p.permissions, &p.unknown_attributes),
     });
@@ -66,7 +70,7 @@ pub(crate) fn manifest(p: &ManifestProperties) -> Value {
     let references: Vec<Value> = p.references.iter().map(reference).collect();
     let mut wire = json!({
         "digest": p.digest.as_str(), "imageSize": p.size,
-        "createdTime": p.created_at.to_string(), "lastUpdateTime": p.updated_at.to_string(),
+        "createdTime": time(p.created_at), "lastUpdateTime": time(p.updated_at),
         "architecture": p.architecture, "os": p.operating_system, "mediaType": p.media_type,
         "configMediaType": p.config_media_type,
         "tags": p.tags.iter().map(|tag| tag.as_str()).collect::<Vec<_>>(),

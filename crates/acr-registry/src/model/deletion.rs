@@ -2,7 +2,7 @@
 
 use acr_core::{Deletion, Digest, Tag};
 
-use super::UnknownFields;
+use super::{Listed, UnknownFields};
 
 /// How the deletion of a repository ended, and what the registry says it deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,10 +10,10 @@ use super::UnknownFields;
 pub struct RepositoryDeletion {
     /// Whether there was a repository.
     pub outcome: Deletion,
-    /// The manifests that were deleted.
-    pub manifests: Vec<Digest>,
-    /// The tags that were deleted.
-    pub tags: Vec<Tag>,
+    /// The manifests that were deleted, if the registry says so.
+    pub manifests: Listed<Digest>,
+    /// The tags that were deleted, if the registry says so.
+    pub tags: Listed<Tag>,
     /// Fields that this version has no name for.
     pub unknown: UnknownFields,
 }

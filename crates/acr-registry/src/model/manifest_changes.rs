@@ -25,6 +25,15 @@ impl ManifestChanges {
         Self::default()
     }
 
+    /// Whether a manifest with these properties has every change.
+    pub(crate) fn are_in(&self, properties: &ManifestProperties) -> bool {
+        let is =
+            |wanted: &Option<String>, shown: &Option<String>| wanted.is_none() || wanted == shown;
+        self.permissions.are_those_of(&properties.permissions)
+            && is(&self.quarantine_state, &properties.quarantine_state)
+            && is(&self.quarantine_details, &properties.quarantine_details)
+    }
+
     /// Changes the locks.
     #[must_use]
     pub fn permissions(mut self, permissions: impl Into<Permissions>) -> Self {

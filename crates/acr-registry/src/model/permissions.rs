@@ -34,6 +34,28 @@ impl Permissions {
         Self::default()
     }
 
+    /// Reads each flag by itself.
+    pub(crate) fn read(mut flag: impl FnMut(&str) -> Option<bool>) -> Self {
+        Self {
+            delete: flag("deleteEnabled"),
+            write: flag("writeEnabled"),
+            list: flag("listEnabled"),
+            read: flag("readEnabled"),
+        }
+    }
+
+    /// Whether every flag that is set here has the same value there.
+    pub(crate) fn are_those_of(&self, there: &Self) -> bool {
+        [
+            (self.delete, there.delete),
+            (self.write, there.write),
+            (self.list, there.list),
+            (self.read, there.read),
+        ]
+        .iter()
+        .all(|(wanted, shown)| wanted.is_none() || wanted == shown)
+    }
+
     /// Allows or forbids deleting.
     #[must_use]
     pub fn delete(mut self, allowed: bool) -> Self {

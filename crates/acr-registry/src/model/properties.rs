@@ -1,9 +1,11 @@
 //! Properties of repositories, tags and manifests.
+//!
+//! What identifies a thing is always there. Everything else is what the registry says, if
+//! it says so: a value of another shape than expected is `None` here and kept in `unknown`.
 
 use acr_core::{Digest, RepositoryName, Tag, Timestamp};
-use serde::Deserialize;
 
-use super::{Architecture, MediaType, OperatingSystem, Permissions, UnknownFields};
+use super::{Architecture, Listed, MediaType, OperatingSystem, Permissions, UnknownFields};
 
 /// What the registry knows about a repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,13 +16,13 @@ pub struct RepositoryProperties {
     /// The repository.
     pub name: RepositoryName,
     /// When it was created.
-    pub created_at: Timestamp,
+    pub created_at: Option<Timestamp>,
     /// When it was last pushed to; may lie a moment before `created_at`.
-    pub updated_at: Timestamp,
+    pub updated_at: Option<Timestamp>,
     /// How many manifests it holds.
-    pub manifest_count: u64,
+    pub manifest_count: Option<u64>,
     /// How many tags it holds.
-    pub tag_count: u64,
+    pub tag_count: Option<u64>,
     /// The locks.
     pub permissions: Permissions,
     /// Whether artifact streaming ("teleport") is on, where the registry has it.
@@ -44,9 +46,9 @@ pub struct TagProperties {
     /// The manifest it points to.
     pub digest: Digest,
     /// When it was created.
-    pub created_at: Timestamp,
+    pub created_at: Option<Timestamp>,
     /// When it was last moved.
-    pub updated_at: Timestamp,
+    pub updated_at: Option<Timestamp>,
     /// Whether Docker content trust signed it.
     pub signed: Option<bool>,
     /// The quarantine state, where the registry has quarantine.
@@ -72,9 +74,9 @@ pub struct ManifestProperties {
     /// Config and layers together, in bytes; of an index, the sum of its images.
     pub size: Option<u64>,
     /// When it was pushed.
-    pub created_at: Timestamp,
+    pub created_at: Option<Timestamp>,
     /// When it was last pushed or tagged.
-    pub updated_at: Timestamp,
+    pub updated_at: Option<Timestamp>,
     /// The architecture; absent for indexes and artifacts.
     pub architecture: Option<Architecture>,
     /// The operating system; absent for indexes and artifacts.
@@ -84,9 +86,9 @@ pub struct ManifestProperties {
     /// The media type of its config; absent for indexes.
     pub config_media_type: Option<MediaType>,
     /// The tags that point to it. The registry cuts very long lists.
-    pub tags: Vec<Tag>,
+    pub tags: Listed<Tag>,
     /// The manifests an index names; only when a single manifest is asked for.
-    pub references: Vec<ManifestReference>,
+    pub references: Listed<ManifestReference>,
     /// The quarantine state, such as `Passed`, where the registry has quarantine.
     pub quarantine_state: Option<String>,
     /// What the quarantine's scanner left: a text that holds JSON.
@@ -107,35 +109,31 @@ impl ManifestProperties {
 }
 
 /// A manifest that an index names.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ManifestReference {
     /// The manifest.
     pub digest: Digest,
     /// Its architecture.
-    #[serde(default)]
     pub architecture: Option<Architecture>,
     /// Its operating system.
-    #[serde(rename = "os", default)]
     pub operating_system: Option<OperatingSystem>,
     /// Fields that this version has no name for.
-    #[serde(flatten)]
     pub unknown: UnknownFields,
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::model::{Owner, WireManifest};
+    use crate::model::{ManifestProperties, Owner};
 
     #[test]
     fn the_full_name_of_a_manifest_is_registry_repository_and_digest() {
         let digest = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
-        let wire = format!(
-            r#"{{"digest":"{digest}","createdTime":"2023-05-04T08:26:43Z","lastUpdateTime":"2023-05-04T08:26:43Z"}}"#
-        );
-        let wire: WireManifest = serde_json::from_str(&wire).unwrap();
-        let registry = "r.azurecr.io".to_owned();
-        let manifest = wire.owned_by(&Owner { registry, repository: "a/b".parse().unwrap() });
+        let wire = format!(r#"{{"digest":"{digest}"}}"#);
+        let owner =
+            Owner { registry: "r.azurecr.io".to_owned(), repository: "a/b".parse().unwrap() };
+        let manifest =
+            ManifestProperties::read(serde_json::from_str(&wire).unwrap(), &owner).unwrap();
         assert_eq!(manifest.fully_qualified_reference(), format!("r.azurecr.io/a/b@{digest}"));
     }
 }

@@ -13,6 +13,10 @@ use serde_json::Value;
 pub struct UnknownFields(BTreeMap<String, Value>);
 
 impl UnknownFields {
+    pub(crate) fn new(fields: BTreeMap<String, Value>) -> Self {
+        Self(fields)
+    }
+
     /// The names, ascending.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
@@ -21,13 +25,6 @@ impl UnknownFields {
     /// The field read as `T`; `None` when it is absent or has another shape.
     pub fn get<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
         self.0.get(name).and_then(|value| T::deserialize(value).ok())
-    }
-
-    /// Removes the field and gives it as `T`; what has another shape stays.
-    pub(crate) fn take<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
-        let value = self.get(name)?;
-        self.0.remove(name);
-        Some(value)
     }
 
     /// Whether there is none.

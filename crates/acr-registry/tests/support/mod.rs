@@ -36,31 +36,58 @@ pub(crate) fn client(registry: &FakeRegistry) -> RepositoryClient {
 /// A request as the scripted registry saw it: its line and body, and its headers.
 pub(crate) type Asked = Arc<Mutex<Vec<(String, http::HeaderMap)>>>;
 
+/// What a scripted registry answers.
+#[derive(Clone)]
+pub(crate) struct Answer {
+    status: u16,
+    headers: Vec<(&'static str, String)>,
+    body: String,
+}
+
+impl Answer {
+    pub(crate) fn new(status: u16, body: &str) -> Self {
+        Self { status, headers: Vec::new(), body: body.to_owned() }
+    }
+
+    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+}
+
 /// A registry that gives one answer to everything, and what it was asked.
 pub(crate) fn scripted(
     status: u16,
     headers: &[(&'static str, &str)],
     body: &str,
 ) -> (RegistryClient, Asked) {
+    let answer = Answer::new(status, body);
+    let answer = headers.iter().fold(answer, |answer, (name, value)| answer.header(name, value));
+    answering(move |_, _| answer.clone())
+}
+
+/// A registry that answers by method and path, and what it was asked.
+pub(crate) fn answering(
+    answer: impl Fn(&str, &str) -> Answer + Send + Sync + 'static,
+) -> (RegistryClient, Asked) {
     let asked = Asked::default();
-    let log = Arc::clone(&asked);
-    let headers: Vec<_> =
-        headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-    let body = body.to_owned();
+    let (log, answer) = (Arc::clone(&asked), Arc::new(answer));
     let transport = Transport::new(tower::service_fn(move |request: Request| {
-        let log = Arc::clone(&log);
-        let (headers, body) = (headers.clone(), body.clone());
+        let (log, answer) = (Arc::clone(&log), Arc::clone(&answer));
         async move {
             let (head, sent) = request.into_parts();
             let sent = sent.bytes(1 << 20).await.unwrap();
             let target = head.uri.path_and_query().unwrap();
             let line = format!("{} {target} {}", head.method, String::from_utf8_lossy(&sent));
+            let answer = answer(head.method.as_str(), head.uri.path());
             log.lock().unwrap().push((line, head.headers));
-            let mut answer = http::Response::builder().status(status);
-            for (name, value) in &headers {
-                answer = answer.header(*name, value);
+            let mut response = http::Response::builder().status(answer.status);
+            for (name, value) in &answer.headers {
+                response = response.header(*name, value.as_bytes());
             }
-            Ok::<_, std::io::Error>(answer.body(Body::from(body)).unwrap())
+            let is_bare = head.method == "HEAD" || answer.status == 204;
+            let body = if is_bare { Body::empty() } else { Body::from(answer.body) };
+            Ok::<_, std::io::Error>(response.body(body).unwrap())
         }
     }));
     let pipeline = Pipeline::builder("reg.azurecr.io".parse().unwrap()).transport(transport);

@@ -1,0 +1,100 @@
+//! The place in a list after which it is asked for.
+
+use std::{fmt, marker::PhantomData};
+
+use acr_core::{Digest, RepositoryName, Tag, Timestamp};
+
+use crate::model::{ManifestProperties, TagProperties};
+
+/// An item of a list of `T`, after which the list shall begin; see
+/// [`ListPager::after`](crate::ListPager::after).
+///
+/// Made from the item's name or digest, or from its properties. The item need not exist.
+pub struct After<T> {
+    pub(crate) place: Place,
+    of: PhantomData<fn() -> T>,
+}
+
+/// By name; in an order of time the time comes first.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) name: String,
+    pub(crate) updated_at: Option<Timestamp>,
+}
+
+impl Place {
+    /// The marker of the registry in an order of time: the time in ticks of 100 ns since
+    /// the year 1, and the name.
+    pub(crate) fn in_time(&self, updated_at: Timestamp) -> String {
+        let (seconds, nanoseconds) = updated_at.as_unix();
+        let ticks = (i128::from(seconds) + SECONDS_BEFORE_1970) * TICKS_PER_SECOND
+            + i128::from(nanoseconds) / 100;
+        format!("{ticks}&{}", self.name)
+    }
+}
+
+impl<T> After<T> {
+    pub(crate) fn new(name: &str, updated_at: Option<Timestamp>) -> Self {
+        Self { place: Place { name: name.to_owned(), updated_at }, of: PhantomData }
+    }
+}
+
+impl From<&RepositoryName> for After<RepositoryName> {
+    fn from(name: &RepositoryName) -> Self {
+        Self::new(name.as_str(), None)
+    }
+}
+
+impl From<&Tag> for After<TagProperties> {
+    fn from(tag: &Tag) -> Self {
+        Self::new(tag.as_str(), None)
+    }
+}
+
+impl From<&TagProperties> for After<TagProperties> {
+    fn from(tag: &TagProperties) -> Self {
+        Self::new(tag.name.as_str(), tag.updated_at)
+    }
+}
+
+impl From<&Digest> for After<ManifestProperties> {
+    fn from(digest: &Digest) -> Self {
+        Self::new(digest.as_str(), None)
+    }
+}
+
+impl From<&ManifestProperties> for After<ManifestProperties> {
+    fn from(manifest: &ManifestProperties) -> Self {
+        Self::new(manifest.digest.as_str(), manifest.updated_at)
+    }
+}
+
+impl<T> Clone for After<T> {
+    fn clone(&self) -> Self {
+        Self { place: self.place.clone(), of: PhantomData }
+    }
+}
+
+impl<T> fmt::Debug for After<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("After").field(&self.place.name).finish()
+    }
+}
+
+const TICKS_PER_SECOND: i128 = 10_000_000;
+
+/// From the beginning of the year 1.
+const SECONDS_BEFORE_1970: i128 = 62_135_596_800;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As recorded: the link after `v2`, and the time of `v2`.
+    #[test]
+    fn the_place_in_an_order_of_time_is_written_as_the_registry_writes_it() {
+        let place = After::<TagProperties>::new("v2", None).place;
+        let time = "2026-01-13T17:34:21.1470601Z".parse().unwrap();
+        assert_eq!(place.in_time(time), "639039224611470601&v2");
+    }
+}
