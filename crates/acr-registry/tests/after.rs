@@ -32,7 +32,7 @@ async fn g10_after_goes_with_order_page_size_and_version_in_every_list() {
     );
     let tags = repo.list_tags().page_size(TWO).order_by(Order::NONE).after(&tag("v1"));
     assert!(tags.of(&digest).try_next().await.unwrap().is_none());
-    let manifests = repo.list_manifests().after(&digest).page_size(TWO);
+    let mut manifests = repo.list_manifests().after(&digest).page_size(TWO);
     assert!(manifests.try_next().await.unwrap().is_none());
     // A stored place says more than a name does.
     let stored = Continuation::from_query("last=z&n=7");

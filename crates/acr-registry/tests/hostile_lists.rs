@@ -148,13 +148,14 @@ fn serve(list: List, script: Vec<(Page, Link)>, asked: Arc<AtomicUsize>) -> Regi
             let body = match &script[at].0 {
                 Page::NoList(how) => no_list(key, *how),
                 page => {
-                    let written = |(n, item): (usize, &usize)| match page {
-                        Page::Odd(..) => odd(list, n, *item),
+                    // Wherever it comes again, an item is written as on its own page.
+                    let written = |item: &usize| match script[item / 10].0 {
+                        Page::Odd(..) => odd(list, *item),
                         _ => written(list, *item),
                     };
                     let items = items(&script, at);
-                    let mut items: Vec<String> = items.iter().enumerate().map(written).collect();
-                    for n in 0..unreadable(&script[at].0) {
+                    let mut items: Vec<String> = items.iter().map(written).collect();
+                    for n in 0..unreadable(page) {
                         items.insert(
                             n * 2 % (items.len() + 1),
                             UNREADABLE[(at + n) % UNREADABLE.len()].to_owned(),
@@ -187,14 +188,14 @@ const UNREADABLE: [&str; 6] =
     ["null", "7", r#"{"name":"no tag","digest":"x"}"#, "[]", r#""No Name""#, r#"{"digest":{}}"#];
 
 /// An item whose other fields are not what they should be.
-fn odd(list: List, n: usize, item: usize) -> String {
+fn odd(list: List, item: usize) -> String {
     let fields = [
         r#""createdTime":"2024-01-01T00:00:00.1234567890123Z""#,
         r#""lastUpdateTime":"yesterday","createdTime":7"#,
         r#""changeableAttributes":null,"imageSize":"large""#,
         r#""changeableAttributes":{"deleteEnabled":"no"},"signed":{},"tags":["no tag"]"#,
     ];
-    let fields = fields[n % fields.len()];
+    let fields = fields[item % fields.len()];
     match list {
         List::Repositories => written(list, item),
         List::Tags => format!(r#"{{"name":"r{item:05}","digest":"sha256:{item:064x}",{fields}}}"#),

@@ -35,7 +35,7 @@ impl Permissions {
     }
 
     /// Reads each flag by itself.
-    pub(crate) fn read(mut flag: impl FnMut(&str) -> Option<bool>) -> Self {
+    pub(crate) fn of_flags(mut flag: impl FnMut(&str) -> Option<bool>) -> Self {
         Self {
             delete: flag("deleteEnabled"),
             write: flag("writeEnabled"),

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::{
     Fields, ManifestProperties, ManifestReference, Permissions, RepositoryProperties,
-    TagProperties, UnknownFields, value,
+    TagProperties, value,
 };
 
 /// Whose properties they are; the envelope names both, and is not obliged to.
@@ -109,7 +109,7 @@ fn reference(raw: &RawValue) -> Result<ManifestReference, String> {
 /// The locks, and beside them what each kind has a name for.
 fn attributes<'a>(fields: &mut Fields<'a>) -> (Permissions, Fields<'a>) {
     let mut attributes: Fields<'a> = fields.take("changeableAttributes").unwrap_or_default();
-    let permissions = Permissions::read(|name| attributes.take(name));
+    let permissions = Permissions::of_flags(|name| attributes.take(name));
     (permissions, attributes)
 }
 
