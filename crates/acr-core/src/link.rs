@@ -194,8 +194,8 @@ mod tests {
             let shown = String::from_utf8_lossy(text).into_owned();
             let error = next(&of(&[text])).expect_err(&shown);
             assert_eq!(error.kind(), ErrorKind::Protocol, "{shown}");
-            let beside = next(&of(&[b"</z>; rel=\"first\"", text]));
-            assert!(beside.is_err(), "beside one that can be read: {shown}");
+            let beside = of(&[b"</z>; rel=\"first\"", text]);
+            assert!(next(&beside).is_err(), "beside one that can be read: {shown}");
         }
     }
 
@@ -235,7 +235,8 @@ mod tests {
         fn reads_what_is_printed(target in "/[a-z0-9?&=%/]{0,30}", before in "[a-z]{1,8}") {
             let text = format!("</x>; rel=\"{before}\", <{target}>; title=\"q\"; rel=\"next\"");
             prop_assume!(before != "next");
-            prop_assert_eq!(next(&of(&[text.as_bytes()])).unwrap(), Some(target.as_str()));
+            let headers = of(&[text.as_bytes()]);
+            prop_assert_eq!(next(&headers).unwrap(), Some(target.as_str()));
         }
     }
 }
