@@ -17,8 +17,8 @@ use std::{
 use acr_auth::{AccessToken, AuthLayer, Credential, TokenClient, credential_fn};
 use acr_blob::BlobClient;
 use acr_core::{
-    Action, Body, Digest, Effect, ErrorKind, Pipeline, RepositoryName, Request, RequestBuilder,
-    Scope, Secret, Tag, Transport,
+    Action, Body, Deletion, Digest, Effect, ErrorKind, Pipeline, RepositoryName, Request,
+    RequestBuilder, Scope, Secret, Tag, Transport,
 };
 use acr_registry::{
     Architecture, Descriptor, ImageIndex, ImageManifest, MediaType, OperatingSystem, Platform,
@@ -157,15 +157,15 @@ async fn fact_4_malformed_names_are_a_plain_404_without_a_challenge() {
     assert_eq!(all.repository("Upper").unwrap_err().kind(), ErrorKind::InvalidInput);
     assert!("wrong-digest".parse::<Digest>().is_err());
     assert!(registry.journal().entries().is_empty());
-    // Such an answer to a deletion says nothing about the artifact.
+    // Such an answer to a deletion is absence, as in the official packages.
     let plain = Transport::new(tower::service_fn(|_: Request| async {
         let answer = http::Response::builder().status(404).header("content-type", "text/plain");
         Ok::<_, std::io::Error>(answer.body(Body::from("404 page not found\n")).unwrap())
     }));
     let plain = Pipeline::builder(registry.endpoint()).transport(plain).build().unwrap();
     let repo = RegistryClient::new(plain).repository("library/app").unwrap();
-    let error = repo.delete_tag(&tag("v1")).await.unwrap_err();
-    assert_eq!((error.kind(), error.code()), (ErrorKind::NotFound, None));
+    let deletion = repo.delete_tag(&tag("v1")).await.unwrap();
+    assert_eq!(deletion, Deletion::AlreadyAbsent);
 }
 
 #[tokio::test(start_paused = true)]

@@ -129,7 +129,7 @@ async fn deletions_end_as_recorded() {
             made("DELETE /acr/v1/a/_tags/t", 202).header("X-Ms-Int-Docker-Content-Digest", &d),
             made("DELETE /acr/v1/a/_tags/t", 404).fails("TAG_UNKNOWN", "no"),
             made(&format!("DELETE /v2/a/manifests/{d}"), 202),
-            // From a front end: it says nothing about the manifest.
+            // Without a code: absent, as the official packages take it.
             made(&format!("DELETE /v2/a/manifests/{d}"), 404).answers_text("404 page not found\n"),
             made(&format!("DELETE /v2/a/manifests/{d}"), 405)
                 .fails("REGISTRY_DISALLOWED_OPERATION", "locked"),
@@ -238,7 +238,7 @@ async fn words_of_sanitising_are_rewritten_the_same_for_the_same_word() {
 async fn what_we_lose_shows() {
     let lost = json!({ "registry": "other.azurecr.io", "imageName": "a", "tag": tag("v", "1") });
     let mut other = lost.clone();
-    other["tag"]["createdTime"] = json!("not a time");
+    other["tag"]["digest"] = json!("not a digest");
     fails("failed", [made("GET /acr/v1/a/_tags/v", 200).answers(&other)]).await;
     let page = json!({ "repositories": ["a"], "beside": 1 });
     fails("beside", [made("GET /acr/v1/_catalog", 200).answers(&page)]).await;
