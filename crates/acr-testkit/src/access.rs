@@ -50,6 +50,11 @@ impl Grant {
         Self { kind: kind.to_owned(), name: name.to_owned(), actions }
     }
 
+    /// To read the content of a repository.
+    pub(crate) fn pull(repository: &str) -> Self {
+        Self::new("repository", repository, &["pull"])
+    }
+
     /// Reads `type:name:action,action`.
     fn parse(text: &str) -> Option<Self> {
         let (kind, rest) = text.split_once(':')?;
@@ -116,7 +121,7 @@ pub(crate) fn required(route: &Route, mount_source: Option<&str>) -> Vec<Grant> 
         | Operation::CompleteUpload => one(&["pull", "push"]),
         Operation::MountBlob => {
             let mut grants = one(&["pull", "push"]);
-            grants.extend(mount_source.map(|source| Grant::new("repository", source, &["pull"])));
+            grants.extend(mount_source.map(Grant::pull));
             grants
         }
     }

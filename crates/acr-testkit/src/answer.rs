@@ -20,8 +20,10 @@ pub(crate) type Reply = Result<Answer, Failure>;
 pub(crate) enum Failure {
     /// An error answer.
     Refused(Box<Answer>),
-    /// The request's body broke, or the disk did.
+    /// The request's body broke, and with it the connection.
     Broken(io::Error),
+    /// The disk did not take or give what it had to.
+    Disk(io::Error),
 }
 
 /// One or more errors in the registry's envelope.
@@ -83,8 +85,22 @@ impl From<Answer> for Failure {
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        Self::Broken(error)
+        Self::Disk(error)
     }
+}
+
+/// The answer when the disk fails: no registry's words, but the reason and what to do.
+pub(crate) fn disk_failure(error: &io::Error) -> Answer {
+    let is_full = matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+    );
+    let (status, remedy) = match is_full {
+        true => (StatusCode::INSUFFICIENT_STORAGE, "make room and start it again"),
+        false => (StatusCode::INTERNAL_SERVER_ERROR, "see its disk and its limits"),
+    };
+    let message = format!("the emulator cannot use its disk: {error}; {remedy}");
+    Refusal::new(status, "UNKNOWN", message).answer()
 }
 
 /// Compact JSON and one newline. Long answers come without `Content-Length`, as recorded.

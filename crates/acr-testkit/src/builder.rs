@@ -42,6 +42,7 @@ pub struct FakeRegistryBuilder {
     referrers: bool,
     pub(crate) quota: Option<Quota>,
     pub(crate) clock_rate: u32,
+    pub(crate) manifest_memory: usize,
     pub(crate) seed: Option<u64>,
 }
 
@@ -96,6 +97,7 @@ impl FakeRegistryBuilder {
             referrers: true,
             quota: None,
             clock_rate: 1,
+            manifest_memory: MANIFEST_MEMORY,
             seed: None,
         }
     }
@@ -223,6 +225,14 @@ impl FakeRegistryBuilder {
         self
     }
 
+    /// How many bytes of memory manifests may take, their descriptors and annotations included;
+    /// 24 MiB by default. A push beyond that is answered with 507. What a folder or a layout
+    /// brings along is taken all the same.
+    pub fn manifest_memory(mut self, bytes: usize) -> Self {
+        self.manifest_memory = bytes;
+        self
+    }
+
     /// How blobs are downloaded; by redirect by default.
     pub fn blobs(mut self, delivery: BlobDelivery) -> Self {
         self.blobs = delivery;
@@ -341,3 +351,6 @@ const LINK_LIFETIME: Duration = Duration::from_secs(20 * 60);
 
 /// What the registry software that the service descends from purges by default.
 const UPLOAD_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Room for some 50,000 manifests of the usual size.
+const MANIFEST_MEMORY: usize = 24 << 20;

@@ -4,7 +4,7 @@
 use std::{
     fs::File,
     io::{self, Seek as _, SeekFrom, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     pin::Pin,
     sync::{
         Arc, Mutex,
@@ -21,13 +21,18 @@ use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, Take};
 use tokio_util::io::poll_read_buf;
 
 use crate::{
+    budget::{Budget, Share},
     ledger::{Ledger, sync_folder},
     sync::lock,
 };
 
 /// Where contents go.
-#[derive(Debug, Default)]
-pub(crate) struct Store(Mutex<Place>);
+#[derive(Debug)]
+pub(crate) struct Store {
+    place: Mutex<Place>,
+    /// For small contents; what finds no room there goes to disk as the large ones do.
+    memory: Arc<Budget>,
+}
 
 #[derive(Debug)]
 enum Place {
@@ -40,8 +45,15 @@ enum Place {
 /// Finished content, cheap to clone; its file goes with the last clone.
 #[derive(Clone, Debug)]
 pub(crate) enum Content {
-    Memory(Bytes),
+    Memory(Small),
     File(Arc<Stored>),
+}
+
+/// Content in memory, and its part of what there is for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Small {
+    bytes: Bytes,
+    _share: Arc<Share>,
 }
 
 /// A file with content; removed with its last user, unless a record on disk names it.
@@ -59,8 +71,17 @@ pub(crate) struct Spool {
     /// The name of the file, if there will be one.
     name: String,
     memory: Vec<u8>,
-    file: Option<(File, Stored)>,
+    share: Share,
+    file: Option<OpenFile>,
     digester: Digester,
+}
+
+/// A file that content goes to. Between requests it is closed, so that many uploads at rest do
+/// not use up the process's descriptors.
+#[derive(Debug)]
+struct OpenFile {
+    handle: Option<File>,
+    stored: Stored,
 }
 
 /// A state of a spool to go back to.
@@ -70,12 +91,12 @@ pub(crate) struct Checkpoint(Digester);
 impl Store {
     /// A folder that outlives the process.
     pub(crate) fn lasting(ledger: Arc<Ledger>) -> Self {
-        Self(Mutex::new(Place::Lasting(ledger)))
+        Self { place: Mutex::new(Place::Lasting(ledger)), ..Self::default() }
     }
 
     /// The records of a folder that outlives the process.
     pub(crate) fn ledger(&self) -> Option<Arc<Ledger>> {
-        match &*lock(&self.0) {
+        match &*lock(&self.place) {
             Place::Lasting(ledger) => Some(Arc::clone(ledger)),
             Place::Temporary(_) => None,
         }
@@ -84,13 +105,15 @@ impl Store {
     /// Finished content that an earlier process left.
     pub(crate) fn find(&self, name: &str, len: u64) -> io::Result<Content> {
         if len == 0 {
-            return Ok(Content::Memory(Bytes::new()));
+            return Ok(Content::Memory(Small {
+                bytes: Bytes::new(),
+                _share: Arc::new(self.memory.owe(0)),
+            }));
         }
         let path = self.path(name)?;
-        let found = path.metadata()?.len();
+        let found = path.metadata().map_err(|error| named(&path, &error))?.len();
         if found != len {
-            let text = format!("the content file `{name}` has {found} bytes instead of {len}");
-            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+            return Err(wrong_length(&path, found, len));
         }
         let is_recorded = AtomicBool::new(true);
         Ok(Content::File(Arc::new(Stored { path, len, is_recorded })))
@@ -98,15 +121,25 @@ impl Store {
 
     fn create(&self, name: &str) -> io::Result<(File, Stored)> {
         let path = self.path(name)?;
-        let file = File::create_new(&path)?;
-        if let (true, Some(folder)) = (self.is_lasting(), path.parent()) {
-            sync_folder(folder)?;
+        let file = File::create_new(&path).map_err(|error| named(&path, &error))?;
+        // From here on the file goes with `stored`, also when this fails.
+        let stored = Stored { path, len: 0, is_recorded: AtomicBool::new(false) };
+        if let (true, Some(folder)) = (self.is_lasting(), stored.path.parent()) {
+            sync_folder(folder).map_err(|error| named(folder, &error))?;
         }
-        Ok((file, Stored { path, len: 0, is_recorded: AtomicBool::new(false) }))
+        Ok((file, stored))
+    }
+
+    /// Whether a file of this name is there already, from this process or an earlier one.
+    pub(crate) fn holds(&self, name: &str) -> bool {
+        match &*lock(&self.place) {
+            Place::Lasting(ledger) => ledger.contents().join(name).exists(),
+            Place::Temporary(_) => false,
+        }
     }
 
     fn path(&self, name: &str) -> io::Result<PathBuf> {
-        match &mut *lock(&self.0) {
+        match &mut *lock(&self.place) {
             Place::Lasting(ledger) => Ok(ledger.contents().join(name)),
             Place::Temporary(Some(folder)) => Ok(folder.path().join(name)),
             Place::Temporary(none) => {
@@ -117,7 +150,13 @@ impl Store {
     }
 
     fn is_lasting(&self) -> bool {
-        matches!(*lock(&self.0), Place::Lasting(_))
+        matches!(*lock(&self.place), Place::Lasting(_))
+    }
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { place: Mutex::default(), memory: Budget::new(MEMORY) }
     }
 }
 
@@ -129,24 +168,34 @@ impl Default for Place {
 
 impl Spool {
     pub(crate) fn new(store: Arc<Store>, name: String) -> Self {
-        Self { store, name, memory: Vec::new(), file: None, digester: Digester::default() }
+        let (memory, share) = (Vec::new(), store.memory.owe(0));
+        Self { store, name, memory, share, file: None, digester: Digester::default() }
     }
 
     /// Goes on with what an earlier process recorded; what it wrote beyond is cut off.
-    pub(crate) fn resume(store: Arc<Store>, name: String, digester: Digester) -> io::Result<Self> {
-        let mut spool = Self::new(store, name);
+    pub(crate) fn resume(store: &Arc<Store>, name: &str, digester: Digester) -> io::Result<Self> {
+        let mut spool = Self::new(Arc::clone(store), name.to_owned());
+        let path = spool.store.path(name)?;
         if digester.is_empty() {
-            return Ok(spool);
+            // The first piece may have made the file, and ended before anything was recorded.
+            return match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(named(&path, &error)),
+                _ => Ok(spool),
+            };
         }
-        let path = spool.store.path(&spool.name)?;
-        let file = File::options().read(true).write(true).open(&path)?;
-        let (len, found) = (digester.len(), file.metadata()?.len());
+        let open = || {
+            let file = File::options().read(true).write(true).open(&path)?;
+            let found = file.metadata()?.len();
+            Ok((file, found))
+        };
+        let (file, found) = open().map_err(|error| named(&path, &error))?;
+        let len = digester.len();
         if found < len {
-            let text = format!("an upload's file has {found} bytes instead of {len}");
-            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+            return Err(wrong_length(&path, found, len));
         }
-        file.set_len(len)?;
-        spool.file = Some((file, Stored { path, len: 0, is_recorded: AtomicBool::new(true) }));
+        file.set_len(len).map_err(|error| named(&path, &error))?;
+        let stored = Stored { path, len: 0, is_recorded: AtomicBool::new(true) };
+        spool.file = Some(OpenFile { handle: None, stored });
         spool.digester = digester;
         Ok(spool)
     }
@@ -157,25 +206,32 @@ impl Spool {
     }
 
     /// Makes what arrived durable, blocking, and gives the state to go on from.
-    pub(crate) fn sync(&self) -> io::Result<DigesterState> {
-        if let Some((file, _)) = &self.file {
+    pub(crate) fn sync(&mut self) -> io::Result<DigesterState> {
+        let len = self.len();
+        if let Some(file) = &mut self.file {
             // A rolled-back piece must not come back.
-            file.set_len(self.len())?;
-            file.sync_all()?;
+            file.with(|file| file.set_len(len).and_then(|()| file.sync_all()))?;
         }
         Ok(self.digester.save())
     }
 
+    /// Closes the file until the next piece comes.
+    pub(crate) fn rest(&mut self) {
+        if let Some(file) = &mut self.file {
+            file.handle = None;
+        }
+    }
+
     /// A record on disk names the file from now on: it stays.
     pub(crate) fn record(&self) {
-        if let Some((_, stored)) = &self.file {
-            stored.record();
+        if let Some(file) = &self.file {
+            file.stored.record();
         }
     }
 
     /// Gives up what arrived; the file that a record may still name.
     pub(crate) fn discard(mut self) -> Option<Arc<Stored>> {
-        self.file.take().map(|(_, stored)| Arc::new(stored))
+        self.file.take().map(|file| Arc::new(file.stored))
     }
 
     /// The name of the file, which is that of the upload.
@@ -188,10 +244,12 @@ impl Spool {
     }
 
     /// Whether the next piece goes to disk, which must not block the runtime.
-    pub(crate) fn needs_disk(&self, piece: &[u8]) -> bool {
+    pub(crate) fn needs_disk(&mut self, piece: &[u8]) -> bool {
+        let len = self.memory.len().saturating_add(piece.len());
         self.file.is_some()
-            || self.memory.len() + piece.len() > MAX_IN_MEMORY
+            || len > MAX_IN_MEMORY
             || self.store.is_lasting()
+            || !self.share.grow(len.saturating_sub(self.share.bytes()))
     }
 
     /// Adds a piece: blocking where [`Spool::needs_disk`].
@@ -199,17 +257,22 @@ impl Spool {
     /// The file is written before the length moves on, so a failure leaves the old content.
     pub(crate) fn append(&mut self, piece: &[u8]) -> io::Result<()> {
         if self.file.is_none() && self.needs_disk(piece) {
-            let (mut file, stored) = self.store.create(&self.name)?;
-            file.write_all(&self.memory)?;
+            let (handle, stored) = self.store.create(&self.name)?;
+            let mut file = OpenFile { handle: Some(handle), stored };
+            file.with(|file| file.write_all(&self.memory))?;
             self.memory = Vec::new();
-            self.file = Some((file, stored));
+            self.share = self.store.memory.owe(0);
+            self.file = Some(file);
         }
         match &mut self.file {
-            None => self.memory.extend_from_slice(piece),
-            Some((file, _)) => {
-                file.seek(SeekFrom::Start(self.digester.len()))?;
-                file.write_all(piece)?;
+            None => {
+                self.memory.reserve_exact(piece.len());
+                self.memory.extend_from_slice(piece);
             }
+            Some(file) => file.with(|file| {
+                file.seek(SeekFrom::Start(self.digester.len()))?;
+                file.write_all(piece)
+            })?,
         }
         self.digester.update(piece);
         Ok(())
@@ -231,20 +294,37 @@ impl Spool {
 
     pub(crate) fn finish(mut self) -> io::Result<Content> {
         match self.file.take() {
-            None => Ok(Content::Memory(self.memory.into())),
-            Some((file, mut stored)) => {
-                stored.len = self.digester.len();
-                file.set_len(stored.len)?;
-                Ok(Content::File(Arc::new(stored)))
+            None => {
+                let (bytes, share) = (self.memory.into(), Arc::new(self.share));
+                Ok(Content::Memory(Small { bytes, _share: share }))
+            }
+            Some(mut file) => {
+                let len = self.digester.len();
+                file.with(|file| file.set_len(len))?;
+                file.stored.len = len;
+                Ok(Content::File(Arc::new(file.stored)))
             }
         }
+    }
+}
+
+impl OpenFile {
+    /// Works on the file, opened again if need be; an error names it.
+    fn with<T>(&mut self, work: impl FnOnce(&mut File) -> io::Result<T>) -> io::Result<T> {
+        let Self { handle, stored } = self;
+        let open = || File::options().read(true).write(true).open(&stored.path);
+        let result = match handle {
+            Some(file) => work(file),
+            None => open().and_then(|file| work(handle.insert(file))),
+        };
+        result.map_err(|error| named(&stored.path, &error))
     }
 }
 
 impl Content {
     pub(crate) fn len(&self) -> u64 {
         match self {
-            Self::Memory(bytes) => bytes.len() as u64,
+            Self::Memory(Small { bytes, .. }) => bytes.len() as u64,
             Self::File(stored) => stored.len,
         }
     }
@@ -252,7 +332,7 @@ impl Content {
     /// The bytes of small content. From a file they are read at once: a config, a page long.
     pub(crate) fn small(&self) -> Option<Bytes> {
         match self {
-            Self::Memory(bytes) => Some(bytes.clone()),
+            Self::Memory(Small { bytes, .. }) => Some(bytes.clone()),
             Self::File(stored) if stored.len <= MAX_IN_MEMORY as u64 => {
                 std::fs::read(&stored.path).ok().map(Bytes::from)
             }
@@ -263,7 +343,7 @@ impl Content {
     /// The file behind it.
     pub(crate) fn file(&self) -> Option<&Arc<Stored>> {
         match self {
-            Self::Memory(_) => None,
+            Self::Memory(..) => None,
             Self::File(stored) => Some(stored),
         }
     }
@@ -271,12 +351,13 @@ impl Content {
     /// A part of the content as a body, read piece by piece.
     pub(crate) async fn body(&self, from: u64, len: u64) -> io::Result<Body> {
         match self {
-            Self::Memory(bytes) => {
+            Self::Memory(Small { bytes, .. }) => {
                 let index = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
                 Ok(Body::from(bytes.slice(index(from)..index(from.saturating_add(len)))))
             }
             Self::File(stored) => {
-                let mut file = tokio::fs::File::open(&stored.path).await?;
+                let opened = tokio::fs::File::open(&stored.path).await;
+                let mut file = opened.map_err(|error| named(&stored.path, &error))?;
                 file.set_max_buf_size(PIECE);
                 file.seek(SeekFrom::Start(from)).await?;
                 let stored = Arc::clone(stored);
@@ -357,8 +438,20 @@ impl http_body::Body for FileBody {
     }
 }
 
+fn wrong_length(path: &Path, found: u64, len: u64) -> io::Error {
+    let text = format!("`{}` has {found} bytes instead of {len}", path.display());
+    io::Error::new(io::ErrorKind::InvalidData, text)
+}
+
+fn named(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("`{}`: {error}", path.display()))
+}
+
 /// Content up to this length stays in memory.
 const MAX_IN_MEMORY: usize = 1 << 20;
+
+/// What small contents take together before they go to disk too.
+const MEMORY: usize = 4 << 20;
 
 /// How much of a file is read at once.
 const PIECE: usize = 128 * 1024;

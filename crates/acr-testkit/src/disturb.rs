@@ -20,7 +20,8 @@ use crate::{
     manifest::{self, OCI_INDEX},
     operation::Operation,
     route::is_digest,
-    routes::manifest_record,
+    routes::{Document, manifest_record},
+    state::Push,
     storage,
     sync::lock,
 };
@@ -187,13 +188,15 @@ fn push_as_rival(x: &Exchange<'_>) {
         r#"{{"schemaVersion":2,"mediaType":"{OCI_INDEX}","manifests":[],"annotations":{{"rival":"{id}"}}}}"#
     );
     let (bytes, name) = (Bytes::from(index), x.route.repository.as_str());
-    let Some((form, parsed)) = manifest::parse(OCI_INDEX, &bytes, false) else { return };
+    let Ok((form, parsed)) = manifest::parse(OCI_INDEX, &bytes, false) else { return };
     let digest = Digest::sha256(&bytes);
     let mut state = lock(&x.shared.state);
     let now = state.stamp(&x.shared.clock);
-    let media_type = OCI_INDEX.to_owned();
-    let record = manifest_record(&state, now, name, form, parsed, media_type, bytes);
-    state.put_manifest(name, &digest, Some(tag), record);
+    let (media_type, share) = (OCI_INDEX.to_owned(), x.shared.manifests.owe(bytes.len()));
+    let document = Document { form, parsed, media_type, bytes, share };
+    let record = manifest_record(&state, now, name, document);
+    // A lock holds for rivals too.
+    let _ = state.put_manifest(name, &digest, &Push::to(tag), record);
 }
 
 /// A request's body that breaks after some bytes.

@@ -76,6 +76,12 @@ impl Exchange<'_> {
         })
     }
 
+    /// Puts into the journal why the request is refused, where the answer does not tell.
+    pub(crate) fn tell(&self, reason: &str) {
+        let reason = reason.escape_debug().to_string();
+        self.shared.journal.update(self.number, |entry| entry.reason = Some(reason));
+    }
+
     /// A header's text.
     pub(crate) fn header(&self, name: HeaderName) -> Option<&str> {
         self.head.headers.get(name)?.to_str().ok()

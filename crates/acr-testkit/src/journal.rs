@@ -20,7 +20,8 @@ use crate::sync::lock;
 /// The requests so far, in the order they arrived; a handle, cheap to clone.
 ///
 /// No secret is ever kept: of a query only the names, of a header only the name.
-/// The latest 100,000 requests are kept.
+/// The latest requests are kept, as many as fit into 8 MiB: some 10,000 of the usual kind. Of a
+/// path, and of any other text that a client sends, the first 2,048 bytes are kept.
 ///
 /// ```
 /// use acr_testkit::{FakeRegistry, Kind};
@@ -64,6 +65,10 @@ pub struct Entry {
     pub challenged: bool,
     /// The scopes that a call of `/oauth2/token` asked for.
     pub scopes: Vec<String>,
+    /// Why it was refused, where the answer itself does not say: what was wrong with a manifest,
+    /// what the disk did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// One of the two servers.
@@ -96,8 +101,11 @@ struct Records {
     /// The number of the first entry kept.
     first: u64,
     entries: VecDeque<Entry>,
+    /// What the entries weigh together.
+    bytes: usize,
     /// Gets each entry as a line of JSON when its request is over.
     file: Option<File>,
+    prints_reasons: bool,
 }
 
 /// A request that is not over yet; dropped, it was given up.
@@ -120,6 +128,7 @@ impl Journal {
         let mut records = lock(&self.0);
         records.first = records.end();
         records.entries.clear();
+        records.bytes = 0;
     }
 
     /// How many entries are of a kind.
@@ -201,6 +210,12 @@ impl Journal {
         Ok(())
     }
 
+    /// Writes from now on to standard error why a request was refused, where [`Entry::reason`]
+    /// tells.
+    pub fn print_reasons(&self) {
+        lock(&self.0).prints_reasons = true;
+    }
+
     /// Adds a request on arrival.
     pub(crate) fn open(&self, entry: Entry, received: &Arc<AtomicU64>) -> Recording {
         let (journal, number) = (self.clone(), self.add(entry));
@@ -209,13 +224,12 @@ impl Journal {
     }
 
     /// Adds a request; the number finds it again.
-    fn add(&self, entry: Entry) -> u64 {
+    fn add(&self, mut entry: Entry) -> u64 {
+        entry.shorten();
         let mut records = lock(&self.0);
-        if records.entries.len() >= MAX_ENTRIES {
-            records.entries.pop_front();
-            records.first += 1;
-        }
+        records.bytes += entry.weight();
         records.entries.push_back(entry);
+        records.shrink();
         records.end() - 1
     }
 
@@ -224,15 +238,23 @@ impl Journal {
         let mut records = lock(&self.0);
         let index = number.checked_sub(records.first).and_then(|i| usize::try_from(i).ok());
         if let Some(entry) = index.and_then(|i| records.entries.get_mut(i)) {
+            let before = entry.weight();
             change(entry);
+            entry.shorten();
+            let after = entry.weight();
+            records.bytes = records.bytes.saturating_sub(before).saturating_add(after);
+            records.shrink();
         }
     }
 
     fn write(&self, number: u64) {
         let mut records = lock(&self.0);
-        let Records { first, entries, file } = &mut *records;
+        let Records { first, entries, file, prints_reasons, .. } = &mut *records;
         let index = number.checked_sub(*first).and_then(|i| usize::try_from(i).ok());
         let entry = index.and_then(|i| entries.get(i));
+        if let (true, Some(entry)) = (*prints_reasons, entry) {
+            entry.print_reason();
+        }
         if let (Some(file), Some(entry)) = (file, entry) {
             let mut line = serde_json::to_vec(entry).unwrap_or_default();
             line.push(b'\n');
@@ -272,7 +294,46 @@ fn method<S: serde::Serializer>(method: &Method, serializer: S) -> Result<S::Ok,
     serializer.serialize_str(method.as_str())
 }
 
+impl Records {
+    /// Forgets the oldest entries until the rest fits; the newest always stays.
+    fn shrink(&mut self) {
+        while self.bytes > MAX_BYTES && self.entries.len() > 1 {
+            let Some(entry) = self.entries.pop_front() else { return };
+            self.bytes = self.bytes.saturating_sub(entry.weight());
+            self.first += 1;
+        }
+    }
+}
+
 impl Entry {
+    fn print_reason(&self) {
+        let Some(reason) = &self.reason else { return };
+        let (method, path, status) = (&self.method, self.path.escape_debug(), self.status);
+        // Nobody is left to tell if standard error is closed.
+        let _ = writeln!(io::stderr(), "{method} {path}: {status}, {reason}");
+    }
+
+    /// Cuts what a client can make as long as it likes.
+    fn shorten(&mut self) {
+        let mut left = MAX_NAMES;
+        for names in [&mut self.query, &mut self.headers, &mut self.scopes] {
+            names.iter_mut().for_each(cut);
+            names.truncate(left);
+            names.shrink_to_fit();
+            left = left.saturating_sub(names.len());
+        }
+        cut(&mut self.path);
+        self.reason.iter_mut().for_each(cut);
+    }
+
+    /// How many bytes it takes in memory, about.
+    fn weight(&self) -> usize {
+        let lists = [&self.query, &self.headers, &self.scopes];
+        let texts = lists.into_iter().flatten().chain(&self.reason);
+        let sum = texts.fold(0, |sum: usize, text| sum + text.capacity() + TEXT);
+        size_of::<Self>() + self.time.capacity() + self.path.capacity() + sum
+    }
+
     /// What this entry is about.
     pub fn kind(&self) -> Kind {
         match self.operation {
@@ -325,8 +386,27 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A bound, so that a client in a loop cannot fill the memory.
-const MAX_ENTRIES: usize = 100_000;
+/// What the entries may weigh together, so that no client fills the memory.
+const MAX_BYTES: usize = 8 << 20;
+
+/// What is kept of a text.
+const MAX_TEXT: usize = 2048;
+
+/// How many names an entry keeps: of query, headers and scopes together.
+const MAX_NAMES: usize = 256;
+
+/// What a text takes beside its bytes.
+const TEXT: usize = size_of::<String>() + 16;
+
+/// Cuts a text, and gives back what it took.
+fn cut(text: &mut String) {
+    if text.len() > MAX_TEXT {
+        let end = (0..=MAX_TEXT).rev().find(|end| text.is_char_boundary(*end));
+        text.truncate(end.unwrap_or_default());
+        text.push('…');
+    }
+    text.shrink_to_fit();
+}
 
 #[cfg(test)]
 mod tests {
@@ -347,6 +427,7 @@ mod tests {
             wasted_bytes: 2,
             challenged,
             scopes: vec!["registry:catalog:*".to_owned()],
+            reason: None,
         }
     }
 
@@ -379,5 +460,29 @@ mod tests {
         journal.add(entry("ping", false));
         journal.update(number, |entry| entry.status = 500);
         assert_eq!(journal.entries()[0].status, 200);
+    }
+    #[test]
+    fn e6_long_texts_and_many_entries_are_bounded_by_their_bytes() {
+        let journal = Journal::default();
+        for number in 0..4_000 {
+            let mut long = entry("ping", false);
+            long.path = format!("/{number}/{}", "é".repeat(30_000));
+            long.headers = vec!["h".repeat(3_000); 3_000];
+            journal.add(long);
+        }
+        let records = lock(&journal.0);
+        assert!(records.bytes <= MAX_BYTES, "{}", records.bytes);
+        let sum = records.entries.iter().map(Entry::weight).sum::<usize>();
+        assert_eq!(records.bytes, sum);
+        let last = records.entries.back().unwrap();
+        assert!(last.path.starts_with("/3999/é") && last.path.ends_with('…'));
+        assert_eq!(last.headers.len(), MAX_NAMES - last.query.len());
+        drop(records);
+        journal.clear();
+        let number = journal.add(entry("ping", false));
+        journal.update(number, |entry| entry.scopes = vec!["s".repeat(100_000); 300]);
+        let entries = journal.entries();
+        assert!(entries[0].weight() < 2 << 20, "{}", entries[0].weight());
+        assert_eq!(lock(&journal.0).bytes, lock(&journal.0).entries[0].weight());
     }
 }

@@ -14,9 +14,10 @@ use serde::Deserialize;
 
 use crate::{
     content::{Content, Spool},
-    manifest::{self, Descriptor, Form, MAX_MANIFEST, Parsed},
+    manifest::{self, Descriptor, MAX_MANIFEST, Parsed},
     registry::Shared,
-    routes::manifest_record,
+    routes::{Document, manifest_record},
+    state::Push,
     sync::lock,
 };
 
@@ -87,14 +88,17 @@ impl Loader<'_> {
             return Err(malformed(&path, "the content does not match the digest"));
         }
         let (form, parsed) = manifest::parse(&descriptor.media_type, &bytes, false)
-            .ok_or_else(|| malformed(&path, &format!("no `{}`", descriptor.media_type)))?;
+            .map_err(|why| malformed(&path, &format!("no `{}`: {why}", descriptor.media_type)))?;
         for blob in parsed.required_blobs() {
             self.blob(blob)?;
         }
         for child in parsed.manifests.iter().flatten() {
             self.manifest(child, None, depth.saturating_add(1))?;
         }
-        self.put(&digest, form, parsed, descriptor, bytes, tag.as_ref());
+        let media_type = descriptor.media_type.clone();
+        let share = self.shared.manifests.owe(bytes.len() + parsed.weight());
+        let document = Document { form, parsed, media_type, bytes, share };
+        self.put(&digest, document, tag.as_ref())?;
         if !self.seeded.manifests.contains(&digest) {
             self.seeded.manifests.push(digest);
         }
@@ -102,20 +106,19 @@ impl Loader<'_> {
         Ok(())
     }
 
-    fn put(
-        &self,
-        digest: &Digest,
-        form: Form,
-        parsed: Parsed,
-        descriptor: &Descriptor,
-        bytes: Bytes,
-        tag: Option<&Tag>,
-    ) {
+    fn put(&self, digest: &Digest, document: Document, tag: Option<&Tag>) -> io::Result<()> {
         let mut state = lock(&self.shared.state);
+        let reference = tag.map_or(digest.as_str(), Tag::as_str);
+        let name = self.repository;
+        let known = state.repositories.get(name).and_then(|known| known.resolve(reference));
+        if known == Some(digest.as_str()) {
+            // From an earlier start: seeding the same again is no change, whatever is locked.
+            return Ok(());
+        }
         let now = state.stamp(&self.shared.clock);
-        let (name, media_type) = (self.repository, descriptor.media_type.clone());
-        let record = manifest_record(&state, now, name, form, parsed, media_type, bytes);
-        state.put_manifest(name, digest, tag.map(Tag::as_str), record);
+        let record = manifest_record(&state, now, name, document);
+        let put = state.put_manifest(name, digest, &Push::to(reference), record);
+        put.map_err(|_| locked(name, reference))
     }
 
     fn blob(&self, descriptor: &Descriptor) -> io::Result<()> {
@@ -124,13 +127,13 @@ impl Loader<'_> {
             return Ok(());
         }
         let content = self.copy(&path, &digest)?;
-        lock(&self.shared.state).add_blob(self.repository, &digest, content);
-        Ok(())
+        let added = lock(&self.shared.state).add_blob(self.repository, &digest, content);
+        added.map_err(|_| locked(self.repository, digest.as_str()))
     }
 
     fn copy(&self, path: &Path, digest: &Digest) -> io::Result<Content> {
         let mut file = File::open(path).map_err(|error| named(path, &error))?;
-        let mut spool = Spool::new(Arc::clone(&self.shared.store), self.shared.uuid());
+        let mut spool = Spool::new(Arc::clone(&self.shared.store), self.shared.upload_id());
         let mut piece = vec![0; PIECE];
         loop {
             let read = file.read(&mut piece).map_err(|error| named(path, &error))?;
@@ -179,6 +182,11 @@ fn read_json<T: serde::de::DeserializeOwned>(path: &Path, bytes: &[u8]) -> io::R
 
 fn malformed(path: &Path, why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("`{}`: {why}", path.display()))
+}
+
+fn locked(repository: &str, item: &str) -> io::Error {
+    let text = format!("`{item}` cannot be put into `{repository}`, where a lock forbids writes");
+    io::Error::new(io::ErrorKind::PermissionDenied, text)
 }
 
 fn named(path: &Path, error: &io::Error) -> io::Error {

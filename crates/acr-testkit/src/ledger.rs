@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
 };
 
@@ -29,7 +29,8 @@ pub(crate) struct Ledger {
     /// Held by the one commit under way.
     turn: Mutex<()>,
     durable: AtomicU64,
-    failed: AtomicBool,
+    /// The first write that failed: the database takes no more after it.
+    failed: Mutex<Option<(io::ErrorKind, String)>>,
 }
 
 /// What a record is about. The keys have two parts; where one suffices the second is empty.
@@ -79,12 +80,13 @@ impl Ledger {
     /// Opens or makes the folder.
     pub(crate) fn open(folder: &Path) -> io::Result<Self> {
         fs::create_dir_all(folder.join(CONTENT)).map_err(|error| named(folder, &error))?;
+        make_database(folder).map_err(|error| named(folder, &error))?;
         let database = Database::create(folder.join(DATABASE)).map_err(|error| match error {
             DatabaseError::DatabaseAlreadyOpen => io::Error::new(
                 io::ErrorKind::ResourceBusy,
                 format!("`{}` is in use by another registry", folder.display()),
             ),
-            error => named(folder, &io::Error::other(error)),
+            error => named(folder, &disk(error)),
         })?;
         let ledger = Self {
             database,
@@ -93,7 +95,7 @@ impl Ledger {
             queue: tokio::sync::Mutex::default(),
             turn: Mutex::default(),
             durable: AtomicU64::new(0),
-            failed: AtomicBool::new(false),
+            failed: Mutex::default(),
         };
         ledger.check_format()?;
         Ok(ledger)
@@ -106,13 +108,25 @@ impl Ledger {
 
     /// Removes every content file that is not named: what an interrupted process left.
     pub(crate) fn sweep(&self, is_named: impl Fn(&str) -> bool) -> io::Result<()> {
-        for entry in fs::read_dir(self.contents())? {
-            let entry = entry?;
-            if !entry.file_name().to_str().is_some_and(&is_named) {
-                fs::remove_file(entry.path())?;
-            }
+        let of_contents = self.files(&self.contents(), |name| !is_named(name))?;
+        // Databases that were not finished: this one is.
+        let of_folder = self.files(&self.folder, |name| name.starts_with(UNFINISHED))?;
+        for path in of_contents.iter().chain(&of_folder) {
+            fs::remove_file(path).map_err(|error| named(path, &error))?;
         }
         Ok(())
+    }
+
+    fn files(&self, folder: &Path, is_wanted: impl Fn(&str) -> bool) -> io::Result<Vec<PathBuf>> {
+        let entries = fs::read_dir(folder).map_err(|error| named(&self.folder, &error))?;
+        let mut paths = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(|error| named(&self.folder, &error))?;
+            if is_wanted(entry.file_name().to_str().unwrap_or_default()) {
+                paths.push(entry.path());
+            }
+        }
+        Ok(paths)
     }
 
     /// Reads all records of a table; one that cannot be read is an error that names it.
@@ -185,8 +199,8 @@ impl Ledger {
         if self.durable.load(Ordering::Acquire) >= wanted {
             return Ok(());
         }
-        if self.failed.load(Ordering::Acquire) {
-            return Err(io::Error::other("an earlier write to the data folder failed"));
+        if let Some((kind, text)) = &*lock(&self.failed) {
+            return Err(io::Error::new(*kind, format!("an earlier write failed: {text}")));
         }
         let Staged { changes, retired, version } = {
             let mut staged = lock(&self.staged);
@@ -195,8 +209,9 @@ impl Ledger {
         };
         if let Err(error) = self.write(&changes) {
             // The memory is ahead of the disk now: nothing more may be promised.
-            self.failed.store(true, Ordering::Release);
-            return Err(named(&self.folder, &error));
+            let error = named(&self.folder, &error);
+            *lock(&self.failed) = Some((error.kind(), error.to_string()));
+            return Err(error);
         }
         self.durable.store(version, Ordering::Release);
         retired.iter().for_each(|file| file.give_up());
@@ -204,17 +219,17 @@ impl Ledger {
     }
 
     fn write(&self, changes: &[Change]) -> io::Result<()> {
-        let transaction = self.database.begin_write().map_err(io::Error::other)?;
+        let transaction = self.database.begin_write().map_err(disk)?;
         for Change { table, key, value } in changes {
-            let mut table = transaction.open_table(table.definition()).map_err(io::Error::other)?;
+            let mut table = transaction.open_table(table.definition()).map_err(disk)?;
             let key = (key.0.as_str(), key.1.as_str());
             match value {
                 Some(value) => table.insert(key, value.as_slice()),
                 None => table.remove(key),
             }
-            .map_err(io::Error::other)?;
+            .map_err(disk)?;
         }
-        transaction.commit().map_err(io::Error::other)
+        transaction.commit().map_err(disk)
     }
 
     fn each<T>(
@@ -222,14 +237,14 @@ impl Ledger {
         table: Table,
         read: impl Fn(&str, &str, &[u8]) -> io::Result<T>,
     ) -> io::Result<Vec<T>> {
-        let transaction = self.database.begin_read().map_err(io::Error::other)?;
+        let transaction = self.database.begin_read().map_err(disk)?;
         let table = match transaction.open_table(table.definition()) {
             Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
-            table => table.map_err(io::Error::other)?,
+            table => table.map_err(disk)?,
         };
-        let records = table.iter().map_err(io::Error::other)?;
+        let records = table.iter().map_err(disk)?;
         let records = records.map(|record| {
-            let (key, value) = record.map_err(io::Error::other)?;
+            let (key, value) = record.map_err(disk)?;
             let (first, second) = key.value();
             read(first, second, value.value())
         });
@@ -310,12 +325,41 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
+/// Makes the database where there is none, as a whole or not at all: one that was half made
+/// when the process ended could never be opened again.
+fn make_database(folder: &Path) -> io::Result<()> {
+    let path = folder.join(DATABASE);
+    if path.exists() {
+        return Ok(());
+    }
+    let file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)?;
+    drop(Database::create(file.path()).map_err(disk)?);
+    match file.persist_noclobber(&path) {
+        Ok(file) => file.sync_all()?,
+        // Somebody else made one meanwhile, or swept this one away; whose it is shows next.
+        Err(_) if path.exists() => {}
+        Err(error) => return Err(error.error),
+    }
+    sync_folder(folder)
+}
+
+/// The disk's own error where there is one, so that its kind is not lost.
+fn disk(error: impl Into<redb::Error>) -> io::Error {
+    match error.into() {
+        redb::Error::Io(error) => error,
+        error => io::Error::other(error),
+    }
+}
+
 fn named(folder: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("the data folder `{}`: {error}", folder.display()))
 }
 
 const DATABASE: &str = "registry.redb";
 const CONTENT: &str = "content";
+
+/// How the names of databases begin that are being made.
+const UNFINISHED: &str = ".unfinished-";
 
 /// The version of the records.
 const FORMAT: u64 = 1;

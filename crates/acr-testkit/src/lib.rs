@@ -52,6 +52,7 @@
 mod access;
 mod answer;
 mod attributes;
+mod budget;
 mod builder;
 mod certificates;
 mod clock;

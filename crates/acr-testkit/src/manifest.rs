@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// What a manifest is, by its media type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,22 +24,24 @@ pub(crate) struct Parsed {
     pub(crate) manifests: Option<Vec<Descriptor>>,
     pub(crate) blobs: Option<Vec<Descriptor>>,
     pub(crate) subject: Option<Descriptor>,
+    #[serde(default, deserialize_with = "annotations")]
     pub(crate) annotations: Option<BTreeMap<String, String>>,
 }
 
-/// A reference to content.
+/// A reference to content. What is `null` is taken for absent, as registries written in Go do.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Descriptor {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) media_type: String,
     pub(crate) digest: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) size: u64,
-    #[serde(default)]
-    urls: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
+    urls: Vec<Option<String>>,
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) platform: Platform,
+    #[serde(default, deserialize_with = "annotations")]
     pub(crate) annotations: Option<BTreeMap<String, String>>,
 }
 
@@ -62,35 +64,69 @@ pub(crate) fn form(media_type: &str) -> Option<Form> {
     }
 }
 
-/// Reads a manifest sent as `media_type`; `None` unless the two fit. A lenient reader takes a
-/// list that is not there for an empty one.
-pub(crate) fn parse(media_type: &str, bytes: &[u8], is_lenient: bool) -> Option<(Form, Parsed)> {
-    let form = form(media_type)?;
-    let parsed: Parsed = serde_json::from_slice(bytes).ok()?;
-    // Docker's types must say what they are; OCI's may leave it out.
-    let named = match &parsed.media_type {
-        Some(own) => own == media_type,
-        None => matches!(media_type, OCI_MANIFEST | OCI_INDEX),
-    };
-    let shaped = match form {
-        Form::Image => {
-            parsed.schema_version == Some(2)
-                && parsed.config.is_some()
-                && (parsed.layers.is_some() || is_lenient)
-                && parsed.manifests.is_none()
-        }
-        Form::Index => {
-            parsed.schema_version == Some(2)
-                && (parsed.manifests.is_some() || is_lenient)
-                && parsed.config.is_none()
-                && parsed.layers.is_none()
-        }
-        Form::Artifact => parsed.config.is_none() && parsed.manifests.is_none(),
-    };
-    (named && shaped).then_some((form, parsed))
+/// Reads a manifest sent as `media_type`, or tells why the two do not fit. A lenient reader takes
+/// a list that is not there for an empty one.
+pub(crate) fn parse(
+    media_type: &str,
+    bytes: &[u8],
+    is_lenient: bool,
+) -> Result<(Form, Parsed), String> {
+    let form = form(media_type)
+        .ok_or_else(|| format!("the content type `{media_type}` is of no manifest"))?;
+    let parsed: Parsed = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    // Docker's types must say what they are; OCI's may leave it out, or empty.
+    match parsed.media_type.as_deref().unwrap_or_default() {
+        "" if matches!(media_type, OCI_MANIFEST | OCI_INDEX) => {}
+        "" => return Err(format!("`mediaType` is missing, which `{media_type}` needs")),
+        own if own == media_type => {}
+        own => return Err(format!("`mediaType` is `{own}`, the content type `{media_type}`")),
+    }
+    parsed.check_shape(form, is_lenient)?;
+    Ok((form, parsed))
 }
 
 impl Parsed {
+    fn check_shape(&self, form: Form, is_lenient: bool) -> Result<(), String> {
+        let (config, layers) = (self.config.is_some(), self.layers.is_some());
+        let manifests = self.manifests.is_some();
+        let mut needed = Vec::new();
+        let mut foreign = Vec::new();
+        match form {
+            Form::Image => {
+                needed.extend([("config", config), ("layers", layers || is_lenient)]);
+                foreign.push(("manifests", manifests));
+            }
+            Form::Index => {
+                needed.push(("manifests", manifests || is_lenient));
+                foreign.extend([("config", config), ("layers", layers)]);
+            }
+            Form::Artifact => foreign.extend([("config", config), ("manifests", manifests)]),
+        }
+        if form != Form::Artifact && self.schema_version != Some(2) {
+            return Err("`schemaVersion` is not 2".to_owned());
+        }
+        if let Some((key, _)) = needed.iter().find(|(_, is_there)| !is_there) {
+            return Err(format!("`{key}` is missing"));
+        }
+        match foreign.iter().find(|(_, is_there)| *is_there) {
+            Some((key, _)) => Err(format!("`{key}` does not belong here")),
+            None => Ok(()),
+        }
+    }
+
+    /// What the registry still needs once it knows that all parts are there.
+    pub(crate) fn kept(self) -> Self {
+        Self { layers: None, blobs: None, ..self }
+    }
+
+    /// How many bytes it takes in memory, about.
+    pub(crate) fn weight(&self) -> usize {
+        let own = [&self.config, &self.subject].into_iter().flatten();
+        let all = own.chain(self.manifests.iter().flatten());
+        let descriptors = all.fold(0, |sum: usize, descriptor| sum + descriptor.weight());
+        descriptors + of_annotations(self.annotations.as_ref())
+    }
+
     /// The blobs that must be there: foreign layers live elsewhere.
     pub(crate) fn required_blobs(&self) -> impl Iterator<Item = &Descriptor> {
         let layers = self.layers.iter().chain(&self.blobs).flatten();
@@ -108,6 +144,40 @@ impl Parsed {
         let config = || self.config.as_ref().map(|config| config.media_type.as_str());
         self.artifact_type.as_deref().filter(|text| !text.is_empty()).or_else(config)
     }
+}
+
+impl Descriptor {
+    fn weight(&self) -> usize {
+        let Platform { architecture, os } = &self.platform;
+        let texts = [architecture, os].into_iter().chain(&self.urls).flatten();
+        let texts = texts.fold(0, |sum: usize, text| sum + text.len() + size_of::<String>());
+        let own = size_of::<Self>() + self.media_type.len() + self.digest.len();
+        own + texts + of_annotations(self.annotations.as_ref())
+    }
+}
+
+fn of_annotations(annotations: Option<&BTreeMap<String, String>>) -> usize {
+    let pairs = annotations.into_iter().flatten();
+    pairs.fold(0, |sum, (key, value)| sum + key.len() + value.len() + 3 * size_of::<String>())
+}
+
+/// The value, or the default in place of `null`.
+fn or_default<'de, D: Deserializer<'de>, T>(deserializer: D) -> Result<T, D::Error>
+where
+    T: Default + Deserialize<'de>,
+{
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+/// Annotations, with an empty text in place of `null`.
+fn annotations<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<BTreeMap<String, String>>, D::Error> {
+    let all = Option::<BTreeMap<String, Option<String>>>::deserialize(deserializer)?;
+    let filled = |all: BTreeMap<_, Option<String>>| {
+        all.into_iter().map(|(key, value)| (key, value.unwrap_or_default())).collect()
+    };
+    Ok(all.map(filled))
 }
 
 /// Whether a config of this type tells architecture and operating system.
@@ -135,21 +205,45 @@ mod tests {
 
     #[test]
     fn the_type_must_fit_the_body() {
-        assert!(parse(OCI_MANIFEST, IMAGE.as_bytes(), false).is_some());
+        assert!(parse(OCI_MANIFEST, IMAGE.as_bytes(), false).is_ok());
         assert!(
-            parse(DOCKER_MANIFEST, IMAGE.as_bytes(), false).is_none(),
+            parse(DOCKER_MANIFEST, IMAGE.as_bytes(), false).is_err(),
             "docker must name its type"
         );
-        assert!(parse(OCI_INDEX, IMAGE.as_bytes(), false).is_none());
+        assert!(parse(OCI_INDEX, IMAGE.as_bytes(), false).is_err());
         let named = IMAGE.replacen('{', &format!("{{\"mediaType\":\"{DOCKER_MANIFEST}\","), 1);
-        assert!(parse(DOCKER_MANIFEST, named.as_bytes(), false).is_some());
-        assert!(parse(OCI_MANIFEST, named.as_bytes(), false).is_none());
-        assert!(parse("application/json", IMAGE.as_bytes(), true).is_none());
-        assert!(parse(OCI_MANIFEST, b"{", false).is_none());
-        assert!(parse(OCI_INDEX, br#"{"schemaVersion":2,"manifests":[]}"#, false).is_some());
+        assert!(parse(DOCKER_MANIFEST, named.as_bytes(), false).is_ok());
+        assert!(parse(OCI_MANIFEST, named.as_bytes(), false).is_err());
+        assert!(parse("application/json", IMAGE.as_bytes(), true).is_err());
+        assert!(parse(OCI_MANIFEST, b"{", false).is_err());
+        assert!(parse(OCI_INDEX, br#"{"schemaVersion":2,"manifests":[]}"#, false).is_ok());
         let bare = br#"{"schemaVersion":2,"manifests":null}"#;
-        assert!(parse(OCI_INDEX, bare, false).is_none());
-        assert!(parse(OCI_INDEX, bare, true).is_some(), "null is no list to the strict only");
+        assert!(parse(OCI_INDEX, bare, false).is_err());
+        assert!(parse(OCI_INDEX, bare, true).is_ok(), "null is no list to the strict only");
+    }
+
+    #[test]
+    fn e5_what_is_null_is_taken_for_absent_and_a_refusal_says_why() {
+        let head = r#""schemaVersion":2,"mediaType":"","config":{"digest":"sha256:a","size":null,"platform":null}"#;
+        let layer =
+            r#"{"mediaType":null,"digest":"sha256:b","urls":null,"annotations":{"k":null}}"#;
+        let image = format!("{{{head},\"layers\":[{layer}],\"annotations\":{{\"k\":null}}}}");
+        let (_, parsed) = parse(OCI_MANIFEST, image.as_bytes(), false).unwrap();
+        assert_eq!(parsed.required_blobs().count(), 2);
+        assert_eq!(parsed.annotations.unwrap()["k"], "");
+        for (media_type, body, why) in [
+            (OCI_MANIFEST, "{", "line 1 column 1"),
+            (OCI_MANIFEST, r#"{"schemaVersion":2}"#, "`config` is missing"),
+            (OCI_MANIFEST, r#"{"schemaVersion":1}"#, "`schemaVersion` is not 2"),
+            (OCI_INDEX, r#"{"schemaVersion":2,"manifests":[{}]}"#, "`digest`"),
+            (OCI_INDEX, r#"{"schemaVersion":2,"manifests":[],"layers":[]}"#, "`layers` does not"),
+            (DOCKER_MANIFEST, &image, "`mediaType` is missing"),
+            (OCI_INDEX, r#"{"mediaType":"x"}"#, "`mediaType` is `x`"),
+            ("text/plain", "{}", "`text/plain`"),
+        ] {
+            let error = parse(media_type, body.as_bytes(), false).unwrap_err();
+            assert!(error.contains(why), "{body}: {error}");
+        }
     }
 
     #[test]

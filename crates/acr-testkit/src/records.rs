@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     attributes::Attributes,
+    budget::Budget,
     clock::Stamp,
     content::{Content, Store},
     ledger::{Change, Ledger, Table},
@@ -56,9 +57,17 @@ pub(crate) fn key(ledger: &Ledger, random: &mut fastrand::Rng) -> io::Result<Key
 }
 
 /// Reads everything that an earlier process recorded.
-pub(crate) fn load(state: &mut State, ledger: &Ledger, store: &Arc<Store>) -> io::Result<()> {
+pub(crate) fn load(
+    state: &mut State,
+    ledger: &Ledger,
+    store: &Arc<Store>,
+    manifests: &Arc<Budget>,
+) -> io::Result<()> {
     for (digest, _, ContentRecord { file, len }) in ledger.read(Table::Contents)? {
-        state.restore_content(&digest, store.find(&file, len)?);
+        let content = store
+            .find(&file, len)
+            .map_err(|error| damaged(&format!("the content of the blob `{digest}`: {error}")))?;
+        state.restore_content(&digest, content);
     }
     for (repository, digest, ()) in ledger.read(Table::Blobs)? {
         if !state.restore_blob(&repository, &digest) {
@@ -73,7 +82,7 @@ pub(crate) fn load(state: &mut State, ledger: &Ledger, store: &Arc<Store>) -> io
             repository.attributes = attributes;
         });
     }
-    let mut documents = Documents::read(ledger)?;
+    let mut documents = Documents::read(ledger, manifests)?;
     for (name, digest, properties) in ledger.read(Table::Manifests)? {
         let record = documents.join(&name, &digest, properties)?;
         state.note_time(record.updated);
@@ -87,12 +96,16 @@ pub(crate) fn load(state: &mut State, ledger: &Ledger, store: &Arc<Store>) -> io
 }
 
 /// The bytes of all manifests, to be joined with their properties.
-pub(crate) struct Documents(HashMap<(String, String), Vec<u8>>);
+pub(crate) struct Documents {
+    bytes: HashMap<(String, String), Vec<u8>>,
+    budget: Arc<Budget>,
+}
 
 impl Documents {
-    fn read(ledger: &Ledger) -> io::Result<Self> {
+    fn read(ledger: &Ledger, budget: &Arc<Budget>) -> io::Result<Self> {
         let documents = ledger.read_bytes(Table::Documents)?.into_iter();
-        Ok(Self(documents.map(|(name, digest, bytes)| ((name, digest), bytes)).collect()))
+        let bytes = documents.map(|(name, digest, bytes)| ((name, digest), bytes)).collect();
+        Ok(Self { bytes, budget: Arc::clone(budget) })
     }
 
     pub(crate) fn join(
@@ -101,26 +114,28 @@ impl Documents {
         digest: &str,
         properties: ManifestProperties,
     ) -> io::Result<ManifestRecord> {
-        let bytes = self.0.remove(&(name.to_owned(), digest.to_owned()));
+        let bytes = self.bytes.remove(&(name.to_owned(), digest.to_owned()));
         let bytes = Bytes::from(bytes.ok_or_else(|| {
             damaged(&format!("the manifest `{digest}` of `{name}` has no bytes"))
         })?);
         let ManifestProperties { media_type, platform, image_size, created, updated, attributes } =
             properties;
         // Leniently, whoever took it: the profile may have been another.
-        let (form, parsed) = manifest::parse(&media_type, &bytes, true).ok_or_else(|| {
-            damaged(&format!("the manifest `{digest}` of `{name}` is no manifest"))
+        let (form, parsed) = manifest::parse(&media_type, &bytes, true).map_err(|why| {
+            damaged(&format!("the manifest `{digest}` of `{name}` is no manifest: {why}"))
         })?;
+        let share = Arc::new(self.budget.owe(bytes.len() + parsed.weight()));
         Ok(ManifestRecord {
             bytes,
             media_type,
             form,
-            parsed,
+            parsed: parsed.kept(),
             platform,
             image_size,
             created,
             updated,
             attributes,
+            _share: share,
         })
     }
 }
@@ -187,8 +202,9 @@ fn known(state: &mut State, name: &str, change: impl FnOnce(&mut Repository)) ->
     Ok(())
 }
 
-fn damaged(text: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("the data folder is damaged: {text}"))
+pub(crate) fn damaged(text: &str) -> io::Error {
+    let text = format!("the data folder is damaged: {text}; put it back, or use another folder");
+    io::Error::new(io::ErrorKind::InvalidData, text)
 }
 
 const KEY: &str = "key";

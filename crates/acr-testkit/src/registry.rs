@@ -14,6 +14,7 @@ use acr_core::{Endpoint, RepositoryName, Transport};
 use jiff::SignedDuration;
 
 use crate::{
+    budget::Budget,
     builder::{FakeRegistryBuilder, seconds},
     clock::{Clock, Stamp},
     content::Store,
@@ -51,6 +52,8 @@ pub(crate) struct Shared {
     pub(crate) store: Arc<Store>,
     pub(crate) uploads: Uploads,
     pub(crate) ledger: Option<Arc<Ledger>>,
+    /// The memory for manifests.
+    pub(crate) manifests: Arc<Budget>,
     pub(crate) journal: Journal,
     pub(crate) faults: Mutex<Faults>,
     pub(crate) meter: Option<Meter>,
@@ -176,7 +179,8 @@ impl FakeRegistryBuilder {
         let mut random = self.random();
         let key = Key::new(&mut random);
         let (state, uploads, store) = Default::default();
-        self.assemble(random, key, Kept { state, uploads, store, ledger: None })
+        let manifests = Budget::new(self.manifest_memory);
+        self.assemble(random, key, Kept { state, uploads, store, manifests, ledger: None })
     }
 
     /// The registry, kept in a folder: what an earlier one left there is there again, and a
@@ -196,12 +200,13 @@ impl FakeRegistryBuilder {
         let mut random = self.random();
         let key = records::key(&ledger, &mut random)?;
         let store = Arc::new(Store::lasting(Arc::clone(&ledger)));
-        let state = State::restore(&ledger, &store)?;
+        let manifests = Budget::new(self.manifest_memory);
+        let state = State::restore(&ledger, &store, &manifests)?;
         let uploads = Uploads::restore(&store, &ledger)?;
         let files = state.file_names();
         ledger.sweep(|name| files.contains(name) || uploads.contains(name))?;
         let (state, ledger) = (Mutex::new(state), Some(ledger));
-        Ok(self.assemble(random, key, Kept { state, uploads, store, ledger }))
+        Ok(self.assemble(random, key, Kept { state, uploads, store, manifests, ledger }))
     }
 
     fn random(&self) -> fastrand::Rng {
@@ -214,7 +219,7 @@ impl FakeRegistryBuilder {
             let token = token::entra(&key, &uuid(&mut random), clock.timestamp().as_second());
             self.entra_tokens.push((token, ScopeMap::all()));
         }
-        let Kept { state, uploads, store, ledger } = kept;
+        let Kept { state, uploads, store, manifests, ledger } = kept;
         let retention = self.soft_delete.map(|time| SignedDuration::from_secs(seconds(time)));
         lock(&state).deleted.set_retention(retention);
         FakeRegistry(Arc::new(Shared {
@@ -226,6 +231,7 @@ impl FakeRegistryBuilder {
             store,
             uploads,
             ledger,
+            manifests,
             journal: Journal::default(),
             faults: Mutex::default(),
             generation: AtomicU64::new(0),
@@ -240,12 +246,24 @@ struct Kept {
     state: Mutex<State>,
     uploads: Uploads,
     store: Arc<Store>,
+    manifests: Arc<Budget>,
     ledger: Option<Arc<Ledger>>,
 }
 
 impl Shared {
     pub(crate) fn uuid(&self) -> String {
         uuid(&mut lock(&self.random))
+    }
+
+    /// The id of a new upload, which names a file: one that no earlier process used, which it
+    /// could where the randomness is repeated.
+    pub(crate) fn upload_id(&self) -> String {
+        loop {
+            let id = self.uuid();
+            if !self.store.holds(&id) && !self.uploads.contains(&id) {
+                return id;
+            }
+        }
     }
 
     /// A coin, for what the registry does in no fixed order.

@@ -1,12 +1,16 @@
 //! A repository: tags and manifests, with the orders and reverse links that lists need.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     attributes::Attributes,
+    budget::Share,
     clock::Stamp,
     manifest::{Form, Parsed, Platform},
 };
@@ -52,6 +56,8 @@ pub(crate) struct ManifestRecord {
     pub(crate) created: Stamp,
     pub(crate) updated: Stamp,
     pub(crate) attributes: Attributes,
+    /// What it takes of the memory for manifests, as long as anybody keeps it.
+    pub(crate) _share: Arc<Share>,
 }
 
 impl Repository {

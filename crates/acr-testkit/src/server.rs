@@ -1,6 +1,6 @@
 //! The registry and its storage on two loopback sockets.
 
-use std::{fmt, io, net::SocketAddr, sync::Arc};
+use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use acr_core::{Body, Endpoint};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -168,13 +168,25 @@ struct Security {
 async fn accept(socket: TcpListener, desk: Desk) {
     let mut connections = JoinSet::new();
     loop {
-        let Ok((stream, _)) = socket.accept().await else {
-            // Out of file descriptors, or the like: others may be freed meanwhile.
-            tokio::task::yield_now().await;
-            continue;
-        };
+        let (stream, _) = patiently(|| socket.accept()).await;
         while connections.try_join_next().is_some() {}
         connections.spawn(connection(stream, desk.clone()));
+    }
+}
+
+/// Tries until it works, and waits longer after each failure: without descriptors every try
+/// fails at once, and only time lets others give theirs back.
+async fn patiently<T, F: Future<Output = io::Result<T>>>(mut attempt: impl FnMut() -> F) -> T {
+    let mut pause = SHORTEST_PAUSE;
+    loop {
+        match attempt().await {
+            Ok(value) => return value,
+            Err(error) => {
+                tracing::warn!(%error, "no connection can be accepted");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
     }
 }
 
@@ -250,3 +262,25 @@ fn endpoint(address: SocketAddr, tls: Tls) -> io::Result<Endpoint> {
 
 /// For each connection; large enough for speed, small enough to serve many.
 const MAX_BUFFER: usize = 256 * 1024;
+
+const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn e6_without_descriptors_it_waits_and_then_goes_on() {
+        let mut tries = 0;
+        let start = tokio::time::Instant::now();
+        let value = patiently(|| {
+            tries += 1;
+            let is_over = start.elapsed() >= Duration::from_secs(60);
+            // What the kernel says when the process has no descriptor left.
+            async move { if is_over { Ok(7) } else { Err(io::Error::from_raw_os_error(24)) } }
+        });
+        assert_eq!(value.await, 7);
+        assert!((60..200).contains(&tries), "{tries} tries in a minute");
+    }
+}

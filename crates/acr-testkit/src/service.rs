@@ -18,7 +18,7 @@ use tower_service::Service;
 
 use crate::{
     access::{self, Challenge},
-    answer::{Answer, Failure, Refusal, page_not_found, text, without_body},
+    answer::{self, Answer, Failure, Refusal, page_not_found, text, without_body},
     clock::Stamp,
     damage,
     disturb::{self, CutBody},
@@ -238,10 +238,15 @@ async fn handle(
         disturb::after(&exchange, answer);
     }
     // Before anybody is told of a change, or of what it left, it must be there for good.
-    shared.persist().await?;
+    let persisted = shared.persist().await;
+    let reply = persisted.map_err(Failure::Disk).and(reply);
+    if let Err(Failure::Disk(error)) = &reply {
+        exchange.tell(&error.to_string());
+    }
     match reply {
         Ok(answer) => Ok(answer),
         Err(Failure::Refused(answer)) => Ok(*answer),
+        Err(Failure::Disk(error)) => Ok(answer::disk_failure(&error)),
         Err(Failure::Broken(error)) => Err(error),
     }
 }
@@ -366,5 +371,6 @@ fn entry(
         wasted_bytes: 0,
         challenged: false,
         scopes: Vec::new(),
+        reason: None,
     }
 }

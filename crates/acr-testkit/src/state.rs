@@ -1,7 +1,10 @@
 //! What the registry holds: repositories, tags, manifests and which blobs belong where.
 
+mod blobs;
+mod deleted;
+
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
+    collections::{BTreeMap, BTreeSet, HashMap},
     io,
     ops::Deref,
     sync::Arc,
@@ -9,19 +12,25 @@ use std::{
 
 use acr_core::Digest;
 
+pub(crate) use self::deleted::RestoreError;
 pub(crate) use crate::repository::{ManifestRecord, Repository, TagRecord};
 use crate::{
     answer::Refusal,
     attributes::Attributes,
+    budget::Budget,
     clock::{Clock, Stamp},
     content::{Content, Store},
     deleted::Deleted,
     ledger::{Change, Ledger, Table},
-    records,
+    locks, records,
     repository::Timeline,
+    route::is_digest,
 };
 
 /// Everything stored; digests are kept as text because requests name any text.
+///
+/// What changes it asks the locks itself, under the same guard as the change: a lock that was
+/// acknowledged holds, however long ago a request was admitted.
 #[derive(Debug, Default)]
 pub(crate) struct State {
     /// Read by all; changed only here, so that every change reaches the ledger.
@@ -50,9 +59,13 @@ struct Shared {
 
 impl State {
     /// With what an earlier process left, and recording what comes.
-    pub(crate) fn restore(ledger: &Arc<Ledger>, store: &Arc<Store>) -> io::Result<Self> {
+    pub(crate) fn restore(
+        ledger: &Arc<Ledger>,
+        store: &Arc<Store>,
+        manifests: &Arc<Budget>,
+    ) -> io::Result<Self> {
         let mut state = Self::default();
-        records::load(&mut state, ledger, store)?;
+        records::load(&mut state, ledger, store, manifests)?;
         state.ledger = Some(Arc::clone(ledger));
         Ok(state)
     }
@@ -68,99 +81,14 @@ impl State {
         self.latest = self.latest.max(time);
     }
 
-    /// The content of a blob that belongs to a repository.
-    pub(crate) fn blob(&self, repository: &str, digest: &str) -> Option<&Content> {
-        let known = self.blobs.get(repository).is_some_and(|blobs| blobs.contains(digest));
-        known.then(|| self.content(digest)).flatten()
-    }
-
-    /// Content by digest, whatever repository it belongs to: the storage knows no repositories.
-    pub(crate) fn content(&self, digest: &str) -> Option<&Content> {
-        self.contents.get(digest).map(|shared| &shared.content)
-    }
-
-    /// The names of all content files.
-    pub(crate) fn file_names(&self) -> BTreeSet<String> {
-        let files = self.contents.values().filter_map(|shared| shared.content.file());
-        files.map(|file| file.name().to_owned()).collect()
-    }
-
-    /// Adds a blob; content that is there already stays. The upload it came from is over.
-    pub(crate) fn add_blob(&mut self, repository: &str, digest: &Digest, content: Content) {
-        let digest = digest.as_str();
-        let mut changes = vec![Change::put(Table::Blobs, repository, digest, &())];
-        let file = content.file().cloned();
-        changes.extend(file.iter().map(|f| Change::remove(Table::Uploads, f.name(), "")));
-        let mut superfluous = None;
-        let shared = match self.contents.entry(digest.to_owned()) {
-            Entry::Vacant(entry) => {
-                if let (Some(file), true) = (&file, self.ledger.is_some()) {
-                    file.record();
-                }
-                let record = records::ContentRecord::of(&content);
-                changes.push(Change::put(Table::Contents, digest, "", &record));
-                entry.insert(Shared { content, repositories: 0 })
-            }
-            Entry::Occupied(entry) => {
-                let shared = entry.into_mut();
-                // A mount brings the very content that is there.
-                superfluous = file
-                    .filter(|new| shared.content.file().is_some_and(|own| !Arc::ptr_eq(own, new)));
-                shared
-            }
-        };
-        if self.blobs.entry(repository.to_owned()).or_default().insert(digest.to_owned()) {
-            shared.repositories += 1;
-        }
-        if let Some(ledger) = &self.ledger {
-            ledger.stage_and_retire(changes, superfluous);
-        }
-    }
-
-    /// Puts a blob where an earlier process had it.
-    pub(crate) fn restore_blob(&mut self, repository: &str, digest: &str) -> bool {
-        let Some(shared) = self.contents.get_mut(digest) else { return false };
-        if self.blobs.entry(repository.to_owned()).or_default().insert(digest.to_owned()) {
-            shared.repositories += 1;
-        }
-        true
-    }
-
-    /// Puts a content where an earlier process had it.
-    pub(crate) fn restore_content(&mut self, digest: &str, content: Content) {
-        self.contents.insert(digest.to_owned(), Shared { content, repositories: 0 });
-    }
-
-    /// Removes a blob from a repository; the content goes with the last one.
-    pub(crate) fn remove_blob(&mut self, repository: &str, digest: &str) -> bool {
-        let removed = self.blobs.get_mut(repository).is_some_and(|blobs| blobs.remove(digest));
-        let Some(shared) = self.contents.get_mut(digest).filter(|_| removed) else {
-            return removed;
-        };
-        let mut changes = vec![Change::remove(Table::Blobs, repository, digest)];
-        let mut file = None;
-        shared.repositories = shared.repositories.saturating_sub(1);
-        if shared.repositories == 0 {
-            changes.push(Change::remove(Table::Contents, digest, ""));
-            file = self.contents.remove(digest).and_then(|s| s.content.file().cloned());
-        }
-        if let Some(ledger) = &self.ledger {
-            ledger.stage_and_retire(changes, file);
-        }
-        true
-    }
-
-    /// Removes all blobs of a repository.
-    pub(crate) fn remove_blobs(&mut self, repository: &str) {
-        for digest in self.blobs.get(repository).cloned().unwrap_or_default() {
-            self.remove_blob(repository, &digest);
-        }
-        self.blobs.remove(repository);
-    }
-
     /// Removes a repository with everything in it; under soft delete its blobs stay for a while.
-    pub(crate) fn remove_repository(&mut self, name: &str, now: Stamp) -> Option<Repository> {
-        let repository = self.repositories.take(name)?;
+    pub(crate) fn remove_repository(
+        &mut self,
+        name: &str,
+        now: Stamp,
+    ) -> Result<Option<Repository>, Refusal> {
+        self.repositories.get(name).map_or(Ok(()), locks::delete_repository)?;
+        let Some(repository) = self.repositories.take(name) else { return Ok(None) };
         let mut changes = vec![Change::remove(Table::Repositories, name, "")];
         changes.extend(repository.tags.keys().map(|tag| Change::remove(Table::Tags, name, tag)));
         for digest in repository.manifests.keys() {
@@ -169,20 +97,25 @@ impl State {
         changes.extend(self.deleted.keep_repository(name, &repository, now));
         self.stage(changes);
         if !self.deleted.is_on() {
-            self.remove_blobs(name);
+            self.drop_blobs(name);
         }
-        Some(repository)
+        Ok(Some(repository))
     }
 
-    /// Stores a manifest and moves a tag to it.
+    /// Stores a manifest by what it was pushed as and moves the other tags to it too.
     pub(crate) fn put_manifest(
         &mut self,
         name: &str,
         digest: &Digest,
-        tag: Option<&str>,
+        push: &Push<'_>,
         manifest: ManifestRecord,
-    ) {
+    ) -> Result<(), Refusal> {
         let (now, digest) = (manifest.created, digest.as_str());
+        if let Some(repository) = self.repositories.get(name) {
+            locks::push(repository, push.reference)?;
+            push.tags.iter().try_for_each(|tag| locks::push(repository, tag))?;
+        }
+        let own = Some(push.reference).filter(|reference| !is_digest(reference));
         let mut changes = Vec::new();
         self.repositories.change(name, now, |repository| {
             repository.updated = now;
@@ -194,7 +127,7 @@ impl State {
             };
             changes.extend(records::put_manifest(name, digest, &manifest));
             repository.set_manifest(digest, manifest);
-            if let Some(tag) = tag {
+            for tag in push.tags.iter().map(String::as_str).chain(own) {
                 let record = match repository.tags.get(tag) {
                     Some(known) => known.clone(),
                     None => TagRecord {
@@ -212,10 +145,19 @@ impl State {
         });
         changes.extend(self.deleted.forget_manifest(name, digest));
         self.stage(changes);
+        Ok(())
     }
 
     /// Removes a manifest with its tags; the last one takes the repository along.
-    pub(crate) fn remove_manifest(&mut self, name: &str, digest: &str, now: Stamp) -> bool {
+    pub(crate) fn remove_manifest(
+        &mut self,
+        name: &str,
+        digest: &str,
+        now: Stamp,
+    ) -> Result<bool, Refusal> {
+        if let Some(repository) = self.repositories.get(name) {
+            locks::delete_manifest(repository, digest)?;
+        }
         let mut changes = Vec::new();
         let mut taken = None;
         self.repositories.change_known(name, |repository| {
@@ -233,7 +175,7 @@ impl State {
             });
             taken = Some((manifest, tags, repository.created, repository.manifests.is_empty()));
         });
-        let Some((manifest, tags, created, was_last)) = taken else { return false };
+        let Some((manifest, tags, created, was_last)) = taken else { return Ok(false) };
         changes.extend(records::remove_manifest(name, digest, !self.deleted.is_on()));
         changes.extend(self.deleted.keep_manifest(name, digest, manifest, created, now));
         for (tag, record) in tags {
@@ -243,11 +185,19 @@ impl State {
             self.repositories.take(name);
         }
         self.stage(changes);
-        true
+        Ok(true)
     }
 
     /// Removes a tag; the manifest stays.
-    pub(crate) fn remove_tag(&mut self, name: &str, tag: &str, now: Stamp) -> Option<TagRecord> {
+    pub(crate) fn remove_tag(
+        &mut self,
+        name: &str,
+        tag: &str,
+        now: Stamp,
+    ) -> Result<Option<TagRecord>, Refusal> {
+        if let Some(repository) = self.repositories.get(name) {
+            locks::delete_tag(repository, tag)?;
+        }
         let mut changes = Vec::new();
         let mut taken = None;
         self.repositories.change_known(name, |repository| {
@@ -257,72 +207,10 @@ impl State {
             changes.push(records::put_repository(name, repository));
             taken = Some((record, repository.created));
         });
-        let (record, created) = taken?;
+        let Some((record, created)) = taken else { return Ok(None) };
         changes.extend(self.deleted.keep_tag(name, tag, record.clone(), created, now));
         self.stage(changes);
-        Some(record)
-    }
-
-    /// Brings a soft-deleted manifest back, with a tag if asked; a tag can also come back alone.
-    pub(crate) fn restore_manifest(
-        &mut self,
-        name: &str,
-        digest: &str,
-        tag: Option<&str>,
-        force: bool,
-        now: Stamp,
-    ) -> Result<(), RestoreError> {
-        let live = self.repositories.get(name);
-        let is_live = live.is_some_and(|known| known.manifests.contains_key(digest));
-        let remains = self.deleted.get(name).ok_or(RestoreError::NoManifest)?;
-        if !is_live && !remains.manifests.contains_key(digest) {
-            return Err(RestoreError::NoManifest);
-        }
-        if let Some(tag) = tag {
-            if !remains.tags.contains_key(&(tag.to_owned(), digest.to_owned())) {
-                return Err(RestoreError::NoTag);
-            }
-            let own = live.and_then(|known| known.tags.get(tag));
-            if !force && own.is_some_and(|own| own.digest != digest) {
-                return Err(RestoreError::TagExists);
-            }
-        } else if is_live {
-            return Err(RestoreError::NoManifest);
-        }
-        let mut changes = Vec::new();
-        let taken = self.deleted.take_manifest(name, digest);
-        let record = tag.and_then(|tag| self.deleted.take_tag(name, tag, digest));
-        let created = taken.as_ref().map_or(now, |(_, created, _)| *created);
-        self.repositories.change(name, created, |repository| {
-            repository.updated = now;
-            if let Some((manifest, _, change)) = taken {
-                changes.extend(records::put_manifest(name, digest, &manifest));
-                changes.push(change);
-                repository.set_manifest(digest, manifest);
-            }
-            if let (Some(tag), Some((record, change))) = (tag, record) {
-                changes.push(Change::put(Table::Tags, name, tag, &record));
-                changes.push(change);
-                repository.set_tag(tag, record);
-            }
-            changes.push(records::put_repository(name, repository));
-        });
-        self.stage(changes);
-        Ok(())
-    }
-
-    /// Forgets what was soft-deleted too long ago.
-    pub(crate) fn purge(&mut self, now: Stamp) {
-        let (changes, gone) = self.deleted.purge(now);
-        self.stage(changes);
-        for name in gone
-            .iter()
-            .filter(|name| !self.repositories.contains_key(*name))
-            .cloned()
-            .collect::<Vec<_>>()
-        {
-            self.remove_blobs(&name);
-        }
+        Ok(Some(record))
     }
 
     /// Takes over a PATCH of a repository; `None` if there is none.
@@ -371,6 +259,22 @@ impl State {
     }
 }
 
+/// What a manifest was pushed as.
+#[derive(Clone, Debug)]
+pub(crate) struct Push<'a> {
+    /// Its digest, or a tag that moves to it.
+    pub(crate) reference: &'a str,
+    /// Further tags that move to it.
+    pub(crate) tags: Vec<String>,
+}
+
+impl<'a> Push<'a> {
+    /// As one tag or digest.
+    pub(crate) fn to(reference: &'a str) -> Self {
+        Self { reference, tags: Vec::new() }
+    }
+}
+
 /// The repository after a change of attributes; `None` if the item does not exist.
 pub(crate) type Updated<'a> = Result<Option<&'a Repository>, Refusal>;
 
@@ -403,15 +307,4 @@ impl Deref for Repositories {
     fn deref(&self) -> &Self::Target {
         &self.by_name
     }
-}
-
-/// Why something cannot be restored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RestoreError {
-    /// It is neither deleted nor there.
-    NoManifest,
-    /// The tag was not deleted together with this digest.
-    NoTag,
-    /// The tag points elsewhere by now.
-    TagExists,
 }

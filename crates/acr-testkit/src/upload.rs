@@ -20,6 +20,7 @@ use crate::{
     content::{Spool, Store},
     form::encode,
     ledger::{Change, Ledger, Table},
+    records,
     seal::{Key, STATE_MAC_LEN},
     sync::lock,
 };
@@ -78,7 +79,9 @@ impl Uploads {
         for (id, _, record) in ledger.read::<Record>(Table::Uploads)? {
             let digester = Digester::restore(&record.digester).map_err(io::Error::other)?;
             let recorded = Some(digester.len());
-            let spool = Some(Spool::resume(Arc::clone(store), id.clone(), digester)?);
+            let spool = Spool::resume(store, &id, digester);
+            let damaged = |error| records::damaged(&format!("the upload `{id}`: {error}"));
+            let spool = Some(spool.map_err(damaged)?);
             let Record { repository, started, .. } = record;
             open.order.push_back((started, id.clone()));
             let session =
@@ -204,7 +207,7 @@ impl Session {
 
     /// Makes what arrived durable, blocking.
     fn sync(&mut self) -> io::Result<()> {
-        let Some(spool) = &self.spool else { return Ok(()) };
+        let Some(spool) = &mut self.spool else { return Ok(()) };
         let digester = spool.sync()?;
         if let (true, Some(ledger)) = (self.is_open, spool.ledger()) {
             let (repository, started) = (self.repository.clone(), self.started);
@@ -278,7 +281,7 @@ pub(crate) async fn receive(
             Ok(frame) => frame,
             Err(error) => {
                 settle(session).await?;
-                return Err(io::Error::other(error).into());
+                return Err(Failure::Broken(io::Error::other(error)));
             }
         };
         let Ok(piece) = frame.into_data() else {
@@ -321,11 +324,12 @@ async fn append(mut session: Guard, piece: Bytes) -> io::Result<Guard> {
 
 /// Makes what arrived durable before anybody is told of it.
 async fn settle(mut session: Guard) -> io::Result<Guard> {
-    if session.is_settled() {
-        return Ok(session);
+    if !session.is_settled() {
+        let settled = tokio::task::spawn_blocking(move || session.sync().map(|()| session));
+        session = settled.await.map_err(io::Error::other)??;
     }
-    let settled = tokio::task::spawn_blocking(move || session.sync().map(|()| session));
-    settled.await.map_err(io::Error::other)?
+    session.spool.iter_mut().for_each(Spool::rest);
+    Ok(session)
 }
 
 /// The state does not fit the session.

@@ -72,6 +72,9 @@ struct Arguments {
     /// How many calls a minute are taken: `basic`, `standard`, `premium` or READS:WRITES
     #[arg(long, value_name = "TIER")]
     quota: Option<Quota>,
+    /// MiB of memory that manifests may take; a push beyond that is answered with 507
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
+    manifest_memory: Option<u32>,
     /// Keep what is deleted for so many days
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(1..=90))]
     soft_delete: Option<u16>,
@@ -189,6 +192,7 @@ fn registry(mut arguments: Arguments) -> io::Result<FakeRegistry> {
     for (layout, repository) in seeds {
         registry.seed_layout(&layout, &repository)?;
     }
+    registry.journal().print_reasons();
     plans.iter().for_each(|plan| registry.inject_plan(plan));
     if let Some(path) = journal {
         let named = |error| io::Error::other(format!("the journal `{}`: {error}", path.display()));
@@ -228,6 +232,9 @@ fn settings(arguments: Arguments) -> io::Result<FakeRegistryBuilder> {
     }
     if let Some(quota) = arguments.quota {
         builder = builder.quota(quota);
+    }
+    if let Some(mib) = arguments.manifest_memory {
+        builder = builder.manifest_memory((mib as usize).saturating_mul(1 << 20));
     }
     if let Some(days) = arguments.soft_delete {
         builder = builder.soft_delete(Duration::from_secs(u64::from(days) * 24 * 3600));

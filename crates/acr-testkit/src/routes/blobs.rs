@@ -6,7 +6,7 @@ use crate::{
     answer::{DOCKER_CONTENT_DIGEST, Refusal, Reply, empty, set, text},
     content::Content,
     exchange::Exchange,
-    storage,
+    locks, storage,
     sync::lock,
 };
 
@@ -42,7 +42,7 @@ pub(crate) async fn get(x: &mut Exchange<'_>) -> Reply {
 
 /// `DELETE /v2/{name}/blobs/{digest}`, used or not.
 pub(crate) fn delete(x: &Exchange<'_>) -> Reply {
-    if lock(&x.shared.state).remove_blob(&x.route.repository, &x.route.item) {
+    if lock(&x.shared.state).remove_blob(&x.route.repository, &x.route.item)? {
         Ok(empty(StatusCode::ACCEPTED))
     } else {
         Err(unknown().into())
@@ -52,6 +52,7 @@ pub(crate) fn delete(x: &Exchange<'_>) -> Reply {
 fn find(x: &Exchange<'_>) -> Result<Content, Refusal> {
     let digest = &x.route.item;
     let state = lock(&x.shared.state);
+    state.repositories.get(&x.route.repository).map_or(Ok(()), locks::read)?;
     let content = state.blob(&x.route.repository, digest).cloned();
     content.ok_or_else(|| unknown().detail(digest))
 }

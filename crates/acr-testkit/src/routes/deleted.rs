@@ -9,6 +9,7 @@ use crate::{
     answer::{Refusal, Reply, json},
     clock::Stamp,
     exchange::Exchange,
+    locks,
     paging::Paging,
     state::RestoreError,
     sync::lock,
@@ -141,6 +142,7 @@ fn refusal(error: RestoreError) -> Refusal {
         RestoreError::NoTag => {
             (StatusCode::NOT_FOUND, "TAG_UNKNOWN", "the specified tag does not exist")
         }
+        RestoreError::Locked => return locks::disallowed(),
         RestoreError::TagExists => {
             (StatusCode::CONFLICT, "TAG_ALREADY_EXISTS", "the tag exists; use force to move it")
         }

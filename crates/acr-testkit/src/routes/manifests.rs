@@ -1,5 +1,7 @@
 //! Manifests as content: get, put, delete.
 
+use std::sync::Arc;
+
 use acr_core::{Body, Digest, Digester, Tag};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
@@ -9,12 +11,14 @@ use serde_json::{Map, Value};
 use crate::{
     answer::{Answer, DOCKER_CONTENT_DIGEST, Refusal, Reply, empty, set, with},
     attributes::Attributes,
+    budget::{Budget, Share},
     clock::Stamp,
     exchange::Exchange,
+    locks,
     manifest::{self, Form, MAX_MANIFEST, Parsed, Platform},
     operation::Operation,
     route::is_digest,
-    state::{ManifestRecord, Repository, State},
+    state::{ManifestRecord, Push, Repository, State},
     sync::lock,
 };
 
@@ -42,6 +46,7 @@ pub(crate) fn get(x: &Exchange<'_>) -> Reply {
     let state = lock(&x.shared.state);
     let reference = x.route.item.as_str();
     let repository = state.repositories.get(&x.route.repository);
+    repository.map_or(Ok(()), |known| locks::read_manifest(known, reference))?;
     let found = repository.and_then(|repository| {
         let digest = repository.resolve(reference)?;
         let manifest = repository.manifests.get(digest)?;
@@ -77,25 +82,28 @@ pub(crate) async fn put(x: &mut Exchange<'_>) -> Reply {
     let (name, reference) = (&x.route.repository, x.route.item.as_str());
     let media_type = x.header(header::CONTENT_TYPE).unwrap_or_default();
     let media_type = media_type.split(';').next().unwrap_or_default().trim().to_owned();
-    let (form, parsed) = manifest::parse(&media_type, &bytes, is_oci).ok_or_else(invalid)?;
+    let (form, parsed) = manifest::parse(&media_type, &bytes, is_oci).map_err(|reason| {
+        // The answer has the recorded words, which do not tell.
+        x.tell(&reason);
+        invalid()
+    })?;
     let digest = digest_of(x, reference, &bytes);
     if is_digest(reference) && reference != digest.as_str() {
         let message = "provided digest did not match uploaded content";
         return Err(Refusal::new(StatusCode::BAD_REQUEST, "DIGEST_INVALID", message).into());
     }
     let subject = parsed.subject.as_ref().map(|subject| subject.digest.clone());
-    let tag = (!is_digest(reference)).then_some(reference);
-    let further = further_tags(x)?;
+    let push = Push { reference, tags: further_tags(x)? };
     let mut state = lock(&x.shared.state);
     if !is_oci {
         check_references(&state, name, &parsed)?;
     }
     let now = state.stamp(&x.shared.clock);
-    let manifest = record(&state, now, name, form, parsed, media_type, bytes);
-    for tag in &further {
-        state.put_manifest(name, &digest, Some(tag), manifest.clone());
-    }
-    state.put_manifest(name, &digest, tag, manifest);
+    let share = x.shared.manifests.take(bytes.len() + parsed.weight());
+    let share = share.ok_or_else(|| full(&x.shared.manifests))?;
+    let document = Document { form, parsed, media_type, bytes, share };
+    let manifest = record(&state, now, name, document);
+    state.put_manifest(name, &digest, &push, manifest)?;
     drop(state);
     let location = format!("/v2/{name}/manifests/{digest}");
     let mut answer = with(empty(StatusCode::CREATED), header::LOCATION, &location);
@@ -103,8 +111,8 @@ pub(crate) async fn put(x: &mut Exchange<'_>) -> Reply {
     if let Some(subject) = subject.filter(|_| x.shared.settings.serves_referrers()) {
         set(&mut answer, OCI_SUBJECT, &subject);
     }
-    for tag in further {
-        if let Ok(value) = HeaderValue::from_str(&tag) {
+    for tag in &push.tags {
+        if let Ok(value) = HeaderValue::from_str(tag) {
             answer.headers_mut().append(OCI_TAG, value);
         }
     }
@@ -115,7 +123,7 @@ pub(crate) async fn put(x: &mut Exchange<'_>) -> Reply {
 pub(crate) fn delete(x: &Exchange<'_>) -> Reply {
     let digest = &x.route.item;
     if !is_digest(digest) && x.shared.settings.is_oci() {
-        return super::tags::untag(x).ok_or_else(|| unknown(x).into());
+        return super::tags::untag(x)?.ok_or_else(|| unknown(x).into());
     }
     if !is_digest(digest) {
         let message = "A manifest can only be deleted by digest.";
@@ -124,7 +132,7 @@ pub(crate) fn delete(x: &Exchange<'_>) -> Reply {
     }
     let mut state = lock(&x.shared.state);
     let now = state.stamp(&x.shared.clock);
-    if state.remove_manifest(&x.route.repository, digest, now) {
+    if state.remove_manifest(&x.route.repository, digest, now)? {
         Ok(empty(StatusCode::ACCEPTED))
     } else {
         Err(unknown(x).into())
@@ -226,16 +234,18 @@ fn further_tags(x: &Exchange<'_>) -> Result<Vec<String>, Refusal> {
     tags.collect()
 }
 
+/// A manifest as it was pushed, and its place in memory.
+pub(crate) struct Document {
+    pub(crate) form: Form,
+    pub(crate) parsed: Parsed,
+    pub(crate) media_type: String,
+    pub(crate) bytes: Bytes,
+    pub(crate) share: Share,
+}
+
 /// What the registry keeps and tells of a manifest.
-pub(crate) fn record(
-    state: &State,
-    now: Stamp,
-    name: &str,
-    form: Form,
-    parsed: Parsed,
-    media_type: String,
-    bytes: Bytes,
-) -> ManifestRecord {
+pub(crate) fn record(state: &State, now: Stamp, name: &str, document: Document) -> ManifestRecord {
+    let Document { form, parsed, media_type, bytes, share } = document;
     let image_size = match form {
         Form::Image => parsed.image_size(),
         Form::Artifact => 0,
@@ -257,13 +267,23 @@ pub(crate) fn record(
         bytes,
         media_type,
         form,
-        parsed,
+        parsed: parsed.kept(),
         platform,
         image_size,
         created: now,
         updated: now,
         attributes: Attributes::default(),
+        _share: Arc::new(share),
     }
+}
+
+/// The memory for manifests is used up; no registry's words, but the reason and what to do.
+fn full(budget: &Budget) -> Refusal {
+    let limit = budget.limit() >> 20;
+    let message = format!(
+        "the emulator keeps {limit} MiB of manifests and has no room for this one; delete some, or raise --manifest-memory"
+    );
+    Refusal::new(StatusCode::INSUFFICIENT_STORAGE, "UNKNOWN", message)
 }
 
 /// The 404, in the words of how the manifest was asked for.

@@ -11,7 +11,7 @@ mod repositories;
 mod tags;
 mod uploads;
 
-pub(crate) use self::manifests::record as manifest_record;
+pub(crate) use self::manifests::{Document, record as manifest_record};
 use http::StatusCode;
 
 use crate::{

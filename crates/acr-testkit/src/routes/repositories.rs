@@ -58,7 +58,7 @@ pub(crate) fn delete(x: &Exchange<'_>) -> Reply {
     let name = x.route.repository.as_str();
     let mut state = lock(&x.shared.state);
     let now = state.stamp(&x.shared.clock);
-    let Some(repository) = state.remove_repository(name, now) else {
+    let Some(repository) = state.remove_repository(name, now)? else {
         let message = "repository name not known to registry";
         let refusal = Refusal::new(StatusCode::NOT_FOUND, "NAME_UNKNOWN", message);
         return Err(refusal.detail(&Name { name }).into());

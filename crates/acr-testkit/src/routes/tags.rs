@@ -99,15 +99,15 @@ pub(crate) async fn update(x: &mut Exchange<'_>) -> Reply {
 
 /// `DELETE /acr/v1/{name}/_tags/{tag}`: the manifest stays.
 pub(crate) fn delete(x: &Exchange<'_>) -> Reply {
-    untag(x).ok_or_else(|| unknown().into())
+    untag(x)?.ok_or_else(|| unknown().into())
 }
 
 /// Removes a tag; `None` if there is none.
-pub(crate) fn untag(x: &Exchange<'_>) -> Option<Answer> {
+pub(crate) fn untag(x: &Exchange<'_>) -> Result<Option<Answer>, Refusal> {
     let mut state = lock(&x.shared.state);
     let now = state.stamp(&x.shared.clock);
     let tag = state.remove_tag(&x.route.repository, &x.route.item, now)?;
-    Some(with(empty(StatusCode::ACCEPTED), POINTED_TO, &tag.digest))
+    Ok(tag.map(|tag| with(empty(StatusCode::ACCEPTED), POINTED_TO, &tag.digest)))
 }
 
 /// One tag, with what a scan found in its manifest: lists do not tell that.

@@ -8,7 +8,7 @@ use http_body_util::BodyExt as _;
 use serde::Serialize;
 
 use crate::{
-    access,
+    access::Grant,
     answer::{
         Answer, DOCKER_CONTENT_DIGEST, DOCKER_UPLOAD_UUID, Failure, Refusal, Reply, empty, set,
         with,
@@ -30,7 +30,7 @@ struct RangeDetail<'a> {
 /// `POST /v2/{name}/blobs/uploads/`, with the whole blob where `digest` is given.
 pub(crate) async fn start(x: &mut Exchange<'_>) -> Reply {
     let digest = x.query.get("digest").map(|text| parse_digest(x, Some(text))).transpose()?;
-    if let Some(mounted) = mount_from_anywhere(x) {
+    if let Some(mounted) = mount_from_anywhere(x)? {
         return Ok(mounted);
     }
     let Some(digest) = digest else {
@@ -39,31 +39,32 @@ pub(crate) async fn start(x: &mut Exchange<'_>) -> Reply {
     };
     let shared = x.shared;
     let session =
-        Session::new(&x.route.repository, shared.uuid(), shared.clock.stamp(), &shared.store);
+        Session::new(&x.route.repository, shared.upload_id(), shared.clock.stamp(), &shared.store);
     let session = receive(session.lock_owned().await, x.body, None).await?;
     finish(x, session, &digest).await
 }
 
-/// A mount that names no source: only the profile of the specification looks everywhere.
-fn mount_from_anywhere(x: &Exchange<'_>) -> Option<Answer> {
-    let blob = x.query.get("mount").filter(|_| x.shared.settings.is_oci())?;
-    let digest = blob.parse::<Digest>().ok()?;
-    let mut state = lock(&x.shared.state);
-    let content = state.content(blob).cloned()?;
-    state.add_blob(&x.route.repository, &digest, content);
-    Some(created(x, &digest))
+/// A mount that names no source: only the profile of the specification looks everywhere, that is
+/// wherever the client may pull.
+fn mount_from_anywhere(x: &Exchange<'_>) -> Result<Option<Answer>, Refusal> {
+    let blob = x.query.get("mount").filter(|_| x.shared.settings.is_oci());
+    let Some(digest) = blob.and_then(|blob| blob.parse::<Digest>().ok()) else { return Ok(None) };
+    let may_read = |name: &str| x.may(Some(&Grant::pull(name)));
+    let is_mounted =
+        lock(&x.shared.state).mount_blob(&x.route.repository, &digest, None, may_read)?;
+    Ok(is_mounted.then(|| created(x, &digest)))
 }
 
 /// `POST /v2/{name}/blobs/uploads/?mount=…&from=…`: mounted, or an ordinary session.
 pub(crate) async fn mount(x: &mut Exchange<'_>) -> Reply {
     let source = x.query.get("from").unwrap_or_default();
-    let blob = x.query.get("mount").unwrap_or_default();
-    let needed = access::required(x.route, Some(source));
-    let content = lock(&x.shared.state).blob(source, blob).cloned();
-    let digest = blob.parse::<Digest>().ok();
-    if let (true, Some(content), Some(digest)) = (x.may(needed.get(1)), content, digest) {
-        lock(&x.shared.state).add_blob(&x.route.repository, &digest, content);
-        return Ok(created(x, &digest));
+    let digest = x.query.get("mount").and_then(|blob| blob.parse::<Digest>().ok());
+    if let Some(digest) = digest {
+        let may_read = |name: &str| x.may(Some(&Grant::pull(name)));
+        let name = &x.route.repository;
+        if lock(&x.shared.state).mount_blob(name, &digest, Some(source), may_read)? {
+            return Ok(created(x, &digest));
+        }
     }
     let session = open_new(x).await?;
     Ok(progress(x, &session, StatusCode::ACCEPTED))
@@ -104,7 +105,7 @@ pub(crate) async fn cancel(x: &mut Exchange<'_>) -> Reply {
 async fn open_new(x: &mut Exchange<'_>) -> Result<Guard, Failure> {
     let shared = x.shared;
     let started = shared.expire_uploads();
-    shared.uploads.start(&x.route.repository, shared.uuid(), started, &shared.store).await
+    shared.uploads.start(&x.route.repository, shared.upload_id(), started, &shared.store).await
 }
 
 async fn open(x: &mut Exchange<'_>) -> Result<(Guard, UploadState), Failure> {
@@ -168,18 +169,27 @@ async fn finish(x: &mut Exchange<'_>, session: Guard, digest: &Digest) -> Reply 
     let content = spool.finish()?;
     // Read again: which algorithm the client wants is told only at the end.
     if !is_sha256 && rehash(&content, digest.digester()).await? != *digest {
-        if let Some(ledger) = &x.shared.ledger {
-            let change = Change::remove(Table::Uploads, &id, "");
-            ledger.stage_and_retire([change], content.file().cloned());
-        }
+        forget(x, &id, &content);
         return Err(mismatch("digest does not match the content").into());
     }
     if let (None, Some(ledger)) = (content.file(), &x.shared.ledger) {
         // Empty content has no file that tells which upload it came from.
         ledger.stage([Change::remove(Table::Uploads, &id, "")]);
     }
-    lock(&x.shared.state).add_blob(&x.route.repository, digest, content);
+    let added = lock(&x.shared.state).add_blob(&x.route.repository, digest, content.clone());
+    if let Err(locked) = added {
+        forget(x, &id, &content);
+        return Err(locked.into());
+    }
     Ok(created(x, digest))
+}
+
+/// Leaves nothing of a finished upload that became no blob.
+fn forget(x: &Exchange<'_>, id: &str, content: &Content) {
+    if let Some(ledger) = &x.shared.ledger {
+        let change = Change::remove(Table::Uploads, id, "");
+        ledger.stage_and_retire([change], content.file().cloned());
+    }
 }
 
 async fn rehash(content: &Content, mut digester: Digester) -> Result<Digest, Failure> {

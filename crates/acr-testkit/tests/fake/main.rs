@@ -24,6 +24,8 @@ mod profile;
 #[cfg(test)]
 mod quota;
 #[cfg(test)]
+mod race;
+#[cfg(test)]
 mod rights;
 #[cfg(test)]
 mod server;

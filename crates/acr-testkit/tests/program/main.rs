@@ -2,7 +2,11 @@
 #![cfg(all(feature = "cli", unix))]
 
 #[cfg(test)]
+mod crash;
+#[cfg(test)]
 mod data;
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod options;
 #[cfg(test)]

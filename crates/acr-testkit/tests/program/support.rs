@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::TcpStream,
-    process::{Child, ChildStdout, Command},
+    process::{Child, ChildStderr, ChildStdout, Command},
 };
 
 pub(crate) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -43,7 +43,13 @@ pub(crate) async fn refused(arguments: &[&str]) -> String {
 
 impl Emulator {
     pub(crate) async fn start(arguments: &[&str]) -> Self {
-        let mut child = command(arguments).spawn().unwrap();
+        Self::spawn(&mut command(arguments)).await
+    }
+
+    /// Starts a command that becomes the emulator.
+    pub(crate) async fn spawn(command: &mut Command) -> Self {
+        command.kill_on_drop(true).stdin(Stdio::null());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
         let Some(line) = output.next_line().await.unwrap() else {
             let mut errors = String::new();
@@ -55,6 +61,11 @@ impl Emulator {
 
     pub(crate) async fn on(folder: &Path) -> Self {
         Self::start(&["--data", folder.to_str().unwrap()]).await
+    }
+
+    /// What it writes to standard error; can be had once.
+    pub(crate) fn errors(&mut self) -> ChildStderr {
+        self.child.stderr.take().unwrap()
     }
 
     /// With SIGKILL.
@@ -84,9 +95,12 @@ impl Emulator {
 
     /// The head of a request with the user's password.
     pub(crate) fn head(&self, line: &str, headers: &str, len: usize) -> String {
+        Self::head_for(self.address(), line, headers, len)
+    }
+
+    pub(crate) fn head_for(address: &str, line: &str, headers: &str, len: usize) -> String {
         format!(
-            "{line} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nAuthorization: Basic YW5uOnNlY3JldA==\r\nContent-Length: {len}\r\n{headers}\r\n",
-            self.address()
+            "{line} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nAuthorization: Basic YW5uOnNlY3JldA==\r\nContent-Length: {len}\r\n{headers}\r\n"
         )
     }
 
@@ -138,7 +152,7 @@ impl Emulator {
 }
 
 impl Got {
-    fn read(bytes: &[u8]) -> Self {
+    pub(crate) fn read(bytes: &[u8]) -> Self {
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
         let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();

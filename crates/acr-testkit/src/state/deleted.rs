@@ -1,0 +1,88 @@
+//! What was soft-deleted comes back, or is gone for good.
+
+use super::State;
+use crate::{
+    clock::Stamp,
+    ledger::{Change, Table},
+    locks, records,
+};
+
+impl State {
+    /// Brings a soft-deleted manifest back, with a tag if asked; a tag can also come back alone.
+    pub(crate) fn restore_manifest(
+        &mut self,
+        name: &str,
+        digest: &str,
+        tag: Option<&str>,
+        force: bool,
+        now: Stamp,
+    ) -> Result<(), RestoreError> {
+        let live = self.repositories.get(name);
+        let is_live = live.is_some_and(|known| known.manifests.contains_key(digest));
+        let remains = self.deleted.get(name).ok_or(RestoreError::NoManifest)?;
+        if !is_live && !remains.manifests.contains_key(digest) {
+            return Err(RestoreError::NoManifest);
+        }
+        if let Some(tag) = tag {
+            if !remains.tags.contains_key(&(tag.to_owned(), digest.to_owned())) {
+                return Err(RestoreError::NoTag);
+            }
+            let own = live.and_then(|known| known.tags.get(tag));
+            if !force && own.is_some_and(|own| own.digest != digest) {
+                return Err(RestoreError::TagExists);
+            }
+            live.map_or(Ok(()), |live| locks::push(live, tag)).map_err(|_| RestoreError::Locked)?;
+        } else if is_live {
+            return Err(RestoreError::NoManifest);
+        } else {
+            live.map_or(Ok(()), locks::write).map_err(|_| RestoreError::Locked)?;
+        }
+        let mut changes = Vec::new();
+        let taken = self.deleted.take_manifest(name, digest);
+        let record = tag.and_then(|tag| self.deleted.take_tag(name, tag, digest));
+        let created = taken.as_ref().map_or(now, |(_, created, _)| *created);
+        self.repositories.change(name, created, |repository| {
+            repository.updated = now;
+            if let Some((manifest, _, change)) = taken {
+                changes.extend(records::put_manifest(name, digest, &manifest));
+                changes.push(change);
+                repository.set_manifest(digest, manifest);
+            }
+            if let (Some(tag), Some((record, change))) = (tag, record) {
+                changes.push(Change::put(Table::Tags, name, tag, &record));
+                changes.push(change);
+                repository.set_tag(tag, record);
+            }
+            changes.push(records::put_repository(name, repository));
+        });
+        self.stage(changes);
+        Ok(())
+    }
+
+    /// Forgets what was soft-deleted too long ago.
+    pub(crate) fn purge(&mut self, now: Stamp) {
+        let (changes, gone) = self.deleted.purge(now);
+        self.stage(changes);
+        for name in gone
+            .iter()
+            .filter(|name| !self.repositories.contains_key(*name))
+            .cloned()
+            .collect::<Vec<_>>()
+        {
+            self.drop_blobs(&name);
+        }
+    }
+}
+
+/// Why something cannot be restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RestoreError {
+    /// It is neither deleted nor there.
+    NoManifest,
+    /// The tag was not deleted together with this digest.
+    NoTag,
+    /// The tag points elsewhere by now.
+    TagExists,
+    /// The repository or the tag takes no change.
+    Locked,
+}
