@@ -125,13 +125,6 @@ impl Deleted {
         Some(change)
     }
 
-    /// Forgets a manifest that is there again; its bytes stay.
-    pub(crate) fn forget_manifest(&mut self, name: &str, digest: &str) -> Option<Change> {
-        self.repositories.get_mut(name)?.manifests.remove(digest)?;
-        self.tidy(name);
-        Some(Change::remove(Table::DeletedManifests, name, digest))
-    }
-
     /// Takes a manifest out, to restore it.
     pub(crate) fn take_manifest(
         &mut self,

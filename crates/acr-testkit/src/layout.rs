@@ -185,7 +185,9 @@ fn malformed(path: &Path, why: &str) -> io::Error {
 }
 
 fn locked(repository: &str, item: &str) -> io::Error {
-    let text = format!("`{item}` cannot be put into `{repository}`, where a lock forbids writes");
+    let text = format!(
+        "`{item}` cannot be put into `{repository}`, where a lock or soft delete forbids it"
+    );
     io::Error::new(io::ErrorKind::PermissionDenied, text)
 }
 

@@ -168,7 +168,21 @@ impl FakeRegistry {
     /// [`io::ErrorKind::InvalidInput`] for any address that is not loopback, else as
     /// [`FakeRegistry::serve`].
     pub async fn serve_on(&self, address: SocketAddr, tls: Tls) -> io::Result<Server> {
-        server::start(Arc::clone(&self.0), address, tls).await
+        self.serve_with_storage(address, SocketAddr::new(address.ip(), 0), tls).await
+    }
+
+    /// Serves the registry and its storage, each on a loopback address.
+    ///
+    /// # Errors
+    ///
+    /// As [`FakeRegistry::serve_on`]; an address that is taken is named.
+    pub async fn serve_with_storage(
+        &self,
+        address: SocketAddr,
+        storage: SocketAddr,
+        tls: Tls,
+    ) -> io::Result<Server> {
+        server::start(Arc::clone(&self.0), address, storage, tls).await
     }
 }
 

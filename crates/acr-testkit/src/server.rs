@@ -1,6 +1,11 @@
 //! The registry and its storage on two loopback sockets.
 
-use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    fmt, io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use acr_core::{Body, Endpoint};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -53,6 +58,7 @@ pub enum Tls {
 pub struct Server {
     endpoint: Endpoint,
     storage: Endpoint,
+    storage_url: String,
     ca_pem: Option<String>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -66,6 +72,13 @@ impl Server {
     /// The address of the storage that downloads are redirected to.
     pub fn storage_endpoint(&self) -> Endpoint {
         self.storage.clone()
+    }
+
+    /// Scheme, host and port of the storage as links name it: by the name `localhost`, so that
+    /// its host is another than the registry's. Clients that know the registry as `localhost`
+    /// get links with an address instead.
+    pub fn storage_url(&self) -> &str {
+        &self.storage_url
     }
 
     /// The certificate of the authority to trust, as PEM; `None` without TLS.
@@ -109,11 +122,14 @@ impl fmt::Debug for Server {
 pub(crate) async fn start(
     shared: Arc<Shared>,
     address: SocketAddr,
+    storage: SocketAddr,
     tls: Tls,
 ) -> io::Result<Server> {
-    if !address.ip().is_loopback() {
-        let text = format!("`{address}` is not a loopback address");
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    for address in [address, storage] {
+        if !address.ip().is_loopback() {
+            let text = format!("`{address}` is not a loopback address");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
     }
     let security = match tls {
         Tls::Off => None,
@@ -124,14 +140,22 @@ pub(crate) async fn start(
         }
     };
     let ca_pem = security.as_ref().map(|security| security.authority.pem().to_owned());
-    let registry = TcpListener::bind(address).await?;
-    let storage = TcpListener::bind((address.ip(), 0)).await?;
+    let (registry, storage) = (bind(address).await?, bind(storage).await?);
     let (registry_address, storage_address) = (registry.local_addr()?, storage.local_addr()?);
     let scheme = if security.is_some() { "https" } else { "http" };
-    let site = Site::new(scheme, registry_address.to_string(), &storage_address.to_string());
-    let site = Arc::new(site);
-    let tasks =
-        [(registry, Origin::Registry), (storage, Origin::Storage)].map(|(socket, origin)| {
+    let site = Arc::new(Site::on_loopback(scheme, registry_address, storage_address));
+    // The storage goes by the name `localhost`, which may stand for either address.
+    let other: IpAddr = match storage_address.ip() {
+        IpAddr::V4(_) => Ipv6Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv4Addr::LOCALHOST.into(),
+    };
+    // A machine may lack the other one, and then its names do not lead there.
+    let other = TcpListener::bind((other, storage_address.port())).await.ok();
+    let mut sockets = vec![(registry, Origin::Registry), (storage, Origin::Storage)];
+    sockets.extend(other.map(|other| (other, Origin::Storage)));
+    let tasks = sockets
+        .into_iter()
+        .map(|(socket, origin)| {
             let desk = Desk {
                 shared: Arc::clone(&shared),
                 site: Arc::clone(&site),
@@ -139,12 +163,20 @@ pub(crate) async fn start(
                 security: security.clone(),
             };
             tokio::spawn(accept(socket, desk))
-        });
+        })
+        .collect();
     Ok(Server {
         endpoint: endpoint(registry_address, tls)?,
         storage: endpoint(storage_address, tls)?,
+        storage_url: site.storage("").to_owned(),
         ca_pem,
-        tasks: tasks.into(),
+        tasks,
+    })
+}
+
+async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        io::Error::new(error.kind(), format!("cannot listen on `{address}`: {error}"))
     })
 }
 

@@ -1,5 +1,7 @@
 //! Under which names the registry is known.
 
+use std::net::SocketAddr;
+
 use http::{HeaderMap, header};
 
 /// Under which addresses the registry and its storage are reached.
@@ -7,7 +9,10 @@ use http::{HeaderMap, header};
 pub(crate) struct Site {
     scheme: &'static str,
     authority: String,
+    /// For clients that know the registry by an address.
     storage: String,
+    /// For clients that know it by name.
+    storage_by_address: String,
 }
 
 impl Site {
@@ -15,16 +20,33 @@ impl Site {
     pub(crate) const IN_PROCESS_STORAGE: &'static str = "fakestorage.blob.core.windows.net";
 
     pub(crate) fn in_process() -> Self {
-        Self::new("https", Self::IN_PROCESS_HOST.into(), Self::IN_PROCESS_STORAGE)
+        let storage = format!("https://{}", Self::IN_PROCESS_STORAGE);
+        let (authority, storage_by_address) = (Self::IN_PROCESS_HOST.to_owned(), storage.clone());
+        Self { scheme: "https", authority, storage, storage_by_address }
     }
 
-    pub(crate) fn new(scheme: &'static str, authority: String, storage: &str) -> Self {
-        Self { scheme, authority, storage: format!("{scheme}://{storage}") }
+    /// On loopback the storage has another host than the registry, as the real one has: clients
+    /// send a credential along to the same host whatever its port, which storage refuses. Its
+    /// host is a name, because some clients refuse redirects to the address of another host.
+    pub(crate) fn on_loopback(
+        scheme: &'static str,
+        registry: SocketAddr,
+        storage: SocketAddr,
+    ) -> Self {
+        Self {
+            scheme,
+            authority: registry.to_string(),
+            storage: format!("{scheme}://localhost:{}", storage.port()),
+            storage_by_address: format!("{scheme}://{storage}"),
+        }
     }
 
-    /// Scheme and host of the storage.
-    pub(crate) fn storage(&self) -> &str {
-        &self.storage
+    /// Scheme and host of the storage, for a client that knows the registry as `authority`.
+    pub(crate) fn storage(&self, authority: &str) -> &str {
+        match authority.split(':').next() {
+            Some("localhost") => &self.storage_by_address,
+            _ => &self.storage,
+        }
     }
 
     pub(crate) fn is_https(&self) -> bool {

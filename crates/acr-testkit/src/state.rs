@@ -115,6 +115,9 @@ impl State {
             locks::push(repository, push.reference)?;
             push.tags.iter().try_for_each(|tag| locks::push(repository, tag))?;
         }
+        if self.deleted.get(name).is_some_and(|known| known.manifests.contains_key(digest)) {
+            return Err(deleted::is_soft_deleted(digest));
+        }
         let own = Some(push.reference).filter(|reference| !is_digest(reference));
         let mut changes = Vec::new();
         self.repositories.change(name, now, |repository| {
@@ -143,7 +146,6 @@ impl State {
             }
             changes.push(records::put_repository(name, repository));
         });
-        changes.extend(self.deleted.forget_manifest(name, digest));
         self.stage(changes);
         Ok(())
     }

@@ -11,7 +11,6 @@ use crate::{
     operation::Operation,
     registry::Shared,
     route::{Route, Unrouted},
-    site::Site,
     sync::lock,
 };
 
@@ -25,15 +24,15 @@ pub(crate) fn route(method: &Method) -> Result<Route, Unrouted> {
 }
 
 /// A link to one blob, valid for a while.
-pub(crate) fn link(shared: &Shared, site: &Site, digest: &str) -> String {
+pub(crate) fn link(shared: &Shared, storage: &str, is_https: bool, digest: &str) -> String {
     let expiry = shared.now().saturating_add(shared.settings.lifetimes().link);
     let expiry = Timestamp::from_second(expiry).unwrap_or(Timestamp::MAX).to_string();
     let (algorithm, hex) = digest.split_once(':').unwrap_or(("", digest));
     let start = hex.get(..2).unwrap_or_default();
     let path = format!("/{CONTAINER}//docker/registry/v2/blobs/{algorithm}/{start}/{hex}/data");
     let signature = encode(&sign(shared, &path, &expiry));
-    let (storage, expiry) = (site.storage(), encode(&expiry));
-    let https = if site.is_https() { "&spr=https" } else { "" };
+    let expiry = encode(&expiry);
+    let https = if is_https { "&spr=https" } else { "" };
     format!(
         "{storage}{path}?se={expiry}&sig={signature}&sp=r{https}&sr=b&sv=2018-03-28&regid={REGISTRY_ID}"
     )
@@ -83,7 +82,7 @@ pub(crate) async fn get(exchange: &mut Exchange<'_>) -> Reply {
         ("x-ms-copy-progress", format!("{length}/{length}")),
         (
             "x-ms-copy-source",
-            format!("{}/{CONTAINER}/_uploads/{}/data", site.storage(), shared.uuid()),
+            format!("{}/{CONTAINER}/_uploads/{}/data", site.storage(""), shared.uuid()),
         ),
         ("x-ms-copy-completion-time", modified.clone()),
         ("x-ms-creation-time", modified),

@@ -57,7 +57,7 @@ mod tests {
         let (mut child, ready, _output) = start(folder.path(), &arguments).await;
         assert_eq!(ready["pid"], child.id().unwrap());
         assert!(ready["ca"].is_null());
-        assert!(ready["storage"].as_str().unwrap().starts_with("http://127.0.0.1:"));
+        assert!(ready["storage"].as_str().unwrap().starts_with("http://localhost:"));
         assert!(ready["entra_token"].as_str().unwrap().contains("canary"));
         assert!(ask(&ready, "GET /v2/", b"").await.starts_with("HTTP/1.1 200 OK\r\n"));
         assert!(ask(&ready, "GET /v2/", b"").await.starts_with("HTTP/1.1 503 "));

@@ -25,13 +25,25 @@ use clap::{Parser, ValueEnum};
 use serde::Serialize;
 use tempfile::TempDir;
 
+/// What stands below the options in `--help`.
+const EXAMPLES: &str = "\
+Examples:
+  acr-emulator --user me:secret
+  acr-emulator --tls --cert-dir certs --listen 127.0.0.1:5000 --storage-listen 127.0.0.1:5001
+  acr-emulator --data registry --seed layout:library/app --anonymous pull
+  acr-emulator --faults 'status op=get_manifest status=503 nth=2' --journal journal.jsonl";
+
 /// A fake of Azure Container Registry on loopback
 #[derive(Parser)]
-#[command(version, about)]
+#[command(name = "acr-emulator", version, about, after_help = EXAMPLES)]
 struct Arguments {
     /// Loopback address of the registry; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:0", value_parser = loopback)]
     listen: SocketAddr,
+    /// Loopback address of the storage that downloads are redirected to; by default a free port
+    /// beside the registry
+    #[arg(long, value_name = "ADDRESS", value_parser = loopback)]
+    storage_listen: Option<SocketAddr>,
     /// Serve HTTPS with a certificate made at start
     #[arg(long)]
     tls: bool,
@@ -164,13 +176,14 @@ async fn serve(arguments: Arguments) -> io::Result<()> {
     let stop = stop_signal()?;
     let tls = if arguments.tls { Tls::On } else { Tls::Off };
     let listen = arguments.listen;
+    let storage = arguments.storage_listen.unwrap_or(SocketAddr::new(listen.ip(), 0));
     let cert_dir = arguments.cert_dir.clone();
     let registry = tokio::task::spawn_blocking(move || registry(arguments)).await??;
-    let server = registry.serve_on(listen, tls).await?;
+    let server = registry.serve_with_storage(listen, storage, tls).await?;
     let (ca, _folder) = write_authority(&server, cert_dir.as_deref())?;
     announce(&Ready {
         endpoint: server.endpoint().to_string(),
-        storage: server.storage_endpoint().to_string(),
+        storage: server.storage_url().to_owned(),
         ca,
         pid: std::process::id(),
         entra_token: registry.entra_token(),
@@ -316,6 +329,10 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
 }
 
 fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let text = match text.strip_prefix("localhost:") {
+        Some(port) => &format!("127.0.0.1:{port}"),
+        None => text,
+    };
     let address: SocketAddr = text.parse().map_err(|_| "not an address with a port".to_owned())?;
     if address.ip().is_loopback() {
         Ok(address)
@@ -326,6 +343,9 @@ fn loopback(text: &str) -> Result<SocketAddr, String> {
 
 fn user(text: &str) -> Result<(String, String), String> {
     let (name, password) = text.split_once(':').ok_or("the form is NAME:PASSWORD")?;
+    if name.is_empty() || password.is_empty() {
+        return Err("neither the name nor the password may be empty".to_owned());
+    }
     Ok((name.to_owned(), password.to_owned()))
 }
 

@@ -25,7 +25,8 @@ pub(crate) fn head(x: &Exchange<'_>) -> Reply {
 pub(crate) async fn get(x: &mut Exchange<'_>) -> Reply {
     let content = find(x)?;
     let mut answer = if x.shared.settings.redirects() {
-        let link = storage::link(x.shared, x.site, &x.route.item);
+        let link =
+            storage::link(x.shared, x.site.storage(x.authority), x.site.is_https(), &x.route.item);
         let quoted = link.replace('&', "&amp;");
         let page = format!("<a href=\"{quoted}\">Temporary Redirect</a>.\n\n");
         let status = StatusCode::TEMPORARY_REDIRECT;

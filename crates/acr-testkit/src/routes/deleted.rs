@@ -142,6 +142,11 @@ fn refusal(error: RestoreError) -> Refusal {
         RestoreError::NoTag => {
             (StatusCode::NOT_FOUND, "TAG_UNKNOWN", "the specified tag does not exist")
         }
+        RestoreError::NoSubject => (
+            StatusCode::CONFLICT,
+            "SUBJECT_SOFT_DELETED",
+            "the subject is deleted; restore it first",
+        ),
         RestoreError::Locked => return locks::disallowed(),
         RestoreError::TagExists => {
             (StatusCode::CONFLICT, "TAG_ALREADY_EXISTS", "the tag exists; use force to move it")

@@ -1,7 +1,10 @@
 //! What was soft-deleted comes back, or is gone for good.
 
+use http::StatusCode;
+
 use super::State;
 use crate::{
+    answer::Refusal,
     clock::Stamp,
     ledger::{Change, Table},
     locks, records,
@@ -36,6 +39,12 @@ impl State {
             return Err(RestoreError::NoManifest);
         } else {
             live.map_or(Ok(()), locks::write).map_err(|_| RestoreError::Locked)?;
+        }
+        // A referrer comes back after its subject, not before.
+        let manifest = remains.manifests.get(digest).map(|deleted| &deleted.record.parsed);
+        let subject = manifest.and_then(|parsed| parsed.subject.as_ref());
+        if subject.is_some_and(|subject| remains.manifests.contains_key(&subject.digest)) {
+            return Err(RestoreError::NoSubject);
         }
         let mut changes = Vec::new();
         let taken = self.deleted.take_manifest(name, digest);
@@ -83,6 +92,14 @@ pub(crate) enum RestoreError {
     NoTag,
     /// The tag points elsewhere by now.
     TagExists,
+    /// What it refers to is still deleted.
+    NoSubject,
     /// The repository or the tag takes no change.
     Locked,
+}
+
+/// The service refuses to push what is soft-deleted; it is there to be restored.
+pub(super) fn is_soft_deleted(digest: &str) -> Refusal {
+    let message = format!("the manifest {digest} is soft-deleted; restore it");
+    Refusal::new(StatusCode::CONFLICT, "MANIFEST_SOFT_DELETED", message)
 }

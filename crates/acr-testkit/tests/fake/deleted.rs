@@ -125,3 +125,35 @@ async fn without_the_policy_nothing_is_kept() {
     assert_eq!(list(&client, "a/_manifests", "manifests").await, Value::Null);
     assert_eq!(restore(&client, &digest, "", "{}").await.status, 404);
 }
+
+#[tokio::test]
+async fn e8_what_is_soft_deleted_is_restored_and_not_pushed() {
+    let client = client().await;
+    let digest = client.push_image("a", "v1", "one").await;
+    assert_eq!(client.send("DELETE", "/acr/v1/a", &[], "").await.status, 202);
+    let manifest = crate::support::image(r#"{"architecture":"arm64","os":"linux"}"#, "one");
+    let got = client.put_manifest("a", "v2", OCI_MANIFEST, &manifest).await;
+    assert_eq!(got.status, 409, "{got:?}");
+    assert!(got.text().contains(digest.as_str()) && got.text().contains("restore"), "{got:?}");
+    let left = list(&client, "a/_manifests", "manifests").await;
+    assert_eq!(left[0]["digest"], digest.as_str(), "the old copy stays");
+    assert_eq!(restore(&client, &digest, "", r#"{"tag":"v1"}"#).await.status, 200);
+    assert_eq!(client.put_manifest("a", "v2", OCI_MANIFEST, &manifest).await.status, 201);
+}
+
+#[tokio::test]
+async fn e8_a_subject_is_restored_before_its_referrer() {
+    let client = client().await;
+    let subject = client.push_image("a", "v1", "one").await;
+    let referrer = format!(
+        r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[],"subject":{{"mediaType":"{OCI_MANIFEST}","digest":"{subject}","size":1}}}}"#
+    );
+    let digest = Digest::sha256(referrer.as_bytes());
+    let kind = "application/vnd.oci.image.index.v1+json";
+    let got = client.put_manifest("a", digest.as_str(), kind, &referrer).await;
+    assert_eq!(got.status, 201, "{got:?}");
+    assert_eq!(client.send("DELETE", "/acr/v1/a", &[], "").await.status, 202);
+    assert_eq!(restore(&client, &digest, "", "{}").await.status, 409);
+    assert_eq!(restore(&client, &subject, "", "{}").await.status, 200);
+    assert_eq!(restore(&client, &digest, "", "{}").await.status, 200);
+}

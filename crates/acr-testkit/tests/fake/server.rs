@@ -129,7 +129,7 @@ async fn round_trip(tls: Tls) {
     assert_eq!(status, 307);
     let storage = server.storage_endpoint();
     let link = headers["location"].to_str().unwrap();
-    let target = link.strip_prefix(&storage.to_string()).unwrap().to_owned();
+    let target = link.strip_prefix(server.storage_url()).unwrap().to_owned();
     let (status, _, body) =
         send(&storage, ca, request("GET", &storage, &target, "", "")).await.unwrap();
     assert_eq!((status, Digest::sha256(&body.unwrap())), (200, digest));

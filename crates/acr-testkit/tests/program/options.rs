@@ -3,8 +3,9 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::support::{Emulator, refused};
+use crate::support::{Emulator, Got, refused};
 
 #[tokio::test]
 async fn scope_maps_come_from_a_file() {
@@ -100,4 +101,53 @@ async fn time_runs_at_its_rate() {
     assert_eq!(start.status, 202);
     let got = emulator.ask(&format!("GET {}", start.header("location")), "").await;
     assert_eq!(got.status, 404, "{got:?}");
+}
+
+#[tokio::test]
+async fn e1_the_storage_has_another_host_than_the_registry_whatever_that_is_called() {
+    let emulator = Emulator::start(&["--blobs", "redirect"]).await;
+    let digest = emulator.push_blob("a", b"content").await;
+    let storage = emulator.ready["storage"].as_str().unwrap().to_owned();
+    let port = storage.rsplit(':').next().unwrap();
+    assert_eq!(storage, format!("http://localhost:{port}"));
+    let line = format!("GET /v2/a/blobs/{digest}");
+    let got = emulator.ask(&line, "").await;
+    assert!(got.header("location").starts_with(&format!("{storage}/")), "{got:?}");
+    let own = emulator.address().rsplit(':').next().unwrap();
+    let named = Emulator::head_for(&format!("localhost:{own}"), &line, "", 0);
+    let mut stream = emulator.connect().await;
+    stream.write_all(named.as_bytes()).await.unwrap();
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).await.unwrap();
+    let got = Got::read(&bytes);
+    assert!(got.header("location").starts_with(&format!("http://127.0.0.1:{port}/")), "{got:?}");
+}
+
+#[tokio::test]
+async fn e1_the_storage_port_can_be_set_and_a_busy_one_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for option in ["--storage-listen", "--listen"] {
+        let error = refused(&[option, &address]).await;
+        assert!(error.contains(&address), "{error}");
+    }
+    drop(taken);
+    let emulator = Emulator::start(&["--storage-listen", &address]).await;
+    let port = address.rsplit(':').next().unwrap();
+    assert_eq!(emulator.ready["storage"], format!("http://localhost:{port}"));
+}
+
+#[tokio::test]
+async fn e7_names_and_options_are_as_a_user_expects() {
+    let emulator = Emulator::start(&["--listen", "localhost:0"]).await;
+    assert!(emulator.address().starts_with("127.0.0.1:"));
+    for user in [":", "ann:", ":secret", "ann"] {
+        let error = refused(&["--user", user]).await;
+        assert!(error.contains("NAME:PASSWORD"), "{error}");
+    }
+    for (option, told) in [("--version", "acr-emulator "), ("--help", "Examples:")] {
+        let output = crate::support::command(&[option]).output().await.unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && text.contains(told), "{text}");
+    }
 }

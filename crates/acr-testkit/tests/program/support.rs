@@ -29,7 +29,10 @@ pub(crate) struct Got {
 
 pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_acr-emulator"));
-    command.args(["--user", "ann:secret", "--blobs", "direct"]).args(arguments).kill_on_drop(true);
+    if !arguments.contains(&"--blobs") {
+        command.args(["--blobs", "direct"]);
+    }
+    command.args(["--user", "ann:secret"]).args(arguments).kill_on_drop(true);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
