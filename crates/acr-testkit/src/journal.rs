@@ -15,7 +15,7 @@ use std::{
 use http::Method;
 use serde::Serialize;
 
-use crate::sync::lock;
+use crate::{operation::Operation, sync::lock};
 
 /// The requests so far, in the order they arrived; a handle, cheap to clone.
 ///
@@ -136,8 +136,18 @@ impl Journal {
         lock(&self.0).entries.iter().filter(|entry| entry.kind() == kind).count()
     }
 
-    /// How many entries are of an operation, such as `get_manifest`.
-    pub fn count_of(&self, operation: &str) -> usize {
+    /// How many entries are of an operation, such as [`Operation::GetManifest`] or
+    /// `get_manifest`; `unrouted` stands for requests without a route.
+    ///
+    /// # Panics
+    ///
+    /// When a text names no operation.
+    #[track_caller]
+    pub fn count_of(&self, operation: impl AsRef<str>) -> usize {
+        let operation = match operation.as_ref() {
+            UNROUTED => UNROUTED,
+            name => Operation::named::<Operation>(name).name(),
+        };
         lock(&self.0).entries.iter().filter(|entry| entry.operation == operation).count()
     }
 
@@ -385,6 +395,9 @@ impl fmt::Display for Origin {
         })
     }
 }
+
+/// What stands for the operation of a request without a route.
+pub(crate) const UNROUTED: &str = "unrouted";
 
 /// What the entries may weigh together, so that no client fills the memory.
 const MAX_BYTES: usize = 8 << 20;

@@ -1,27 +1,62 @@
 //! The operations a request can ask for, as faults and the journal name them.
 
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
+
+use thiserror::Error as ThisError;
+
+/// The text names no operation.
+#[derive(Clone, Debug, PartialEq, Eq, ThisError)]
+#[error("`{text}` is no operation; they are: {}", Operation::names())]
+pub struct ParseOperationError {
+    text: String,
+}
 
 macro_rules! operations {
     ($($variant:ident => $name:literal,)*) => {
-        /// What a routed request asks for.
+        /// What a routed request asks for. Where a text stands for one, as in
+        /// [`Fault::status`](crate::Fault::status), it is the name.
+        ///
+        /// ```
+        /// use acr_testkit::Operation;
+        ///
+        /// assert_eq!("get_manifest".parse(), Ok(Operation::GetManifest));
+        /// assert_eq!(Operation::GetManifest.name(), "get_manifest");
+        /// // The name that the client gives to the same request.
+        /// assert_eq!("upload_chunk".parse(), Ok(Operation::WriteChunk));
+        /// assert!("get_manifst".parse::<Operation>().is_err());
+        /// ```
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub(crate) enum Operation {
+        #[non_exhaustive]
+        pub enum Operation {
             $(#[doc = concat!("`", $name, "`")] $variant,)*
         }
 
         impl Operation {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
             /// The name in faults and in the journal.
-            pub(crate) const fn name(self) -> &'static str {
+            pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
             }
         }
 
         impl FromStr for Operation {
-            type Err = ();
+            type Err = ParseOperationError;
 
-            fn from_str(text: &str) -> Result<Self, ()> {
-                match text { $($name => Ok(Self::$variant),)* _ => Err(()) }
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                match text {
+                    $($name => Ok(Self::$variant),)*
+                    // What the client calls the same requests.
+                    "upload_chunk" => Ok(Self::WriteChunk),
+                    "resolve" => Ok(Self::HeadManifest),
+                    "exchange_entra_token" => Ok(Self::Exchange),
+                    "fetch_access_token" => Ok(Self::Token),
+                    _ => {
+                        let text = text.escape_debug().take(MAX_TEXT).collect();
+                        Err(ParseOperationError { text })
+                    }
+                }
             }
         }
     };
@@ -66,7 +101,72 @@ operations! {
     ListTagNames => "list_tag_names",
 }
 
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl AsRef<str> for Operation {
+    fn as_ref(&self) -> &str {
+        self.name()
+    }
+}
+
+/// Which operations a fault strikes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// Every one but `connect`.
+    #[default]
+    Any,
+    One(Operation),
+}
+
+impl Target {
+    pub(crate) fn fits(self, operation: Operation) -> bool {
+        match self {
+            Self::Any => operation != Operation::Connect,
+            Self::One(own) => own == operation,
+        }
+    }
+}
+
+impl FromStr for Target {
+    type Err = ParseOperationError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == ANY { Ok(Self::Any) } else { text.parse().map(Self::One) }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str(ANY),
+            Self::One(operation) => operation.fmt(f),
+        }
+    }
+}
+
+/// Stands for every operation but `connect`.
+const ANY: &str = "any";
+
+/// How much of a text stands in the error about it.
+const MAX_TEXT: usize = 100;
+
 impl Operation {
+    fn names() -> String {
+        let names: Vec<_> = Self::ALL.iter().map(|operation| operation.name()).collect();
+        names.join(", ")
+    }
+
+    /// Reads a name in a test, where a typo must not pass.
+    #[expect(clippy::panic, reason = "a test that asks for what there is not proves nothing")]
+    #[track_caller]
+    pub(crate) fn named<T: FromStr<Err = ParseOperationError>>(text: &str) -> T {
+        text.parse().unwrap_or_else(|error| panic!("{error}"))
+    }
+
     /// Whether the answer comes from the storage backend, which adds request ids to it.
     pub(crate) fn is_backend(self) -> bool {
         matches!(

@@ -2,7 +2,7 @@
 
 use http::HeaderMap;
 
-use super::{Effect, Fault, FaultPlan, Selector, text::ANY};
+use super::{Effect, Fault, FaultPlan, Selector};
 use crate::operation::Operation;
 
 /// The faults of a registry that have not struck for the last time.
@@ -103,11 +103,7 @@ impl Selector {
             wanted.as_deref().is_none_or(|wanted| wanted == own)
         };
         let has = |name: &str| seen.headers.is_some_and(|headers| headers.contains_key(name));
-        let operation = match self.operation.as_str() {
-            ANY => seen.operation != Operation::Connect,
-            name => name == seen.operation.name(),
-        };
-        operation
+        self.operation.fits(seen.operation)
             && is(&self.repository, seen.repository)
             && is(&self.item, seen.item)
             && self.path.as_deref().is_none_or(|part| seen.path.contains(part))

@@ -7,6 +7,8 @@ mod text;
 
 use std::time::Duration;
 
+use crate::operation::{Operation, Target};
+
 pub(crate) use self::{
     armed::{Faults, Seen},
     effect::Effect,
@@ -35,7 +37,8 @@ pub use self::{
 /// # Ok::<_, acr_testkit::ParseFaultError>(())
 /// ```
 ///
-/// The operation is a name from the journal, `any` for each of them, or `connect` for the
+/// The operation is an [`Operation`] or its name; a constructor panics at a text that is none, so
+/// that a typo does not become a fault that never strikes. It can also be `any` for each of them, or `connect` for the
 /// connection before any request. The content of a redirected download comes from
 /// `get_storage`; the answer of `get_blob` is then only the redirect. The storage knows no
 /// repositories: its requests are told apart by the digest in their path.
@@ -55,7 +58,7 @@ pub struct Fault {
 /// Which requests a fault is about.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Selector {
-    operation: String,
+    operation: Target,
     repository: Option<String>,
     item: Option<String>,
     path: Option<String>,
@@ -66,37 +69,44 @@ struct Selector {
 /// Instead of handling the request.
 impl Fault {
     /// Answers the `nth` request of an operation with a status instead of handling it.
-    pub fn status(operation: &str, nth: u32, status: u16) -> Self {
+    #[track_caller]
+    pub fn status(operation: impl AsRef<str>, nth: u32, status: u16) -> Self {
         Self::new(operation, Effect::Status { status, retry_after: None }).on_nth(nth)
     }
 
     /// Answers with a status before the body of the request was read, and closes the connection.
-    pub fn early_status(operation: &str, status: u16) -> Self {
+    #[track_caller]
+    pub fn early_status(operation: impl AsRef<str>, status: u16) -> Self {
         Self::new(operation, Effect::EarlyStatus { status })
     }
 
     /// Answers 401 with a certain challenge, whatever token was sent.
-    pub fn challenge(operation: &str, kind: ChallengeKind) -> Self {
+    #[track_caller]
+    pub fn challenge(operation: impl AsRef<str>, kind: ChallengeKind) -> Self {
         Self::new(operation, Effect::Challenge(kind))
     }
 
     /// Breaks the connection without handling the request.
-    pub fn drop_request(operation: &str) -> Self {
+    #[track_caller]
+    pub fn drop_request(operation: impl AsRef<str>) -> Self {
         Self::new(operation, Effect::DropRequest)
     }
 
     /// Breaks the connection in the middle of the request's body. An upload keeps what arrived.
-    pub fn cut_request(operation: &str, after_bytes: u64) -> Self {
+    #[track_caller]
+    pub fn cut_request(operation: impl AsRef<str>, after_bytes: u64) -> Self {
         Self::new(operation, Effect::CutRequest { after: after_bytes })
     }
 
     /// Never answers.
-    pub fn stall(operation: &str) -> Self {
+    #[track_caller]
+    pub fn stall(operation: impl AsRef<str>) -> Self {
         Self::new(operation, Effect::Stall)
     }
 
     /// Waits before it handles the request.
-    pub fn delay(operation: &str, time: Duration) -> Self {
+    #[track_caller]
+    pub fn delay(operation: impl AsRef<str>, time: Duration) -> Self {
         Self::new(operation, Effect::Delay { time })
     }
 }
@@ -104,29 +114,34 @@ impl Fault {
 /// The state of the registry.
 impl Fault {
     /// Handles the request, then breaks the connection without an answer.
-    pub fn lose_response(operation: &str) -> Self {
+    #[track_caller]
+    pub fn lose_response(operation: impl AsRef<str>) -> Self {
         Self::new(operation, Effect::LoseResponse)
     }
 
     /// Forgets the upload session before handling a request for it.
-    pub fn lose_session(operation: &str) -> Self {
+    #[track_caller]
+    pub fn lose_session(operation: impl AsRef<str>) -> Self {
         Self::new(operation, Effect::LoseSession)
     }
 
     /// Lets somebody else push another manifest to the same tag right before the request, which
     /// must name a tag.
-    pub fn rival(operation: &str) -> Self {
+    #[track_caller]
+    pub fn rival(operation: impl AsRef<str>) -> Self {
         Self::new(operation, Effect::Rival)
     }
 
     /// What `put_manifest` or `complete_upload` wrote is not found by so many requests after it,
     /// as on a replica that lags behind.
-    pub fn lag(operation: &str, reads: u32) -> Self {
+    #[track_caller]
+    pub fn lag(operation: impl AsRef<str>, reads: u32) -> Self {
         Self::new(operation, Effect::Lag { reads })
     }
 
     /// Makes all refresh tokens invalid before handling the request.
-    pub fn revoke_refresh(operation: &str) -> Self {
+    #[track_caller]
+    pub fn revoke_refresh(operation: impl AsRef<str>) -> Self {
         Self::new(operation, Effect::RevokeRefresh)
     }
 }
@@ -134,22 +149,26 @@ impl Fault {
 /// The tokens in the answers of `exchange` and `token`.
 impl Fault {
     /// Issues a token that lives only so many seconds; none at all if negative.
-    pub fn token_lifetime(operation: &str, seconds: i64) -> Self {
+    #[track_caller]
+    pub fn token_lifetime(operation: impl AsRef<str>, seconds: i64) -> Self {
         Self::new(operation, Effect::TokenLifetime { seconds })
     }
 
     /// Issues a token whose times are off by so many seconds, as by a wrong clock.
-    pub fn token_skew(operation: &str, seconds: i64) -> Self {
+    #[track_caller]
+    pub fn token_skew(operation: impl AsRef<str>, seconds: i64) -> Self {
         Self::new(operation, Effect::TokenSkew { seconds })
     }
 
     /// Issues any text as a token; requests with it are refused.
-    pub fn token_text(operation: &str, text: &str) -> Self {
+    #[track_caller]
+    pub fn token_text(operation: impl AsRef<str>, text: &str) -> Self {
         Self::new(operation, Effect::TokenText { text: text.to_owned() })
     }
 
     /// Issues an access token that grants nothing.
-    pub fn token_grants_nothing(operation: &str) -> Self {
+    #[track_caller]
+    pub fn token_grants_nothing(operation: impl AsRef<str>) -> Self {
         Self::new(operation, Effect::TokenGrantsNothing)
     }
 }
@@ -157,54 +176,64 @@ impl Fault {
 /// The answer.
 impl Fault {
     /// Puts something else in place of the answer's JSON.
-    pub fn json(operation: &str, kind: JsonKind) -> Self {
+    #[track_caller]
+    pub fn json(operation: impl AsRef<str>, kind: JsonKind) -> Self {
         Self::new(operation, Effect::Json(kind))
     }
 
     /// Flips the bits of one byte of the answer's body, counted from 0.
-    pub fn corrupt(operation: &str, byte_index: u64) -> Self {
+    #[track_caller]
+    pub fn corrupt(operation: impl AsRef<str>, byte_index: u64) -> Self {
         Self::new(operation, Effect::Corrupt { at: byte_index })
     }
 
     /// Breaks the connection after some bytes of the answer's body.
-    pub fn truncate(operation: &str, after_bytes: u64) -> Self {
+    #[track_caller]
+    pub fn truncate(operation: impl AsRef<str>, after_bytes: u64) -> Self {
         Self::new(operation, Effect::Truncate { after: after_bytes })
     }
 
     /// Sends some bytes of the answer's body and then nothing more.
-    pub fn stall_body(operation: &str, after_bytes: u64) -> Self {
+    #[track_caller]
+    pub fn stall_body(operation: impl AsRef<str>, after_bytes: u64) -> Self {
         Self::new(operation, Effect::StallBody { after: after_bytes })
     }
 
     /// Sends the answer's body at so many bytes a second, at least 1.
-    pub fn trickle(operation: &str, bytes_per_second: u64) -> Self {
+    #[track_caller]
+    pub fn trickle(operation: impl AsRef<str>, bytes_per_second: u64) -> Self {
         Self::new(operation, Effect::Trickle { rate: bytes_per_second.max(1) })
     }
 
     /// Sends more bytes than the answer's body has and `Content-Length` says.
-    pub fn extend(operation: &str, bytes: u32) -> Self {
+    #[track_caller]
+    pub fn extend(operation: impl AsRef<str>, bytes: u32) -> Self {
         Self::new(operation, Effect::Extend { bytes: bytes.min(text::MAX_COUNT).into() })
     }
 
     /// Sets a header of the answer, in place of those with the same name.
-    pub fn set_header(operation: &str, name: &str, value: &str) -> Self {
+    #[track_caller]
+    pub fn set_header(operation: impl AsRef<str>, name: &str, value: &str) -> Self {
         let (name, value) = (name.to_ascii_lowercase(), value.to_owned());
         Self::new(operation, Effect::SetHeader { name, value })
     }
 
     /// Adds a header to the answer, beside those with the same name.
-    pub fn add_header(operation: &str, name: &str, value: &str) -> Self {
+    #[track_caller]
+    pub fn add_header(operation: impl AsRef<str>, name: &str, value: &str) -> Self {
         let (name, value) = (name.to_ascii_lowercase(), value.to_owned());
         Self::new(operation, Effect::AddHeader { name, value })
     }
 
     /// Removes a header of the answer.
-    pub fn remove_header(operation: &str, name: &str) -> Self {
+    #[track_caller]
+    pub fn remove_header(operation: impl AsRef<str>, name: &str) -> Self {
         Self::new(operation, Effect::RemoveHeader { name: name.to_ascii_lowercase() })
     }
 
     /// Adds so many headers to the answer.
-    pub fn header_flood(operation: &str, count: u32) -> Self {
+    #[track_caller]
+    pub fn header_flood(operation: impl AsRef<str>, count: u32) -> Self {
         Self::new(operation, Effect::HeaderFlood { count: count.min(text::MAX_COUNT) })
     }
 }
@@ -212,32 +241,38 @@ impl Fault {
 /// The bytes on the connection.
 impl Fault {
     /// Breaks the connection after some bytes of the answer, head included.
-    pub fn cut(operation: &str, at_byte: u64, end: CutEnd) -> Self {
+    #[track_caller]
+    pub fn cut(operation: impl AsRef<str>, at_byte: u64, end: CutEnd) -> Self {
         Self::new(operation, Effect::Cut { at: at_byte, end })
     }
 
     /// Declares so many bytes more (or less) in `Content-Length` than the body has.
-    pub fn length(operation: &str, by: i64) -> Self {
+    #[track_caller]
+    pub fn length(operation: impl AsRef<str>, by: i64) -> Self {
         Self::new(operation, Effect::Length { by })
     }
 
     /// Lets only the end of the connection end the body.
-    pub fn close_delimited(operation: &str) -> Self {
+    #[track_caller]
+    pub fn close_delimited(operation: impl AsRef<str>) -> Self {
         Self::new(operation, Effect::CloseDelimited)
     }
 
     /// Sends the body in chunks, of which one, after some bytes, is malformed.
-    pub fn garbage_chunk(operation: &str, after_bytes: u64) -> Self {
+    #[track_caller]
+    pub fn garbage_chunk(operation: impl AsRef<str>, after_bytes: u64) -> Self {
         Self::new(operation, Effect::GarbageChunk { after: after_bytes })
     }
 
     /// Sends so many answers `103 Early Hints` before the answer.
-    pub fn informational(operation: &str, count: u32) -> Self {
+    #[track_caller]
+    pub fn informational(operation: impl AsRef<str>, count: u32) -> Self {
         Self::new(operation, Effect::Informational { count: count.min(text::MAX_COUNT) })
     }
 
     /// Answers, and closes the idle connection a while later.
-    pub fn close_idle(operation: &str, after: Duration) -> Self {
+    #[track_caller]
+    pub fn close_idle(operation: impl AsRef<str>, after: Duration) -> Self {
         Self::new(operation, Effect::CloseIdle { after })
     }
 
@@ -331,8 +366,10 @@ impl Fault {
         self
     }
 
-    fn new(operation: &str, effect: Effect) -> Self {
-        let selector = Selector { operation: operation.to_owned(), ..Selector::default() };
+    #[track_caller]
+    fn new(operation: impl AsRef<str>, effect: Effect) -> Self {
+        let operation = Operation::named(operation.as_ref());
+        let selector = Selector { operation, ..Selector::default() };
         Self { selector, effect, nth: 1, times: 1 }
     }
 }

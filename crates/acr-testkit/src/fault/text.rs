@@ -9,7 +9,7 @@ use super::{
     Fault, Selector,
     effect::{ChallengeKind, CutEnd, Effect, JsonKind, TlsFault},
 };
-use crate::{form::encode, operation::Operation};
+use crate::{form::encode, operation::Target};
 
 /// The text is not a fault, or not a plan of faults.
 #[derive(Clone, Debug, PartialEq, Eq, ThisError)]
@@ -153,9 +153,7 @@ fn read(text: &str) -> Result<Fault, &'static str> {
     let kind = words.next().ok_or("it is empty")?;
     let mut words = Words::read(words)?;
     let operation = words.take("op").ok_or("`op=` is missing")?;
-    if operation != ANY && operation.parse::<Operation>().is_err() {
-        return Err("the operation is unknown");
-    }
+    let operation = operation.parse::<Target>().map_err(|_| "the operation is unknown")?;
     let effect = effect(kind, &mut words)?;
     let selector = Selector {
         operation,
@@ -274,9 +272,6 @@ impl Words {
     }
 }
 
-/// Stands for every operation but `connect`.
-pub(super) const ANY: &str = "any";
-
 /// A bound on what a fault makes: headers, answers in between, bytes.
 pub(super) const MAX_COUNT: u32 = 1_000_000;
 
@@ -288,6 +283,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::operation::Operation;
 
     fn effects() -> impl Strategy<Value = Effect> {
         let text = || "\\PC{0,12}|[ \\r\\n;#%=]{1,4}";
@@ -339,12 +335,17 @@ mod tests {
 
     fn faults() -> impl Strategy<Value = Fault> {
         let text = || proptest::option::of("\\PC{0,12}");
-        let operation = prop_oneof![Just("any"), Just("connect"), Just("get_manifest")];
+        let one = proptest::sample::select(Operation::ALL).prop_map(Target::One);
+        let operation = prop_oneof![Just(Target::Any), one];
         let selector = (operation, text(), text(), text(), text(), any::<Option<bool>>());
         let selector =
-            selector.prop_map(|(operation, repository, item, path, header, authorized)| {
-                let operation = operation.to_owned();
-                Selector { operation, repository, item, path, header, authorized }
+            selector.prop_map(|(operation, repository, item, path, header, authorized)| Selector {
+                operation,
+                repository,
+                item,
+                path,
+                header,
+                authorized,
             });
         let times = prop_oneof![any::<u32>(), Just(u32::MAX)];
         (selector, effects(), 1..u32::MAX, times).prop_map(|(selector, effect, nth, times)| Fault {
@@ -379,6 +380,23 @@ mod tests {
             Fault::cut("any", 9, CutEnd::Reset).in_repository("a/b").if_authorized().forever();
         let line = "cut op=any at=9 end=reset repo=a%2Fb authorized=true nth=1 times=forever";
         assert_eq!(fault.to_string(), line);
+    }
+
+    #[test]
+    fn e4_a_typo_is_no_fault() {
+        for typo in ["get_manifst", "", "ANY", "unrouted"] {
+            let made = std::panic::catch_unwind(|| Fault::status(typo, 1, 503));
+            assert!(made.is_err(), "{typo}");
+            let counted = std::panic::catch_unwind(|| crate::Journal::default().count_of(typo));
+            assert_eq!(counted.is_err(), typo != "unrouted", "{typo}");
+        }
+        for operation in Operation::ALL.iter().copied() {
+            let fault = Fault::status(operation, 1, 503);
+            assert_eq!(fault, Fault::status(operation.name(), 1, 503));
+            assert_eq!(fault.to_string().parse(), Ok(fault));
+        }
+        // One request, whether it is called as the client or as the journal does.
+        assert_eq!(Fault::stall("upload_chunk"), Fault::stall(Operation::WriteChunk));
     }
 
     #[test]
