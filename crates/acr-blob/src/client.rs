@@ -2,13 +2,14 @@
 
 use acr_core::{
     Action, ByteRange, CallOptions, ContentRange, Deletion, Digest, Effect, Error, ErrorKind,
-    Operation, Pipeline, RepositoryName, RequestBuilder, Result, Scope, response,
+    Operation, Pipeline, RepositoryName, RequestBuilder, Response, Result, Scope, layer::drain,
+    response,
 };
 use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::{
     content::Content,
-    download::{Download, DownloadRange},
+    download::{Download, DownloadRange, range_header},
     info::BlobInfo,
     upload::{Learned, Mount, UploadBlob, UploadCheckpoint, UploadSession},
 };
@@ -40,6 +41,9 @@ impl BlobClient {
 
     /// Asks for a blob's size: `HEAD /v2/{name}/blobs/{digest}`; `None` when it is absent.
     ///
+    /// Where the registry refuses a `HEAD`, or its storage a link for one, a `GET` is sent
+    /// in its place, whose content is not read.
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Protocol`] when the answer has no size.
@@ -48,18 +52,17 @@ impl BlobClient {
     ///
     /// Dropping the future sends nothing more.
     pub async fn stat(&self, digest: &Digest) -> Result<Option<BlobInfo>> {
-        let request = self
-            .blob_request(Method::HEAD, digest, "stat_blob")
-            .scope(Scope::repository(&self.repository, &[Action::PULL]))
-            .effect(Effect::Read)
-            .follow_redirects()
-            .build()?;
-        let answer =
-            match response::expect(self.pipeline.send(request).await?, &[StatusCode::OK]).await {
-                Ok(answer) => answer,
-                Err(error) if error.is_not_found() => return Ok(None),
-                Err(error) => return Err(error),
-            };
+        let mut answer = self.look(Method::HEAD, digest, None).await?;
+        if is_refused_look(&answer) {
+            drain(answer.into_body()).await;
+            answer = self.look(Method::GET, digest, None).await?;
+        }
+        let answer = match response::expect(answer, &[StatusCode::OK]).await {
+            Ok(answer) => answer,
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        // The content of a `GET` is not read: dropping it closes the connection.
         let head = answer.into_parts().0;
         match response::header_u64(&head.headers, &header::CONTENT_LENGTH) {
             Some(size) => Ok(Some(BlobInfo { digest: digest.clone(), size })),
@@ -68,6 +71,26 @@ impl BlobClient {
                 Err(response::describe(error, &head))
             }
         }
+    }
+
+    /// Sends a request that only its answer's head is wanted of.
+    async fn look(
+        &self,
+        method: Method,
+        digest: &Digest,
+        range: Option<ByteRange>,
+    ) -> Result<Response> {
+        let mut request = self
+            .blob_request(method, digest, "stat_blob")
+            // The size that is told must be that of the content, and not of an encoding.
+            .header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))
+            .scope(Scope::repository(&self.repository, &[Action::PULL]))
+            .effect(Effect::Read)
+            .follow_redirects();
+        if let Some(range) = range {
+            request = request.header(header::RANGE, range_header(range)?);
+        }
+        self.pipeline.send(request.build()?).await
     }
 
     /// Whether the repository has a blob: `HEAD /v2/{name}/blobs/{digest}`.
@@ -107,18 +130,14 @@ impl BlobClient {
     ///
     /// Dropping the future sends nothing more.
     pub async fn has_range(&self, digest: &Digest, range: ByteRange) -> Result<bool> {
-        let text = HeaderValue::from_str(&range.to_string());
-        let unusable = |error| Error::new(ErrorKind::InvalidInput, "no range").with_source(error);
-        let request = self
-            .blob_request(Method::HEAD, digest, "stat_blob")
-            .header(header::RANGE, text.map_err(unusable)?)
-            .scope(Scope::repository(&self.repository, &[Action::PULL]))
-            .effect(Effect::Read)
-            .follow_redirects()
-            .build()?;
-        let answer = self.pipeline.send(request).await?;
+        let answer = self.look(Method::HEAD, digest, Some(range)).await?;
+        let wanted = range.last().unwrap_or(range.first());
         if answer.status() == StatusCode::RANGE_NOT_SATISFIABLE {
             return Ok(false);
+        }
+        if is_refused_look(&answer) {
+            drain(answer.into_body()).await;
+            return Ok(self.stat(digest).await?.is_some_and(|blob| blob.size > wanted));
         }
         let expected = [StatusCode::OK, StatusCode::PARTIAL_CONTENT];
         let head = match response::expect(answer, &expected).await {
@@ -126,7 +145,6 @@ impl BlobClient {
             Err(error) if error.is_not_found() => return Ok(false),
             Err(error) => return Err(error),
         };
-        let wanted = range.last().unwrap_or(range.first());
         let part = response::header_text(&head.headers, &header::CONTENT_RANGE);
         if let Some(part) = part.and_then(|text| text.parse::<ContentRange>().ok()) {
             return Ok(part.first() <= range.first() && part.last() >= wanted);
@@ -211,8 +229,8 @@ impl BlobClient {
             .effect(Effect::Set)
             .build()?;
         let answer = self.pipeline.send(request).await?;
-        match response::expect(answer, &[StatusCode::ACCEPTED]).await {
-            Ok(_) => Ok(Deletion::Deleted),
+        match response::expect_deleted(answer).await {
+            Ok(()) => Ok(Deletion::Deleted),
             Err(error) if error.is_not_found() && !error.is_foreign() => {
                 Ok(Deletion::AlreadyAbsent)
             }
@@ -229,5 +247,18 @@ impl BlobClient {
         let path = ["v2", self.repository.as_str(), "blobs", digest.as_str()];
         RequestBuilder::new(method, self.pipeline.endpoint(), &path)
             .operation(Operation::new(operation).on(format_args!("{}@{digest}", self.repository)))
+    }
+}
+
+/// Whether a `HEAD` may have been refused for its method or its range alone. A link to the
+/// storage may be good for `GET` only.
+fn is_refused_look(answer: &Response) -> bool {
+    match answer.status() {
+        StatusCode::BAD_REQUEST
+        | StatusCode::METHOD_NOT_ALLOWED
+        | StatusCode::NOT_ACCEPTABLE
+        | StatusCode::NOT_IMPLEMENTED => true,
+        StatusCode::NOT_FOUND | StatusCode::TOO_MANY_REQUESTS => false,
+        status => response::came_by_redirect(answer) && status.is_client_error(),
     }
 }

@@ -87,13 +87,14 @@ async fn download(folder: &Path, address: &str) {
     let checkpoint: Option<DownloadCheckpoint> =
         saved(&place).map(|text| serde_json::from_str(&text).unwrap());
     let written = checkpoint.as_ref().map_or(0, DownloadCheckpoint::delivered);
-    if let Some(checkpoint) = checkpoint {
-        download = download.resume(checkpoint);
-    }
-    let options = fs::OpenOptions::new().create(true).truncate(false).write(true).open(&target);
-    let mut file = options.unwrap();
-    file.set_len(written).unwrap();
-    std::io::Seek::seek(&mut file, std::io::SeekFrom::End(0)).unwrap();
+    let mut file = match checkpoint {
+        None => fs::File::create(&target).unwrap(),
+        Some(checkpoint) => {
+            let file = checkpoint.reopen(&target).await.unwrap();
+            download = download.resume(checkpoint);
+            file
+        }
+    };
     let mut reader = download.await.unwrap();
     let mut noted = written;
     while let Some(piece) = reader.chunk().await.unwrap() {

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use crate::{
     error::{BoxError, Error, ErrorKind, Result},
+    paced::Paced,
     patience,
 };
 
@@ -60,11 +61,23 @@ impl Body {
     }
 
     /// A body that can be read once.
+    ///
+    /// Whoever it comes from, it neither holds up a thread nor goes on without content for
+    /// ever: it yields to tokio's scheduler, and ends with [`ErrorKind::Protocol`] after
+    /// 1,024 frames in a row that are empty. After an error it gives that error again.
     pub fn stream<B>(body: B) -> Self
     where
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
-        Self(Inner::Stream(Box::pin(body.map_err(Error::from_body))))
+        Self(Inner::Stream(Box::pin(Paced::new(body.map_err(Error::from_body)))))
+    }
+
+    /// A body of ours around another one, which has its pace already.
+    pub(crate) fn around<B>(body: B) -> Self
+    where
+        B: http_body::Body<Data = Bytes, Error = Error> + Send + 'static,
+    {
+        Self(Inner::Stream(Box::pin(body)))
     }
 
     /// Hands bytes out in pieces of a size and tells somebody of each whether another one
@@ -111,15 +124,18 @@ impl Body {
         let mut collected = BytesMut::new();
         let mut total = 0usize;
         loop {
-            let data = match patience::until(start + allowed(total), self.frame()).await {
+            // What is always ready never lets the timer of `until` have its turn.
+            let is_late = start.elapsed() > allowed(total);
+            let frame = match patience::until(start + allowed(total), self.frame()).await {
                 Some(None) => break,
-                Some(Some(frame)) => frame?.into_data().unwrap_or_default(),
-                None => {
+                Some(Some(frame)) if !is_late => frame?,
+                _ => {
                     let took = start.elapsed();
                     let text = format!("the body comes too slowly: {total} bytes in {took:?}");
                     return Err(Error::new(ErrorKind::Timeout, text));
                 }
             };
+            let data = frame.into_data().unwrap_or_default();
             total = total.saturating_add(data.len());
             if total > limit {
                 let text = format!("the body is larger than the limit of {limit} bytes");

@@ -60,6 +60,7 @@ mod endpoint;
 mod error;
 mod error_code;
 mod foreign;
+mod framing;
 mod host;
 pub mod layer;
 pub mod link;
@@ -67,6 +68,7 @@ mod name;
 #[cfg(feature = "rustls")]
 mod no_proxy;
 mod operation;
+mod paced;
 mod pager;
 mod patience;
 mod pipeline;
@@ -103,6 +105,7 @@ pub use self::{
     endpoint::Endpoint,
     error::{BoxError, Error, ErrorKind, Result},
     error_code::{ErrorCode, ErrorDetail},
+    framing::Framing,
     layer::HttpService,
     name::{ParseNameError, RepositoryName, Tag},
     operation::{Attempt, Effect, FollowRedirects, Operation, Recoveries},

@@ -13,6 +13,7 @@ use crate::{
     digest::Digest,
     error::{Error, ErrorKind, Result},
     error_code::{ErrorCode, ErrorDetail},
+    framing::Framing,
     layer::RequestId,
     operation::{Attempt, Operation},
     redact::printable_up_to,
@@ -30,6 +31,10 @@ pub(crate) struct Context {
     pub(crate) uri: Uri,
     pub(crate) request_id: Option<RequestId>,
 }
+
+/// Marks an answer to a hop of a redirect: a response extension.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CameByRedirect;
 
 /// The `Docker-Content-Digest` of a redirect that was followed: a response
 /// extension, since the storage behind the redirect does not send the header.
@@ -59,6 +64,29 @@ pub async fn expect(response: Response, expected: &[StatusCode]) -> Result<Respo
         return Ok(response);
     }
     Err(into_error(response).await)
+}
+
+/// Whether a deletion was done: 200, 202 or 204, as RFC 9110 (9.3.5) has it.
+///
+/// # Errors
+///
+/// As [`expect`]; [`ErrorKind::Protocol`] also for a 200 that brings a web page or an error
+/// envelope: whoever answered it did not delete anything.
+///
+/// # Cancellation
+///
+/// Dropping the future drops the response.
+pub async fn expect_deleted(response: Response) -> Result<()> {
+    let done = [StatusCode::OK, StatusCode::ACCEPTED, StatusCode::NO_CONTENT];
+    let response = expect(response, &done).await?;
+    if response.status() != StatusCode::OK {
+        return Ok(());
+    }
+    let (head, body) = response.into_parts();
+    let body = body.bytes(MAX_ERROR_BODY).await.map_err(|error| describe(error, &head))?;
+    let is_refusal = is_markup(&head, &body)
+        || serde_json::from_slice::<Envelope>(&body).is_ok_and(|it| !it.errors.is_empty());
+    if is_refusal { Err(decode_error(&head, &body)) } else { Ok(()) }
 }
 
 /// The error that a response stands for.
@@ -156,17 +184,43 @@ pub async fn read_json<T: DeserializeOwned>(response: Response, limit: usize) ->
 ///
 /// # Errors
 ///
-/// [`ErrorKind::TooLarge`] beyond the limit, or the failure of the connection.
+/// [`ErrorKind::TooLarge`] beyond the limit, [`ErrorKind::Protocol`] when nothing tells
+/// whether the body is whole (see [`Framing`]), or the failure of the connection.
 ///
 /// # Cancellation
 ///
 /// Dropping the future drops the response.
 pub async fn read_body(response: Response, limit: usize) -> Result<(http::response::Parts, Bytes)> {
+    let (head, bytes, framing) = read_content(response, limit).await?;
+    framing.confirm(bytes.len() as u64).map_err(|error| describe(error, &head))?;
+    Ok((head, bytes))
+}
+
+/// The same for content that a digest may prove whole. Where none does, the caller must
+/// have the [`Framing`] confirm the length.
+///
+/// # Errors
+///
+/// [`ErrorKind::TooLarge`] beyond the limit, or the failure of the connection.
+///
+/// # Cancellation
+///
+/// Dropping the future drops the response.
+pub async fn read_content(
+    response: Response,
+    limit: usize,
+) -> Result<(http::response::Parts, Bytes, Framing)> {
+    let framing = Framing::of(&response);
     let (head, body) = response.into_parts();
     match body.bytes(limit).await {
-        Ok(bytes) => Ok((head, bytes)),
+        Ok(bytes) => Ok((head, bytes, framing)),
         Err(error) => Err(describe(error, &head)),
     }
+}
+
+/// Whether an answer came from a place that the registry redirected to.
+pub fn came_by_redirect(response: &Response) -> bool {
+    response.extensions().get::<CameByRedirect>().is_some()
 }
 
 /// Adds what the head of a response knows (operation, URL, status, ids, attempts) to an error.
@@ -202,6 +256,21 @@ pub fn header_u64(headers: &HeaderMap, name: &HeaderName) -> Option<u64> {
         return None;
     }
     text.parse().ok()
+}
+
+/// Refuses a body that is not the content itself, but an encoding of it: a digest is over
+/// what is stored, and nothing here decompresses.
+///
+/// # Errors
+///
+/// [`ErrorKind::Protocol`] for any `Content-Encoding` but `identity`.
+pub fn check_encoding(head: &http::response::Parts) -> Result<()> {
+    let mut encodings = head.headers.get_all(http::header::CONTENT_ENCODING).iter();
+    if encodings.all(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Ok(());
+    }
+    let text = "the content came encoded, though that was ruled out";
+    Err(describe(Error::new(ErrorKind::Protocol, text), head))
 }
 
 /// Compares `Docker-Content-Digest`, where present, with the digest that was computed.

@@ -2,6 +2,7 @@
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -16,8 +17,9 @@ use crate::{
 /// Checks digest and length of a stream while it passes.
 ///
 /// The last piece is held back until both match, so code that ignores the final
-/// error still never sees the whole content. After an error or the end the
-/// stream stays ended. For Go's `DigestValidationReader`, over any stream.
+/// error still never sees the whole content. After the end the stream stays ended; after
+/// an error it gives that error again, for an end would say that all matched: collect it
+/// with `try_collect`. For Go's `DigestValidationReader`, over any stream.
 ///
 /// ```
 /// use acr_core::{Digest, Verified};
@@ -25,10 +27,9 @@ use crate::{
 ///
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let pieces = stream::iter([Ok("hello ".into()), Ok("world".into())]);
-/// let verified = Verified::new(pieces, Digest::sha256(b"something else"));
-/// let seen: Vec<_> = verified.collect().await;
-/// assert_eq!(seen.len(), 2); // the first piece, then the error instead of the last
-/// assert!(seen[1].is_err());
+/// let mut verified = Verified::new(pieces, Digest::sha256(b"something else"));
+/// assert_eq!(verified.next().await.unwrap().unwrap(), "hello ");
+/// assert!(verified.next().await.unwrap().is_err()); // instead of the last piece
 /// # });
 /// ```
 #[derive(Debug)]
@@ -39,13 +40,22 @@ pub struct Verified<S> {
     digester: Digester,
     held: Option<Bytes>,
     done: bool,
+    failed: Option<Arc<Error>>,
 }
 
 impl<S> Verified<S> {
     /// Checks a stream against a digest.
     pub fn new(inner: S, expected: Digest) -> Self {
         let digester = expected.digester();
-        Self { inner, expected, expected_len: None, digester, held: None, done: false }
+        Self {
+            inner,
+            expected,
+            expected_len: None,
+            digester,
+            held: None,
+            done: false,
+            failed: None,
+        }
     }
 
     /// Checks the length in bytes as well; a longer stream fails as soon as it is too long.
@@ -62,7 +72,7 @@ impl<S> Verified<S> {
 
     /// Whether the content was read to its end and matched.
     pub fn is_verified(&self) -> bool {
-        self.done && self.held.is_none() && self.expected_len == Some(self.digester.len())
+        self.done
     }
 
     fn take_in(&mut self, piece: &Bytes) -> Result<()> {
@@ -83,10 +93,7 @@ impl<S> Verified<S> {
                 format!("the content of `{}` ended after {read} of {len} bytes", self.expected);
             return Err(mismatch(text));
         }
-        let digester = std::mem::replace(&mut self.digester, self.expected.digester());
-        let computed = digester.clone().finish();
-        self.digester = digester;
-        self.expected_len = Some(read);
+        let computed = self.digester.clone().finish();
         if computed == self.expected {
             Ok(())
         } else {
@@ -103,8 +110,11 @@ impl<S: Stream<Item = Result<Bytes>> + Unpin> Stream for Verified<S> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
+            if let Some(error) = &self.failed {
+                return Poll::Ready(Some(Err(Error::shared(error))));
+            }
             if self.done {
-                return Poll::Ready(self.held.take().map(Ok));
+                return Poll::Ready(None);
             }
             let outcome = match ready!(Pin::new(&mut self.inner).poll_next(cx)) {
                 Some(Ok(piece)) if piece.is_empty() => continue,
@@ -119,10 +129,8 @@ impl<S: Stream<Item = Result<Bytes>> + Unpin> Stream for Verified<S> {
                 Ok(Some(piece)) => return Poll::Ready(Some(Ok(piece))),
                 Ok(None) => {}
                 Err(error) => {
-                    self.done = true;
                     self.held = None;
-                    self.expected_len = None;
-                    return Poll::Ready(Some(Err(error)));
+                    self.failed = Some(Arc::new(error));
                 }
             }
         }
@@ -152,6 +160,11 @@ mod tests {
         while let Some(item) = verified.next().now_or_never().unwrap() {
             match item {
                 Ok(piece) => seen.extend_from_slice(&piece),
+                // The same once more: a failure never turns into an end.
+                Err(error) if kind.is_some() => {
+                    assert_eq!(Some(error.kind()), kind);
+                    break;
+                }
                 Err(error) => kind = Some(error.kind()),
             }
         }

@@ -176,8 +176,12 @@ impl GetManifest<'_> {
         let answer = response::expect(answer, &[StatusCode::OK])
             .await
             .map_err(|error| locks::explain(error, locks::GET_MANIFEST))?;
-        let (head, content) = response::read_body(answer, max_size).await?;
+        let (head, content, framing) = response::read_content(answer, max_size).await?;
+        let read = content.len() as u64;
         let manifest = decode(&head, content, &reference)?;
+        if !is_proven(&head, &reference) {
+            framing.confirm(read).map_err(|error| response::describe(error, &head))?;
+        }
         if !allow_ambiguous {
             refuse_ambiguity(&manifest.content, &manifest.media_type)
                 .map_err(|error| response::describe(error, &head))?;
@@ -298,13 +302,14 @@ fn put_request(
         .build()
 }
 
+/// Whether there was a digest to compare with: ours, or the one that the registry names.
+fn is_proven(head: &http::response::Parts, reference: &Reference) -> bool {
+    reference.digest().is_some()
+        || response::header_text(&head.headers, &response::DOCKER_CONTENT_DIGEST).is_some()
+}
+
 fn decode(head: &http::response::Parts, content: Bytes, reference: &Reference) -> Result<Manifest> {
-    let encoding = response::header_text(&head.headers, &header::CONTENT_ENCODING);
-    if encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
-        let error =
-            Error::new(ErrorKind::Protocol, "the registry encoded content it keeps by digest");
-        return Err(response::describe(error, head));
-    }
+    response::check_encoding(head)?;
     let digest = match reference.digest() {
         // The digest asked for is the only authority.
         Some(asked) => {

@@ -12,7 +12,7 @@ use std::{
 };
 
 use acr_core::{Body, Request};
-use http::{HeaderMap, Method, StatusCode, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
 use http_body_util::BodyExt as _;
 use tower_service::Service;
 
@@ -76,9 +76,21 @@ impl Service<Request> for InProcess {
         };
         Box::pin(async move {
             connect(&shared).await?;
-            answer(shared, site, origin, None, request).await
+            answer(shared, site, origin, None, request).await.map(framed)
         })
     }
+}
+
+/// Tells that the end of a body without a length is marked, as a server does that sends it
+/// in chunks.
+fn framed(mut answer: Answer) -> Answer {
+    let is_sized = answer.headers().contains_key(header::CONTENT_LENGTH)
+        || http_body::Body::size_hint(answer.body()).exact().is_some();
+    if !is_sized {
+        let chunked = HeaderValue::from_static("chunked");
+        answer.headers_mut().insert(header::TRANSFER_ENCODING, chunked);
+    }
+    answer
 }
 
 /// Stands for the connection that nobody makes in process.

@@ -2,18 +2,15 @@
 
 use std::{future::IntoFuture, pin::Pin};
 
-use acr_core::{
-    Action, ByteRange, ContentRange, DataStream, Digest, Effect, Error, ErrorKind, Operation,
-    Result, Scope, response,
-};
-use http::{HeaderValue, Method, StatusCode, header};
+use acr_core::{Body, Digest, Error, Result};
 
 use crate::{
     client::BlobClient,
     download::{
         checkpoint::DownloadCheckpoint,
-        machine::{Answer, Machine},
+        machine::Machine,
         reader::BlobReader,
+        request::{ask, operation},
     },
     progress::{Observer, Progress},
 };
@@ -67,7 +64,9 @@ impl<'a> Download<'a> {
     }
 
     /// Goes on after the bytes that were read before a checkpoint; the reader gives only
-    /// what comes after them, and verifies the whole.
+    /// what comes after them, and verifies the whole: also that what was read before was
+    /// the blob's. A length that is not that of the checkpoint is an
+    /// [`ErrorKind::Integrity`] error.
     pub fn resume(mut self, checkpoint: DownloadCheckpoint) -> Self {
         self.checkpoint = Some(checkpoint);
         self
@@ -103,19 +102,22 @@ impl<'a> Download<'a> {
 
     async fn send(self) -> Result<BlobReader> {
         let Self { client, digest, size, max_size, checkpoint, observer } = self;
-        let digester = match checkpoint {
-            Some(checkpoint) => checkpoint.open(&client.repository, &digest)?,
-            None => digest.digester(),
+        let described = |error: Error| error.with_operation(Some(&operation(client, &digest)));
+        let (digester, len) = match checkpoint {
+            Some(checkpoint) => {
+                (checkpoint.open(&client.repository, &digest)?, size.or(checkpoint.len()))
+            }
+            None => (digest.digester(), size),
         };
-        let mut machine = Machine::new(digest.clone(), digester).bounds(size, max_size);
-        let mut body = None;
-        if (!machine.is_complete() || machine.position() == 0)
-            && let Some((answer, stream)) = ask_rest(client, &digest, Rest::of(&machine)).await?
-        {
-            let described = |error: Error| error.with_operation(Some(&operation(client, &digest)));
-            machine.answered(answer).map_err(described)?;
-            body = Some(stream);
-        }
+        let machine = Machine::new(digest.clone(), digester).bounds(len, max_size);
+        let mut machine = machine.map_err(described)?;
+        let body = match ask(client, &digest, machine.ask()).await? {
+            Some((answer, body)) => {
+                machine.answered(answer).map_err(described)?;
+                body
+            }
+            None => Body::empty().into_data_stream(),
+        };
         Ok(BlobReader::new(client.clone(), digest, machine, body, observer))
     }
 }
@@ -127,94 +129,4 @@ impl<'a> IntoFuture for Download<'a> {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.send())
     }
-}
-
-/// Names what is done, for errors.
-pub(crate) fn operation(client: &BlobClient, digest: &Digest) -> Operation {
-    Operation::new("download_blob").on(format_args!("{}@{digest}", client.repository))
-}
-
-/// What a download lacks.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Rest {
-    range: Option<ByteRange>,
-    /// What is there may be all of a blob whose length nobody told.
-    matches: bool,
-}
-
-impl Rest {
-    pub(crate) fn of(machine: &Machine) -> Self {
-        Self { range: machine.range(), matches: machine.matches() }
-    }
-}
-
-/// Asks the registry for the rest of a blob; `None` if there is none. Where it does not
-/// understand the range, everything is asked for, and what is there already passed over.
-pub(crate) async fn ask_rest(
-    client: &BlobClient,
-    digest: &Digest,
-    rest: Rest,
-) -> Result<Option<(Answer, DataStream)>> {
-    match ask(client, digest, rest.range).await {
-        Err(error) if rest.range.is_some() && is_no_such_range(&error) => {
-            if rest.matches {
-                return Ok(None);
-            }
-            ask(client, digest, None).await.map(Some)
-        }
-        answer => answer.map(Some),
-    }
-}
-
-fn is_no_such_range(error: &Error) -> bool {
-    error.status() == Some(StatusCode::RANGE_NOT_SATISFIABLE)
-}
-
-/// Asks the registry for a blob, or for a part of it; the redirect is followed below.
-pub(crate) async fn ask(
-    client: &BlobClient,
-    digest: &Digest,
-    range: Option<ByteRange>,
-) -> Result<(Answer, DataStream)> {
-    let mut request = client
-        .blob_request(Method::GET, digest, "download_blob")
-        .header(header::ACCEPT, HeaderValue::from_static("application/octet-stream, */*"))
-        // A digest is over the bytes as they are stored; nothing here decompresses.
-        .header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))
-        .scope(Scope::repository(&client.repository, &[Action::PULL]))
-        .effect(Effect::Read)
-        .follow_redirects();
-    if let Some(range) = range {
-        let text = HeaderValue::from_str(&range.to_string());
-        let unusable = |error| Error::new(ErrorKind::InvalidInput, "no range").with_source(error);
-        request = request.header(header::RANGE, text.map_err(unusable)?);
-    }
-    let answer = client.pipeline.send(request.build()?).await?;
-    let expected = [StatusCode::OK, StatusCode::PARTIAL_CONTENT];
-    let expected = if range.is_some() { &expected[..] } else { &expected[..1] };
-    let (head, body) = response::expect(answer, expected).await?.into_parts();
-    check_head(&head, digest)?;
-    let answer = if head.status == StatusCode::PARTIAL_CONTENT {
-        let text = response::header_text(&head.headers, &header::CONTENT_RANGE);
-        let part = text.and_then(|text| text.parse::<ContentRange>().ok()).ok_or_else(|| {
-            let error =
-                Error::new(ErrorKind::Protocol, "the answer does not say which part it has");
-            response::describe(error, &head)
-        })?;
-        Answer::Part(part)
-    } else {
-        Answer::Whole(response::header_u64(&head.headers, &header::CONTENT_LENGTH))
-    };
-    Ok((answer, body.into_data_stream()))
-}
-
-/// What the head alone can refuse: a compressed body, or the digest of something else.
-fn check_head(head: &http::response::Parts, digest: &Digest) -> Result<()> {
-    let encoding = response::header_text(&head.headers, &header::CONTENT_ENCODING);
-    if encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
-        let error =
-            Error::new(ErrorKind::Protocol, "the blob came compressed though that was ruled out");
-        return Err(response::describe(error, head));
-    }
-    response::check_digest_header(head, digest)
 }

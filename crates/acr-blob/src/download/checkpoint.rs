@@ -16,18 +16,31 @@ pub struct DownloadCheckpoint {
     repository: RepositoryName,
     digest: Digest,
     delivered: u64,
+    /// As the server announced it.
+    len: Option<u64>,
     digester: DigesterState,
 }
 
 impl DownloadCheckpoint {
-    pub(crate) fn new(repository: RepositoryName, digest: Digest, digester: &Digester) -> Self {
-        let delivered = digester.len();
-        Self { version: VERSION, repository, digest, delivered, digester: digester.save() }
+    pub(crate) fn new(
+        repository: RepositoryName,
+        digest: Digest,
+        digester: &Digester,
+        len: Option<u64>,
+    ) -> Self {
+        let (delivered, digester) = (digester.len(), digester.save());
+        Self { version: VERSION, repository, digest, delivered, len, digester }
     }
 
-    /// How many bytes were read before it: what was written after them must be cut off.
+    /// How many bytes were read before it, by any of the reader's interfaces: what was
+    /// written after them must be cut off, and who has fewer has lost some and must start
+    /// anew. For a file, `reopen` (feature `fs`) does both.
     pub fn delivered(&self) -> u64 {
         self.delivered
+    }
+
+    pub(crate) fn len(&self) -> Option<u64> {
+        self.len
     }
 
     /// The blob it belongs to.
@@ -46,9 +59,14 @@ impl DownloadCheckpoint {
         if self.repository != *repository || self.digest != *digest {
             return refuse("its checkpoint is of another blob");
         }
+        self.digester()
+    }
+
+    /// The digester over what was read.
+    pub(crate) fn digester(&self) -> Result<Digester> {
         let digester = Digester::restore(&self.digester)?;
-        if digester.len() != self.delivered {
-            return refuse("its checkpoint contradicts itself");
+        if digester.len() != self.delivered || self.len.is_some_and(|len| len < self.delivered) {
+            return Err(Error::new(ErrorKind::InvalidInput, "the checkpoint contradicts itself"));
         }
         Ok(digester)
     }

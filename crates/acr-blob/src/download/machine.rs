@@ -4,6 +4,8 @@
 use acr_core::{ByteRange, ContentRange, Digest, Digester, Error, ErrorKind, Result};
 use bytes::Bytes;
 
+use crate::download::outlet::Piece;
+
 /// The state of a download. Gives out a piece only when another one came after it, and the
 /// last one only when length and digest match.
 #[derive(Clone, Debug)]
@@ -11,33 +13,53 @@ pub(crate) struct Machine {
     expected: Digest,
     len: Option<u64>,
     max: Option<u64>,
-    /// Hashed: all that was given out, and what is held.
+    /// Over all that was given out, and what is held.
     digester: Digester,
-    /// The same without what is held.
-    delivered: Digester,
-    held: Option<Bytes>,
+    held: Option<Piece>,
     /// Bytes of the present answer that are known already.
     skip: u64,
+    /// The present answer may end before the blob does, and nothing would tell.
+    is_open: bool,
     resumptions: u32,
     /// How often everything came again instead of what was missing.
     rereads: u32,
-    is_over: bool,
+    is_verified: bool,
+}
+
+/// What to ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ask {
+    Everything,
+    Rest(ByteRange),
+    /// Nothing: all is there.
+    Nothing,
 }
 
 /// What an answer brings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// Everything from the first byte; how much, if it is announced.
-    Whole(Option<u64>),
+    /// Everything from the first byte.
+    Whole(Extent),
     /// A part.
     Part(ContentRange),
 }
 
+/// How long the content of an answer from the first byte is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// As announced.
+    Bytes(u64),
+    /// Not announced, but its end is marked.
+    Marked,
+    /// It ends with the connection, or the connection broke.
+    Open,
+}
+
 /// What follows when an answer has ended or broken off.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Step {
     /// All is there and matches; the last piece, if there is one.
-    Verified(Option<Bytes>),
+    Verified(Option<Piece>),
     /// Ask again, from [`Machine::position`] on; the n-th time without progress.
     Resume(u32),
     /// It was tried often enough.
@@ -51,20 +73,21 @@ impl Machine {
             expected,
             len: None,
             max: None,
-            delivered: digester.clone(),
             digester,
             held: None,
             skip: 0,
+            is_open: false,
             resumptions: 0,
             rereads: 0,
-            is_over: false,
+            is_verified: false,
         }
     }
 
     /// Sets the length expected and the longest one allowed.
-    pub(crate) fn bounds(mut self, len: Option<u64>, max: Option<u64>) -> Self {
+    pub(crate) fn bounds(mut self, len: Option<u64>, max: Option<u64>) -> Result<Self> {
         (self.len, self.max) = (len, max);
-        self
+        self.check_bounds()?;
+        Ok(self)
     }
 
     /// The first byte that is missing.
@@ -72,22 +95,24 @@ impl Machine {
         self.digester.len()
     }
 
-    /// The range to ask for; `None` for everything.
-    pub(crate) fn range(&self) -> Option<ByteRange> {
-        match self.position() {
-            0 => None,
-            // Without a last offset it cannot be malformed.
-            from => ByteRange::new(from, None).ok(),
+    /// What to ask for. A range is closed as soon as the length is known: there are
+    /// registries that know no other.
+    pub(crate) fn ask(&self) -> Ask {
+        let from = self.position();
+        if from == 0 {
+            // Also an empty blob must be there.
+            return Ask::Everything;
+        }
+        match self.len {
+            Some(len) if len == from => Ask::Nothing,
+            None if self.matches() => Ask::Nothing,
+            len => ByteRange::new(from, len.map(|len| len.saturating_sub(1)))
+                .map_or(Ask::Everything, Ask::Rest),
         }
     }
 
-    /// Whether all bytes are there, so that nothing is left to ask for.
-    pub(crate) fn is_complete(&self) -> bool {
-        self.len == Some(self.position())
-    }
-
     /// Whether the bytes so far are the blob, as its digest says.
-    pub(crate) fn matches(&self) -> bool {
+    fn matches(&self) -> bool {
         self.digester.clone().finish() == self.expected
     }
 
@@ -95,31 +120,29 @@ impl Machine {
         self.len
     }
 
-    /// What was given out so far.
-    pub(crate) fn delivered(&self) -> &Digester {
-        &self.delivered
-    }
-
-    pub(crate) fn is_over(&self) -> bool {
-        self.is_over
+    /// Whether everything was there and matched.
+    pub(crate) fn is_verified(&self) -> bool {
+        self.is_verified
     }
 
     /// Takes in the head of an answer.
     pub(crate) fn answered(&mut self, answer: Answer) -> Result<()> {
         let total = match answer {
-            Answer::Whole(len) => {
+            Answer::Whole(extent) => {
                 self.skip = self.position();
                 self.rereads = self.rereads.saturating_add(u32::from(self.skip > 0));
-                len
+                self.is_open = extent == Extent::Open;
+                if let Extent::Bytes(len) = extent { Some(len) } else { None }
             }
             Answer::Part(part) if part.first() == self.position() => {
                 self.skip = 0;
+                self.is_open = part.total().is_none();
                 part.total()
             }
             Answer::Part(part) => {
                 let wanted = self.position();
                 let text = format!("asked for the bytes from {wanted} on, the answer has `{part}`");
-                return Err(self.end(Error::new(ErrorKind::Protocol, text)));
+                return Err(Error::new(ErrorKind::Protocol, text));
             }
         };
         if let (Some(announced), Some(expected)) = (total, self.len)
@@ -128,11 +151,21 @@ impl Machine {
             let digest = &self.expected;
             let text =
                 format!("`{digest}` should have {expected} bytes, the server has {announced}");
-            return Err(self.end(Error::new(ErrorKind::Integrity, text)));
+            return Err(Error::new(ErrorKind::Integrity, text));
         }
         self.len = self.len.or(total);
+        self.check_bounds()
+    }
+
+    /// What is known of the length must fit what is there, and what is allowed.
+    fn check_bounds(&self) -> Result<()> {
+        let (got, digest) = (self.position(), &self.expected);
+        if let Some(len) = self.len.filter(|len| got > *len) {
+            let text = format!("there are {got} bytes of `{digest}` already, which has {len}");
+            return Err(Error::new(ErrorKind::Integrity, text));
+        }
         match self.max {
-            Some(max) if self.len.is_some_and(|len| len > max) => Err(self.end(too_large(max))),
+            Some(max) if self.len.unwrap_or(got) > max => Err(too_large(max)),
             _ => Ok(()),
         }
     }
@@ -150,33 +183,34 @@ impl Machine {
     }
 
     /// Takes in a piece and the digester after it; gives the piece before.
-    pub(crate) fn piece(&mut self, piece: Bytes, after: Digester) -> Result<Option<Bytes>> {
-        if piece.is_empty() {
+    pub(crate) fn piece(&mut self, bytes: Bytes, after: Digester) -> Result<Option<Piece>> {
+        if bytes.is_empty() {
             return Ok(None);
         }
-        let before = std::mem::replace(&mut self.digester, after);
-        let got = self.digester.len();
+        let got = after.len();
         if let Some(len) = self.len.filter(|len| got > *len) {
             let digest = &self.expected;
             let text =
                 format!("the content of `{digest}` is longer than the {len} bytes announced");
-            return Err(self.end(Error::new(ErrorKind::Integrity, text)));
+            return Err(Error::new(ErrorKind::Integrity, text));
         }
         if let Some(max) = self.max.filter(|max| got > *max) {
-            return Err(self.end(too_large(max)));
+            return Err(too_large(max));
         }
+        self.digester = after.clone();
         self.resumptions = 0;
-        self.delivered = before;
-        Ok(self.held.replace(piece))
+        Ok(self.held.replace(Piece { bytes, after }))
     }
 
     /// The answer has ended, or broken off.
     pub(crate) fn ended(&mut self, is_broken: bool) -> Result<Step> {
-        let is_short = self.len.is_some_and(|len| self.position() < len);
-        if is_short || (is_broken && self.len.is_none()) || self.skip > 0 {
+        let is_short = match self.len {
+            Some(len) => self.position() < len,
+            None => is_broken || (self.is_open && !self.matches()),
+        };
+        if is_short || self.skip > 0 {
             self.resumptions = self.resumptions.saturating_add(1);
             if self.resumptions > MAX_RESUMPTIONS || self.rereads >= MAX_REREADS {
-                self.is_over = true;
                 return Ok(Step::GiveUp);
             }
             return Ok(Step::Resume(self.resumptions));
@@ -185,19 +219,11 @@ impl Machine {
         if computed != self.expected {
             let expected = &self.expected;
             let text = format!("asked for `{expected}`, received content with `{computed}`");
-            return Err(self.end(Error::new(ErrorKind::Integrity, text)));
+            return Err(Error::new(ErrorKind::Integrity, text));
         }
-        self.is_over = true;
+        self.is_verified = true;
         self.len = Some(self.position());
-        self.delivered = self.digester.clone();
         Ok(Step::Verified(self.held.take()))
-    }
-
-    /// Ends the download: nothing more is given out.
-    pub(crate) fn end(&mut self, error: Error) -> Error {
-        self.is_over = true;
-        self.held = None;
-        error
     }
 }
 
@@ -237,6 +263,10 @@ mod tests {
         ]
     }
 
+    fn whole(total: Option<u64>) -> Answer {
+        Answer::Whole(total.map_or(Extent::Marked, Extent::Bytes))
+    }
+
     fn run(
         content: &[u8],
         announce: bool,
@@ -251,16 +281,16 @@ mod tests {
             let total = announce.then_some(content.len() as u64);
             let (mut bytes, answer, limit) = match script.next() {
                 None | Some(Serve::Part(_)) if from == 0 => {
-                    (content.to_vec(), Answer::Whole(total), usize::MAX)
+                    (content.to_vec(), whole(total), usize::MAX)
                 }
-                Some(Serve::Whole(limit)) => (content.to_vec(), Answer::Whole(total), limit),
+                Some(Serve::Whole(limit)) => (content.to_vec(), whole(total), limit),
                 Some(Serve::WrongPlace) if content.len() > from + 1 => {
                     let part = ContentRange::new(from as u64 + 1, content.len() as u64 - 1, total);
                     (content[from + 1..].to_vec(), Answer::Part(part.unwrap()), usize::MAX)
                 }
                 other => {
                     if content.len() == from {
-                        (content.to_vec(), Answer::Whole(total), usize::MAX)
+                        (content.to_vec(), whole(total), usize::MAX)
                     } else {
                         let part = ContentRange::new(from as u64, content.len() as u64 - 1, total);
                         let mut bytes = content[from..].to_vec();
@@ -287,13 +317,14 @@ mod tests {
                 let mut after = machine.digester();
                 after.update(&piece);
                 match machine.piece(piece, after) {
-                    Ok(piece) => seen.extend(piece.into_iter().flatten()),
+                    Ok(piece) => seen.extend(piece.into_iter().flat_map(|piece| piece.bytes)),
                     Err(error) => return (seen, Err(error)),
                 }
             }
             match machine.ended(is_broken) {
                 Ok(Step::Verified(last)) => {
-                    seen.extend(last.into_iter().flatten());
+                    seen.extend(last.into_iter().flat_map(|piece| piece.bytes));
+                    assert!(machine.is_verified());
                     return (seen, Ok(()));
                 }
                 Ok(Step::Resume(_)) => {}
@@ -303,6 +334,212 @@ mod tests {
                 Err(error) => return (seen, Err(error)),
             }
         }
+    }
+
+    const CONTENT: &[u8] = b"0123456789";
+
+    fn machine() -> Machine {
+        Machine::new(Digest::sha256(CONTENT), Digester::default())
+    }
+
+    /// A download that has so many bytes already.
+    fn at(position: usize) -> Machine {
+        let mut digester = Digester::default();
+        digester.update(&CONTENT[..position]);
+        Machine::new(Digest::sha256(CONTENT), digester)
+    }
+
+    fn part(first: u64, last: u64, total: Option<u64>) -> Answer {
+        Answer::Part(ContentRange::new(first, last, total).unwrap())
+    }
+
+    fn feed(machine: &mut Machine, bytes: &'static [u8]) -> Result<Option<Bytes>> {
+        let piece = machine.unknown_part(Bytes::from_static(bytes));
+        let mut after = machine.digester();
+        after.update(&piece);
+        machine.piece(piece, after).map(|piece| piece.map(|piece| piece.bytes))
+    }
+
+    fn kind<T>(result: Result<T>) -> Option<ErrorKind> {
+        result.err().map(|error| error.kind())
+    }
+
+    /// What is left to give out at the end, if the content matched.
+    fn last(machine: &mut Machine) -> Option<Bytes> {
+        match machine.ended(false) {
+            Ok(Step::Verified(Some(piece))) => Some(piece.bytes),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn resumes(machine: &mut Machine, is_broken: bool) -> Option<u32> {
+        match machine.ended(is_broken).unwrap() {
+            Step::Resume(attempt) => Some(attempt),
+            Step::GiveUp => None,
+            Step::Verified(_) => panic!("verified"),
+        }
+    }
+
+    #[test]
+    fn b10_a_range_is_closed_as_soon_as_the_length_is_known() {
+        let rest = |last| Ask::Rest(ByteRange::new(4, last).unwrap());
+        let known = |len| at(4).bounds(Some(len), None).unwrap().ask();
+        assert_eq!(at(4).ask(), rest(None));
+        assert_eq!(known(10), rest(Some(9)));
+        assert_eq!(known(5), rest(Some(4)));
+        assert_eq!(known(4), Ask::Nothing);
+        let mut learns = at(4);
+        learns.answered(part(4, 9, Some(10))).unwrap();
+        assert_eq!(learns.ask(), rest(Some(9)));
+    }
+
+    #[test]
+    fn nothing_is_asked_for_only_when_all_is_there() {
+        // An empty blob must be there too.
+        assert_eq!(machine().ask(), Ask::Everything);
+        assert_eq!(machine().bounds(Some(0), None).unwrap().ask(), Ask::Everything);
+        // Without a length the digest tells.
+        assert_eq!(at(10).ask(), Ask::Nothing);
+        assert_eq!(at(9).ask(), Ask::Rest(ByteRange::new(9, None).unwrap()));
+        assert!(matches!(at(10).ended(false), Ok(Step::Verified(None))));
+    }
+
+    #[test]
+    fn what_is_there_fits_the_length_and_the_limit() {
+        for (len, max, expected) in [
+            (Some(4), None, None),
+            (Some(3), None, Some(ErrorKind::Integrity)),
+            (None, Some(4), None),
+            (None, Some(3), Some(ErrorKind::TooLarge)),
+            (Some(4), Some(4), None),
+            (Some(5), Some(4), Some(ErrorKind::TooLarge)),
+        ] {
+            assert_eq!(kind(at(4).bounds(len, max)), expected, "{len:?} {max:?}");
+        }
+        // The same when an answer tells the length.
+        let limited = || at(4).bounds(None, Some(10)).unwrap();
+        assert_eq!(kind(limited().answered(part(4, 9, Some(10)))), None);
+        assert_eq!(kind(limited().answered(part(4, 9, Some(11)))), Some(ErrorKind::TooLarge));
+        let whole = |len| at(4).answered(Answer::Whole(Extent::Bytes(len)));
+        assert_eq!(kind(whole(4)), None);
+        assert_eq!(kind(whole(3)), Some(ErrorKind::Integrity));
+    }
+
+    #[test]
+    fn another_length_or_place_is_refused() {
+        let known = || at(4).bounds(Some(10), None).unwrap();
+        for (answer, expected) in [
+            (part(4, 9, Some(10)), None),
+            (part(4, 9, None), None),
+            (part(4, 8, Some(10)), None),
+            (part(4, 10, Some(11)), Some(ErrorKind::Integrity)),
+            (part(3, 9, Some(10)), Some(ErrorKind::Protocol)),
+            (part(5, 9, Some(10)), Some(ErrorKind::Protocol)),
+            (Answer::Whole(Extent::Bytes(10)), None),
+            (Answer::Whole(Extent::Bytes(9)), Some(ErrorKind::Integrity)),
+            (Answer::Whole(Extent::Marked), None),
+            (Answer::Whole(Extent::Open), None),
+        ] {
+            assert_eq!(kind(known().answered(answer)), expected, "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn a_piece_is_held_until_the_next_and_none_goes_beyond_the_bounds() {
+        let mut machine = machine().bounds(Some(10), Some(10)).unwrap();
+        machine.answered(Answer::Whole(Extent::Bytes(10))).unwrap();
+        assert_eq!(feed(&mut machine, b"012345").unwrap(), None);
+        assert_eq!(feed(&mut machine, b"").unwrap(), None);
+        assert_eq!(feed(&mut machine, b"6789").unwrap().unwrap(), "012345");
+        assert!(!machine.is_verified());
+        assert_eq!(machine.len(), Some(10));
+        assert_eq!(last(&mut machine).unwrap(), "6789");
+        assert!(machine.is_verified());
+        assert_eq!(machine.position(), 10);
+
+        for (len, max, expected) in
+            [(Some(3), None, ErrorKind::Integrity), (None, Some(3), ErrorKind::TooLarge)]
+        {
+            let mut machine = at(0).bounds(len, max).unwrap();
+            assert_eq!(feed(&mut machine, b"012").unwrap(), None);
+            assert_eq!(kind(feed(&mut machine, b"3")), Some(expected));
+        }
+    }
+
+    #[test]
+    fn what_is_known_is_passed_over_and_what_is_new_is_hashed_from_there() {
+        let mut machine = at(4);
+        machine.answered(Answer::Whole(Extent::Marked)).unwrap();
+        assert_eq!(feed(&mut machine, b"012").unwrap(), None);
+        assert_eq!(machine.position(), 4);
+        // It ends within what is known.
+        assert_eq!(resumes(&mut machine.clone(), false), Some(1));
+        assert_eq!(feed(&mut machine, b"345").unwrap(), None);
+        assert_eq!(machine.position(), 6);
+        assert_eq!(feed(&mut machine, b"6789").unwrap().unwrap(), "45");
+        assert_eq!(last(&mut machine).unwrap(), "6789");
+        // A part brings nothing that is known.
+        let mut machine = at(4);
+        machine.answered(Answer::Whole(Extent::Marked)).unwrap();
+        machine.answered(part(4, 9, Some(10))).unwrap();
+        feed(&mut machine, b"456789").unwrap();
+        assert_eq!(last(&mut machine).unwrap(), "456789");
+    }
+
+    #[test]
+    fn an_end_is_believed_only_where_it_is_told() {
+        for (answer, is_broken, resumed) in [
+            (Answer::Whole(Extent::Bytes(10)), false, true),
+            (Answer::Whole(Extent::Bytes(10)), true, true),
+            (Answer::Whole(Extent::Marked), true, true),
+            (Answer::Whole(Extent::Open), false, true),
+            (part(0, 5, None), false, true),
+            (part(0, 5, Some(10)), false, true),
+            // It said that this is all: then it is the wrong content.
+            (Answer::Whole(Extent::Marked), false, false),
+            (Answer::Whole(Extent::Bytes(6)), false, false),
+        ] {
+            let mut machine = machine();
+            machine.answered(answer).unwrap();
+            feed(&mut machine, b"012345").unwrap();
+            if resumed {
+                assert_eq!(resumes(&mut machine, is_broken), Some(1), "{answer:?}");
+                machine.answered(part(6, 9, Some(10))).unwrap();
+                assert_eq!(feed(&mut machine, b"6789").unwrap().unwrap(), "012345");
+                assert_eq!(last(&mut machine).unwrap(), "6789");
+            } else {
+                assert_eq!(kind(machine.ended(is_broken)), Some(ErrorKind::Integrity));
+                assert!(!machine.is_verified());
+            }
+        }
+        // The digest tells as well, and a broken line after the last byte is no matter.
+        for (answer, is_broken) in [
+            (Answer::Whole(Extent::Open), false),
+            (part(0, 9, None), false),
+            (Answer::Whole(Extent::Bytes(10)), true),
+        ] {
+            let mut machine = machine();
+            machine.answered(answer).unwrap();
+            feed(&mut machine, CONTENT).unwrap();
+            assert!(matches!(machine.ended(is_broken), Ok(Step::Verified(Some(_)))), "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn three_fruitless_resumptions_are_the_end_and_progress_counts_anew() {
+        let mut machine = machine();
+        let again = |machine: &mut Machine| {
+            machine.answered(part(machine.position(), 9, Some(10))).unwrap();
+            resumes(machine, true)
+        };
+        assert_eq!(again(&mut machine), Some(1));
+        assert_eq!(again(&mut machine), Some(2));
+        assert_eq!(again(&mut machine), Some(3));
+        let mut given_up = machine.clone();
+        assert_eq!(again(&mut given_up), None);
+        assert!(!given_up.is_verified());
+        feed(&mut machine, b"0").unwrap();
+        assert_eq!(again(&mut machine), Some(1));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::{
     fmt,
     future::{IntoFuture, poll_fn},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -14,8 +15,8 @@ use futures_core::Stream;
 use crate::{
     client::BlobClient,
     download::{
-        builder,
-        machine::{Answer, too_large},
+        machine::{Answer, Extent, too_large},
+        request,
     },
 };
 
@@ -23,7 +24,8 @@ use crate::{
 ///
 /// # Errors
 ///
-/// [`ErrorKind::NotFound`]; [`ErrorKind::Rejected`] (416) when the blob ends before the part.
+/// [`ErrorKind::NotFound`]; [`ErrorKind::Rejected`] (416) when the blob ends before the part;
+/// [`ErrorKind::Protocol`] when the answer has another part, or fewer bytes.
 ///
 /// # Cancellation
 ///
@@ -38,16 +40,29 @@ pub struct DownloadRange<'a> {
 
 /// A part of a blob, piece by piece. **Not verified**: a digest is over the whole.
 ///
-/// What it gives has the place and at most the length that was asked for; that is all that
-/// can be checked. A broken connection is an error.
+/// What it gives has the place and the length that was asked for, or ends with the blob; that
+/// is all that can be checked. A broken connection is an error, and stays one: it never turns
+/// into an end.
 pub struct PartialReader {
     body: DataStream,
     /// Before the part, where the server sent everything.
     skip: u64,
     /// Of the part.
     left: u64,
+    /// The blob may end before the part does; the end of the answer tells.
+    may_end: bool,
+    has_begun: bool,
     total: Option<u64>,
+    failed: Option<Arc<Error>>,
     operation: Operation,
+}
+
+/// Where the part lies in the body of an answer.
+struct Place {
+    skip: u64,
+    left: u64,
+    may_end: bool,
+    total: Option<u64>,
 }
 
 impl<'a> DownloadRange<'a> {
@@ -57,32 +72,55 @@ impl<'a> DownloadRange<'a> {
 
     async fn send(self) -> Result<PartialReader> {
         let Self { client, digest, range } = self;
-        let operation = builder::operation(client, &digest);
-        let (answer, body) = builder::ask(client, &digest, Some(range)).await?;
-        let wanted = match range.last() {
-            Some(last) => last.saturating_sub(range.first()).saturating_add(1),
-            None => u64::MAX,
-        };
-        let refuse = |text: String| {
-            Err(Error::new(ErrorKind::Protocol, text).with_operation(Some(&operation)))
-        };
-        let (skip, left, total) = match answer {
-            Answer::Whole(total) => {
-                if total.is_some_and(|total| total <= range.first()) {
-                    return refuse(format!("the blob ends before `{range}`"));
-                }
-                let after = total.map_or(u64::MAX, |total| total.saturating_sub(range.first()));
-                (range.first(), wanted.min(after), total)
+        let operation = request::operation(client, &digest);
+        let (answer, body) = request::get(client, &digest, Some(range)).await?;
+        let place = Place::of(answer, range).map_err(|text| {
+            Error::new(ErrorKind::Protocol, text).with_operation(Some(&operation))
+        })?;
+        let Place { skip, left, may_end, total } = place;
+        Ok(PartialReader {
+            body,
+            skip,
+            left,
+            may_end,
+            has_begun: false,
+            total,
+            failed: None,
+            operation,
+        })
+    }
+}
+
+impl Place {
+    /// Where an answer has a range, or why it cannot be told.
+    fn of(answer: Answer, range: ByteRange) -> Result<Self, String> {
+        let last = range.last().unwrap_or(u64::MAX);
+        let wanted = last.saturating_sub(range.first()).saturating_add(1);
+        let mut place = Self { skip: range.first(), left: wanted, may_end: false, total: None };
+        match answer {
+            Answer::Whole(Extent::Bytes(total)) if total <= range.first() => {
+                return Err(format!("the blob ends before `{range}`"));
+            }
+            Answer::Whole(Extent::Bytes(total)) => {
+                place.total = Some(total);
+                place.left = wanted.min(total.saturating_sub(range.first()));
+            }
+            Answer::Whole(Extent::Marked) => place.may_end = true,
+            Answer::Whole(Extent::Open) if range.last().is_some() => {}
+            Answer::Whole(Extent::Open) => {
+                return Err(format!("nothing tells where the answer to `{range}` ends"));
             }
             Answer::Part(part) => {
-                let len = part.last().saturating_sub(part.first()).saturating_add(1);
-                if part.first() != range.first() || len > wanted {
-                    return refuse(format!("asked for `{range}`, the answer has `{part}`"));
+                let end = part.total().map_or(last, |total| last.min(total.saturating_sub(1)));
+                if part.first() != range.first() || part.last() != end {
+                    return Err(format!("asked for `{range}`, the answer has `{part}`"));
                 }
-                (0, len, part.total())
+                place.skip = 0;
+                place.left = end.saturating_sub(range.first()).saturating_add(1);
+                place.total = part.total();
             }
-        };
-        Ok(PartialReader { body, skip, left, total, operation })
+        }
+        Ok(place)
     }
 }
 
@@ -96,7 +134,8 @@ impl PartialReader {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Transport`] or [`ErrorKind::Timeout`] when the connection broke.
+    /// [`ErrorKind::Transport`] or [`ErrorKind::Timeout`] when the connection broke. The
+    /// next call gives the same error again.
     ///
     /// # Cancellation
     ///
@@ -130,6 +169,9 @@ impl Stream for PartialReader {
     type Item = Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(error) = &self.failed {
+            return Poll::Ready(Some(Err(Error::shared(error))));
+        }
         while self.left > 0 {
             let error = match ready!(Pin::new(&mut self.body).poll_next(cx)) {
                 Some(Ok(mut piece)) => {
@@ -137,19 +179,27 @@ impl Stream for PartialReader {
                     self.skip = self.skip.saturating_sub(known as u64);
                     let mut piece = piece.split_off(known);
                     piece.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
-                    self.left = self.left.saturating_sub(piece.len() as u64);
                     if piece.is_empty() {
                         continue;
                     }
+                    self.left = self.left.saturating_sub(piece.len() as u64);
+                    // There is a part, so that its end may be that of the blob.
+                    self.has_begun = true;
                     return Poll::Ready(Some(Ok(piece)));
                 }
                 Some(Err(error)) => error,
-                // To its end, whatever that is.
-                None if self.left > MAX_LEN && self.skip == 0 => return Poll::Ready(None),
+                None if self.may_end && self.has_begun => {
+                    self.left = 0;
+                    continue;
+                }
+                None if self.may_end => {
+                    Error::new(ErrorKind::Protocol, "the blob ends before the part")
+                }
                 None => Error::new(ErrorKind::Transport, "the part ended early"),
             };
-            self.left = 0;
-            return Poll::Ready(Some(Err(error.with_operation(Some(&self.operation)))));
+            let error = Arc::new(error.with_operation(Some(&self.operation)));
+            self.failed = Some(Arc::clone(&error));
+            return Poll::Ready(Some(Err(Error::shared(&error))));
         }
         Poll::Ready(None)
     }
@@ -172,6 +222,3 @@ impl fmt::Debug for PartialReader {
             .finish_non_exhaustive()
     }
 }
-
-/// More is left than a blob can have: its length is not known.
-const MAX_LEN: u64 = u64::MAX / 2;

@@ -4,6 +4,7 @@ use std::{
     fmt,
     future::poll_fn,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -16,9 +17,10 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use crate::{
     client::BlobClient,
     download::{
-        builder::{self, Rest},
         checkpoint::DownloadCheckpoint,
         machine::{Answer, Machine, Step, too_large},
+        outlet::{Outlet, Piece},
+        request,
     },
     progress::{Observer, Phase},
 };
@@ -30,18 +32,22 @@ use crate::{
 /// is asked for by range, from the registry, up to three times in a row without progress.
 /// Of a server that knows no ranges everything is read again, and what is known left out,
 /// up to eight times in a download.
+///
+/// [`BlobReader::chunk`], the stream and [`tokio::io::AsyncRead`] may be mixed: they take
+/// from the same place, and [`BlobReader::checkpoint`] counts what any of them gave out.
+/// After an error each of them gives that error again, for an end would say that all
+/// matched. To collect the stream, use `try_collect`.
+///
 /// Dropping the reader closes the connection.
 pub struct BlobReader {
     client: BlobClient,
     digest: Digest,
     machine: Machine,
     state: State,
+    outlet: Outlet,
+    failed: Option<Arc<Error>>,
     operation: Operation,
     observer: Observer,
-    delivered: u64,
-    /// Of a piece that [`tokio::io::AsyncRead`] gave out in part.
-    #[cfg(feature = "tokio-io")]
-    rest: Bytes,
 }
 
 type Asked = Pin<Box<dyn Future<Output = Result<Option<(Answer, DataStream)>>> + Send>>;
@@ -58,23 +64,13 @@ impl BlobReader {
         client: BlobClient,
         digest: Digest,
         machine: Machine,
-        body: Option<DataStream>,
+        body: DataStream,
         observer: Observer,
     ) -> Self {
-        let operation = builder::operation(&client, &digest);
-        let delivered = machine.position();
-        Self {
-            client,
-            digest,
-            machine,
-            // Without a body all is there already.
-            state: body.map_or(State::Over, State::Reading),
-            operation,
-            observer,
-            delivered,
-            #[cfg(feature = "tokio-io")]
-            rest: Bytes::new(),
-        }
+        let operation = request::operation(&client, &digest);
+        let outlet = Outlet::new(machine.digester());
+        let state = State::Reading(body);
+        Self { client, digest, machine, state, outlet, failed: None, operation, observer }
     }
 
     /// The digest the content is verified against.
@@ -92,10 +88,13 @@ impl BlobReader {
         self.len() == Some(0)
     }
 
-    /// What another process needs to go on after the last piece that was read.
+    /// What another process needs to go on after the last byte that was read, however it
+    /// was read. After an [`ErrorKind::Integrity`] error what was read is not the blob:
+    /// start anew, without a checkpoint.
     pub fn checkpoint(&self) -> DownloadCheckpoint {
         let repository = self.client.repository.clone();
-        DownloadCheckpoint::new(repository, self.digest.clone(), self.machine.delivered())
+        let digester = self.outlet.digester();
+        DownloadCheckpoint::new(repository, self.digest.clone(), &digester, self.len())
     }
 
     /// The next piece, or `None` after the last, when everything matched.
@@ -104,7 +103,7 @@ impl BlobReader {
     ///
     /// [`ErrorKind::Integrity`] when digest or length do not match;
     /// [`ErrorKind::Transport`] or [`ErrorKind::Timeout`] when the connection broke and
-    /// could not be resumed.
+    /// could not be resumed. The next call gives the same error again.
     ///
     /// # Cancellation
     ///
@@ -113,7 +112,7 @@ impl BlobReader {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await.transpose()
     }
 
-    /// Reads everything into memory, up to `limit` bytes.
+    /// Reads everything that was not read yet into memory, up to `limit` bytes.
     ///
     /// # Errors
     ///
@@ -137,24 +136,60 @@ impl BlobReader {
         error.with_operation(Some(&self.operation))
     }
 
+    /// Waits until there is something to give out; whether there is, or else the end.
+    fn poll_filled(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool>> {
+        if !self.outlet.is_empty() {
+            return Poll::Ready(Ok(true));
+        }
+        if let Some(error) = &self.failed {
+            return Poll::Ready(Err(Error::shared(error)));
+        }
+        Poll::Ready(match ready!(self.poll_piece(cx)) {
+            Ok(None) => Ok(false),
+            Ok(Some(piece)) => {
+                self.outlet.fill(piece);
+                Ok(true)
+            }
+            Err(error) => {
+                self.state = State::Over;
+                let error = Arc::new(self.describe(error));
+                self.failed = Some(Arc::clone(&error));
+                Err(Error::shared(&error))
+            }
+        })
+    }
+
+    /// Gives out up to so many bytes: they count as the caller's from here on.
+    fn take(&mut self, most: usize) -> Bytes {
+        let part = self.outlet.take(most);
+        if self.outlet.is_empty() {
+            let is_done = self.machine.is_verified();
+            let phase = if is_done { Phase::Done } else { Phase::Transferring };
+            self.observer.tell(phase, self.outlet.position(), self.len(), 0);
+        }
+        part
+    }
+
     /// Asks again for what is missing, after a pause.
     fn resume(&self, attempt: u32) -> State {
-        self.observer.tell(Phase::Recovering, self.delivered, self.len(), attempt);
-        let (client, digest, rest) =
-            (self.client.clone(), self.digest.clone(), Rest::of(&self.machine));
+        self.observer.tell(Phase::Recovering, self.outlet.position(), self.len(), attempt);
+        let (client, digest, ask) = (self.client.clone(), self.digest.clone(), self.machine.ask());
         let pause = PAUSE.saturating_mul(attempt.saturating_sub(1));
         State::Asking(Box::pin(async move {
             tokio::time::sleep(pause).await;
-            builder::ask_rest(&client, &digest, rest).await
+            request::ask(&client, &digest, ask).await
         }))
     }
 
     /// Works until there is a piece, the end or an error.
-    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Piece>>> {
         loop {
-            match std::mem::replace(&mut self.state, State::Over) {
-                State::Over if self.machine.is_over() => return Poll::Ready(Ok(None)),
-                State::Over => return Poll::Ready(self.finish(None)),
+            let piece = match std::mem::replace(&mut self.state, State::Over) {
+                State::Over if self.machine.is_verified() => return Poll::Ready(Ok(None)),
+                State::Over => {
+                    let text = "the download was given up";
+                    return Poll::Ready(Err(Error::new(ErrorKind::Source, text)));
+                }
                 State::Reading(mut body) => match Pin::new(&mut body).poll_next(cx) {
                     Poll::Pending => {
                         self.state = State::Reading(body);
@@ -162,16 +197,11 @@ impl BlobReader {
                     }
                     Poll::Ready(Some(Ok(piece))) => {
                         let piece = self.machine.unknown_part(piece);
-                        if let Some(piece) = self.take_in(piece, body)? {
-                            return Poll::Ready(Ok(Some(piece)));
-                        }
+                        self.take_in(piece, body)?
                     }
                     Poll::Ready(end) => {
                         drop(body);
-                        let result = self.finish(end.and_then(Result::err));
-                        if !matches!(self.state, State::Asking(_)) {
-                            return Poll::Ready(result);
-                        }
+                        self.finish(end.and_then(Result::err))?
                     }
                 },
                 State::Hashing(mut job, piece, body) => {
@@ -179,35 +209,37 @@ impl BlobReader {
                         self.state = State::Hashing(job, piece, body);
                         return Poll::Pending;
                     };
-                    self.state = State::Reading(body);
                     let after = hashed.map_err(|error| {
                         let text = "the content could not be hashed";
-                        self.machine.end(Error::new(ErrorKind::Source, text).with_source(error))
+                        Error::new(ErrorKind::Source, text).with_source(error)
                     })?;
-                    if let Some(piece) = self.machine.piece(piece, after)? {
-                        return Poll::Ready(Ok(Some(piece)));
-                    }
+                    self.state = State::Reading(body);
+                    self.machine.piece(piece, after)?
                 }
                 State::Asking(mut asked) => {
                     let Poll::Ready(answer) = asked.as_mut().poll(cx) else {
                         self.state = State::Asking(asked);
                         return Poll::Pending;
                     };
-                    match answer.map_err(|error| self.machine.end(error))? {
+                    self.state = match answer? {
                         Some((answer, body)) => {
                             self.machine.answered(answer)?;
-                            self.state = State::Reading(body);
+                            State::Reading(body)
                         }
                         // Nothing is left: what is there ends as if an answer had.
-                        None => self.state = State::Reading(Body::empty().into_data_stream()),
-                    }
+                        None => State::Reading(Body::empty().into_data_stream()),
+                    };
+                    None
                 }
+            };
+            if let Some(piece) = piece {
+                return Poll::Ready(Ok(Some(piece)));
             }
         }
     }
 
     /// Hashes a piece, large ones on a thread that may block.
-    fn take_in(&mut self, piece: Bytes, body: DataStream) -> Result<Option<Bytes>> {
+    fn take_in(&mut self, piece: Bytes, body: DataStream) -> Result<Option<Piece>> {
         let mut digester = self.machine.digester();
         if piece.len() < LARGE {
             self.state = State::Reading(body);
@@ -224,7 +256,7 @@ impl BlobReader {
     }
 
     /// An answer has ended; perhaps another one is asked for.
-    fn finish(&mut self, broken: Option<Error>) -> Result<Option<Bytes>> {
+    fn finish(&mut self, broken: Option<Error>) -> Result<Option<Piece>> {
         match self.machine.ended(broken.is_some())? {
             Step::Verified(last) => Ok(last),
             Step::Resume(attempt) => {
@@ -252,16 +284,11 @@ impl Stream for BlobReader {
     type Item = Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let item = ready!(self.poll_piece(cx)).transpose();
-        Poll::Ready(item.map(|item| match item {
-            Ok(piece) => {
-                self.delivered = self.delivered.saturating_add(piece.len() as u64);
-                let phase = if self.machine.is_over() { Phase::Done } else { Phase::Transferring };
-                self.observer.tell(phase, self.delivered, self.len(), 0);
-                Ok(piece)
-            }
-            Err(error) => Err(self.describe(error)),
-        }))
+        Poll::Ready(match ready!(self.poll_filled(cx)) {
+            Ok(true) => Some(Ok(self.take(usize::MAX))),
+            Ok(false) => None,
+            Err(error) => Some(Err(error)),
+        })
     }
 }
 
@@ -272,16 +299,9 @@ impl tokio::io::AsyncRead for BlobReader {
         cx: &mut Context<'_>,
         buffer: &mut tokio::io::ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
-        if self.rest.is_empty() {
-            match ready!(self.as_mut().poll_next(cx)) {
-                None => return Poll::Ready(Ok(())),
-                Some(Ok(piece)) => self.rest = piece,
-                Some(Err(error)) => return Poll::Ready(Err(std::io::Error::other(error))),
-            }
+        if buffer.remaining() > 0 && ready!(self.poll_filled(cx)).map_err(std::io::Error::other)? {
+            buffer.put_slice(&self.take(buffer.remaining()));
         }
-        let len = self.rest.len().min(buffer.remaining());
-        let piece = self.rest.split_to(len);
-        buffer.put_slice(&piece);
         Poll::Ready(Ok(()))
     }
 }
@@ -291,7 +311,7 @@ impl fmt::Debug for BlobReader {
         f.debug_struct("BlobReader")
             .field("digest", &self.digest)
             .field("len", &self.len())
-            .field("delivered", &self.delivered)
+            .field("delivered", &self.outlet.position())
             .finish_non_exhaustive()
     }
 }

@@ -27,7 +27,7 @@ const FAR: Duration = Duration::from_secs(86_400 * 365 * 30);
 pub(crate) fn bound(body: Body, start: Instant, limit: Duration) -> Body {
     match start.checked_add(limit) {
         Some(end) if !body.is_end_stream() => {
-            Body::stream(Bound { body, timer: Box::pin(sleep_until(end)), limit })
+            Body::around(Bound { body, timer: Box::pin(sleep_until(end)), limit })
         }
         _ => body,
     }

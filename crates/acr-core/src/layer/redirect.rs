@@ -13,7 +13,7 @@ use crate::{
     operation::{Attempt, Effect, FollowRedirects, Operation},
     redact,
     request::Request,
-    response::{DOCKER_CONTENT_DIGEST, RedirectDigest, Response, header_text},
+    response::{CameByRedirect, DOCKER_CONTENT_DIGEST, RedirectDigest, Response, header_text},
     url_policy,
 };
 
@@ -115,6 +115,9 @@ async fn follow<S: HttpService>(mut inner: S, request: Request) -> Result<Respon
     }
     if let Some(digest) = digest {
         response.extensions_mut().insert(digest);
+    }
+    if visited.len() > 1 {
+        response.extensions_mut().insert(CameByRedirect);
     }
     Ok(response)
 }

@@ -203,7 +203,7 @@ impl Progress {
         let progress = self.clone();
         // Bytes stay what they are: they can be sent again on a fresh connection.
         body.watched(PIECE, move |follows| progress.note(follows)).unwrap_or_else(|body| {
-            Body::stream(Observed { body, rest: Bytes::new(), progress: self.clone() })
+            Body::around(Observed { body, rest: Bytes::new(), progress: self.clone() })
         })
     }
 
@@ -274,7 +274,7 @@ fn guard(body: Body, idle: Duration) -> Body {
     if body.is_end_stream() {
         return body;
     }
-    Body::stream(Guarded { body, idle, timer: None, is_waiting: false, is_over: false })
+    Body::around(Guarded { body, idle, timer: None, is_waiting: false, is_over: false })
 }
 
 struct Guarded {

@@ -1,0 +1,82 @@
+//! A file with the beginning of a download, on disk since another process wrote it.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Read as _, Seek as _, SeekFrom},
+    path::Path,
+};
+
+use acr_core::{Digester, Error, ErrorKind, Result};
+use tokio::task::spawn_blocking;
+
+use crate::download::checkpoint::DownloadCheckpoint;
+
+impl DownloadCheckpoint {
+    /// Opens the file that what was read was written to, as it was at the checkpoint: what
+    /// was written later is cut off, and the next byte goes behind the last one.
+    ///
+    /// The file is read and compared: after a crash of the machine it may have fewer bytes
+    /// than the checkpoint says, or zeros in their place. Sends nothing.
+    ///
+    /// ```no_run
+    /// # async fn go_on(blobs: &acr_blob::BlobClient, saved: acr_blob::DownloadCheckpoint) -> acr_core::Result<()> {
+    /// use std::io::Write as _;
+    ///
+    /// let mut file = saved.reopen("layer.partial").await?;
+    /// let digest = saved.digest().clone();
+    /// let mut reader = blobs.download(&digest).resume(saved).await?;
+    /// while let Some(piece) = reader.chunk().await? {
+    ///     file.write_all(&piece).expect("the disk has room");
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Source`] when the file cannot be opened or lacks some of what was read:
+    /// start anew, without the checkpoint.
+    ///
+    /// # Cancellation
+    ///
+    /// After a drop the file may have been cut.
+    pub async fn reopen(&self, path: impl AsRef<Path> + Send) -> Result<File> {
+        let digester = self.digester()?;
+        let path = path.as_ref().to_owned();
+        let shown = path.display().to_string();
+        let opened = spawn_blocking(move || reopen(&path, &digester)).await;
+        opened.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(|error| {
+            let text = format!("cannot go on with `{shown}`; start anew, without the checkpoint");
+            Error::new(ErrorKind::Source, text).with_source(error)
+        })
+    }
+}
+
+fn reopen(path: &Path, saved: &Digester) -> io::Result<File> {
+    let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+    let mut digester = saved.clone().finish().digester();
+    let mut buffer = vec![0; BUFFER];
+    let mut left = saved.len();
+    while left > 0 {
+        let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        let read = match file.read(buffer.get_mut(..most).unwrap_or_default()) {
+            Ok(0) => {
+                let text = format!("it has {} of the {} bytes", digester.len(), saved.len());
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, text));
+            }
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        digester.update(buffer.get(..read).unwrap_or_default());
+        left = left.saturating_sub(read as u64);
+    }
+    if digester.finish() != saved.clone().finish() {
+        let text = "it does not have what was read before the checkpoint";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+    }
+    file.set_len(saved.len())?;
+    file.seek(SeekFrom::End(0))?;
+    Ok(file)
+}
+
+const BUFFER: usize = 256 * 1024;
