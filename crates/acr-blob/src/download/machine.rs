@@ -56,10 +56,10 @@ pub(crate) enum Extent {
 }
 
 /// What follows when an answer has ended or broken off.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// All is there and matches; the last piece, if there is one.
-    Verified(Option<Piece>),
+    /// All is there and matches: the last piece may go.
+    Verified,
     /// Ask again, from [`Machine::position`] on; the n-th time without progress.
     Resume(u32),
     /// It was tried often enough.
@@ -223,7 +223,12 @@ impl Machine {
         }
         self.is_verified = true;
         self.len = Some(self.position());
-        Ok(Step::Verified(self.held.take()))
+        Ok(Step::Verified)
+    }
+
+    /// The last piece, if there is one: only when everything matched.
+    pub(crate) fn last(&mut self) -> Option<Piece> {
+        if self.is_verified { self.held.take() } else { None }
     }
 }
 
@@ -322,8 +327,8 @@ mod tests {
                 }
             }
             match machine.ended(is_broken) {
-                Ok(Step::Verified(last)) => {
-                    seen.extend(last.into_iter().flat_map(|piece| piece.bytes));
+                Ok(Step::Verified) => {
+                    seen.extend(machine.last().into_iter().flat_map(|piece| piece.bytes));
                     assert!(machine.is_verified());
                     return (seen, Ok(()));
                 }
@@ -366,17 +371,16 @@ mod tests {
 
     /// What is left to give out at the end, if the content matched.
     fn last(machine: &mut Machine) -> Option<Bytes> {
-        match machine.ended(false) {
-            Ok(Step::Verified(Some(piece))) => Some(piece.bytes),
-            other => panic!("{other:?}"),
-        }
+        assert!(machine.last().is_none(), "nothing is verified yet");
+        assert_eq!(machine.ended(false).unwrap(), Step::Verified);
+        machine.last().map(|piece| piece.bytes)
     }
 
     fn resumes(machine: &mut Machine, is_broken: bool) -> Option<u32> {
         match machine.ended(is_broken).unwrap() {
             Step::Resume(attempt) => Some(attempt),
             Step::GiveUp => None,
-            Step::Verified(_) => panic!("verified"),
+            Step::Verified => panic!("verified"),
         }
     }
 
@@ -401,7 +405,9 @@ mod tests {
         // Without a length the digest tells.
         assert_eq!(at(10).ask(), Ask::Nothing);
         assert_eq!(at(9).ask(), Ask::Rest(ByteRange::new(9, None).unwrap()));
-        assert!(matches!(at(10).ended(false), Ok(Step::Verified(None))));
+        let mut complete = at(10);
+        assert_eq!(complete.ended(false).unwrap(), Step::Verified);
+        assert!(complete.last().is_none());
     }
 
     #[test]
@@ -521,7 +527,8 @@ mod tests {
             let mut machine = machine();
             machine.answered(answer).unwrap();
             feed(&mut machine, CONTENT).unwrap();
-            assert!(matches!(machine.ended(is_broken), Ok(Step::Verified(Some(_)))), "{answer:?}");
+            assert_eq!(machine.ended(is_broken).unwrap(), Step::Verified, "{answer:?}");
+            assert_eq!(machine.last().unwrap().bytes, CONTENT);
         }
     }
 

@@ -258,7 +258,7 @@ impl BlobReader {
     /// An answer has ended; perhaps another one is asked for.
     fn finish(&mut self, broken: Option<Error>) -> Result<Option<Piece>> {
         match self.machine.ended(broken.is_some())? {
-            Step::Verified(last) => Ok(last),
+            Step::Verified => Ok(self.machine.last()),
             Step::Resume(attempt) => {
                 tracing::warn!(
                     attempt,
