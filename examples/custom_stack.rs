@@ -30,7 +30,7 @@ use acr_core::{
     RequestBuilder, Response, Result, Scope, Transport,
     layer::{
         LogLayer, RedirectLayer, RequestIdLayer, ResponseFuture, RetryLayer, RetryPolicy,
-        TimeoutLayer, Timeouts, TraceLayer, UserAgentLayer, take,
+        TimeoutLayer, Timeouts, TraceLayer, UserAgentLayer,
     },
     response,
 };
@@ -179,11 +179,12 @@ impl<S: HttpService> Service<Request> for MeasureService<S> {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        // The instance that was polled ready, not a fresh clone of it.
-        let mut inner = take(&mut self.inner);
+        // At once, on the instance that was polled ready. A layer that awaits something first
+        // answers `poll_ready` at once and uses `acr_core::layer::call`.
+        let future = self.inner.call(request);
         let (calls, start) = (self.calls.clone(), Instant::now());
         Box::pin(async move {
-            let result = inner.call(request).await;
+            let result = future.await;
             let mut measured = calls.lock();
             measured.done += 1;
             measured.failed += u64::from(result.is_err());

@@ -12,14 +12,22 @@ pub struct AccessToken {
 }
 
 impl AccessToken {
-    /// A token and when it expires.
+    /// A token and when it expires. Blanks and line breaks around it are left out.
     pub fn new(token: impl Into<Secret>, expires_at: SystemTime) -> Self {
-        Self { token: token.into(), expires_at }
+        let token = token.into();
+        let kept = token.expose().trim();
+        let token = if kept == token.expose() { token } else { Secret::new(kept) };
+        Self { token, expires_at }
     }
 
     /// The token.
     pub fn token(&self) -> &Secret {
         &self.token
+    }
+
+    /// Whether it is the same token, whenever either was handed out.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.token.expose() == other.token.expose()
     }
 
     /// When it expires, by the clock of this machine.

@@ -13,7 +13,8 @@ use crate::{
 impl Credential {
     /// An Entra identity from the Azure SDK for Rust: any of `azure_identity`, or one of your
     /// own. How it reaches Entra is its own affair; `examples/azure_identity.rs` sends its
-    /// requests through our transport.
+    /// requests through our transport. What the SDK keeps, it keeps: for a token that the registry
+    /// refuses it is asked once more, and another one is used.
     #[cfg_attr(docsrs, doc(cfg(feature = "azure-core")))]
     pub fn azure_core(credential: Arc<dyn AzureCredential>) -> Self {
         Self::entra(AzureCore(credential))

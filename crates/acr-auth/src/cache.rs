@@ -11,14 +11,17 @@ use std::{
 };
 
 use acr_core::{Error, ErrorKind, Result};
-use tokio::time::{Instant, sleep_until};
 
-/// A token and when to replace it. Counted on the monotonic clock from receipt,
-/// so that no jump of the wall clock matters.
+use crate::clock::{Clock, Moment};
+
+/// A token and when to replace it, counted from receipt. It is due and it is dead as soon as
+/// either clock says so: after a machine slept only the wall clock knows, and that one may
+/// have been set back.
 pub(crate) struct Lease<T> {
     pub(crate) token: Arc<T>,
-    refresh_at: Instant,
-    expires_at: Instant,
+    received: Moment,
+    useful: Duration,
+    lifetime: Duration,
 }
 
 /// Holds at most one lease and lets at most one fetch run.
@@ -28,6 +31,7 @@ pub(crate) struct Lease<T> {
 /// failed share its error, and the next caller tries again after a short pause.
 /// Failures are never answers.
 pub(crate) struct Slot<T> {
+    clock: Clock,
     lease: Mutex<Option<Lease<T>>>,
     /// Held while fetching: this lock is the single flight. Dropping the future
     /// releases it to the next waiter.
@@ -41,27 +45,34 @@ pub(crate) struct Slot<T> {
 struct Failure {
     round: u64,
     error: Arc<Error>,
-    at: Instant,
+    at: Moment,
 }
 
 impl<T> Lease<T> {
     /// A token that lives so long from now. The jitter, from 0 to 1, moves the refresh
     /// forward by up to a fifth of its margin, so that a fleet does not move in step.
-    pub(crate) fn new(token: T, lifetime: Duration, jitter: f64) -> Self {
+    pub(crate) fn new(token: T, now: Moment, lifetime: Duration, jitter: f64) -> Self {
         let early = margin(lifetime).mul_f64(1.0 + jitter.clamp(0.0, 1.0) / 5.0);
         let useful = lifetime.saturating_sub(early);
-        let now = Instant::now();
-        let refresh_at = now.checked_add(useful).unwrap_or(now);
-        let expires_at = now.checked_add(lifetime).unwrap_or(now);
-        Self { token: Arc::new(token), refresh_at, expires_at }
+        Self { token: Arc::new(token), received: now, useful, lifetime }
     }
 
-    pub(crate) fn is_fresh(&self) -> bool {
-        Instant::now() < self.refresh_at
+    /// When it came.
+    pub(crate) fn received(&self) -> Moment {
+        self.received
     }
 
-    fn is_alive(&self) -> bool {
-        Instant::now() < self.expires_at
+    /// How long ago that was.
+    fn age(&self, now: Moment) -> Duration {
+        now.since(self.received)
+    }
+
+    fn is_fresh(&self, now: Moment) -> bool {
+        self.age(now) < self.useful
+    }
+
+    fn is_alive(&self, now: Moment) -> bool {
+        self.age(now) < self.lifetime
     }
 }
 
@@ -74,7 +85,7 @@ impl<T: Send + Sync> Slot<T> {
     {
         let entered = self.rounds.load(Ordering::Acquire);
         let mut flight = match self.live() {
-            Some(lease) if lease.is_fresh() => return Ok((lease, false)),
+            Some(lease) if self.is_fresh(&lease) => return Ok((lease, false)),
             Some(lease) => match self.flight.try_lock() {
                 Ok(flight) => flight,
                 // Somebody refreshes it already.
@@ -83,17 +94,18 @@ impl<T: Send + Sync> Slot<T> {
             None => self.flight.lock().await,
         };
         let live = self.live();
-        if let Some(lease) = live.clone().filter(Lease::is_fresh) {
+        if let Some(lease) = live.clone().filter(|lease| self.is_fresh(lease)) {
             return Ok((lease, false));
         }
         match flight.as_ref() {
             Some(failure) if failure.round > entered => return Err(Error::shared(&failure.error)),
-            Some(failure) if live.is_none() => pause_after(failure.at).await,
+            Some(failure) if live.is_none() => self.clock.wait(failure.at, FAILURE_PAUSE).await,
             _ => {}
         }
         let result = fetch().await;
         let round = self.rounds.fetch_add(1, Ordering::AcqRel).saturating_add(1);
-        match (result, live.filter(Lease::is_alive)) {
+        let now = self.clock.now();
+        match (result, live.filter(|lease| lease.is_alive(now))) {
             (Ok(lease), _) => {
                 *flight = None;
                 *self.lease() = Some(lease.clone());
@@ -108,7 +120,7 @@ impl<T: Send + Sync> Slot<T> {
             (Err(error), _) => {
                 let error = Arc::new(error);
                 let copy = Error::shared(&error);
-                *flight = Some(Failure { round, error, at: Instant::now() });
+                *flight = Some(Failure { round, error, at: now });
                 *self.lease() = None;
                 Err(copy)
             }
@@ -117,9 +129,28 @@ impl<T: Send + Sync> Slot<T> {
 }
 
 impl<T> Slot<T> {
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            lease: Mutex::default(),
+            flight: tokio::sync::Mutex::default(),
+            rounds: AtomicU64::new(0),
+        }
+    }
+
     /// The lease in the slot, unless it is dead.
     pub(crate) fn live(&self) -> Option<Lease<T>> {
-        self.lease().as_ref().filter(|lease| lease.is_alive()).cloned()
+        let now = self.clock.now();
+        self.lease().as_ref().filter(|lease| lease.is_alive(now)).cloned()
+    }
+
+    /// The lease in the slot, unless it is due to be replaced.
+    pub(crate) fn fresh(&self) -> Option<Lease<T>> {
+        self.live().filter(|lease| self.is_fresh(lease))
+    }
+
+    fn is_fresh(&self, lease: &Lease<T>) -> bool {
+        lease.is_fresh(self.clock.now())
     }
 
     /// Lends the slot a lease that was fetched for another one.
@@ -129,19 +160,24 @@ impl<T> Slot<T> {
 
     /// Drops exactly this token, so that a late 401 cannot kill a newer one.
     pub(crate) fn invalidate(&self, token: &Arc<T>) {
+        self.invalidate_where(|held| Arc::ptr_eq(held, token));
+    }
+
+    /// Drops the token if it is the one that is meant.
+    pub(crate) fn invalidate_where(&self, is_meant: impl FnOnce(&Arc<T>) -> bool) {
         let mut lease = self.lease();
-        if lease.as_ref().is_some_and(|lease| Arc::ptr_eq(&lease.token, token)) {
+        if lease.as_ref().is_some_and(|lease| is_meant(&lease.token)) {
             *lease = None;
         }
     }
 
     /// Leaves the token service alone for a while, as far as this token is concerned.
     fn postpone(&self, token: &Arc<T>) {
-        let later = Instant::now().checked_add(REFRESH_PAUSE);
-        if let (Some(lease), Some(later)) = (self.lease().as_mut(), later)
+        let now = self.clock.now();
+        if let Some(lease) = self.lease().as_mut()
             && Arc::ptr_eq(&lease.token, token)
         {
-            lease.refresh_at = later;
+            lease.useful = lease.age(now).saturating_add(REFRESH_PAUSE);
         }
     }
 
@@ -158,11 +194,7 @@ impl<T> Clone for Lease<T> {
 
 impl<T> Default for Slot<T> {
     fn default() -> Self {
-        Self {
-            lease: Mutex::default(),
-            flight: tokio::sync::Mutex::default(),
-            rounds: AtomicU64::new(0),
-        }
+        Self::new(Clock::default())
     }
 }
 
@@ -177,13 +209,6 @@ fn is_refusal(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Unauthenticated | ErrorKind::Forbidden)
 }
 
-async fn pause_after(failure: Instant) {
-    let until = failure.checked_add(FAILURE_PAUSE).unwrap_or(failure);
-    if Instant::now() < until {
-        sleep_until(until).await;
-    }
-}
-
 /// How long before its end a token is replaced: a fifth of its life, between one
 /// and five minutes, but never more than half.
 fn margin(lifetime: Duration) -> Duration {
@@ -196,5 +221,7 @@ const FAILURE_PAUSE: Duration = Duration::from_millis(100);
 /// Between a failed early refresh and the next one, while the token still lives.
 const REFRESH_PAUSE: Duration = Duration::from_secs(30);
 
+#[cfg(test)]
+mod schedules;
 #[cfg(test)]
 mod tests;

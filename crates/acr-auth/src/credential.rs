@@ -2,23 +2,34 @@
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
-use acr_core::{BoxError, Secret};
+use acr_core::{BoxError, Error, Secret};
 
-use crate::access_token::AccessToken;
+use crate::{access_token::AccessToken, secret_text};
 
 /// A boxed future, for object-safe asynchronous methods.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Who is asking. Opaque, so that a new kind is no breaking change.
-#[derive(Clone, Debug)]
+///
+/// Texts that are read from files or typed end with a line break where nobody means one, and a
+/// registry answers such a password with 500. So line breaks at the end are left out of user
+/// names and passwords, and blanks around tokens, with a warning in the log. Any other
+/// character that cannot be meant, such as a line break in the middle, makes the credential
+/// unusable: calls end with [`acr_core::ErrorKind::InvalidInput`], and nothing is sent.
+#[derive(Clone)]
 pub struct Credential(pub(crate) Kind);
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Kind {
     Anonymous,
     Entra(Arc<dyn TokenCredential>),
     RefreshToken(Secret),
-    Password { user: Arc<str>, password: Secret },
+    Password {
+        user: Arc<str>,
+        password: Secret,
+    },
+    /// It holds what cannot be sent; in words.
+    Unusable(Arc<Error>),
 }
 
 impl Credential {
@@ -30,7 +41,10 @@ impl Credential {
     /// A registry refresh token obtained elsewhere, as `az acr login --expose-token` prints it.
     /// When it expires, so does the access: nothing here can renew it.
     pub fn refresh_token(token: impl Into<Secret>) -> Self {
-        Self(Kind::RefreshToken(token.into()))
+        match secret_text::token(token.into(), "refresh token") {
+            Ok(token) => Self(Kind::RefreshToken(token)),
+            Err(error) => Self(Kind::Unusable(Arc::new(error))),
+        }
     }
 
     /// A user name and password: the admin user, a service principal (client id and
@@ -38,11 +52,15 @@ impl Credential {
     /// `00000000-0000-0000-0000-000000000000` stands for a refresh token as the password,
     /// as in `docker login`.
     pub fn password(user: impl Into<String>, password: impl Into<Secret>) -> Self {
-        let user = user.into();
-        if user == NULL_USER {
-            return Self::refresh_token(password);
+        let user = secret_text::line(Secret::new(user), "user name");
+        let user = match user {
+            Ok(user) if user.expose() == NULL_USER => return Self::refresh_token(password),
+            other => other,
+        };
+        match user.and_then(|user| Ok((user, secret_text::line(password.into(), "password")?))) {
+            Ok((user, password)) => Self(Kind::Password { user: user.expose().into(), password }),
+            Err(error) => Self(Kind::Unusable(Arc::new(error))),
         }
-        Self(Kind::Password { user: user.into(), password: password.into() })
     }
 
     /// An Entra identity: its token is exchanged for a registry refresh token,
@@ -52,13 +70,26 @@ impl Credential {
     }
 }
 
+impl fmt::Debug for Credential {
+    /// The kind and nothing else: what a caller's source prints is not ours to show.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Kind::Anonymous => "Credential(anonymous)",
+            Kind::Entra(_) => "Credential(entra)",
+            Kind::RefreshToken(_) => "Credential(refresh token)",
+            Kind::Password { .. } => "Credential(password)",
+            Kind::Unusable(_) => "Credential(unusable)",
+        })
+    }
+}
+
 /// The user name of whoever has a token instead of a name.
 const NULL_USER: &str = "00000000-0000-0000-0000-000000000000";
 
 /// A source of Entra access tokens. Implement it for your identity library, or use [`credential_fn`].
 ///
 /// Asked when a registry refresh token is needed, about every three hours. Caching
-/// is the source's own affair.
+/// is the source's own affair; one that caches implements [`TokenCredential::refused`] too.
 pub trait TokenCredential: fmt::Debug + Send + Sync + 'static {
     /// Fetches a token for the scopes of the request.
     ///
@@ -70,6 +101,15 @@ pub trait TokenCredential: fmt::Debug + Send + Sync + 'static {
         &'a self,
         request: TokenRequest<'a>,
     ) -> BoxFuture<'a, Result<AccessToken, BoxError>>;
+
+    /// Told that a registry refused a token of this source. Whoever keeps tokens drops this
+    /// one, compared by its text, since only the registry knows when a token was revoked. The
+    /// source is then asked once more; the same token again ends the call.
+    ///
+    /// Does nothing by default, which is right for a source that keeps none.
+    fn refused(&self, token: &AccessToken) {
+        let _ = token;
+    }
 }
 
 /// What an Entra token is needed for.

@@ -8,7 +8,7 @@ use http::{HeaderName, Method, StatusCode, header};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::{form::Form, grant_type::GrantType, tokens::Caller};
+use crate::{form::Form, grant_type::GrantType, refusal, tokens::Caller, trust};
 
 /// `POST /oauth2/exchange`: Entra tokens for a registry refresh token.
 pub(crate) struct Exchange<'a> {
@@ -50,7 +50,8 @@ impl<'a> Exchange<'a> {
     }
 
     pub(crate) async fn send<S: HttpService>(&self, caller: &Caller<'_, S>) -> Result<Secret> {
-        let answer = send(caller, self.request()?).await?;
+        let sent: Vec<_> = self.access_token.into_iter().chain(self.refresh_token).collect();
+        let answer = send(caller, self.request()?, &sent).await?;
         let answer: RefreshAnswer = response::read_json(answer, MAX_TOKEN_ANSWER).await?;
         present(answer.refresh_token, "refresh_token")
     }
@@ -72,7 +73,11 @@ impl<'a> Ask<'a> {
     }
 
     pub(crate) async fn send<S: HttpService>(&self, caller: &Caller<'_, S>) -> Result<Secret> {
-        let answer = send(caller, self.request()?).await?;
+        let sent: Vec<_> = self.grant.secret().into_iter().collect();
+        if !sent.is_empty() {
+            trust::check_secret(self.endpoint)?;
+        }
+        let answer = send(caller, self.request()?, &sent).await?;
         let answer: AccessAnswer = response::read_json(answer, MAX_TOKEN_ANSWER).await?;
         present(answer.access_token.or(answer.token), "access_token")
     }
@@ -98,27 +103,44 @@ impl<'a> Ask<'a> {
     }
 }
 
-async fn send<S: HttpService>(caller: &Caller<'_, S>, mut request: Request) -> Result<Response> {
+impl<'a> Grant<'a> {
+    fn secret(self) -> Option<&'a Secret> {
+        match self {
+            Self::Anonymous => None,
+            Self::RefreshToken(secret) | Self::Password { password: secret, .. } => Some(secret),
+        }
+    }
+}
+
+async fn send<S: HttpService>(
+    caller: &Caller<'_, S>,
+    mut request: Request,
+    sent: &[&Secret],
+) -> Result<Response> {
     if let Some(id) = &caller.request_id {
         request.headers_mut().insert(CLIENT_REQUEST_ID, id.clone());
     }
+    if let Some(options) = &caller.options {
+        request.extensions_mut().insert(options.clone());
+    }
     let answer = layer::send(caller.service.clone(), request).await?;
-    response::expect(answer, &[StatusCode::OK]).await.map_err(|error| {
-        // The answer may echo what was sent, which is nothing but secrets.
-        let error = error.without_server_text();
-        match error.status() {
-            Some(status @ (StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED)) => {
-                // Never "not found": what the caller asked for was not even looked at.
-                let text = "the registry has no token service; use a pipeline without sign-in";
-                let operation = error.operation().map(Operation::new);
-                Error::new(ErrorKind::Protocol, text)
-                    .with_status(status)
-                    .with_operation(operation.as_ref())
-                    .with_correlation_id(error.correlation_id())
-            }
-            _ => error,
+    let answer = refusal::without_odd_id(answer, sent);
+    if answer.status() == StatusCode::OK {
+        return Ok(answer);
+    }
+    let error = refusal::read(answer, sent).await;
+    match error.status() {
+        Some(status @ (StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED)) => {
+            // Never "not found": what the caller asked for was not even looked at.
+            let text = "the registry has no token service; use a pipeline without sign-in";
+            let operation = error.operation().map(Operation::new);
+            Err(Error::new(ErrorKind::Protocol, text)
+                .with_status(status)
+                .with_operation(operation.as_ref())
+                .with_correlation_id(error.correlation_id()))
         }
-    })
+        _ => Err(error),
+    }
 }
 
 /// The token, checked to fit into a header, so that no answer can break a later request.
@@ -170,7 +192,7 @@ mod tests {
     }
 
     fn caller<S>(service: &S) -> Caller<'_, S> {
-        Caller { service, request_id: None }
+        Caller { service, request_id: None, options: None }
     }
 
     fn body(request: Request) -> String {
@@ -204,7 +226,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refusal_keeps_status_and_code_and_no_word_of_the_server() {
+    async fn a_refusal_keeps_its_status_and_repeats_nothing_that_was_sent() {
         for (status, kind) in [
             (400, ErrorKind::Rejected),
             (401, ErrorKind::Unauthenticated),
@@ -225,7 +247,7 @@ mod tests {
                     let response = response.header("content-type", "text/plain");
                     Ok::<_, Error>(response.body(Body::from(body)).unwrap())
                 }));
-                let secret = Secret::new("x");
+                let secret = Secret::new("canary");
                 let endpoint = endpoint();
                 let exchange = Exchange::entra(&endpoint, &secret);
                 let error = exchange.send(&caller(&transport)).await.unwrap_err();

@@ -1,14 +1,15 @@
 //! The layer that signs requests in.
 
 use std::{
+    fmt,
     sync::Arc,
     task::{Context, Poll},
 };
 
 use acr_core::{
-    Challenge, Effect, Endpoint, Error, HttpService, MissingRights, Recoveries, Request, Response,
-    Result, Scope,
-    layer::{ResponseFuture, drain, is_redirect_hop, take},
+    CallOptions, Challenge, Effect, Endpoint, Error, HttpService, MissingRights, Recoveries,
+    Request, Response, Result, Scope,
+    layer::{ResponseFuture, call, drain, is_redirect_hop},
 };
 use http::{HeaderValue, StatusCode, Uri, header};
 use tower_layer::Layer;
@@ -16,6 +17,7 @@ use tower_service::Service;
 
 use crate::{
     challenged,
+    clock::Clock,
     credential::Credential,
     exchange::CLIENT_REQUEST_ID,
     tokens::{Caller, Found, Reuse, Tokens},
@@ -31,7 +33,10 @@ use crate::{
 ///
 /// After a 401 the token that was refused is dropped and the request sent once more with
 /// a new one, if its body allows and if that can help; a call with several attempts is
-/// signed in anew twice at most. A challenge may add actions on the repositories of the
+/// signed in anew twice at most. A refresh token that the registry refuses is exchanged anew,
+/// once, and so is one older than a minute where rights are missing: a role may have been
+/// granted since. An Entra token that it refuses is dropped at its source
+/// ([`crate::TokenCredential::refused`]), which is asked once more. A challenge may add actions on the repositories of the
 /// scope, which is remembered. One that names another repository, a wildcard or a token
 /// service at another origin ends the call with [`acr_core::ErrorKind::Policy`]. An answer
 /// that means missing rights carries the extension [`MissingRights`].
@@ -41,7 +46,9 @@ use crate::{
 /// at the earliest.
 ///
 /// Token calls go through the layers inside of this one: same user agent, logs,
-/// time-outs and connections. A token call that fails for a passing reason surfaces as a
+/// time-outs and connections, and the options of the call that needs the token. The layer is
+/// always ready and waits for the inner service within the call, so that no limit's permit is
+/// kept while a token is fetched through the same limit. A token call that fails for a passing reason surfaces as a
 /// retryable error, so the one retry layer outside repeats the whole attempt. Must stand inside of
 /// retry and redirect.
 ///
@@ -55,7 +62,7 @@ use crate::{
 /// # let _ = pipeline;
 /// # Ok::<(), acr_core::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct AuthLayer {
     tokens: Arc<Tokens>,
     endpoint: Endpoint,
@@ -65,7 +72,7 @@ pub struct AuthLayer {
 }
 
 /// The service of [`AuthLayer`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Auth<S> {
     inner: S,
     tokens: Arc<Tokens>,
@@ -104,8 +111,25 @@ impl AuthLayer {
             credential.clone(),
             audience.clone(),
             trusted.clone(),
+            Clock::default(),
         ));
         Self { tokens, endpoint, credential, audience, trusted }
+    }
+}
+
+/// Neither what the caller's credential prints nor what is inside.
+impl fmt::Debug for AuthLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthLayer")
+            .field("endpoint", &self.endpoint)
+            .field("credential", &self.credential)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S> fmt::Debug for Auth<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Auth").field("endpoint", self.tokens.endpoint()).finish_non_exhaustive()
     }
 }
 
@@ -122,30 +146,32 @@ impl<S: HttpService> Service<Request> for Auth<S> {
     type Error = Error;
     type Future = ResponseFuture;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        self.inner.poll_ready(cx)
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
+        // Nothing is reserved while a token is fetched, which needs the inner service too.
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
+        let mut inner = self.inner.clone();
         if !self.tokens.endpoint().is_origin_of(request.uri()) {
             // The second wall: whatever put a credential there, it does not leave.
             for name in &CREDENTIALS {
                 request.headers_mut().remove(name);
             }
-            return Box::pin(self.inner.call(request));
+            return Box::pin(async move { call(&mut inner, request).await });
         }
         let scope = request.extensions().get::<Scope>().cloned();
         if scope.is_none() && is_none_of_ours(&request) {
-            return Box::pin(self.inner.call(request));
+            return Box::pin(async move { call(&mut inner, request).await });
         }
-        let call = Call {
+        let signed = Call {
             tokens: Arc::clone(&self.tokens),
             request_id: request.headers().get(CLIENT_REQUEST_ID).cloned(),
+            options: request.extensions().get::<CallOptions>().cloned(),
         };
-        let inner = take(&mut self.inner);
         match scope {
-            Some(scope) => Box::pin(call.send(inner, request, scope, true)),
-            None => Box::pin(call.send_unscoped(inner, request)),
+            Some(scope) => Box::pin(signed.send(inner, request, scope, true)),
+            None => Box::pin(signed.send_unscoped(inner, request)),
         }
     }
 }
@@ -170,6 +196,17 @@ fn is_none_of_ours(request: &Request) -> bool {
 struct Call {
     tokens: Arc<Tokens>,
     request_id: Option<HeaderValue>,
+    options: Option<CallOptions>,
+}
+
+/// An answer that says no to a token.
+struct Refusal {
+    /// With a 401.
+    challenge: Option<Challenge>,
+    /// The registry said that it is rights that are missing.
+    is_told: bool,
+    /// It said so, or the token does not say that it has them.
+    lacks_rights: bool,
 }
 
 impl Call {
@@ -186,35 +223,57 @@ impl Call {
 
         let found = self.tokens.find(&self.caller(&inner), &scope, Reuse::Supersets).await?;
         let response = self.exchange(&mut inner, first, &found).await?;
-        if response.status() != StatusCode::UNAUTHORIZED {
-            return Ok(note_forbidden(response, &scope, &found));
-        }
-        let challenge = self.challenge(&response, &uri)?;
-        self.tokens.invalidate(&found.token);
-        let is_completed = match &challenge {
+        let Some(refusal) = self.refusal(&response, &uri, &scope, &found)? else {
+            return Ok(response);
+        };
+        let is_completed = match &refusal.challenge {
             Some(challenge) => self
                 .tokens
                 .complete(&scope, challenge)
                 .map_err(|error| error.with_status(response.status()).with_url(&uri))?,
             None => false,
         };
-        let lacks_rights = challenge.as_ref().is_some_and(Challenge::is_insufficient_scope);
-        // A token fetched this moment carries all the rights there are.
-        let is_hopeless = found.is_new && (!try_twice || (lacks_rights && !is_completed));
+        // A role may have been granted since the registry last looked.
+        let is_renewed = refusal.lacks_rights && self.tokens.renew(&found.token);
+        // A token fetched this moment carries all the rights there were, and whoever is
+        // known but may not do this is not helped by another token.
+        let is_hopeless = !is_renewed
+            && (response.status() == StatusCode::FORBIDDEN
+                || (found.is_new && (!try_twice || (refusal.is_told && !is_completed))));
         let Some(again) = again.filter(|_| !is_hopeless && may_recover(recoveries.as_ref())) else {
-            return Ok(note_rights(response, &scope, &found, lacks_rights));
+            return Ok(note_rights(response, &scope, &found, &refusal));
         };
 
         drain(response.into_body()).await;
         let found = self.tokens.find(&self.caller(&inner), &scope, Reuse::Exact).await?;
         let response = self.exchange(&mut inner, again, &found).await?;
-        if response.status() != StatusCode::UNAUTHORIZED {
-            return Ok(note_forbidden(response, &scope, &found));
+        Ok(match self.refusal(&response, &uri, &scope, &found)? {
+            None => response,
+            Some(refusal) => note_rights(response, &scope, &found, &refusal),
+        })
+    }
+
+    /// What an answer says against the token, which a 401 drops.
+    fn refusal(
+        &self,
+        response: &Response,
+        uri: &Uri,
+        need: &Scope,
+        found: &Found,
+    ) -> Result<Option<Refusal>> {
+        let is_refused = response.status() == StatusCode::UNAUTHORIZED;
+        if !is_refused && response.status() != StatusCode::FORBIDDEN {
+            return Ok(None);
         }
-        let challenge = self.challenge(&response, &uri)?;
-        self.tokens.invalidate(&found.token);
-        let lacks_rights = challenge.is_some_and(|challenge| challenge.is_insufficient_scope());
-        Ok(note_rights(response, &scope, &found, lacks_rights))
+        // Some registries answer 403 for missing rights, and no challenge.
+        let challenge = if is_refused { self.challenge(response, uri)? } else { None };
+        if is_refused {
+            self.tokens.invalidate(&found.token);
+        }
+        let is_told = challenge.as_ref().is_some_and(Challenge::is_insufficient_scope);
+        let have = found.token.granted.as_ref();
+        let lacks_rights = is_told || have.is_some_and(|have| !have.permits(need));
+        Ok(Some(Refusal { challenge, is_told, lacks_rights }))
     }
 
     /// Sends a request that does not say what it needs, and lets the registry say it.
@@ -263,7 +322,8 @@ impl Call {
     }
 
     fn caller<'a, S>(&self, service: &'a S) -> Caller<'a, S> {
-        Caller { service, request_id: self.request_id.clone() }
+        let (request_id, options) = (self.request_id.clone(), self.options.clone());
+        Caller { service, request_id, options }
     }
 }
 
@@ -274,29 +334,16 @@ fn copy(request: Request) -> (Request, Option<Request>) {
     (Request::from_parts(head, body), again)
 }
 
-async fn call<S: HttpService>(inner: &mut S, request: Request) -> Result<Response> {
-    std::future::poll_fn(|cx| inner.poll_ready(cx)).await?;
-    inner.call(request).await
-}
-
 /// Once for each attempt by construction; the attempts of one call share a count.
 fn may_recover(recoveries: Option<&Recoveries>) -> bool {
     recoveries.is_none_or(Recoveries::begin)
 }
 
-/// The same for a 403, which some registries answer instead.
-fn note_forbidden(response: Response, need: &Scope, found: &Found) -> Response {
-    match response.status() {
-        StatusCode::FORBIDDEN => note_rights(response, need, found, false),
-        _ => response,
-    }
-}
-
-/// Adds to a 401 which rights were missing, if that is what it means.
-fn note_rights(mut response: Response, need: &Scope, found: &Found, told: bool) -> Response {
-    let have = found.token.granted.as_ref();
-    if told || have.is_some_and(|have| !have.permits(need)) {
-        response.extensions_mut().insert(MissingRights::new(need.clone(), have.cloned()));
+/// Adds to a refusal which rights were missing, if that is what it means.
+fn note_rights(mut response: Response, need: &Scope, found: &Found, refusal: &Refusal) -> Response {
+    if refusal.lacks_rights {
+        let have = found.token.granted.clone();
+        response.extensions_mut().insert(MissingRights::new(need.clone(), have));
     }
     response
 }

@@ -59,6 +59,7 @@ mod access_token;
 mod azure_core_credential;
 mod cache;
 mod challenged;
+mod clock;
 mod credential;
 #[cfg(feature = "docker-config")]
 mod docker_config;
@@ -66,6 +67,11 @@ mod docker_config;
 #[cfg_attr(docsrs, doc(cfg(feature = "entra")))]
 pub mod entra;
 mod exchange;
+#[cfg_attr(
+    not(feature = "entra"),
+    allow(dead_code, reason = "tools and chains of the sources have words of their own")
+)]
+mod foreign_text;
 mod form;
 mod grant_type;
 mod jwt;
@@ -78,6 +84,8 @@ mod printed_json;
     allow(dead_code, reason = "complaints are read by the one and dropped by the other")
 )]
 mod program;
+mod refusal;
+mod secret_text;
 mod token_client;
 mod tokens;
 mod trust;

@@ -170,7 +170,7 @@ impl TokenClient {
     }
 
     fn caller(&self) -> Caller<'_, Pipeline> {
-        Caller { service: &self.pipeline, request_id: None }
+        Caller { service: &self.pipeline, request_id: None, options: None }
     }
 }
 

@@ -2,30 +2,36 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use acr_core::{
-    BoxError, Challenge, Endpoint, Error, ErrorKind, HttpService, Result, Scope, Secret,
+    BoxError, CallOptions, Challenge, Endpoint, Error, ErrorKind, HttpService, Result, Scope,
+    Secret,
 };
 use http::HeaderValue;
 
 use crate::{
+    access_token::AccessToken,
     cache::{Lease, Slot},
     challenged,
+    clock::{Clock, Moment},
     credential::{Credential, Kind, TokenCredential, TokenRequest},
     exchange::{Ask, Exchange, Grant},
-    jwt, trust,
+    jwt,
+    refusal::blames_token,
+    trust,
 };
 
 /// The tokens of one credential at one registry; shared by all clones of a layer.
-#[derive(Debug)]
 pub(crate) struct Tokens {
     endpoint: Endpoint,
     credential: Credential,
     audience: String,
     trusted: Vec<String>,
+    clock: Clock,
     refresh: Slot<Secret>,
     access: Mutex<HashMap<Scope, Arc<Entry>>>,
 }
@@ -35,10 +41,19 @@ pub(crate) struct Access {
     pub(crate) bearer: HeaderValue,
     /// What it permits, if it says.
     pub(crate) granted: Option<Scope>,
+    /// The refresh token that it was asked with, if that was ours to fetch.
+    refresh: Option<Arc<Secret>>,
+    /// When the registry looked at what the identity may do.
+    judged: Moment,
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokens").field("endpoint", &self.endpoint).finish_non_exhaustive()
+    }
 }
 
 /// What is known about a scope.
-#[derive(Debug)]
 struct Entry {
     slot: Slot<Access>,
     /// What a token is asked for: the scope, and what a challenge added to it.
@@ -57,6 +72,8 @@ pub(crate) struct Caller<'a, S> {
     pub(crate) service: &'a S,
     /// The id of the request that a token is needed for.
     pub(crate) request_id: Option<HeaderValue>,
+    /// The options of the call that a token is needed for.
+    pub(crate) options: Option<CallOptions>,
 }
 
 /// Which tokens of the cache may answer.
@@ -74,13 +91,15 @@ impl Tokens {
         credential: Credential,
         audience: String,
         trusted: Vec<String>,
+        clock: Clock,
     ) -> Self {
         Self {
             endpoint,
             credential,
             audience,
             trusted,
-            refresh: Slot::default(),
+            refresh: Slot::new(clock.clone()),
+            clock,
             access: Mutex::default(),
         }
     }
@@ -97,7 +116,7 @@ impl Tokens {
         reuse: Reuse,
     ) -> Result<Found> {
         let entry = self.entry(scope);
-        if reuse == Reuse::Supersets && !entry.slot.live().is_some_and(|lease| lease.is_fresh()) {
+        if reuse == Reuse::Supersets && entry.slot.fresh().is_none() {
             let asks = entry.asks();
             if let Some(lease) = self.superset(&asks) {
                 entry.slot.lend(lease);
@@ -114,6 +133,20 @@ impl Tokens {
     /// Drops a token from the cache, wherever it is lent to; newer ones stay.
     pub(crate) fn invalidate(&self, token: &Arc<Access>) {
         self.entries().values().for_each(|entry| entry.slot.invalidate(token));
+    }
+
+    /// Drops a token that lacks rights, and the refresh token behind it, unless the registry
+    /// looked at the rights within the last minute. Whether that was done, and a new token may
+    /// have more of them.
+    pub(crate) fn renew(&self, token: &Arc<Access>) -> bool {
+        if self.clock.now().since(token.judged) <= RIGHTS_AGE {
+            return false;
+        }
+        if let Some(refresh) = &token.refresh {
+            self.refresh.invalidate(refresh);
+        }
+        self.invalidate(token);
+        true
     }
 
     /// Learns from a challenge what the registry wants beside the scope; whether there
@@ -136,28 +169,37 @@ impl Tokens {
         scope: Scope,
     ) -> Result<Lease<Access>> {
         let source = match &self.credential.0 {
-            Kind::Anonymous => return self.ask(caller, Grant::Anonymous, &scope).await,
+            Kind::Unusable(why) => return Err(Error::shared(why)),
+            Kind::Anonymous => return self.ask(caller, Grant::Anonymous, &scope, None).await,
             Kind::Password { user, password } => {
-                return self.ask(caller, Grant::Password { user, password }, &scope).await;
+                return self.ask(caller, Grant::Password { user, password }, &scope, None).await;
             }
             Kind::RefreshToken(token) => {
-                let asked = self.ask(caller, Grant::RefreshToken(token), &scope).await;
-                return asked.map_err(|error| with_expiry(error, token));
+                let asked = self.ask(caller, Grant::RefreshToken(token), &scope, None).await;
+                return asked.map_err(|error| with_expiry(error, token, self.clock.now()));
             }
             Kind::Entra(source) => source.as_ref(),
         };
         let fetch = || self.fetch_refresh(caller, source);
         let (refresh, is_new) = self.refresh.get(fetch).await?;
-        let first = self.ask(caller, Grant::RefreshToken(&refresh.token), &scope).await;
-        match first {
+        match self.ask_with(caller, &refresh, &scope).await {
             // The registry no longer takes the refresh token: exchange anew, once.
-            Err(error) if error.kind() == ErrorKind::Unauthenticated && !is_new => {
+            Err(error) if blames_token(&error) && !is_new => {
                 self.refresh.invalidate(&refresh.token);
                 let (refresh, _) = self.refresh.get(fetch).await?;
-                self.ask(caller, Grant::RefreshToken(&refresh.token), &scope).await
+                self.ask_with(caller, &refresh, &scope).await
             }
             other => other,
         }
+    }
+
+    async fn ask_with<S: HttpService>(
+        &self,
+        caller: &Caller<'_, S>,
+        refresh: &Lease<Secret>,
+        scope: &Scope,
+    ) -> Result<Lease<Access>> {
+        self.ask(caller, Grant::RefreshToken(&refresh.token), scope, Some(refresh)).await
     }
 
     async fn fetch_refresh<S: HttpService>(
@@ -169,16 +211,36 @@ impl Tokens {
         let scope = format!("{}/.default", self.audience);
         let request = TokenRequest { scopes: &[&scope] };
         let entra = source.get_token(request).await.map_err(no_token)?;
+        let token = match self.exchange(caller, &entra).await {
+            // What the source keeps may be dead without its knowing: ask it anew, once.
+            Err(error) if blames_token(&error) => {
+                source.refused(&entra);
+                let anew = source.get_token(request).await.map_err(no_token)?;
+                if anew.is_same(&entra) {
+                    return Err(error);
+                }
+                self.exchange(caller, &anew).await?
+            }
+            other => other?,
+        };
+        let now = self.clock.now();
+        let lifetime = jwt::read(token.expose(), now.wall).lifetime.unwrap_or(REFRESH_FALLBACK);
+        Ok(Lease::new(token, now, lifetime, fastrand::f64()))
+    }
+
+    async fn exchange<S: HttpService>(
+        &self,
+        caller: &Caller<'_, S>,
+        entra: &AccessToken,
+    ) -> Result<Secret> {
         let token = Exchange::entra(&self.endpoint, entra.token()).send(caller).await;
-        let token = token.map_err(|error| {
+        token.map_err(|error| {
             // Only a hint, for this machine's clock may be wrong.
-            match entra.expires_at() <= SystemTime::now() {
+            match entra.expires_at() <= self.clock.now().wall {
                 true => error.with_source("the Entra token has expired by this machine's clock"),
                 false => error,
             }
-        })?;
-        let lifetime = jwt::read(token.expose(), SystemTime::now()).lifetime;
-        Ok(Lease::new(token, lifetime.unwrap_or(REFRESH_FALLBACK), fastrand::f64()))
+        })
     }
 
     async fn ask<S: HttpService>(
@@ -186,16 +248,24 @@ impl Tokens {
         caller: &Caller<'_, S>,
         grant: Grant<'_>,
         scope: &Scope,
+        refresh: Option<&Lease<Secret>>,
     ) -> Result<Lease<Access>> {
         let token = Ask::new(&self.endpoint, grant, scope).send(caller).await?;
-        let facts = jwt::read(token.expose(), SystemTime::now());
-        let access = Access { bearer: token.bearer()?, granted: facts.granted };
-        Ok(Lease::new(access, facts.lifetime.unwrap_or(ACCESS_FALLBACK), fastrand::f64()))
+        let now = self.clock.now();
+        let facts = jwt::read(token.expose(), now.wall);
+        let access = Access {
+            bearer: token.bearer()?,
+            granted: facts.granted,
+            refresh: refresh.map(|lease| Arc::clone(&lease.token)),
+            judged: refresh.map_or(now, Lease::received),
+        };
+        let lifetime = facts.lifetime.unwrap_or(ACCESS_FALLBACK);
+        Ok(Lease::new(access, now, lifetime, fastrand::f64()))
     }
 
     /// A fresh token that grants all of the scope, fetched for whatever other one.
     fn superset(&self, scope: &Scope) -> Option<Lease<Access>> {
-        let fresh = |entry: &Arc<Entry>| entry.slot.live().filter(Lease::is_fresh);
+        let fresh = |entry: &Arc<Entry>| entry.slot.fresh();
         let grants = |lease: &Lease<Access>| {
             lease.token.granted.as_ref().is_some_and(|granted| granted.permits(scope))
         };
@@ -212,7 +282,8 @@ impl Tokens {
                 entries.retain(|_, entry| is_used(entry));
             }
         }
-        Arc::clone(entries.entry(scope.clone()).or_insert_with(|| Arc::new(Entry::new(scope))))
+        let new = || Arc::new(Entry::new(scope, self.clock.clone()));
+        Arc::clone(entries.entry(scope.clone()).or_insert_with(new))
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<Scope, Arc<Entry>>> {
@@ -221,8 +292,8 @@ impl Tokens {
 }
 
 impl Entry {
-    fn new(scope: &Scope) -> Self {
-        Self { slot: Slot::default(), asks: Mutex::new(scope.clone()) }
+    fn new(scope: &Scope, clock: Clock) -> Self {
+        Self { slot: Slot::new(clock), asks: Mutex::new(scope.clone()) }
     }
 
     fn asks(&self) -> Scope {
@@ -244,12 +315,12 @@ fn no_token(source: BoxError) -> Error {
 }
 
 /// Says of a refused token that it has ended: nobody but its owner can get another.
-fn with_expiry(error: Error, token: &Secret) -> Error {
+fn with_expiry(error: Error, token: &Secret, now: Moment) -> Error {
     let is_refused = matches!(
         error.kind(),
         ErrorKind::Unauthenticated | ErrorKind::Forbidden | ErrorKind::Rejected
     );
-    match is_refused && jwt::has_expired(token.expose(), SystemTime::now()) {
+    match is_refused && jwt::has_expired(token.expose(), now.wall) {
         true => error.with_hint(
             "the registry refresh token has expired by this machine's clock; sign in again, \
              for example with `az acr login`",
@@ -270,6 +341,9 @@ async fn in_time<T>(fetch: impl Future<Output = Result<Lease<T>>>) -> Result<Lea
 /// Enough for a command line tool that asks a person's browser, and two slow calls.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// Rights that were looked at so long ago may have changed.
+const RIGHTS_AGE: Duration = Duration::from_secs(60);
+
 /// The life of an access token that does not say.
 const ACCESS_FALLBACK: Duration = Duration::from_secs(60);
 
@@ -278,3 +352,6 @@ const REFRESH_FALLBACK: Duration = Duration::from_secs(300);
 
 /// Scopes remembered at once.
 const MAX_SCOPES: usize = 1_024;
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,8 @@
 //! belong to Azure Container Registry, compared label by label, or to hosts the
 //! caller named. Sharing a parent domain is no trust: `azurecr.io` has many tenants.
 
+use std::net::IpAddr;
+
 use acr_core::{Endpoint, Error, ErrorKind, Result};
 
 /// Refuses an endpoint that must not see an Entra token.
@@ -27,6 +29,20 @@ pub(crate) fn check(endpoint: &Endpoint, trusted: &[String]) -> Result<()> {
     let text = format!(
         "`{host}` is not a host of Azure Container Registry{meant}, so no Entra token is sent to it; \
          if it is yours, name it with `AuthLayer::trust_entra_for`"
+    );
+    Err(Error::new(ErrorKind::Policy, text))
+}
+
+/// Refuses an endpoint that must not see a password or a refresh token: without TLS they go
+/// to this machine only.
+pub(crate) fn check_secret(endpoint: &Endpoint) -> Result<()> {
+    let host = endpoint.host().trim_start_matches('[').trim_end_matches(']');
+    let is_here = host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    if endpoint.is_https() || is_here {
+        return Ok(());
+    }
+    let text = format!(
+        "`{host}` is reached without TLS, so no password and no token is sent to it; use https"
     );
     Err(Error::new(ErrorKind::Policy, text))
 }
@@ -95,5 +111,20 @@ mod tests {
         let plain = Endpoint::insecure_loopback("127.0.0.1:80".parse().unwrap()).unwrap();
         let error = super::check(&plain, &["127.0.0.1".to_owned()]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Policy);
+    }
+
+    #[test]
+    fn d4_secrets_go_without_tls_to_this_machine_only() {
+        for host in ["reg.azurecr.io", "registry.example:5000", "https://10.0.0.1"] {
+            assert!(check_secret(&host.parse().unwrap()).is_ok(), "{host}");
+        }
+        for address in ["127.0.0.1:80", "127.9.9.9:80", "[::1]:80"] {
+            let endpoint = Endpoint::insecure_loopback(address.parse().unwrap()).unwrap();
+            assert!(check_secret(&endpoint).is_ok(), "{address}");
+        }
+        let endpoint = Endpoint::insecure_link_local("169.254.169.254").unwrap();
+        let error = check_secret(&endpoint).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Policy);
+        assert!(error.to_string().contains("169.254.169.254"), "{error}");
     }
 }

@@ -3,7 +3,11 @@
 mod kept;
 mod shown;
 
-use std::{error::Error as StdError, sync::Arc, time::Duration};
+use std::{
+    error::Error as StdError,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use http::StatusCode;
 
@@ -96,6 +100,20 @@ struct Inner {
     hint: Option<&'static str>,
     /// Shared, so that everybody who waited for the same failure gets it as it was.
     source: Option<Arc<dyn StdError + Send + Sync>>,
+    /// Common to all copies of one failure.
+    fare: OnceLock<Fare>,
+}
+
+/// What repeating after a failure cost that many had in common: the first who repeats pays,
+/// and whether that one could decides for all.
+#[derive(Clone, Default)]
+pub(crate) struct Fare(Arc<OnceLock<bool>>);
+
+impl Fare {
+    /// Pays unless it was paid already; whether it is.
+    pub(crate) fn pay(&self, pay: impl FnOnce() -> bool) -> bool {
+        *self.0.get_or_init(pay)
+    }
 }
 
 impl Error {
@@ -117,10 +135,12 @@ impl Error {
             foreign: false,
             hint: None,
             source: None,
+            fare: OnceLock::new(),
         }))
     }
 
-    /// The same failure again, for a caller that waited for another's result.
+    /// The same failure again, for a caller that waited for another's result. The retry
+    /// layer counts all copies as one failure: it happened once.
     pub fn shared(original: &Arc<Self>) -> Self {
         let inner = &original.0;
         Self(Box::new(Inner {
@@ -139,6 +159,7 @@ impl Error {
             foreign: inner.foreign,
             hint: inner.hint,
             source: inner.source.clone(),
+            fare: OnceLock::from(inner.fare.get_or_init(Fare::default).clone()),
         }))
     }
 
@@ -320,15 +341,15 @@ impl Error {
         self
     }
 
-    /// Replaces the server's words by the status's own name and keeps only its codes:
+    /// Replaces all that the server said, by the status's own name where there is no message:
     /// for answers that may echo a secret, as those of a token service.
     #[must_use]
-    pub fn without_server_text(mut self) -> Self {
-        if let Some(status) = self.0.status {
-            status.canonical_reason().unwrap_or("unknown status").clone_into(&mut self.0.message);
-        }
-        let codes = self.0.details.iter().map(|d| d.code().as_str().to_owned());
-        self.0.details = codes.map(|code| ErrorDetail::new(code, "", None)).collect();
+    pub fn with_server_text(mut self, message: Option<String>, details: Vec<ErrorDetail>) -> Self {
+        self.0.message = message.unwrap_or_else(|| {
+            let name = self.0.status.and_then(|status| status.canonical_reason());
+            name.unwrap_or("unknown status").to_owned()
+        });
+        self.0.details = details;
         self
     }
 
@@ -345,6 +366,11 @@ impl Error {
     pub fn permanent(mut self) -> Self {
         self.0.permanent = true;
         self
+    }
+
+    /// What to pay for a repetition, if this failure was shared with others.
+    pub(crate) fn fare(&self) -> Option<Fare> {
+        self.0.fare.get().cloned()
     }
 
     /// An error of a body: kept if it is one of ours, a broken connection otherwise.

@@ -2,9 +2,8 @@
 
 use std::{
     fmt,
-    future::{poll_fn, ready},
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
 };
 
 use bytes::Bytes;
@@ -15,7 +14,7 @@ use crate::{
     body::Body,
     error::{BoxError, Error, ErrorKind, Result},
     foreign::ForeignError,
-    layer::{HttpService, ResponseFuture, boxed},
+    layer::{HttpService, ResponseFuture, call},
     request::Request,
     response::Response,
 };
@@ -63,15 +62,9 @@ impl Transport {
     pub(crate) fn erase<S: HttpService>(service: S) -> Self {
         Self(Arc::new(move |request| {
             let mut service = service.clone();
-            // Most services are ready at once, and then there is nothing to wait for.
-            match service.poll_ready(&mut Context::from_waker(Waker::noop())) {
-                Poll::Ready(Ok(())) => boxed(service.call(request)),
-                Poll::Ready(Err(error)) => Box::pin(ready(Err(error))),
-                Poll::Pending => Box::pin(async move {
-                    poll_fn(|cx| service.poll_ready(cx)).await?;
-                    service.call(request).await
-                }),
-            }
+            // Readiness is asked for when the future runs, and not here: one that nobody
+            // polls yet would keep a place that others wait for.
+            Box::pin(async move { call(&mut service, request).await })
         }))
     }
 }

@@ -5,10 +5,13 @@ use std::sync::atomic::AtomicU32;
 use acr_core::ErrorKind;
 use futures_util::{FutureExt as _, future::join_all};
 
+use tokio::time::Instant;
+
 use super::*;
+use crate::clock::tests::Manual;
 
 fn lease(seconds: u64) -> Lease<()> {
-    Lease::new((), Duration::from_secs(seconds), 0.0)
+    Lease::new((), Clock::default().now(), Duration::from_secs(seconds), 0.0)
 }
 
 #[test]
@@ -137,10 +140,61 @@ async fn a_failing_service_gets_a_pause() {
 #[tokio::test(start_paused = true)]
 async fn jitter_only_ever_refreshes_earlier() {
     for (jitter, refresh_at) in [(0.0, 4_200), (1.0, 4_140), (7.0, 4_140), (-1.0, 4_200)] {
-        let lease = Lease::new((), Duration::from_secs(4_500), jitter);
-        let left = lease.refresh_at.duration_since(Instant::now());
-        assert_eq!(left.as_secs(), refresh_at, "{jitter}");
+        let lease = Lease::new((), Clock::default().now(), Duration::from_secs(4_500), jitter);
+        assert_eq!(lease.useful.as_secs(), refresh_at, "{jitter}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn b2_a_token_is_dead_when_either_clock_says_so() {
+    let hour = Duration::from_secs(3_600);
+    let lives = async |jump: &dyn Fn(&Manual)| {
+        let (clock, hand) = Manual::clock();
+        let slot = Slot::new(clock.clone());
+        let new = || async { Ok(Lease::new((), clock.now(), hour, 0.0)) };
+        slot.get(new).await.unwrap();
+        jump(&hand);
+        let is_alive = slot.live().is_some();
+        assert_eq!(slot.get(new).await.unwrap().1, !is_alive, "a dead one is never handed out");
+        is_alive
+    };
+    let seconds = Duration::from_secs;
+    assert!(lives(&|hand| hand.advance(seconds(3_000))).await);
+    assert!(!lives(&|hand| hand.advance(hour)).await);
+    assert!(lives(&|hand| hand.suspend(seconds(3_000))).await);
+    assert!(!lives(&|hand| hand.suspend(hour)).await, "the machine slept");
+    let in_parts = |hand: &Manual| {
+        hand.advance(seconds(1_800));
+        hand.suspend(seconds(1_800));
+    };
+    assert!(!lives(&in_parts).await, "awake and asleep count together");
+    let set_back = |hand: &Manual| hand.set_back(seconds(86_400));
+    assert!(lives(&set_back).await, "a clock that is set kills nothing");
+    let set_back_and_on = |hand: &Manual| {
+        hand.set_back(seconds(86_400));
+        hand.advance(hour);
+    };
+    assert!(!lives(&set_back_and_on).await, "and gives no life");
+}
+
+#[tokio::test(start_paused = true)]
+async fn b2_a_token_that_is_due_by_the_wall_clock_only_is_replaced() {
+    let (clock, hand) = Manual::clock();
+    let slot = Slot::new(clock.clone());
+    let hour = Duration::from_secs(3_600);
+    let new = || async { Ok(Lease::new((), clock.now(), hour, 0.0)) };
+    slot.get(new).await.unwrap();
+    hand.suspend(Duration::from_secs(3_299));
+    assert!(slot.fresh().is_some() && !slot.get(new).await.unwrap().1);
+    hand.suspend(Duration::from_secs(1));
+    assert!(slot.fresh().is_none() && slot.live().is_some());
+    // Trouble costs nothing yet, and the service is let alone for a while.
+    let fail = || async { Err(Error::new(ErrorKind::Server, "down")) };
+    assert!(!slot.get(fail).await.unwrap().1);
+    hand.suspend(Duration::from_secs(29));
+    assert!(!slot.get(new).await.unwrap().1);
+    hand.suspend(Duration::from_secs(1));
+    assert!(slot.get(new).await.unwrap().1);
 }
 
 mod model {
@@ -156,6 +210,8 @@ mod model {
     use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
     use futures_util::{FutureExt as _, future::join_all};
     use proptest::prelude::*;
+
+    use tokio::time::Instant;
 
     use super::super::*;
     use crate::jwt;
@@ -367,7 +423,8 @@ mod model {
                                 Service::Grants(life) => {
                                     let clock = wall_clock(wall, server_now);
                                     let facts = jwt::read(&token(server_now, life), clock);
-                                    Ok(Lease::new(number, facts.lifetime.unwrap(), 0.0))
+                                    let now = Clock::default().now();
+                                    Ok(Lease::new(number, now, facts.lifetime.unwrap(), 0.0))
                                 }
                                 _ => Err(Error::new(service.kind(), "as told")),
                             }

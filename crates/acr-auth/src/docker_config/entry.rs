@@ -125,6 +125,7 @@ mod tests {
             Some(Credential(Kind::Password { user, password })) => {
                 Ok(Some(format!("{user}:{}", password.expose())))
             }
+            Some(Credential(Kind::Unusable(error))) => Err(error.to_string()),
             Some(other) => panic!("{other:?}"),
         }
     }

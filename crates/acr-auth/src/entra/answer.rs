@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::foreign_text::{printable, reveals};
+use super::foreign_text::{reason, repeats};
 use crate::access_token::AccessToken;
 
 /// Reads a token, or the error that was answered instead. What repeats a part of the secret
@@ -98,7 +98,8 @@ async fn refusal(answer: Response, sent: Option<&Secret>) -> Error {
     // A body that breaks or is too large does not hide the status.
     let body = body.bytes(MAX_ANSWER).await.unwrap_or_default();
     let answer: RefusalAnswer = serde_json::from_slice(&body).unwrap_or_default();
-    let harmless = |text: &&str| sent.is_none_or(|sent| !reveals(text, sent));
+    let sent: Vec<&Secret> = sent.into_iter().collect();
+    let harmless = |text: &&str| !repeats(text, &sent);
 
     let word = answer.error.as_str().filter(|text| is_word(text)).filter(harmless);
     let words = answer.error_description.as_str().or(answer.message.as_str());
@@ -109,10 +110,9 @@ async fn refusal(answer: Response, sent: Option<&Secret>) -> Error {
         .and_then(Value::as_u64)
         .map(|number| format!("AADSTS{number}"))
         .or_else(|| words.and_then(leading_code));
-    let words = words.map(|words| without_trace(words, code.as_deref())).filter(harmless);
-
-    let words = words.map(|words| printable(words, MAX_WORDS)).filter(|text| !text.is_empty());
-    let reason = || head.status.canonical_reason().unwrap_or("unknown status").to_owned();
+    let words = words.map(|words| without_trace(words, code.as_deref()));
+    let words = words.and_then(|words| reason(words, &sent, MAX_WORDS));
+    let name = || head.status.canonical_reason().unwrap_or("unknown status").to_owned();
     let (code, message) = match (code, word) {
         (Some(code), Some(word)) => {
             let words = words.map(|words| format!("{word}: {words}"));
@@ -120,7 +120,7 @@ async fn refusal(answer: Response, sent: Option<&Secret>) -> Error {
         }
         (code, word) => {
             let code = code.or_else(|| word.map(ToOwned::to_owned));
-            (code, words.unwrap_or_else(reason))
+            (code, words.unwrap_or_else(name))
         }
     };
     let details = code.map(|code| ErrorDetail::new(code, message.clone(), None));
@@ -303,7 +303,7 @@ mod tests {
                 400,
                 "{\"error_description\":\"\\u001b[31mred\"}",
                 ErrorKind::Rejected,
-                "400: \\u{1b}[31mred",
+                "400: Bad Request",
             ),
         ] {
             let error = answer(status, body).await.unwrap_err();

@@ -92,6 +92,10 @@ impl TokenCredential for AzureCliCredential {
             self.cache.get(request.scopes, fetch).await.map_err(BoxError::from)
         })
     }
+
+    fn refused(&self, token: &AccessToken) {
+        self.cache.refused(token);
+    }
 }
 
 /// What a tool printed on its way out. It names the command that signs in when nobody is

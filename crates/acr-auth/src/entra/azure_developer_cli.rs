@@ -90,6 +90,10 @@ impl TokenCredential for AzureDeveloperCliCredential {
             self.cache.get(request.scopes, fetch).await.map_err(BoxError::from)
         })
     }
+
+    fn refused(&self, token: &AccessToken) {
+        self.cache.refused(token);
+    }
 }
 
 #[derive(Deserialize)]

@@ -105,6 +105,11 @@ impl TokenCredential for ChainedCredential {
     ) -> BoxFuture<'a, Result<AccessToken, BoxError>> {
         Box::pin(self.search(request))
     }
+
+    fn refused(&self, token: &AccessToken) {
+        // Only the link that it came from knows it.
+        self.links.iter().for_each(|link| link.source.refused(token));
+    }
 }
 
 impl fmt::Debug for ChainedCredential {

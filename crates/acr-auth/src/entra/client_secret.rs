@@ -13,6 +13,7 @@ use super::{
 use crate::{
     access_token::AccessToken,
     credential::{BoxFuture, TokenCredential, TokenRequest},
+    secret_text,
 };
 
 /// Signs a service principal in with its client secret.
@@ -90,6 +91,7 @@ impl ClientSecretCredential {
         options: &SourceOptions,
         cloud: &Cloud,
     ) -> Result<Self, Failure> {
+        let secret = secret_text::line(secret, "client secret")?;
         if secret.expose().is_empty() {
             return Err(Error::new(ErrorKind::InvalidInput, "the client secret is empty").into());
         }
@@ -107,6 +109,10 @@ impl TokenCredential for ClientSecretCredential {
             let fetch = || self.application.with_secret(request.scopes, &self.secret);
             self.cache.get(request.scopes, fetch).await.map_err(BoxError::from)
         })
+    }
+
+    fn refused(&self, token: &AccessToken) {
+        self.cache.refused(token);
     }
 }
 

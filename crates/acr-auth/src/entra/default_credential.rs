@@ -112,6 +112,10 @@ impl TokenCredential for DefaultCredential {
     ) -> BoxFuture<'a, Result<AccessToken, BoxError>> {
         self.0.get_token(request)
     }
+
+    fn refused(&self, token: &AccessToken) {
+        self.0.refused(token);
+    }
 }
 
 /// Adds a source, or in its place why there is none. An identity that is named and cannot be

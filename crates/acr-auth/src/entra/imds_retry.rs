@@ -8,7 +8,7 @@ use std::{
 
 use acr_core::{
     Attempt, Error, ErrorKind, HttpService, Request, Response, Result,
-    layer::{ResponseFuture, RetryPolicy, drain, take},
+    layer::{ResponseFuture, RetryPolicy, call, drain},
 };
 use http::StatusCode;
 use tokio::time::Instant;
@@ -46,16 +46,16 @@ impl<S: HttpService> Service<Request> for ImdsRetry<S> {
     type Error = Error;
     type Future = ResponseFuture;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        self.inner.poll_ready(cx)
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
         let attempt = request.extensions().get::<Attempt>().map_or(1, |attempt| attempt.get());
-        let mut inner = take(&mut self.inner);
+        let mut inner = self.inner.clone();
         Box::pin(async move {
             let start = Instant::now();
-            let answer = match inner.call(request).await {
+            let answer = match call(&mut inner, request).await {
                 Err(error) if error.kind() == ErrorKind::Connect => {
                     return Err(absent(error, attempt, start.elapsed()));
                 }

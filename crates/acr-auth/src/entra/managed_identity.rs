@@ -133,4 +133,8 @@ impl TokenCredential for ManagedIdentityCredential {
             self.cache.get(request.scopes, fetch).await.map_err(BoxError::from)
         })
     }
+
+    fn refused(&self, token: &AccessToken) {
+        self.cache.refused(token);
+    }
 }

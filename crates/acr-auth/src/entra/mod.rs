@@ -41,7 +41,6 @@ mod cloud;
 mod default_credential;
 mod environment;
 mod failure;
-mod foreign_text;
 mod identity_service;
 mod imds_retry;
 mod managed_identity;
@@ -54,6 +53,8 @@ mod token_cache;
 mod tool;
 mod unavailable;
 mod workload_identity;
+
+use crate::foreign_text;
 
 pub use self::{
     azure_cli::AzureCliCredential,

@@ -6,7 +6,6 @@ use std::{
     fmt,
     future::Future,
     sync::{Arc, Mutex, PoisonError},
-    time::SystemTime,
 };
 
 use acr_core::{Error, ErrorKind};
@@ -15,6 +14,7 @@ use super::failure::Failure;
 use crate::{
     access_token::AccessToken,
     cache::{Lease, Slot},
+    clock::Clock,
 };
 
 /// The tokens of one source.
@@ -22,9 +22,18 @@ use crate::{
 /// A token in the last part of its life is refreshed by one caller while the others go on
 /// with it, and outlives every failure but a refusal.
 #[derive(Debug, Default)]
-pub(crate) struct TokenCache(Mutex<HashMap<String, Arc<Slot<AccessToken>>>>);
+pub(crate) struct TokenCache {
+    clock: Clock,
+    slots: Mutex<HashMap<String, Arc<Slot<AccessToken>>>>,
+}
 
 impl TokenCache {
+    /// Drops this token, for whatever scopes it is kept: whoever it is for took it no more.
+    pub(crate) fn refused(&self, token: &AccessToken) {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.values().for_each(|slot| slot.invalidate_where(|held| held.is_same(token)));
+    }
+
     /// The token that is kept for these scopes, or a new one.
     pub(crate) async fn get<F, Fut>(
         &self,
@@ -37,8 +46,9 @@ impl TokenCache {
     {
         let fetch = || async {
             let token = fetch().await.map_err(Carried::wrap)?;
-            let lifetime = token.expires_at().duration_since(SystemTime::now());
-            Ok(Lease::new(token, lifetime.unwrap_or_default(), fastrand::f64()))
+            let now = self.clock.now();
+            let lifetime = token.expires_at().duration_since(now.wall).unwrap_or_default();
+            Ok(Lease::new(token, now, lifetime, fastrand::f64()))
         };
         match self.slot(scopes).get(fetch).await {
             Ok((lease, _)) => Ok(AccessToken::clone(&lease.token)),
@@ -48,12 +58,13 @@ impl TokenCache {
 
     fn slot(&self, scopes: &[&str]) -> Arc<Slot<AccessToken>> {
         let key = scopes.join(" ");
-        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         if slots.len() >= MAX_SCOPES && !slots.contains_key(&key) {
             // Slots in use stay: somebody waits on them.
             slots.retain(|_, slot| Arc::strong_count(slot) > 1);
         }
-        Arc::clone(slots.entry(key).or_default())
+        let new = || Arc::new(Slot::new(self.clock.clone()));
+        Arc::clone(slots.entry(key).or_insert_with(new))
     }
 }
 
@@ -112,13 +123,14 @@ const MAX_SCOPES: usize = 64;
 mod tests {
     use std::{
         sync::atomic::{AtomicU32, Ordering},
-        time::Duration,
+        time::{Duration, SystemTime},
     };
 
     use futures_util::{FutureExt as _, future::join_all};
     use tokio::time::{Instant, advance, sleep};
 
     use super::*;
+    use crate::clock::tests::Manual;
 
     fn token(seconds: u64) -> AccessToken {
         AccessToken::new("t", SystemTime::now() + Duration::from_secs(seconds))
@@ -253,6 +265,38 @@ mod tests {
         assert!(waiter.await.is_ok());
     }
 
+    #[tokio::test]
+    async fn b2_a_token_is_kept_until_either_clock_or_the_registry_says_no() {
+        let (clock, hand) = Manual::clock();
+        let cache = TokenCache { clock: clock.clone(), ..TokenCache::default() };
+        let fetches = AtomicU32::new(0);
+        let get = async |scope: &str| {
+            let fetch = || async {
+                let number = fetches.fetch_add(1, Ordering::Relaxed);
+                let end = clock.now().wall + Duration::from_secs(3_600);
+                Ok(AccessToken::new(format!("token-{number}"), end))
+            };
+            cache.get(&[scope], fetch).await.unwrap()
+        };
+        let first = get("a").await;
+        assert!(get("a").await.is_same(&first));
+        hand.suspend(Duration::from_secs(3_600));
+        let second = get("a").await;
+        assert!(!second.is_same(&first), "dead since the machine slept");
+        hand.set_back(Duration::from_secs(86_400));
+        assert!(get("a").await.is_same(&second));
+        hand.advance(Duration::from_secs(3_600));
+        let third = get("a").await;
+        assert!(!third.is_same(&second), "dead although its clock was set back");
+        let other = get("b").await;
+        cache.refused(&second);
+        assert!(get("a").await.is_same(&third), "only what was refused is dropped");
+        cache.refused(&third);
+        assert!(!get("a").await.is_same(&third));
+        assert!(get("b").await.is_same(&other));
+        assert_eq!(fetches.load(Ordering::Relaxed), 5);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn the_number_of_scopes_is_bounded() {
         let cache = TokenCache::default();
@@ -260,6 +304,6 @@ mod tests {
             let scope = scope.to_string();
             cache.get(&[&scope], || async { Ok(token(60)) }).await.unwrap();
         }
-        assert!(cache.0.lock().unwrap().len() <= MAX_SCOPES);
+        assert!(cache.slots.lock().unwrap().len() <= MAX_SCOPES);
     }
 }

@@ -111,6 +111,10 @@ impl TokenCredential for WorkloadIdentityCredential {
             self.cache.get(request.scopes, fetch).await.map_err(BoxError::from)
         })
     }
+
+    fn refused(&self, token: &AccessToken) {
+        self.cache.refused(token);
+    }
 }
 
 /// Reads the assertion, within the limit. What blocks inside of the file system, such as a

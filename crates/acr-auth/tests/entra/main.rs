@@ -18,6 +18,7 @@ mod machine;
 #[cfg(unix)]
 mod named_identities;
 mod platforms;
+mod refused;
 mod support;
 #[cfg(unix)]
 mod tools;

@@ -12,7 +12,13 @@
 mod counts;
 mod identity;
 mod origins;
+mod reasons;
 mod refusals;
+mod renewal;
+mod shared_failure;
+mod stacks;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::{
     sync::{

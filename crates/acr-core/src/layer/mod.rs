@@ -33,8 +33,7 @@ mod user_agent;
 
 use std::{
     any::Any,
-    future::{Future, pending},
-    mem,
+    future::{Future, pending, poll_fn},
     pin::Pin,
 };
 
@@ -90,14 +89,25 @@ where
     boxed.unwrap_or_else(|| Box::pin(pending()))
 }
 
-/// Takes the service that was polled ready and leaves a clone in its place.
+/// Waits until a service is ready and calls it in the same moment.
 ///
-/// A tower service promises readiness for the instance that was polled; a layer
-/// that calls it later, or more than once, must take that instance and not a fresh
-/// clone. A layer that calls at once needs neither.
-pub fn take<S: Clone>(inner: &mut S) -> S {
-    let clone = inner.clone();
-    mem::replace(inner, clone)
+/// Readiness is a reservation: of a concurrency limit's permit, of a buffer's place. A layer
+/// that holds one while it awaits something else (a token, the end of a wait, another call
+/// through the same limit) can wait for what only itself keeps. So a layer that awaits, or
+/// calls more than once, answers `poll_ready` at once, moves a clone of its inner service
+/// into its future, and makes every call with this function. A layer that calls once, and at
+/// once, passes `poll_ready` on.
+///
+/// # Errors
+///
+/// Those of the service.
+///
+/// # Cancellation
+///
+/// Dropping the future drops the reservation or the exchange.
+pub async fn call<S: HttpService>(service: &mut S, request: Request) -> Result<Response> {
+    poll_fn(|cx| service.poll_ready(cx)).await?;
+    service.call(request).await
 }
 
 /// Sends one request through a service and notes on the result what it was for.
@@ -118,8 +128,7 @@ pub async fn send<S: HttpService>(mut service: S, request: Request) -> Result<Re
         uri: request.uri().clone(),
         request_id: request.extensions().get::<RequestId>().cloned(),
     };
-    std::future::poll_fn(|cx| service.poll_ready(cx)).await?;
-    match service.call(request).await {
+    match call(&mut service, request).await {
         Ok(mut response) => {
             response.extensions_mut().insert(context);
             Ok(response)

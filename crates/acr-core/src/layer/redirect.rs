@@ -9,7 +9,7 @@ use tower_service::Service;
 use crate::{
     call_options::CallOptions,
     error::{Error, ErrorKind, Result},
-    layer::{HttpService, ResponseFuture, boxed, drain::drain, take},
+    layer::{HttpService, ResponseFuture, call, drain::drain},
     operation::{Attempt, Effect, FollowRedirects, Operation},
     redact,
     request::Request,
@@ -78,17 +78,21 @@ impl<S: HttpService> Service<Request> for Redirect<S> {
     type Error = Error;
     type Future = ResponseFuture;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        self.inner.poll_ready(cx)
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
+        // Each hop waits for its own.
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-        if reads && request.extensions().get::<FollowRedirects>().is_some() {
-            Box::pin(follow(take(&mut self.inner), request))
-        } else {
-            boxed(self.inner.call(request))
-        }
+        let follows = reads && request.extensions().get::<FollowRedirects>().is_some();
+        let mut inner = self.inner.clone();
+        Box::pin(async move {
+            match follows {
+                true => follow(inner, request).await,
+                false => call(&mut inner, request).await,
+            }
+        })
     }
 }
 
@@ -96,7 +100,7 @@ async fn follow<S: HttpService>(mut inner: S, request: Request) -> Result<Respon
     let hop = Hop::of(&request);
     let mut visited = vec![request.uri().clone()];
     let mut digest = None;
-    let mut response = inner.call(request).await?;
+    let mut response = call(&mut inner, request).await?;
     while is_redirect(response.status()) {
         let from = visited.last().cloned().unwrap_or_default();
         let target = url_policy::redirect_target(&from, response.headers())?;
@@ -110,8 +114,7 @@ async fn follow<S: HttpService>(mut inner: S, request: Request) -> Result<Respon
         }
         drain(response.into_body()).await;
         visited.push(target.clone());
-        std::future::poll_fn(|cx| inner.poll_ready(cx)).await?;
-        response = inner.call(hop.request(target)).await?;
+        response = call(&mut inner, hop.request(target)).await?;
     }
     if let Some(digest) = digest {
         response.extensions_mut().insert(digest);

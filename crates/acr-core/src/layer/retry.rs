@@ -15,13 +15,12 @@ use tracing::warn;
 
 use crate::{
     call_options::CallOptions,
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Fare, Result},
     layer::{
         HttpService, ResponseFuture, backoff,
         budget::{Budget, Cost},
-        deadline,
+        call, deadline,
         drain::drain,
-        take,
     },
     operation::{Attempt, Effect, Operation, Recoveries},
     patience,
@@ -62,7 +61,8 @@ pub struct RetryPolicy {
 /// A body that cannot be cloned is sent once, whatever happens. `Retry-After` is
 /// obeyed up to a minute; a longer wish ends the call at once with the answer.
 /// All clones of a layer share one budget of retries, so that a service that is down
-/// gets hardly more requests than one that is up. Before it waits, the layer reads the rest of the discarded answer, so that its
+/// gets hardly more requests than one that is up. A failure that many calls met as one, such
+/// as that of a token they all waited for ([`Error::shared`]), is paid for once. Before it waits, the layer reads the rest of the discarded answer, so that its
 /// connection is used again. Must stand outside of redirect and authentication.
 ///
 /// ```
@@ -215,15 +215,16 @@ impl<S: HttpService> Service<Request> for Retry<S> {
     type Error = Error;
     type Future = ResponseFuture;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        self.inner.poll_ready(cx)
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
+        // Each attempt waits for its own: nothing is reserved between two of them.
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
         let options = request.extensions().get::<CallOptions>();
         let policy = options.and_then(CallOptions::retry_policy).unwrap_or(&self.policy).clone();
         let call = Call { policy, budget: self.budget.clone(), start: Instant::now() };
-        Box::pin(call.run(take(&mut self.inner), request))
+        Box::pin(call.run(self.inner.clone(), request))
     }
 }
 
@@ -268,7 +269,7 @@ impl Call {
             }
             tokio::time::sleep_until(next).await;
             body = replay;
-            paid = Some(cost);
+            paid = cost;
             attempt += 1;
         }
     }
@@ -282,10 +283,7 @@ impl Call {
     }
 
     async fn attempt<S: HttpService>(&self, inner: &mut S, request: Request) -> Result<Response> {
-        let attempt = async {
-            std::future::poll_fn(|cx| inner.poll_ready(cx)).await?;
-            inner.call(request).await
-        };
+        let attempt = call(inner, request);
         let Some(limit) = self.policy.deadline else {
             return attempt.await;
         };
@@ -296,10 +294,26 @@ impl Call {
         })
     }
 
-    /// How long to wait before the next attempt, and what it cost; `None` for the end.
-    fn wait(&self, outcome: &Outcome, attempt: u32) -> Option<(Duration, Cost)> {
+    /// How long to wait before the next attempt, and what it cost this call; `None` for the
+    /// end.
+    fn wait(&self, outcome: &Outcome, attempt: u32) -> Option<(Duration, Option<Cost>)> {
         let wait = self.policy.wait(outcome, attempt, self.start.elapsed())?;
-        Some((wait, self.budget.withdraw(outcome.is_throttled())?))
+        let withdraw = || self.budget.withdraw(outcome.is_throttled());
+        let cost = match &outcome.fare {
+            None => Some(withdraw()?),
+            Some(fare) => {
+                let mut cost = None;
+                let is_paid = fare.pay(|| {
+                    cost = withdraw();
+                    cost.is_some()
+                });
+                if !is_paid {
+                    return None;
+                }
+                cost
+            }
+        };
+        Some((wait, cost))
     }
 }
 
@@ -309,6 +323,8 @@ struct Outcome {
     kind: Option<ErrorKind>,
     retry_after: Option<Duration>,
     is_transient: bool,
+    /// Of a failure that others met too.
+    fare: Option<Fare>,
 }
 
 impl Outcome {
@@ -326,13 +342,14 @@ impl Outcome {
                     _ => false,
                 };
                 let retry_after = RetryAfter::of(response.headers(), SystemTime::now());
-                Self { status: Some(status), kind: None, retry_after, is_transient }
+                Self { status: Some(status), kind: None, retry_after, is_transient, fare: None }
             }
             Err(error) => Self {
                 status: error.status(),
                 kind: Some(error.kind()),
                 retry_after: error.retry_after(),
                 is_transient: error.is_retryable() && (error.is_unsent() || effect.is_repeatable()),
+                fare: error.fare(),
             },
         }
     }
@@ -588,6 +605,30 @@ mod tests {
         let layer = RetryLayer::new(RetryPolicy::default());
         let answer = layer.layer(transport).oneshot(request).await.unwrap();
         assert_eq!(answer.extensions().get::<Attempt>().unwrap().get(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn b1_a_failure_that_many_share_is_paid_for_once() {
+        for (is_dry, expected) in [(false, 100), (true, 0)] {
+            let original = Arc::new(Error::new(ErrorKind::Server, "down"));
+            let calls = Arc::new(Mutex::new(0));
+            let transport = Transport::new(service_fn(move |_: Request| {
+                let mut calls = calls.lock().unwrap();
+                *calls += 1;
+                let failure = (*calls <= 100).then(|| Error::shared(&original));
+                async { failure.map_or_else(|| Ok(http::Response::new(Body::empty())), Err) }
+            }));
+            let layer = RetryLayer::new(RetryPolicy::default());
+            while is_dry && layer.budget.withdraw(false).is_some() {}
+            let call = || {
+                let mut request = Request::default();
+                request.extensions_mut().insert(Effect::Read);
+                layer.layer(transport.clone()).oneshot(request)
+            };
+            let answers = futures_util::future::join_all((0..100).map(|_| call())).await;
+            let well = answers.iter().filter(|answer| answer.is_ok()).count();
+            assert_eq!(well, expected, "one pays for all, or nobody can");
+        }
     }
 
     #[tokio::test(start_paused = true)]
