@@ -181,8 +181,9 @@ impl BlobClient {
     }
 
     /// Goes on with an upload of [`UploadSession`], perhaps of another process: asks the
-    /// registry how far it got (`GET {location}`). To go on with content that can be given
-    /// again from its start, use [`UploadBlob::resume`].
+    /// registry how far it got (`GET {location}`). Nobody can check that what is written to it
+    /// goes on from what was sent: whoever calls this vouches for it. To go on with content
+    /// that can be given again from its start, use [`UploadBlob::resume`], which compares.
     ///
     /// # Errors
     ///
@@ -197,8 +198,9 @@ impl BlobClient {
     }
 
     /// Takes a blob over from another repository of the registry without sending it:
-    /// `POST …/blobs/uploads/?mount=…&from=…`. If the registry will not, it opens an
-    /// upload instead. Needs the right to pull from the other repository.
+    /// `POST …/blobs/uploads/?mount=…&from=…`. If the registry will not, or refuses the
+    /// request, an upload is opened instead. An answer that does not name the blob is looked
+    /// at: `HEAD /v2/{name}/blobs/{digest}`. Needs the right to pull from the other repository.
     ///
     /// # Errors
     ///

@@ -10,7 +10,7 @@ use acr_core::BoxError;
 use bytes::Bytes;
 use futures_core::Stream;
 
-/// The content of an upload. Read in order and hashed once while it passes; bytes and regular
+/// The content of an upload. Read in order and hashed while it passes; bytes and regular
 /// files are read again from where it is needed after a failure.
 ///
 /// ```
@@ -30,7 +30,8 @@ pub(crate) enum Source {
     #[cfg(feature = "fs")]
     File {
         file: std::fs::File,
-        len: u64,
+        /// What it was when it was opened.
+        stamp: crate::stamp::Stamp,
     },
 }
 
@@ -50,8 +51,11 @@ impl Content {
         Self(Source::Reader(Box::pin(reader)))
     }
 
-    /// A file, read while it is sent. If it is shorter or longer in the end than it
-    /// is now, the upload fails.
+    /// A file, read while it is sent. If its length, its times or its place on the disk are
+    /// others in the end than now, it changed meanwhile, and the upload fails without storing
+    /// anything. A file that was written to within the last moments before this call, when
+    /// the clock of the file system may be too coarse to show another change, is read a
+    /// second time before the upload ends.
     ///
     /// # Errors
     ///
@@ -76,8 +80,8 @@ impl Content {
         if !metadata.is_file() {
             return Ok(Self(Source::Reader(Box::pin(file))));
         }
-        let (file, len) = (file.into_std().await, metadata.len());
-        Ok(Self(Source::File { file, len }))
+        let stamp = crate::stamp::Stamp::of(&metadata);
+        Ok(Self(Source::File { file: file.into_std().await, stamp }))
     }
 
     /// The length in bytes, if known.
@@ -88,7 +92,7 @@ impl Content {
             #[cfg(feature = "tokio-io")]
             Source::Reader(_) => None,
             #[cfg(feature = "fs")]
-            Source::File { len, .. } => Some(*len),
+            Source::File { stamp, .. } => Some(stamp.len()),
         }
     }
 
@@ -100,6 +104,19 @@ impl Content {
             Source::Reader(_) => false,
             #[cfg(feature = "fs")]
             Source::File { .. } => true,
+        }
+    }
+
+    /// The same content, but read once from its first byte to its end.
+    pub(crate) fn passing(self) -> Self {
+        match self.0 {
+            Source::Bytes(bytes) => {
+                let pieces = (!bytes.is_empty()).then_some(Ok::<_, BoxError>(bytes));
+                Self::stream(OnceOnly(pieces))
+            }
+            #[cfg(feature = "fs")]
+            Source::File { file, .. } => Self::reader(tokio::fs::File::from_std(file)),
+            other => Self(other),
         }
     }
 
@@ -118,6 +135,17 @@ impl<T: Into<Bytes>> From<T> for Content {
 impl fmt::Debug for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Content").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// A stream of one piece.
+struct OnceOnly(Option<Result<Bytes, BoxError>>);
+
+impl Stream for OnceOnly {
+    type Item = Result<Bytes, BoxError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(self.0.take())
     }
 }
 

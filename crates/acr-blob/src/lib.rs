@@ -36,6 +36,7 @@ mod file;
 mod info;
 mod progress;
 mod range;
+mod stamp;
 mod upload;
 
 pub use acr_core::Deletion;

@@ -5,18 +5,24 @@ use std::fs::File;
 use std::{
     future::Future,
     pin::Pin,
-    sync::{Arc, Mutex},
     task::{Context, Poll},
 };
 
-use acr_core::{Body, Digest, Digester, Error, ErrorKind, Result};
+use acr_core::{Body, Error, Result};
+#[cfg(feature = "fs")]
+use acr_core::{Digester, ErrorKind};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::task::{JoinHandle, spawn_blocking};
 
+#[cfg(feature = "fs")]
+use crate::upload::sync::{Arc, Mutex, lock};
 use crate::{
-    progress::Observer,
-    upload::feed::{index, lock, unreadable},
+    stamp::Stamp,
+    upload::{
+        feed::{index, unreadable},
+        ledger::Ledger,
+    },
 };
 
 /// Content that can be read again from any offset.
@@ -26,111 +32,9 @@ pub(crate) enum Replay {
     #[cfg(feature = "fs")]
     File {
         file: Arc<Mutex<File>>,
-        len: u64,
+        /// What it was when it was opened.
+        stamp: Arc<Stamp>,
     },
-}
-
-/// What is known of the content that passed: shared by the driver and the body under way.
-#[derive(Clone)]
-pub(crate) struct Ledger(Arc<Mutex<Entries>>);
-
-struct Entries {
-    digester: Digester,
-    /// What the content must have in the end, and how long it is then.
-    expected: Option<(Digest, u64)>,
-    broken: Option<Error>,
-    observer: Observer,
-    total: Option<u64>,
-}
-
-impl Ledger {
-    pub(crate) fn new(digester: Digester) -> Self {
-        let observer = Observer::default();
-        let entries = Entries { digester, expected: None, broken: None, observer, total: None };
-        Self(Arc::new(Mutex::new(entries)))
-    }
-
-    pub(crate) fn observe(&self, observer: Observer, total: Option<u64>) {
-        let mut entries = lock(&self.0);
-        (entries.observer, entries.total) = (observer, total);
-    }
-
-    /// Lets a body break off before its last piece unless the content has this digest.
-    pub(crate) fn expect(&self, digest: Digest, len: u64) {
-        lock(&self.0).expected = Some((digest, len));
-    }
-
-    /// How many bytes were hashed.
-    pub(crate) fn len(&self) -> u64 {
-        lock(&self.0).digester.len()
-    }
-
-    pub(crate) fn digester(&self) -> Digester {
-        lock(&self.0).digester.clone()
-    }
-
-    /// Why a body broke off, if it was the content's fault.
-    pub(crate) fn take_broken(&self) -> Option<Error> {
-        lock(&self.0).broken.take()
-    }
-
-    /// Hashes a piece, as far as it was not hashed before.
-    pub(crate) async fn hash(&self, at: u64, piece: Bytes) {
-        if piece.len() < LARGE {
-            return self.note(at, &piece);
-        }
-        let ledger = self.clone();
-        // It fails only when the runtime ends, and this future with it.
-        let _ = spawn_blocking(move || ledger.note(at, &piece)).await;
-    }
-
-    fn note(&self, at: u64, piece: &[u8]) {
-        let mut entries = lock(&self.0);
-        let known = entries.digester.len();
-        if known < at {
-            return;
-        }
-        let new = piece.get(index(known - at)..).unwrap_or_default();
-        // Hashed in parts that stay in the processor's cache.
-        for part in new.chunks(HASHED_AT_ONCE) {
-            entries.digester.update(part);
-        }
-    }
-
-    fn check(&self) -> Result<(), Error> {
-        let entries = lock(&self.0);
-        let Some((expected, len)) = &entries.expected else {
-            return Ok(());
-        };
-        if entries.digester.len() < *len {
-            return Ok(());
-        }
-        let computed = entries.digester.clone().finish();
-        if computed == *expected { Ok(()) } else { Err(unexpected(expected, &computed)) }
-    }
-
-    fn note_sent(&self, sent: u64) {
-        let entries = lock(&self.0);
-        if !entries.observer.is_some() {
-            return;
-        }
-        let (observer, total) = (entries.observer.clone(), entries.total);
-        drop(entries);
-        observer.note(sent, total);
-    }
-
-    fn breaks(&self, error: Error) -> Error {
-        let text = error.to_string();
-        let kind = error.kind();
-        lock(&self.0).broken = Some(error);
-        Error::new(kind, text)
-    }
-}
-
-/// The content does not have the digest that the caller named.
-pub(crate) fn unexpected(expected: &Digest, computed: &Digest) -> Error {
-    let text = format!("expected content with `{expected}`, the source has `{computed}`");
-    Error::new(ErrorKind::Integrity, text)
 }
 
 impl Replay {
@@ -138,7 +42,7 @@ impl Replay {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
             #[cfg(feature = "fs")]
-            Self::File { len, .. } => *len,
+            Self::File { stamp, .. } => stamp.len(),
         }
     }
 
@@ -160,7 +64,7 @@ impl Replay {
                 Ok(bytes.slice(index(from).min(end)..end))
             }
             #[cfg(feature = "fs")]
-            Self::File { file, len } => {
+            Self::File { file, stamp } => {
                 use std::io::{Read as _, Seek as _, SeekFrom};
                 let mut buffer = vec![0; index(to.saturating_sub(from))];
                 let mut file = lock(file);
@@ -168,7 +72,7 @@ impl Replay {
                 match file.read_exact(&mut buffer) {
                     Ok(()) => Ok(buffer.into()),
                     Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-                        Err(changed(*len, "it became shorter"))
+                        Err(changed(stamp.len(), "it became shorter"))
                     }
                     Err(error) => Err(unreadable(error)),
                 }
@@ -176,17 +80,60 @@ impl Replay {
         }
     }
 
-    pub(crate) async fn check_unchanged(&self) -> Result<()> {
+    /// What it was when it was opened, where that can be told.
+    pub(crate) fn stamp(&self) -> Option<&Stamp> {
+        match self {
+            Self::Bytes(_) => None,
+            #[cfg(feature = "fs")]
+            Self::File { stamp, .. } => Some(stamp),
+        }
+    }
+
+    /// Whether the content is still what it was. Where the file system could not show a
+    /// change, all of it is read again and must have the hash of what was read, if given.
+    pub(crate) async fn check_unchanged(&self, hash: Option<Digester>) -> Result<()> {
+        let replay = self.clone();
         match self {
             Self::Bytes(_) => Ok(()),
             #[cfg(feature = "fs")]
-            Self::File { file, len } => {
-                let (file, len) = (Arc::clone(file), *len);
-                let now = spawn_blocking(move || lock(&file).metadata().map(|m| m.len()));
-                let now = now.await.map_err(unreadable)?.map_err(unreadable)?;
-                if now == len { Ok(()) } else { Err(changed(len, "it has another length now")) }
+            Self::File { .. } => {
+                let check = spawn_blocking(move || {
+                    replay.check_now()?;
+                    match hash {
+                        Some(hash) => replay.compare_now(hash),
+                        None => Ok(()),
+                    }
+                });
+                check.await.map_err(unreadable)?
             }
         }
+    }
+
+    fn check_now(&self) -> Result<()> {
+        match self {
+            Self::Bytes(_) => Ok(()),
+            #[cfg(feature = "fs")]
+            Self::File { file, stamp } => {
+                let now = Stamp::of(&lock(file).metadata().map_err(unreadable)?);
+                stamp.change(&now).map_or(Ok(()), |how| Err(changed(stamp.len(), how)))
+            }
+        }
+    }
+
+    #[cfg(feature = "fs")]
+    fn compare_now(&self, hash: Digester) -> Result<()> {
+        if self.stamp().is_none_or(Stamp::is_settled) {
+            return Ok(());
+        }
+        let expected = hash.finish();
+        let (mut again, len) = (expected.digester(), self.len());
+        let mut at = 0;
+        while at < len {
+            let piece = self.read_now(at, len.min(at.saturating_add(PIECE)))?;
+            at = at.saturating_add(piece.len() as u64);
+            again.update(&piece);
+        }
+        if again.finish() == expected { Ok(()) } else { Err(changed(len, "it was written to")) }
     }
 }
 
@@ -217,7 +164,11 @@ impl Streamed {
         let to = self.to.min(from.saturating_add(PIECE));
         spawn_blocking(move || {
             let piece = replay.read_now(from, to)?;
-            ledger.note(from, &piece);
+            ledger.hash_now(from, &piece)?;
+            // Before the last piece leaves, so that nothing is stored of what changed.
+            if to == replay.len() {
+                replay.check_now()?;
+            }
             Ok(piece)
         })
     }
@@ -270,9 +221,3 @@ impl http_body::Body for Streamed {
 
 /// Read, hashed and sent at once.
 pub(crate) const PIECE: u64 = 512 * 1024;
-
-/// Longer pieces are hashed on a thread that may block: about a tenth of a millisecond.
-const LARGE: usize = 128 * 1024;
-
-/// A quarter of a usual second-level cache.
-const HASHED_AT_ONCE: usize = 512 * 1024;

@@ -2,7 +2,7 @@
 
 use std::{future::IntoFuture, pin::Pin};
 
-use acr_core::{Digest, Digester, Operation, RepositoryName, Result};
+use acr_core::{Digest, Operation, RepositoryName, Result};
 
 use crate::{
     client::BlobClient,
@@ -11,9 +11,10 @@ use crate::{
     progress::{Observer, Phase, Progress},
     upload::{
         checkpoint::{Saver, UploadCheckpoint},
-        drive::Transfer,
+        drive::{Transfer, Until},
         feed::{Feed, index},
-        machine::{Machine, Plan},
+        machine::Machine,
+        plan::{CHUNK, Closing, Plan, Sending},
         wire::Wire,
     },
 };
@@ -23,20 +24,24 @@ use crate::{
 /// Bytes and files are sent as one body: `POST`, then `PUT` with everything if the digest
 /// is known or the content is at most one chunk, else one `PATCH` and a `PUT` without a
 /// body. Other content goes in chunks with `PATCH`, the last one with the `PUT`. What the
-/// registry refuses (413, `OCI-Chunk-Min-Length`, a body on the `PUT`) changes the plan
-/// of this upload and of later ones of the same client.
+/// registry refuses (413, a body on the `PUT`) changes the plan of this upload and of later
+/// ones of the same client, until it is taken again: now and then it is tried. No chunk but
+/// the last one is shorter than `OCI-Chunk-Min-Length`.
 ///
 /// After a failure whose outcome is unknown it asks the registry how far it got and sends
-/// what is missing, in chunks, which get smaller while nothing arrives. If the session is lost, content that can be read again
-/// (bytes, files, and anything of which only the first chunk was read) is sent again from
-/// its first byte, at most twice. Every byte is hashed once.
+/// what is missing, in chunks, which get smaller while nothing arrives. If the session is
+/// lost, content that can be read again (bytes, files, and anything of which only the first
+/// chunk was read) is sent again from its first byte, at most twice. Before that, if a closing
+/// request of more than a chunk had no answer, the blob is looked for during five times as
+/// long as that took, a quarter of an hour at most.
 ///
 /// Memory in use: about 1.5 MiB for bytes and files sent as one body; else two chunks, one
 /// being sent and one being read, three after a failure.
 ///
 /// # Errors
 ///
-/// [`acr_core::ErrorKind::Source`] when the content cannot be read or changes;
+/// [`acr_core::ErrorKind::Source`] when the content cannot be read or changes, a file by its
+/// length or its times;
 /// [`acr_core::ErrorKind::Integrity`] when it does not have the digest expected, or the
 /// registry stored something else; [`acr_core::ErrorKind::Session`] when the registry
 /// lost the upload. After an error the session on the registry is cancelled, best effort.
@@ -54,9 +59,18 @@ pub struct UploadBlob<'a> {
     chunk_size: Option<usize>,
     skip_existing: bool,
     mount_from: Option<RepositoryName>,
-    checkpoint: Option<UploadCheckpoint>,
+    checkpoint: Option<(UploadCheckpoint, Rest)>,
     saver: Saver,
     observer: Observer,
+}
+
+/// What the content of a resumed upload is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rest {
+    /// All of it, from the first byte.
+    Whole,
+    /// What the registry had not confirmed, as the caller vouches.
+    Vouched,
 }
 
 impl<'a> UploadBlob<'a> {
@@ -95,8 +109,9 @@ impl<'a> UploadBlob<'a> {
     }
 
     /// Asks the registry to take the blob over from another of its repositories, in the
-    /// same request that starts the upload. Needs the digest: without
-    /// [`UploadBlob::digest`] it has no effect.
+    /// same request that starts the upload, and looks (`HEAD`) whether it did; if not, or if
+    /// it refuses, the content is sent. Needs the digest: without [`UploadBlob::digest`] it
+    /// has no effect.
     pub fn mount_from(mut self, repository: RepositoryName) -> Self {
         self.mount_from = Some(repository);
         self
@@ -114,10 +129,38 @@ impl<'a> UploadBlob<'a> {
     }
 
     /// Goes on with an upload of the same content, given from its first byte. What the
-    /// registry has is not sent again; a file is not even read again, except what was
-    /// sent after the checkpoint. If the session is gone, the upload starts anew.
+    /// registry has is not sent again.
+    ///
+    /// That it is the same content is checked before anything is sent: what lies below the
+    /// checkpoint is read again and must have the hash that was written down. This costs a
+    /// read of so many bytes from the disk and a second of one processor for each gigabyte or
+    /// two. It is left out for a file whose device, inode, length and times of modification
+    /// and change are those that the checkpoint has, on Unix.
+    ///
+    /// If the session is gone or the content is another one, the session is cancelled and the
+    /// upload starts anew. Streams and readers pass only once: if they turn out to be another
+    /// content, it is [`acr_core::ErrorKind::Source`].
     pub fn resume(mut self, checkpoint: UploadCheckpoint) -> Self {
-        self.checkpoint = Some(checkpoint);
+        self.checkpoint = Some((checkpoint, Rest::Whole));
+        self
+    }
+
+    /// Goes on with an upload whose beginning cannot be read again: the content given starts
+    /// at the byte [`UploadCheckpoint::confirmed`], and nobody can check that it is the rest
+    /// of what was sent. You vouch for it; with another rest the blob is a mixture, unless
+    /// [`UploadBlob::digest`] tells what it must be.
+    ///
+    /// If the session is gone, it is [`acr_core::ErrorKind::Session`].
+    ///
+    /// ```no_run
+    /// # async fn run(blobs: acr_blob::BlobClient, saved: acr_blob::UploadCheckpoint, socket: tokio::net::TcpStream) -> acr_core::Result<()> {
+    /// // The other side was told to go on from `saved.confirmed()`.
+    /// let rest = acr_blob::Content::reader(socket);
+    /// let blob = blobs.upload(rest).resume_vouched(saved).await?;
+    /// # let _ = blob; Ok(()) }
+    /// ```
+    pub fn resume_vouched(mut self, checkpoint: UploadCheckpoint) -> Self {
+        self.checkpoint = Some((checkpoint, Rest::Vouched));
         self
     }
 
@@ -146,45 +189,55 @@ impl<'a> UploadBlob<'a> {
         let total = transfer.feed.replayable_len();
         transfer.feed.ledger().observe(observer.clone(), total);
         (transfer.observer, transfer.expected) = (observer.clone(), expected);
-        transfer.run(false).await?;
-        let mut info = transfer.info();
-        if transfer.is_mounted
-            && let Some(mounted) = client.stat(&info.digest).await?
-        {
-            info = mounted;
-        }
+        transfer.run(Until::Starved).await?;
+        let info = transfer.info();
         observer.tell(Phase::Done, info.size, Some(info.size), transfer.machine.retries());
         Ok(info)
     }
 
-    fn plan(self, client: BlobClient) -> Result<Transfer> {
-        let plan = client.learned.apply(Plan {
-            chunk: self.chunk_size.unwrap_or(CHUNK_SIZE) as u64,
-            one_body: self.chunk_size.is_none()
-                && !self.saver.is_some()
-                && self.content.is_replayable(),
-            digest_known: self.expected.is_some(),
-            rides: true,
-            eager: false,
-        });
-        let mut digester: Digester =
-            self.expected.as_ref().map(Digest::digester).unwrap_or_default();
-        let mut machine = Machine::new(plan);
-        let mut wire = None;
-        if let Some(checkpoint) = &self.checkpoint {
-            let (location, saved) = checkpoint.open(&client.repository)?;
-            wire = Some(Wire::resume(&client, location)?);
-            if self.content.is_replayable() {
-                digester = saved;
-            }
-            let offered = self.content.len().unwrap_or(u64::MAX);
-            machine = Machine::resumed(plan, checkpoint.confirmed(), offered);
+    fn plan(mut self, client: BlobClient) -> Result<Transfer> {
+        let is_vouched = matches!(self.checkpoint, Some((_, Rest::Vouched)));
+        if is_vouched {
+            self.content = self.content.passing();
         }
-        let feed = Feed::new(self.content.0, index(plan.chunk), digester);
+        let is_whole =
+            self.chunk_size.is_none() && !self.saver.is_some() && self.content.is_replayable();
+        let wanted = Plan {
+            chunk: self.chunk_size.map_or(CHUNK, |bytes| bytes as u64),
+            sending: if is_whole { Sending::Whole } else { Sending::Chunks },
+            // One request may carry it all, if the digest is known before the content.
+            closing: match &self.expected {
+                Some(_) if is_whole => Closing::Anything,
+                _ => Closing::LastChunk,
+            },
+        };
+        let (plan, limit) = client.learned.apply(wanted, self.content.len());
+        let mut digester = self.expected.as_ref().map(Digest::digester).unwrap_or_default();
+        let mut machine = Machine::new(plan, limit);
+        let (mut wire, mut saved) = (None, None);
+        if let Some((checkpoint, rest)) = &self.checkpoint {
+            let (location, hashed) = checkpoint.open(&client.repository)?;
+            wire = Some(Wire::resume(&client, location)?);
+            let confirmed = checkpoint.confirmed();
+            if *rest == Rest::Vouched {
+                machine = Machine::resumed(plan, limit, confirmed, u64::MAX);
+                machine.forget(confirmed);
+                machine.extend(confirmed, false);
+                digester = hashed;
+            } else {
+                let offered = self.content.len().unwrap_or(u64::MAX);
+                machine = Machine::unproven(plan, limit, confirmed, offered);
+                saved = Some((hashed, checkpoint.source().cloned()));
+            }
+        }
+        let chunk = index(machine.chunk());
+        let mut feed = Feed::new(self.content.0, chunk, digester);
+        if is_vouched {
+            feed.start_at(machine.confirmed());
+        }
         let mut transfer = Transfer::new(client, machine, feed);
-        transfer.wire = wire;
-        transfer.mount = self.mount_from;
-        transfer.saver = self.saver;
+        (transfer.wire, transfer.saved) = (wire, saved);
+        (transfer.mount, transfer.saver) = (self.mount_from, self.saver);
         Ok(transfer)
     }
 }
@@ -197,9 +250,6 @@ impl<'a> IntoFuture for UploadBlob<'a> {
         Box::pin(self.send())
     }
 }
-
-/// Large enough to make requests rare, small enough for every front end.
-const CHUNK_SIZE: usize = 8 * 1024 * 1024;
 
 /// Smaller ones are all overhead.
 const MIN_CHUNK_SIZE: usize = 16;

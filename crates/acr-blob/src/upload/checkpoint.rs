@@ -5,12 +5,15 @@ use std::{fmt, sync::Arc};
 use acr_core::{Digester, DigesterState, Error, ErrorKind, RepositoryName, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::stamp::Stamp;
+
 /// How far an upload got: write it down, and another process goes on from there with
 /// [`crate::UploadBlob::resume`].
 ///
 /// Holds the address of the session, which lets whoever may push to the repository go on
-/// with this upload, and the inner state of the hash; no token and no content. Made for
-/// the same version of this library; another one refuses it.
+/// with this upload, the inner state of the hash, and of a file its place on the disk, its
+/// length and its times; no token and no content. Made for the same version of this library;
+/// another one refuses it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UploadCheckpoint {
     version: u32,
@@ -18,6 +21,7 @@ pub struct UploadCheckpoint {
     location: String,
     confirmed: u64,
     digester: DigesterState,
+    source: Option<Stamp>,
 }
 
 /// Calls the caller's function with each checkpoint, if there is one.
@@ -32,8 +36,10 @@ impl UploadCheckpoint {
         location: String,
         confirmed: u64,
         digester: &Digester,
+        source: Option<Stamp>,
     ) -> Self {
-        Self { version: VERSION, repository, location, confirmed, digester: digester.save() }
+        let digester = digester.save();
+        Self { version: VERSION, repository, location, confirmed, digester, source }
     }
 
     /// How many bytes the registry has confirmed.
@@ -57,7 +63,17 @@ impl UploadCheckpoint {
         if self.repository != *repository {
             return refuse("its checkpoint is of another repository");
         }
-        Ok((&self.location, Digester::restore(&self.digester)?))
+        let digester = Digester::restore(&self.digester)?;
+        // What was confirmed was sent, and what was sent was hashed.
+        if self.confirmed > digester.len() {
+            return refuse("its checkpoint is damaged");
+        }
+        Ok((&self.location, digester))
+    }
+
+    /// What the file was when the upload began, if it was one.
+    pub(crate) fn source(&self) -> Option<&Stamp> {
+        self.source.as_ref()
     }
 }
 
@@ -94,4 +110,4 @@ impl fmt::Debug for Saver {
 }
 
 /// Moves when a field changes its meaning.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;

@@ -6,19 +6,23 @@ use std::{
     time::Duration,
 };
 
-use acr_core::{Digest, Error, ErrorKind, Operation, RepositoryName, Result};
+use acr_core::{Digest, Digester, Error, ErrorKind, Operation, RepositoryName, Result};
 use bytes::Bytes;
+use tokio::time::Instant;
 use tracing::warn;
 
 use crate::{
     client::BlobClient,
     info::BlobInfo,
     progress::{Observer, Phase},
+    stamp::Stamp,
     upload::{
-        body,
         checkpoint::{Saver, UploadCheckpoint},
         feed::Feed,
-        machine::{Action, Cause, Event, Failure, Machine, Plan},
+        ledger::unexpected,
+        machine::Machine,
+        outcome::{Action, Cause, Doubt, Event, Failure},
+        patience,
         wire::{self, Refusal, Started, Wire},
     },
 };
@@ -33,26 +37,30 @@ pub(crate) struct Transfer {
     pub(crate) mount: Option<RepositoryName>,
     pub(crate) observer: Observer,
     pub(crate) saver: Saver,
-    /// The registry had it in another repository, and nothing was sent.
-    pub(crate) is_mounted: bool,
+    /// What another process hashed, and of what file.
+    pub(crate) saved: Option<(Digester, Option<Stamp>)>,
+    /// What the registry says it has, where nothing was sent.
+    mounted: Option<BlobInfo>,
     /// What the commit named.
     digest: Option<Digest>,
+    /// How long the slowest commit was waited for, and whether it ended with a time-out.
+    waited: (Duration, bool),
     /// The last failure, for the end.
     error: Option<Error>,
-    first_plan: Plan,
+    is_over: bool,
 }
 
-/// Where [`Transfer::run`] stopped.
-pub(crate) enum Stop {
-    /// The blob is stored.
-    Finished,
-    /// More content is needed, and the caller has it.
+/// How far [`Transfer::run`] goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// The blob is stored, or the caller has to give more content.
     Starved,
+    /// The same, but a session that is lost is not begun anew.
+    Looked,
 }
 
 impl Transfer {
     pub(crate) fn new(client: BlobClient, machine: Machine, feed: Feed) -> Self {
-        let first_plan = machine.plan();
         Self {
             client,
             machine,
@@ -62,39 +70,38 @@ impl Transfer {
             mount: None,
             observer: Observer::default(),
             saver: Saver::default(),
-            is_mounted: false,
+            saved: None,
+            mounted: None,
             digest: None,
+            waited: (Duration::ZERO, false),
             error: None,
-            first_plan,
+            is_over: false,
         }
     }
 
-    /// Goes on until the end, or until the caller has to give content.
-    pub(crate) async fn run(&mut self, is_given: bool) -> Result<Stop> {
+    /// Goes on until the blob is stored or the caller has to give content.
+    pub(crate) async fn run(&mut self, until: Until) -> Result<()> {
+        if self.is_over {
+            return Err(wire::lost(self.error.take()));
+        }
         self.machine.interrupted();
         loop {
-            let event = match self.machine.next() {
-                Action::Read if is_given => return Ok(Stop::Starved),
-                Action::Read => self.read().await,
-                Action::Start => self.start().await,
-                Action::Append { from, to } => self.append(from, to).await,
-                Action::Commit { from } => self.commit(from).await,
-                Action::Ask { recovery } => self.ask(recovery).await,
-                Action::Verify => self.verify().await,
-                Action::Abandon => {
-                    self.tell(Phase::Recovering);
-                    self.abandon().await;
-                    Ok(Event::Abandoned)
-                }
+            let outcome = match self.machine.next() {
+                Action::Read if self.feed.is_given() => return Ok(()),
                 Action::Finish => {
-                    self.learn();
-                    return Ok(Stop::Finished);
+                    self.client.learned.note(&self.machine);
+                    return Ok(());
                 }
-                Action::Fail(cause) => Err(self.failure(cause)),
+                Action::Abandon if until == Until::Looked => Err(wire::lost(self.error.take())),
+                action => self.perform(action).await,
             };
-            match event {
-                Ok(event) => self.machine.on(event),
+            match outcome {
+                Ok(event) => {
+                    self.machine.on(event);
+                    self.confirmed(event);
+                }
                 Err(error) => {
+                    self.is_over = true;
                     match error.kind() {
                         ErrorKind::Connect => {}
                         ErrorKind::Session => self.wire = None,
@@ -106,16 +113,53 @@ impl Transfer {
         }
     }
 
-    /// Opens the session now, for a caller who wants to hold one.
+    async fn perform(&mut self, action: Action) -> Result<Event> {
+        match action {
+            Action::Read => self.read().await,
+            Action::Start => self.start().await,
+            Action::Prove { from } => self.prove(from).await,
+            Action::Append { from, to, .. } => self.append(from, to).await,
+            Action::Commit { from, is_first } => self.commit(from, is_first).await,
+            Action::Ask { recovery, .. } => self.ask(recovery).await,
+            Action::Verify(doubt) => self.verify(doubt).await,
+            Action::Abandon => {
+                self.tell(Phase::Recovering);
+                self.abandon().await;
+                let digester = self.expected.as_ref().map(Digest::digester);
+                self.feed.begin_anew(digester.unwrap_or_default());
+                Ok(Event::Abandoned)
+            }
+            Action::Finish => Ok(Event::Present),
+            Action::Fail(cause) => Err(self.failure(cause)),
+        }
+    }
+
+    /// Tells and saves what a chunk brought, once the machine has believed it.
+    fn confirmed(&self, event: Event) {
+        let is_believed = self.machine.confirmed() == self.machine.sent();
+        if matches!(event, Event::Accepted(_)) && is_believed {
+            self.save();
+            self.tell(Phase::Transferring);
+        }
+    }
+
+    /// Opens the session now, for a caller who wants to hold one; whether there is one.
     pub(crate) async fn open(&mut self) -> Result<bool> {
         let event = self.start().await?;
         self.machine.on(event);
-        Ok(matches!(event, Event::Opened { .. }))
+        if let Event::Mounted = event {
+            return Ok(false);
+        }
+        Ok(true)
     }
 
     /// The outcome of a finished upload.
     pub(crate) fn info(&self) -> BlobInfo {
-        let digest = self.digest.clone().unwrap_or_else(|| self.feed.digest());
+        if let Some(info) = &self.mounted {
+            return info.clone();
+        }
+        let digest = self.digest.clone();
+        let digest = digest.unwrap_or_else(|| self.feed.digest());
         BlobInfo { digest, size: self.machine.available() }
     }
 
@@ -134,26 +178,52 @@ impl Transfer {
     }
 
     async fn start(&mut self) -> Result<Event> {
-        let mount = self.expected.as_ref().zip(self.mount.as_ref());
-        match Wire::start(&self.client, mount).await? {
-            Started::Mounted => {
+        // Asked once: another session is not going to be mounted either.
+        let from = self.mount.take();
+        let mount = self.expected.as_ref().zip(from.as_ref());
+        let started = match Wire::start(&self.client, mount).await {
+            // Others read what cannot be mounted as what has to be sent.
+            Err(error) if mount.is_some() && wire::is_refusal(&error) => {
+                Wire::start(&self.client, None).await?
+            }
+            started => started?,
+        };
+        match started {
+            Started::Mounted { named } => {
                 self.digest = self.expected.clone();
-                self.is_mounted = true;
-                Ok(Event::Present)
+                // A caller without content has to believe a name.
+                if self.feed.is_given()
+                    && (named || self.verify(Doubt::Mounted).await? == Event::Present)
+                {
+                    return Ok(Event::Mounted);
+                }
+                if self.feed.is_given() {
+                    self.digest = None;
+                    return Box::pin(self.start()).await;
+                }
+                Ok(Event::Mounted)
             }
             Started::Opened(wire, min_chunk) => {
                 self.wire = Some(*wire);
-                // Asked once; another session is not going to be mounted either.
-                self.mount = None;
                 self.save();
                 Ok(Event::Opened { min_chunk })
             }
         }
     }
 
+    async fn prove(&mut self, from: u64) -> Result<Event> {
+        let Some((saved, was)) = &self.saved else {
+            return Ok(Event::Disproven);
+        };
+        let proven = self.feed.prove((saved, was.as_ref()), from).await?;
+        let floor = self.feed.forget(from);
+        self.machine.forget(floor);
+        self.tell(Phase::Recovering);
+        Ok(proven.map_or(Event::Disproven, |(to, ended)| Event::Proven { to, ended }))
+    }
+
     async fn append(&mut self, from: u64, to: u64) -> Result<Event> {
-        self.feed.hash_up_to(from).await?;
-        let body = self.feed.body(from, to, self.machine.plan().chunk).await?;
+        let body = self.feed.body(from, to, self.machine.chunk()).await?;
         let Some(wire) = &mut self.wire else {
             return Err(wire::lost(self.error.take()));
         };
@@ -171,23 +241,15 @@ impl Transfer {
         match sent {
             Ok(received) => {
                 self.error = None;
-                let event = Event::Accepted(received);
-                // Told and saved by what the machine makes of it.
-                self.machine.on(event);
-                if self.machine.confirmed() == to {
-                    self.save();
-                    self.tell(Phase::Transferring);
-                }
-                Ok(Event::Noted)
+                Ok(Event::Accepted(received))
             }
-            Err(refusal) => self.refused(refusal),
+            Err(refusal) => self.refused(refusal).await,
         }
     }
 
-    async fn commit(&mut self, from: u64) -> Result<Event> {
+    async fn commit(&mut self, from: u64, is_first: bool) -> Result<Event> {
         let to = self.machine.available();
-        let is_first = self.machine.is_untouched();
-        let limit = self.machine.plan().chunk;
+        let limit = self.machine.chunk();
         let body = self.feed.body(from, to, limit).await?;
         let digest = match &self.expected {
             Some(expected) if to.saturating_sub(from) > limit => {
@@ -201,22 +263,28 @@ impl Transfer {
         let Some(wire) = &mut self.wire else {
             return Err(wire::lost(self.error.take()));
         };
+        let start = Instant::now();
         match wire.commit((from, to), is_first, body, &digest).await {
             Ok(named) => {
                 self.wire = None;
                 self.error = None;
                 Ok(Event::Stored { named })
             }
-            Err(refusal) => self.refused(refusal),
+            Err(refusal) => {
+                let (took, was_timeout) = self.waited;
+                let is_timeout = wire::is_timeout(&refusal.error);
+                self.waited = (took.max(start.elapsed()), was_timeout || is_timeout);
+                self.refused(refusal).await
+            }
         }
     }
 
     async fn whole_digest(&mut self, to: u64) -> Result<Digest> {
         self.feed.hash_up_to(to).await?;
-        self.feed.check_unchanged().await?;
+        self.feed.check_unchanged(self.expected.is_some()).await?;
         let computed = self.feed.digest();
         match &self.expected {
-            Some(expected) if *expected != computed => Err(body::unexpected(expected, &computed)),
+            Some(expected) if *expected != computed => Err(unexpected(expected, &computed)),
             _ => Ok(computed),
         }
     }
@@ -246,22 +314,57 @@ impl Transfer {
         }
     }
 
-    async fn verify(&mut self) -> Result<Event> {
+    async fn verify(&mut self, doubt: Doubt) -> Result<Event> {
         let Some(digest) = self.digest.clone() else {
             return Ok(Event::Absent);
         };
-        let size = self.machine.available();
+        if doubt == Doubt::Restart {
+            return self.look_patiently(&digest).await;
+        }
         match self.client.stat(&digest).await {
-            Ok(Some(info)) if info.size == size => Ok(Event::Present),
+            Ok(Some(info)) if self.machine.len().is_none_or(|len| len == info.size) => {
+                if doubt == Doubt::Mounted {
+                    self.mounted = Some(info);
+                }
+                Ok(Event::Present)
+            }
+            Ok(_) => Ok(Event::Absent),
             // A commit that failed for another reason: that one is told.
             Err(error) if self.error.is_none() => Err(error),
-            _ => Ok(Event::Absent),
+            Err(_) => Ok(Event::Absent),
         }
     }
 
-    fn refused(&mut self, refusal: Refusal) -> Result<Event> {
+    /// Looks again and again, for as long as the registry may be storing the content still.
+    async fn look_patiently(&mut self, digest: &Digest) -> Result<Event> {
+        let (took, was_timeout) = self.waited;
+        let (sent, chunk) = (self.machine.sent(), self.machine.chunk());
+        let end = Instant::now() + patience::patience(took, was_timeout, sent, chunk);
+        let size = self.machine.available();
+        for number in 0.. {
+            let pause = patience::pause(number);
+            if Instant::now() + pause > end {
+                break;
+            }
+            self.tell(Phase::Committing);
+            tokio::time::sleep(pause).await;
+            match self.client.stat(digest).await {
+                Ok(Some(info)) if info.size == size => return Ok(Event::Present),
+                Ok(Some(_)) => break,
+                // Whatever the look met, the next one may be answered.
+                Ok(None) | Err(_) => {}
+            }
+        }
+        Ok(Event::Absent)
+    }
+
+    async fn refused(&mut self, refusal: Refusal) -> Result<Event> {
         if let Some(error) = self.feed.ledger().take_broken() {
             return Err(error);
+        }
+        if refusal.failure == Failure::Mismatch {
+            // What was hashed and what was sent may have been read at different times.
+            self.feed.check_unchanged(true).await?;
         }
         let Refusal { failure, error } = refusal;
         self.error = Some(error);
@@ -279,6 +382,11 @@ impl Transfer {
                 let operation = Operation::new("upload_chunk").on(&self.client.repository);
                 Error::new(ErrorKind::Protocol, text).with_operation(Some(&operation))
             }
+            Cause::Changed => {
+                let text = "the content does not begin with what was sent before the upload was \
+                            interrupted, and cannot be read again: upload it without a checkpoint";
+                Error::new(ErrorKind::Source, text)
+            }
             Cause::Unstored => {
                 let digest = self.info().digest;
                 let text =
@@ -295,30 +403,37 @@ impl Transfer {
 
     fn save(&self) {
         if let (Some(wire), true) = (&self.wire, self.saver.is_some()) {
-            self.saver.save(&self.checkpoint(wire));
+            // An answer that came before the body was read: nothing to go on from.
+            if let Some(checkpoint) = self.checkpoint(wire) {
+                self.saver.save(&checkpoint);
+            }
         }
     }
 
-    pub(crate) fn checkpoint(&self, wire: &Wire) -> UploadCheckpoint {
+    pub(crate) fn checkpoint(&self, wire: &Wire) -> Option<UploadCheckpoint> {
         let digester = self.feed.ledger().digester();
-        let repository = self.client.repository.clone();
-        UploadCheckpoint::new(repository, wire.location(), self.machine.confirmed(), &digester)
+        let (repository, confirmed) = (self.client.repository.clone(), self.machine.confirmed());
+        let source = self.feed.stamp().cloned();
+        (confirmed <= digester.len()).then(|| {
+            UploadCheckpoint::new(repository, wire.location(), confirmed, &digester, source)
+        })
     }
 
-    /// Takes a piece from the caller.
-    pub(crate) async fn give(&mut self, piece: Bytes, ended: bool) {
-        let to = self.feed.give(piece).await;
+    /// Takes a piece from the caller; what it takes to hash it. All else is done at once, so
+    /// that a caller who is dropped has given it whole.
+    pub(crate) async fn give(&mut self, piece: Bytes, ended: bool) -> Result<()> {
+        let (to, waiting) = match self.feed.give(piece) {
+            Ok(given) => given,
+            Err(error) => {
+                self.is_over = true;
+                self.abandon().await;
+                return Err(error);
+            }
+        };
         self.machine.extend(to, ended);
-    }
-
-    fn learn(&self) {
-        let (first, now) = (self.first_plan, self.machine.plan());
-        if let Some(limit) = self.machine.limit() {
-            self.client.learned.note_limit(limit);
-        }
-        if first.rides && !now.rides {
-            self.client.learned.note_empty_commit();
-        }
+        let ledger = self.feed.ledger().clone();
+        ledger.settle(waiting).await;
+        Ok(())
     }
 }
 

@@ -1,10 +1,6 @@
-//! The content of an upload as the driver needs it: readable from an offset, hashed once.
+//! The content of an upload as the driver needs it: readable from an offset, hashed in order.
 
-use std::{
-    future::poll_fn,
-    pin::Pin,
-    sync::{Mutex, PoisonError},
-};
+use std::{future::poll_fn, pin::Pin};
 
 use acr_core::{Body, BoxError, Digest, Digester, Error, ErrorKind, Result};
 use bytes::{Bytes, BytesMut};
@@ -12,9 +8,11 @@ use futures_core::Stream;
 
 use crate::{
     content::Source,
+    stamp::Stamp,
     upload::{
-        body::{self, Ledger, Replay},
+        body::{self, Replay},
         chunker::Chunker,
+        ledger::Ledger,
     },
 };
 
@@ -59,8 +57,10 @@ impl Feed {
                 return Self { kind: Kind::Replay(Replay::Bytes(bytes)), ledger };
             }
             #[cfg(feature = "fs")]
-            Source::File { file, len } => {
-                let file = Replay::File { file: std::sync::Arc::new(Mutex::new(file)), len };
+            Source::File { file, stamp } => {
+                use crate::upload::sync::{Arc, Mutex};
+                let file = Arc::new(Mutex::new(file));
+                let file = Replay::File { file, stamp: Arc::new(stamp) };
                 return Self { kind: Kind::Replay(file), ledger };
             }
             Source::Stream(stream) => Passing::Stream(stream),
@@ -72,9 +72,22 @@ impl Feed {
 
     /// A feed of pieces that the caller gives, from an offset on.
     pub(crate) fn given(start: u64, digester: Digester) -> Self {
-        let mut once = Once::new(Passing::Given, 1);
-        (once.start, once.end) = (start, start);
-        Self { kind: Kind::Once(Box::new(once)), ledger: Ledger::new(digester) }
+        let once = Box::new(Once::new(Passing::Given, 1));
+        let mut feed = Self { kind: Kind::Once(once), ledger: Ledger::new(digester) };
+        feed.start_at(start);
+        feed
+    }
+
+    /// Says that the first byte of content that passes once is the one at an offset.
+    pub(crate) fn start_at(&mut self, start: u64) {
+        if let Kind::Once(once) = &mut self.kind {
+            (once.start, once.end) = (start, start);
+        }
+    }
+
+    /// Whether the caller gives the pieces.
+    pub(crate) fn is_given(&self) -> bool {
+        matches!(&self.kind, Kind::Once(once) if matches!(once.source, Passing::Given))
     }
 
     /// The length, where the content can be read again.
@@ -83,6 +96,50 @@ impl Feed {
             Kind::Replay(replay) => Some(replay.len()),
             Kind::Once(_) => None,
         }
+    }
+
+    /// What the file was when it was opened, if it is one.
+    pub(crate) fn stamp(&self) -> Option<&Stamp> {
+        match &self.kind {
+            Kind::Replay(replay) => replay.stamp(),
+            Kind::Once(_) => None,
+        }
+    }
+
+    /// Forgets what was hashed, where all will be read again: what is hashed is what is sent.
+    pub(crate) fn begin_anew(&mut self, digester: Digester) {
+        if let Kind::Replay(_) = self.kind {
+            self.ledger = self.ledger.anew(digester);
+        }
+    }
+
+    /// Whether the content begins with what was hashed before: where it ends now, and whether
+    /// that is all. Nothing below `from` is needed any more.
+    pub(crate) async fn prove(
+        &mut self,
+        (saved, was): (&Digester, Option<&Stamp>),
+        from: u64,
+    ) -> Result<Option<(u64, bool)>> {
+        if let Kind::Replay(replay) = &self.kind {
+            let end = (replay.len(), true);
+            if was.zip(replay.stamp()).is_some_and(|(was, now)| was.proves(now)) {
+                self.ledger = self.ledger.anew(saved.clone());
+                return Ok(Some(end));
+            }
+            self.ledger.prove(saved);
+            if replay.len() < saved.len() {
+                return Ok(None);
+            }
+            self.hash_up_to(saved.len()).await?;
+            return Ok((self.ledger.is_proven() == Some(true)).then_some(end));
+        }
+        self.ledger.prove(saved);
+        let mut end = (0, false);
+        while self.ledger.is_proven().is_none() && !end.1 {
+            self.forget(from);
+            end = self.read(1).await?;
+        }
+        Ok((self.ledger.is_proven() == Some(true)).then_some(end))
     }
 
     /// Takes in up to one chunk more; where the content ends now, and whether that is all.
@@ -117,7 +174,7 @@ impl Feed {
         let mut at = offset;
         for chunk in taken {
             let len = chunk.len() as u64;
-            self.ledger.hash(at, chunk).await;
+            self.ledger.hash(at, chunk).await?;
             at = at.saturating_add(len);
         }
         Ok((end, ended))
@@ -130,19 +187,18 @@ impl Feed {
         }
     }
 
-    /// Adds a piece to a feed that is given its pieces, and hashes it.
-    pub(crate) async fn give(&mut self, piece: Bytes) -> u64 {
+    /// Adds a piece to a feed that is given its pieces; where the content ends now, and how
+    /// many bytes wait to be hashed. At once, so that nobody can be dropped in between.
+    pub(crate) fn give(&mut self, piece: Bytes) -> Result<(u64, usize)> {
         let Kind::Once(once) = &mut self.kind else {
-            return 0;
+            return Ok((self.ledger.len(), 0));
         };
-        let at = once.end;
+        let waiting = self.ledger.give(once.end, &piece)?;
         once.end = once.end.saturating_add(piece.len() as u64);
         if !piece.is_empty() {
-            once.window.push(piece.clone());
+            once.window.push(piece);
         }
-        let end = once.end;
-        self.ledger.hash(at, piece).await;
-        end
+        Ok((once.end, waiting))
     }
 
     /// Drops what lies wholly below an offset; where what is left starts.
@@ -163,6 +219,7 @@ impl Feed {
 
     /// The bytes between two offsets as a body: in memory up to `limit`, else streamed.
     pub(crate) async fn body(&mut self, from: u64, to: u64, limit: u64) -> Result<Body> {
+        self.hash_up_to(from).await?;
         match &mut self.kind {
             Kind::Once(once) => Ok(Body::from(once.slice(from, to))),
             // Bytes can be sent again by the layers; all the better.
@@ -171,7 +228,7 @@ impl Feed {
             }
             Kind::Replay(replay) if to.saturating_sub(from) <= limit => {
                 let bytes = replay.read(from, to).await?;
-                self.ledger.hash(from, bytes.clone()).await;
+                self.ledger.hash(from, bytes.clone()).await?;
                 Ok(Body::from(bytes))
             }
             Kind::Replay(replay) => Ok(body::stream(replay.clone(), from, to, self.ledger.clone())),
@@ -190,16 +247,19 @@ impl Feed {
             }
             let end = to.min(from.saturating_add(body::PIECE));
             let piece = replay.read(from, end).await?;
-            self.ledger.hash(from, piece).await;
+            self.ledger.hash(from, piece).await?;
         }
     }
 
-    /// Whether the source still has the length it had.
-    pub(crate) async fn check_unchanged(&mut self) -> Result<()> {
-        match &self.kind {
-            Kind::Replay(replay) => replay.check_unchanged().await,
-            Kind::Once(_) => Ok(()),
-        }
+    /// Whether the source is still what was read of it. `is_checked`: somebody compares the
+    /// digest with one that was known before.
+    pub(crate) async fn check_unchanged(&mut self, is_checked: bool) -> Result<()> {
+        let Kind::Replay(replay) = &self.kind else {
+            return Ok(());
+        };
+        let hash =
+            (!is_checked && self.ledger.len() == replay.len()).then(|| self.ledger.digester());
+        replay.check_unchanged(hash).await
     }
 
     pub(crate) fn ledger(&self) -> &Ledger {
@@ -284,10 +344,6 @@ pub(crate) fn unreadable(source: impl Into<BoxError>) -> Error {
 
 pub(crate) fn index(offset: u64) -> usize {
     usize::try_from(offset).unwrap_or(usize::MAX)
-}
-
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(feature = "tokio-io")]

@@ -1,52 +1,67 @@
 //! What a registry answered before, for the next upload.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::upload::{
+    limit::Limit,
+    machine::Machine,
+    plan::{Closing, Plan, Sending},
 };
 
-use crate::upload::machine::Plan;
-
 /// What the uploads of one client learned about its registry. Clones share it.
-#[derive(Clone, Debug)]
-pub(crate) struct Learned(Arc<Facts>);
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Learned(Arc<Mutex<Facts>>);
 
 #[derive(Debug)]
 struct Facts {
-    max_chunk: AtomicU64,
-    takes_one_body: AtomicBool,
-    rides: AtomicBool,
+    limit: Limit,
+    closing: Closing,
+    /// Uploads since that was learned, and how many of them keep to it.
+    uploads: u32,
+    wait: u32,
 }
 
 impl Learned {
-    /// A plan, cut down to what the registry takes.
-    pub(crate) fn apply(&self, plan: Plan) -> Plan {
-        Plan {
-            chunk: plan.chunk.min(self.0.max_chunk.load(Ordering::Relaxed)),
-            one_body: plan.one_body && self.0.takes_one_body.load(Ordering::Relaxed),
-            rides: plan.rides && self.0.rides.load(Ordering::Relaxed),
-            ..plan
+    /// A plan for content of some length, cut down to what the registry takes.
+    pub(crate) fn apply(&self, mut plan: Plan, len: Option<u64>) -> (Plan, Limit) {
+        let mut facts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if facts.closing < Closing::Anything {
+            facts.uploads = facts.uploads.saturating_add(1);
+            // It may have been a whim, or was mended since.
+            if facts.uploads > facts.wait {
+                facts.closing = Closing::Anything;
+            }
+        }
+        plan.closing = plan.closing.min(facts.closing);
+        let is_whole = plan.sending == Sending::Whole;
+        if is_whole && !len.is_some_and(|len| facts.limit.allows_whole(len)) {
+            plan.cut();
+        }
+        (plan, facts.limit)
+    }
+
+    /// Takes over what an upload met.
+    pub(crate) fn note(&self, machine: &Machine) {
+        let mut facts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        facts.limit = machine.limit();
+        if let Some(closing) = machine.unwanted() {
+            // Refused again after it was tried again.
+            if facts.uploads > 0 && facts.closing == Closing::Anything {
+                facts.wait = facts.wait.saturating_mul(2).min(MAX_WAIT);
+            }
+            facts.closing = closing.min(facts.closing);
+            facts.uploads = 0;
         }
     }
-
-    /// Notes that somebody on the way refuses more than this at once.
-    pub(crate) fn note_limit(&self, chunk: u64) {
-        self.0.max_chunk.fetch_min(chunk, Ordering::Relaxed);
-        self.0.takes_one_body.store(false, Ordering::Relaxed);
-    }
-
-    /// Notes that the closing request of an upload in chunks may have no body.
-    pub(crate) fn note_empty_commit(&self) {
-        self.0.rides.store(false, Ordering::Relaxed);
-    }
 }
 
-impl Default for Learned {
+impl Default for Facts {
     fn default() -> Self {
-        Self(Arc::new(Facts {
-            max_chunk: AtomicU64::new(u64::MAX),
-            takes_one_body: AtomicBool::new(true),
-            rides: AtomicBool::new(true),
-        }))
+        Self { limit: Limit::default(), closing: Closing::Anything, uploads: 0, wait: FIRST_WAIT }
     }
 }
+
+/// How many uploads take a request more before a body on the closing one is tried again.
+const FIRST_WAIT: u32 = 32;
+
+const MAX_WAIT: u32 = 4096;

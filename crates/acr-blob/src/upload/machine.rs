@@ -1,11 +1,23 @@
 //! What to do next in an upload, and what an outcome means. Pure: outcomes in, actions out.
 
-use crate::range::Received;
+use crate::{
+    range::Received,
+    upload::{
+        limit::Limit,
+        outcome::{Action, Cause, Doubt, Event, Failure},
+        plan::{Closing, Plan, Sending},
+    },
+};
 
 /// The state of an upload, as far as it decides what comes next.
 #[derive(Clone, Debug)]
 pub(crate) struct Machine {
     plan: Plan,
+    limit: Limit,
+    /// The shortest chunk that the registry takes, but for the last one.
+    min_chunk: u64,
+    /// What the closing request may carry, after a body on it was refused.
+    unwanted: Option<Closing>,
     /// The oldest byte that can still be sent.
     floor: u64,
     /// The bytes that can be sent end here; the whole content if `ended`.
@@ -15,146 +27,69 @@ pub(crate) struct Machine {
     /// Bytes the registry has confirmed in this session, and the most it was ever sent.
     confirmed: u64,
     offered: u64,
-    /// Nothing of the content was sent in this session before what is pending.
-    is_untouched: bool,
-    /// A first chunk was refused as out of order: then `0-0` stands for one byte.
-    holds_one: bool,
+    origin: Origin,
+    /// A body of this session had no clear end, before anything was confirmed.
+    may_hold_some: bool,
+    /// A commit of this session had no clear end.
+    may_be_stored: bool,
     recoveries: u32,
     restarts: u32,
-    /// Why the blob is looked for, if it is because of a failed commit.
-    doubted: Option<Failure>,
-    /// The longest body that was not refused as too large, once one was.
-    limit: Option<u64>,
     pending: Action,
     queued: Option<Action>,
 }
 
-/// How content is cut into requests; it adapts to what the registry refuses.
+/// Who sent what the session holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Plan {
-    /// The length of a chunk.
-    pub(crate) chunk: u64,
-    /// Sends all that is available in one body, whatever its length.
-    pub(crate) one_body: bool,
-    /// The digest is known before the content was sent, so that one `PUT` may carry it all.
-    pub(crate) digest_known: bool,
-    /// The last chunk may ride on the closing request.
-    pub(crate) rides: bool,
-    /// Sends what is there without waiting for a full chunk.
-    pub(crate) eager: bool,
-}
-
-/// What the driver is to do; its outcome is the next [`Event`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Action {
-    /// Take in up to so many bytes more of the content.
-    Read,
-    /// Open a session.
-    Start,
-    /// Send these bytes.
-    Append { from: u64, to: u64 },
-    /// Close the session with the bytes from here to the end, possibly none.
-    Commit { from: u64 },
-    /// Ask the registry how far it got; the n-th time in a row.
-    Ask { recovery: u32 },
-    /// Look whether the blob exists.
-    Verify,
-    /// Give the session up; another one follows.
-    Abandon,
-    /// The blob is stored.
-    Finish,
-    /// It will not be.
-    Fail(Cause),
-}
-
-/// Why an upload ends without success.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cause {
-    /// The last error says it.
-    Refused,
-    /// The session is lost and the content cannot be read again.
-    Lost,
-    /// The registry confirmed what was not sent, or not all of it.
-    Misreported(u64),
-    /// The registry said "created" and has no such blob.
-    Unstored,
-}
-
-/// The outcome of an action.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Event {
-    /// So many bytes are available now; is that all?
-    Available { to: u64, ended: bool },
-    /// A session is open; its shortest chunk, if there is such a rule.
-    Opened { min_chunk: Option<u64> },
-    /// There was nothing to send: present or mounted.
-    Present,
-    /// There is no such blob.
-    Absent,
-    /// A chunk was taken; what is confirmed now, if the answer says it.
-    Accepted(Option<Received>),
-    /// The content is stored, as the answer says, with or without naming the digest.
-    Stored { named: bool },
-    /// How far the registry got, if the answer says it.
-    Status(Option<Received>),
-    /// The session was given up.
-    Abandoned,
-    /// The outcome was told already.
-    Noted,
-    /// No success.
-    Failed(Failure),
-}
-
-/// A failure, by what it says about the registry's state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Failure {
-    /// It may have happened or not.
-    Doubtful,
-    /// The position is wrong; where it should be, if the answer says it.
-    OutOfStep(Option<Received>),
-    /// There is no such session.
-    Lost,
-    /// The body is too large for somebody on the way.
-    TooLarge,
-    /// The content does not have the digest.
-    Mismatch,
-    /// Refused in a way that may be due to a body on the closing request.
-    BodyUnwanted,
-    /// Anything else: no repetition helps.
-    Refused,
+enum Origin {
+    /// This process.
+    Here,
+    /// Another one, perhaps of other content.
+    Unproven,
+    /// Another one; what it wrote down fits this content.
+    Proven,
 }
 
 impl Machine {
     /// An upload of which nothing was read yet.
-    pub(crate) fn new(plan: Plan) -> Self {
+    pub(crate) fn new(plan: Plan, limit: Limit) -> Self {
         Self {
             plan,
+            limit,
+            min_chunk: 0,
+            unwanted: None,
             floor: 0,
             available: 0,
             ended: false,
             is_open: false,
             confirmed: 0,
             offered: 0,
-            is_untouched: true,
-            holds_one: false,
+            origin: Origin::Here,
+            may_hold_some: false,
+            may_be_stored: false,
             recoveries: 0,
             restarts: 0,
-            doubted: None,
-            limit: None,
             pending: Action::Read,
             queued: None,
         }
     }
 
-    /// An upload whose session was opened by somebody else, who sent up to `offered` bytes.
-    pub(crate) fn resumed(plan: Plan, confirmed: u64, offered: u64) -> Self {
-        let queued = Some(Action::Ask { recovery: 0 });
-        Self { is_open: true, confirmed, offered, queued, ..Self::new(plan) }
+    /// An upload whose session was opened by somebody else, who sent up to `offered` bytes of
+    /// this content, as the caller says.
+    pub(crate) fn resumed(plan: Plan, limit: Limit, confirmed: u64, offered: u64) -> Self {
+        let mut machine = Self::new(plan, limit);
+        (machine.is_open, machine.origin) = (true, Origin::Proven);
+        (machine.confirmed, machine.offered) = (confirmed, offered);
+        machine.ask_now();
+        machine
+    }
+
+    /// The same, but nobody knows whether it was this content.
+    pub(crate) fn unproven(plan: Plan, limit: Limit, confirmed: u64, offered: u64) -> Self {
+        Self { origin: Origin::Unproven, ..Self::resumed(plan, limit, confirmed, offered) }
     }
 
     /// What comes next.
     pub(crate) fn next(&mut self) -> Action {
-        self.is_untouched = self.offered == 0;
         self.pending = self.queued.take().unwrap_or_else(|| self.step());
         match self.pending {
             Action::Append { to, .. } => self.offered = self.offered.max(to),
@@ -166,9 +101,6 @@ impl Machine {
 
     /// The outcome of what came last.
     pub(crate) fn on(&mut self, event: Event) {
-        if event == Event::Noted {
-            return;
-        }
         self.queued = self.after(event);
     }
 
@@ -182,14 +114,14 @@ impl Machine {
         self.confirmed
     }
 
-    /// Whether nothing was sent in this session before what is pending.
-    pub(crate) fn is_untouched(&self) -> bool {
-        self.is_untouched
-    }
-
     /// All bytes that can be sent, the confirmed ones included.
     pub(crate) fn available(&self) -> u64 {
         self.available
+    }
+
+    /// The length of the content, once it is known.
+    pub(crate) fn len(&self) -> Option<u64> {
+        self.ended.then_some(self.available)
     }
 
     /// The end of the bytes that were sent in this session.
@@ -199,7 +131,7 @@ impl Machine {
 
     /// Asks before anything else.
     pub(crate) fn ask_now(&mut self) {
-        self.queued = Some(Action::Ask { recovery: 0 });
+        self.queued = Some(Action::Ask { recovery: 0, zero: u64::from(self.confirmed > 0) });
     }
 
     /// More bytes can be sent, up to here.
@@ -210,17 +142,22 @@ impl Machine {
 
     /// How many bytes are missing for a full chunk.
     pub(crate) fn missing(&self) -> u64 {
-        self.plan.chunk.saturating_sub(self.available.saturating_sub(self.confirmed))
+        self.chunk().saturating_sub(self.available.saturating_sub(self.confirmed))
     }
 
-    /// How the content is cut now, after what was learned.
-    pub(crate) fn plan(&self) -> Plan {
-        self.plan
+    /// The longest body of a chunk now, after what was learned.
+    pub(crate) fn chunk(&self) -> u64 {
+        self.limit.cap(self.plan.chunk).max(self.min_chunk)
     }
 
-    /// How much may be sent at once, if somebody said that something was too large.
-    pub(crate) fn limit(&self) -> Option<u64> {
+    /// What was learned of the length of bodies.
+    pub(crate) fn limit(&self) -> Limit {
         self.limit
+    }
+
+    /// What the closing request may carry, if a body on it was refused.
+    pub(crate) fn unwanted(&self) -> Option<Closing> {
+        self.unwanted
     }
 
     /// How often something went wrong in a way that was mended.
@@ -228,82 +165,106 @@ impl Machine {
         self.restarts.saturating_add(self.recoveries)
     }
 
-    /// Whether an outcome is missing, because whoever drove this was dropped.
+    /// Notes that an outcome may be missing, because whoever drove this was dropped: no
+    /// failure of the registry, and counted as none.
     pub(crate) fn interrupted(&mut self) {
         match self.pending {
-            Action::Append { .. } | Action::Commit { .. } => {
-                self.on(Event::Failed(Failure::Doubtful));
+            Action::Append { .. } => {
+                self.may_hold_some = true;
+                self.ask_now();
             }
-            Action::Ask { .. } | Action::Verify => self.queued = Some(Action::Ask { recovery: 0 }),
+            Action::Ask { .. } => self.ask_now(),
+            Action::Commit { .. } => self.on(Event::Failed(Failure::Doubtful)),
+            // To be done again from their start; each may be done twice.
+            Action::Verify(_) | Action::Abandon | Action::Prove { .. } if self.queued.is_none() => {
+                self.queued = Some(self.pending);
+            }
             _ => {}
         }
     }
 
     fn step(&self) -> Action {
         let rest = self.available.saturating_sub(self.confirmed);
-        let Plan { chunk, one_body, digest_known, rides, eager } = self.plan;
-        let wants_more = if eager { rest == 0 } else { rest < chunk || self.available == 0 };
+        let (from, chunk, is_first) = (self.confirmed, self.chunk(), self.offered == 0);
+        let wants_more = match self.plan.sending {
+            Sending::Given => rest < self.min_chunk.max(1),
+            Sending::Chunks | Sending::Whole => rest < chunk || self.available == 0,
+        };
         if !self.ended && wants_more {
             return Action::Read;
         }
         if !self.is_open {
             return Action::Start;
         }
-        let fits = rest <= chunk || (one_body && digest_known);
-        let from = self.confirmed;
-        if self.ended && (rest == 0 || (fits && (rides || from == 0))) {
-            return Action::Commit { from };
+        if self.ended && self.plan.closing.takes(from, rest, chunk) {
+            return Action::Commit { from, is_first };
         }
-        let to =
-            if one_body { self.available } else { self.available.min(from.saturating_add(chunk)) };
-        Action::Append { from, to }
+        let to = match self.plan.sending {
+            Sending::Whole => self.available,
+            Sending::Chunks | Sending::Given => self.available.min(from.saturating_add(chunk)),
+        };
+        Action::Append { from, to, is_first }
     }
 
     fn after(&mut self, event: Event) -> Option<Action> {
         let pending = std::mem::replace(&mut self.pending, Action::Read);
         match event {
             Event::Available { to, ended } => {
-                self.available = self.available.max(to);
-                self.ended = ended;
+                self.extend(to, ended);
                 None
             }
             Event::Opened { min_chunk } => {
                 self.is_open = true;
-                self.plan.chunk = self.plan.chunk.max(min_chunk.unwrap_or(0));
+                self.min_chunk = self.min_chunk.max(min_chunk.unwrap_or(0));
                 None
             }
-            Event::Noted => None,
+            Event::Mounted => Some(Action::Verify(Doubt::Mounted)),
             Event::Present => Some(Action::Finish),
-            Event::Absent => match self.doubted.take() {
-                Some(Failure::Lost) => self.restart(),
-                Some(Failure::OutOfStep(Some(received))) if self.count_recovery() => {
-                    self.take(received)
-                }
-                Some(_) => self.ask(),
-                None => Some(Action::Fail(Cause::Unstored)),
-            },
-            Event::Accepted(received) => self.accepted(pending, received),
-            Event::Stored { named: true } => Some(Action::Finish),
-            Event::Stored { named: false } => {
-                self.doubted = None;
-                Some(Action::Verify)
+            Event::Absent => self.absent(pending),
+            Event::Proven { to, ended } => {
+                self.origin = Origin::Proven;
+                self.extend(to, ended);
+                None
             }
-            Event::Status(Some(received)) => self.asked(received),
+            Event::Disproven if self.floor > 0 => Some(Action::Fail(Cause::Changed)),
+            Event::Disproven => Some(Action::Abandon),
+            Event::Accepted(received) => self.accepted(pending, received),
+            Event::Stored { named } => {
+                if let Action::Commit { from, .. } = pending {
+                    self.limit.take(self.available.saturating_sub(from), self.plan.chunk);
+                }
+                Some(if named { Action::Finish } else { Action::Verify(Doubt::Unnamed) })
+            }
+            Event::Status(Some(received)) => self.asked(pending, received),
             Event::Status(None) => self.restart(),
             Event::Abandoned => {
-                self.is_open = false;
-                self.confirmed = 0;
-                self.offered = 0;
-                self.holds_one = false;
-                self.recoveries = 0;
+                (self.is_open, self.may_be_stored, self.may_hold_some) = (false, false, false);
+                (self.confirmed, self.offered, self.recoveries) = (0, 0, 0);
+                self.origin = Origin::Here;
                 None
             }
             Event::Failed(failure) => self.failed(pending, failure),
         }
     }
 
+    fn absent(&mut self, pending: Action) -> Option<Action> {
+        let Action::Verify(doubt) = pending else {
+            return Some(Action::Fail(Cause::Unstored));
+        };
+        match doubt {
+            Doubt::Unnamed => Some(Action::Fail(Cause::Unstored)),
+            // The mount was none: a session is opened without asking for one.
+            Doubt::Mounted => None,
+            Doubt::Restart | Doubt::Commit { failure: Failure::Lost, .. } => self.restart(),
+            Doubt::Commit { failure: Failure::OutOfStep(Some(received)), zero } => {
+                if self.count_recovery() { self.take(received, zero) } else { self.restart() }
+            }
+            Doubt::Commit { zero, .. } => self.ask(zero),
+        }
+    }
+
     fn accepted(&mut self, pending: Action, received: Option<Received>) -> Option<Action> {
-        let Action::Append { to, .. } = pending else {
+        let Action::Append { from, to, .. } = pending else {
             return Some(Action::Fail(Cause::Refused));
         };
         match received {
@@ -315,6 +276,7 @@ impl Machine {
             _ => {
                 self.confirmed = to;
                 self.recoveries = 0;
+                self.limit.take(to.saturating_sub(from), self.plan.chunk);
                 None
             }
         }
@@ -323,24 +285,22 @@ impl Machine {
     fn failed(&mut self, pending: Action, failure: Failure) -> Option<Action> {
         match (pending, failure) {
             (Action::Ask { .. }, Failure::Lost) => self.restart(),
-            (Action::Append { from, to }, _) => self.append_failed(from, to, failure),
-            (Action::Commit { from }, _) => self.commit_failed(from, failure),
+            // A registry that is busy with the commit may not answer.
+            (Action::Ask { .. }, _) if self.may_be_stored => self.restart(),
+            (Action::Append { from, to, .. }, _) => self.append_failed((from, to), failure),
+            (Action::Commit { from, is_first }, _) => self.commit_failed(from, is_first, failure),
             _ => Some(Action::Fail(Cause::Refused)),
         }
     }
 
-    fn append_failed(&mut self, from: u64, to: u64, failure: Failure) -> Option<Action> {
+    fn append_failed(&mut self, (from, to): (u64, u64), failure: Failure) -> Option<Action> {
+        let zero = self.zero(failure);
         match failure {
-            Failure::Doubtful => self.ask(),
-            Failure::OutOfStep(received) => {
-                self.holds_one = from == 0;
-                match received {
-                    None => self.ask(),
-                    Some(received) if self.count_recovery() => self.take(received),
-                    Some(_) => self.restart(),
-                }
+            Failure::Doubtful | Failure::OutOfStep(None) => self.ask(zero),
+            Failure::OutOfStep(Some(received)) if self.count_recovery() => {
+                self.take(received, zero)
             }
-            Failure::Lost => self.restart(),
+            Failure::OutOfStep(Some(_)) | Failure::Lost => self.restart(),
             Failure::TooLarge => self.shrink(to.saturating_sub(from)),
             Failure::Mismatch | Failure::BodyUnwanted | Failure::Refused => {
                 Some(Action::Fail(Cause::Refused))
@@ -348,23 +308,32 @@ impl Machine {
         }
     }
 
-    fn commit_failed(&mut self, from: u64, failure: Failure) -> Option<Action> {
+    fn commit_failed(&mut self, from: u64, is_first: bool, failure: Failure) -> Option<Action> {
         let rest = self.available.saturating_sub(from);
-        let rode = rest > 0 && from > 0 && self.plan.rides;
+        let rode = rest > 0 && self.plan.closing > Closing::Nothing;
+        let zero = self.zero(failure);
+        let doubt = Some(Action::Verify(Doubt::Commit { failure, zero }));
         match failure {
-            Failure::Doubtful | Failure::OutOfStep(_) | Failure::Lost => {
-                self.holds_one = matches!(failure, Failure::OutOfStep(_)) && from == 0;
-                self.doubted = Some(failure);
-                Some(Action::Verify)
+            Failure::Doubtful => {
+                self.may_be_stored = true;
+                doubt
             }
+            // That the first request of a session finds none may be due to its body.
+            Failure::Lost if rode && is_first => {
+                self.refuse_body(from);
+                doubt
+            }
+            Failure::OutOfStep(_) | Failure::Lost => doubt,
             Failure::TooLarge => self.shrink(rest),
             Failure::BodyUnwanted if rode => {
-                self.plan.rides = false;
-                self.ask()
+                self.refuse_body(from);
+                self.ask(zero)
             }
+            // What another process sent after its last checkpoint was other content.
+            Failure::Mismatch if self.origin != Origin::Here && self.floor == 0 => self.restart(),
             // A registry that ignores the body ends the session with this answer.
             Failure::Mismatch if rode && self.floor == 0 => {
-                self.plan.rides = false;
+                self.refuse_body(from);
                 self.restart()
             }
             Failure::Mismatch | Failure::BodyUnwanted | Failure::Refused => {
@@ -373,11 +342,16 @@ impl Machine {
         }
     }
 
+    fn refuse_body(&mut self, from: u64) {
+        self.plan.closing = self.plan.closing.without(from);
+        self.unwanted = Some(self.plan.closing);
+    }
+
     /// Takes over what the registry says it has, if that lies within what it was sent.
-    fn take(&mut self, received: Received) -> Option<Action> {
+    fn take(&mut self, received: Received, zero: u64) -> Option<Action> {
         let received = match received {
             Received::Bytes(received) => received,
-            Received::OneOrNone => u64::from(self.confirmed > 0 || self.holds_one),
+            Received::OneOrNone => zero,
         };
         if !(self.confirmed..=self.offered).contains(&received) {
             return self.restart();
@@ -386,27 +360,37 @@ impl Machine {
             self.recoveries = 0;
         }
         self.confirmed = received;
-        None
+        (self.origin == Origin::Unproven).then_some(Action::Prove { from: received })
     }
 
     /// Goes on from what the registry says it has. If a body broke and nothing of it arrived,
     /// less is sent the next time: some front ends refuse a large body by closing the connection,
     /// so that their answer is lost.
-    fn asked(&mut self, received: Received) -> Option<Action> {
+    fn asked(&mut self, pending: Action, received: Received) -> Option<Action> {
+        let Action::Ask { recovery, zero } = pending else {
+            return Some(Action::Fail(Cause::Refused));
+        };
         let (before, sent) = (self.confirmed, self.offered.saturating_sub(self.confirmed));
-        let next = self.take(received);
-        if next.is_none() && self.confirmed == before && self.recoveries > 0 && sent > 0 {
+        let next = self.take(received, zero);
+        if next.is_none() && self.confirmed == before && recovery > 0 && sent > 0 {
             let least = MIN_CHUNK.min(self.plan.chunk);
             self.plan.chunk = (self.plan.chunk.min(sent) / 4).max(least);
         }
         next
     }
 
-    fn ask(&mut self) -> Option<Action> {
-        // What one body could not do, chunks may.
-        self.plan.one_body = false;
+    /// What the registry means by `0-0` after a failure: one byte or none. That it refuses the
+    /// first place tells of one, if a body before may have left it there.
+    fn zero(&mut self, failure: Failure) -> u64 {
+        let is_refused = matches!(failure, Failure::OutOfStep(_)) && self.may_hold_some;
+        self.may_hold_some |= failure == Failure::Doubtful;
+        u64::from(is_refused || self.confirmed > 0)
+    }
+
+    fn ask(&mut self, zero: u64) -> Option<Action> {
+        self.plan.cut();
         if self.count_recovery() {
-            Some(Action::Ask { recovery: self.recoveries })
+            Some(Action::Ask { recovery: self.recoveries, zero })
         } else {
             Some(Action::Fail(Cause::Refused))
         }
@@ -417,10 +401,13 @@ impl Machine {
         self.recoveries <= MAX_RECOVERIES
     }
 
-    /// Begins again from the first byte, if it is still there.
+    /// Begins again from the first byte, if it is still there and the blob is not.
     fn restart(&mut self) -> Option<Action> {
+        if std::mem::take(&mut self.may_be_stored) {
+            return Some(Action::Verify(Doubt::Restart));
+        }
         self.restarts = self.restarts.saturating_add(1);
-        self.plan.one_body = false;
+        self.plan.cut();
         if self.floor > 0 || self.restarts > MAX_RESTARTS {
             return Some(Action::Fail(Cause::Lost));
         }
@@ -429,13 +416,12 @@ impl Machine {
 
     /// Sends less at once from now on.
     fn shrink(&mut self, refused: u64) -> Option<Action> {
-        self.plan.one_body = false;
-        let smaller = self.plan.chunk.min(refused / 2);
-        if smaller < MIN_CHUNK.min(self.plan.chunk) || smaller == 0 {
+        self.plan.cut();
+        let chunk = self.chunk();
+        let smaller = self.limit.refuse(refused, chunk);
+        if smaller < MIN_CHUNK.min(chunk) || smaller < self.min_chunk || smaller == 0 {
             return Some(Action::Fail(Cause::Refused));
         }
-        self.plan.chunk = smaller;
-        self.limit = Some(smaller);
         None
     }
 }
@@ -450,251 +436,4 @@ const MAX_RESTARTS: u32 = 2;
 const MIN_CHUNK: u64 = 16 * 1024;
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// What happens to one request on its way.
-    #[derive(Clone, Copy, Debug)]
-    enum Fault {
-        None,
-        /// The body arrives up to here, and there is no answer.
-        Cut(u64),
-        /// It arrives, and the answer is lost.
-        LostAnswer,
-        /// The session is forgotten first.
-        LostSession,
-        TooLarge,
-        OutOfStep,
-        BodyUnwanted,
-        /// The registry stores only what came before, whatever it answers.
-        IgnoredBody,
-        Unnamed,
-    }
-
-    fn fault() -> impl Strategy<Value = Fault> {
-        prop_oneof![
-            6 => Just(Fault::None),
-            3 => (0u64..60).prop_map(Fault::Cut),
-            2 => Just(Fault::LostAnswer),
-            1 => Just(Fault::LostSession),
-            1 => Just(Fault::TooLarge),
-            1 => Just(Fault::OutOfStep),
-            1 => Just(Fault::BodyUnwanted),
-            1 => Just(Fault::IgnoredBody),
-            1 => Just(Fault::Unnamed),
-        ]
-    }
-
-    /// A registry that holds bytes, not lengths, so that a wrong offset shows.
-    #[derive(Default)]
-    struct Registry {
-        session: Option<Vec<u8>>,
-        blob: Option<Vec<u8>>,
-        opened: u32,
-    }
-
-    impl Registry {
-        fn range(&self) -> Option<Received> {
-            match self.session.as_ref()?.len() {
-                0 | 1 => Some(Received::OneOrNone),
-                n => Some(Received::Bytes(n as u64)),
-            }
-        }
-
-        /// Appends; as the wire does, with a check of the position.
-        fn append(&mut self, from: u64, bytes: &[u8], fault: Fault) -> Event {
-            let range = self.range();
-            let Some(session) = &mut self.session else {
-                return Event::Failed(Failure::Lost);
-            };
-            if session.len() as u64 != from {
-                return Event::Failed(Failure::OutOfStep(range));
-            }
-            match fault {
-                Fault::TooLarge if bytes.len() > 20 => Event::Failed(Failure::TooLarge),
-                Fault::OutOfStep => Event::Failed(Failure::OutOfStep(None)),
-                Fault::Cut(at) => {
-                    let at = usize::try_from(at).unwrap().min(bytes.len());
-                    session.extend_from_slice(&bytes[..at]);
-                    Event::Failed(Failure::Doubtful)
-                }
-                Fault::LostAnswer => {
-                    session.extend_from_slice(bytes);
-                    Event::Failed(Failure::Doubtful)
-                }
-                _ => {
-                    session.extend_from_slice(bytes);
-                    Event::Accepted(self.range())
-                }
-            }
-        }
-
-        fn commit(&mut self, content: &[u8], from: u64, bytes: &[u8], fault: Fault) -> Event {
-            match fault {
-                Fault::BodyUnwanted if !bytes.is_empty() => {
-                    return Event::Failed(Failure::BodyUnwanted);
-                }
-                Fault::IgnoredBody if !bytes.is_empty() => {
-                    self.session = None;
-                    return Event::Failed(Failure::Mismatch);
-                }
-                _ => {}
-            }
-            let appended = self.append(from, bytes, fault);
-            let is_whole = matches!(
-                (appended, fault),
-                (Event::Accepted(_), _) | (Event::Failed(Failure::Doubtful), Fault::LostAnswer)
-            );
-            if !is_whole {
-                return appended;
-            }
-            let stored = self.session.take().unwrap();
-            if stored != content {
-                return Event::Failed(Failure::Mismatch);
-            }
-            self.blob = Some(stored);
-            match fault {
-                Fault::LostAnswer => Event::Failed(Failure::Doubtful),
-                Fault::Unnamed => Event::Stored { named: false },
-                _ => Event::Stored { named: true },
-            }
-        }
-    }
-
-    struct Ran {
-        registry: Registry,
-        end: Action,
-        actions: usize,
-    }
-
-    fn run(content: &[u8], plan: Plan, replayable: bool, faults: Vec<Fault>) -> Ran {
-        let mut machine = Machine::new(plan);
-        let mut registry = Registry::default();
-        let mut faults = faults.into_iter();
-        let len = content.len() as u64;
-        let mut read = 0;
-        let slice = |from: u64, to: u64| {
-            &content[usize::try_from(from).unwrap()..usize::try_from(to).unwrap()]
-        };
-        for actions in 0..1_000 {
-            let action = machine.next();
-            let event = match action {
-                Action::Read if replayable => Event::Available { to: len, ended: true },
-                Action::Read => {
-                    machine.forget(machine.confirmed());
-                    read = len.min(read + machine.missing());
-                    Event::Available { to: read, ended: read == len }
-                }
-                Action::Start => {
-                    registry.session = Some(Vec::new());
-                    registry.opened += 1;
-                    Event::Opened { min_chunk: None }
-                }
-                Action::Append { from, to } => {
-                    assert!(from < to && to <= machine.available());
-                    let fault = faults.next().unwrap_or(Fault::None);
-                    if matches!(fault, Fault::LostSession) {
-                        registry.session = None;
-                    }
-                    registry.append(from, slice(from, to), fault)
-                }
-                Action::Commit { from } => {
-                    let fault = faults.next().unwrap_or(Fault::None);
-                    if matches!(fault, Fault::LostSession) {
-                        registry.session = None;
-                    }
-                    registry.commit(content, from, slice(from, len), fault)
-                }
-                Action::Ask { .. } => match registry.range() {
-                    Some(range) => Event::Status(Some(range)),
-                    None => Event::Failed(Failure::Lost),
-                },
-                Action::Verify if registry.blob.is_some() => Event::Present,
-                Action::Verify => Event::Absent,
-                Action::Abandon => {
-                    registry.session = None;
-                    Event::Abandoned
-                }
-                Action::Finish | Action::Fail(_) => {
-                    return Ran { registry, end: action, actions };
-                }
-            };
-            machine.on(event);
-        }
-        panic!("it goes on for ever");
-    }
-
-    fn plan() -> impl Strategy<Value = Plan> {
-        (1u64..40, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
-            |(chunk, one_body, digest_known, rides)| Plan {
-                chunk,
-                one_body,
-                digest_known,
-                rides,
-                eager: false,
-            },
-        )
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(4_000))]
-        #[test]
-        fn the_stored_blob_is_the_source_or_an_error_is_told(
-            content in proptest::collection::vec(any::<u8>(), 0..200),
-            plan in plan(),
-            replayable in any::<bool>(),
-            faults in proptest::collection::vec(fault(), 0..12),
-        ) {
-            let plan = Plan { one_body: plan.one_body && replayable, ..plan };
-            let ran = run(&content, plan, replayable, faults);
-            match ran.end {
-                Action::Finish => prop_assert_eq!(ran.registry.blob, Some(content)),
-                Action::Fail(_) => {}
-                other => prop_assert!(false, "ended with {:?}", other),
-            }
-        }
-
-        #[test]
-        fn up_to_three_faults_that_lose_no_session_are_always_mended(
-            content in proptest::collection::vec(any::<u8>(), 0..200),
-            plan in plan(),
-            replayable in any::<bool>(),
-            faults in proptest::collection::vec(prop_oneof![
-                (0u64..60).prop_map(Fault::Cut), Just(Fault::LostAnswer), Just(Fault::Unnamed),
-                Just(Fault::None),
-            ], 0..3),
-        ) {
-            let plan = Plan { one_body: plan.one_body && replayable, ..plan };
-            let ran = run(&content, plan, replayable, faults);
-            prop_assert_eq!(ran.end, Action::Finish);
-            prop_assert_eq!(ran.registry.blob, Some(content));
-            prop_assert_eq!(ran.registry.opened, 1);
-        }
-    }
-
-    #[test]
-    fn without_faults_nothing_is_superfluous() {
-        let plan = |one_body, digest_known| Plan {
-            chunk: 50,
-            one_body,
-            digest_known,
-            rides: true,
-            eager: false,
-        };
-        // Read and finish are actions too.
-        for (len, plan, replayable, requests) in [
-            (0, plan(false, false), false, 2),
-            (50, plan(false, false), false, 2),
-            (51, plan(false, false), false, 3),
-            (150, plan(false, false), false, 4),
-            (150, plan(true, false), true, 3),
-            (150, plan(true, true), true, 2),
-        ] {
-            let ran = run(&vec![1; len], plan, replayable, Vec::new());
-            let reads = if replayable || len == 0 { 1 } else { len.div_ceil(50) };
-            assert_eq!(ran.actions - reads, requests, "{len} {plan:?}");
-        }
-    }
-}
+mod tests;

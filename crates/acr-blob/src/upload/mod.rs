@@ -1,5 +1,6 @@
-//! Uploads. `machine` decides and knows no I/O; `drive` does what it says with `wire` (one
-//! request a function) and `feed` (the content); `builder` and `session` are the two ways in.
+//! Uploads. `machine` decides and knows no I/O, with `plan`, `limit` and `patience`; `outcome`
+//! is its language; `drive` does what it says with `wire` (one request a function) and `feed`
+//! (the content, hashed in order by `ledger`); `builder` and `session` are the two ways in.
 
 mod body;
 mod builder;
@@ -7,9 +8,18 @@ mod checkpoint;
 mod chunker;
 mod drive;
 mod feed;
+#[cfg(test)]
+mod interleaved;
 mod learned;
+mod ledger;
+mod limit;
 mod machine;
+mod ordered;
+mod outcome;
+mod patience;
+mod plan;
 mod session;
+mod sync;
 mod wire;
 
 pub(crate) use self::learned::Learned;

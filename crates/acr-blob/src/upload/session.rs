@@ -8,10 +8,11 @@ use crate::{
     info::BlobInfo,
     upload::{
         checkpoint::UploadCheckpoint,
-        drive::{Stop, Transfer},
+        drive::{Transfer, Until},
         feed::Feed,
-        machine::{Machine, Plan},
-        wire::{self, Wire},
+        machine::Machine,
+        plan::{Closing, Plan, Sending},
+        wire::Wire,
     },
 };
 
@@ -45,7 +46,7 @@ pub enum Mount {
 
 impl UploadSession {
     pub(crate) async fn start(client: &BlobClient) -> Result<Self> {
-        let mut session = Self::new(client, Machine::new(PLAN), 0, Digester::default());
+        let mut session = Self::fresh(client, Digester::default());
         session.transfer.open().await?;
         Ok(session)
     }
@@ -55,7 +56,7 @@ impl UploadSession {
         digest: &Digest,
         from: &RepositoryName,
     ) -> Result<Mount> {
-        let mut session = Self::new(client, Machine::new(PLAN), 0, digest.digester());
+        let mut session = Self::fresh(client, digest.digester());
         session.transfer.expected = Some(digest.clone());
         session.transfer.mount = Some(from.clone());
         if session.transfer.open().await? {
@@ -71,13 +72,19 @@ impl UploadSession {
         let wire = Wire::resume(client, location)?;
         // What was not hashed cannot be gone on with: the content is not here.
         let start = digester.len();
-        let machine = Machine::resumed(PLAN, start, start);
+        let (plan, limit) = client.learned.apply(PLAN, None);
+        let machine = Machine::resumed(plan, limit, start, start);
         let mut session = Self::new(client, machine, start, digester);
         session.transfer.wire = Some(wire);
         session.transfer.machine.forget(start);
         session.transfer.machine.extend(start, false);
-        session.advance().await?;
+        session.advance(Until::Looked).await?;
         Ok(session)
+    }
+
+    fn fresh(client: &BlobClient, digester: Digester) -> Self {
+        let (plan, limit) = client.learned.apply(PLAN, None);
+        Self::new(client, Machine::new(plan, limit), 0, digester)
     }
 
     fn new(client: &BlobClient, machine: Machine, start: u64, digester: Digester) -> Self {
@@ -86,7 +93,9 @@ impl UploadSession {
     }
 
     /// Appends bytes: `PATCH {location}`. After a doubtful outcome it asks the registry how
-    /// far it got and sends what is missing.
+    /// far it got and sends what is missing. If the registry lost the session and had confirmed
+    /// nothing, another one is opened. Bytes that are fewer than the registry's
+    /// `OCI-Chunk-Min-Length` are kept until there are more, or until the upload is completed.
     ///
     /// # Errors
     ///
@@ -95,15 +104,15 @@ impl UploadSession {
     ///
     /// # Cancellation
     ///
-    /// Safe: the bytes are taken over at once, and what the registry misses of them is
-    /// sent by the next call. Do not pass them again.
+    /// Safe: the bytes are taken over when the future is polled for the first time, and what
+    /// the registry misses of them is sent by the next call. Do not pass them again.
     pub async fn write(&mut self, bytes: impl Into<Bytes> + Send) -> Result<()> {
         let bytes = bytes.into();
         let confirmed = self.transfer.machine.confirmed();
         let floor = self.transfer.feed.forget(confirmed);
         self.transfer.machine.forget(floor);
-        self.transfer.give(bytes, false).await;
-        self.advance().await
+        self.transfer.give(bytes, false).await?;
+        self.advance(Until::Starved).await
     }
 
     /// Bytes that the registry has confirmed.
@@ -122,14 +131,14 @@ impl UploadSession {
     /// Safe: call again.
     pub async fn status(&mut self) -> Result<u64> {
         self.transfer.machine.ask_now();
-        self.advance().await?;
+        self.advance(Until::Looked).await?;
         Ok(self.offset())
     }
 
     /// What another process needs to go on with [`BlobClient::resume_upload`]; `None` once
     /// the session is lost.
     pub fn checkpoint(&self) -> Option<UploadCheckpoint> {
-        self.transfer.wire.as_ref().map(|wire| self.transfer.checkpoint(wire))
+        self.transfer.wire.as_ref().and_then(|wire| self.transfer.checkpoint(wire))
     }
 
     /// Ends the upload with its last bytes, possibly none: `PUT {location}&digest=`. With
@@ -150,8 +159,8 @@ impl UploadSession {
     ) -> Result<BlobInfo> {
         let last = last.into();
         self.transfer.expected = expected.cloned();
-        self.transfer.give(last, true).await;
-        self.advance().await?;
+        self.transfer.give(last, true).await?;
+        self.advance(Until::Starved).await?;
         Ok(self.transfer.info())
     }
 
@@ -172,15 +181,10 @@ impl UploadSession {
         }
     }
 
-    async fn advance(&mut self) -> Result<()> {
-        if self.transfer.wire.is_none() {
-            return Err(wire::lost(None));
-        }
+    async fn advance(&mut self, until: Until) -> Result<()> {
         let operation = Operation::new("upload_blob").on(&self.transfer.client.repository);
-        let stop = Box::pin(self.transfer.run(true)).await;
-        match stop.map_err(|error| error.with_operation(Some(&operation)))? {
-            Stop::Finished | Stop::Starved => Ok(()),
-        }
+        let end = Box::pin(self.transfer.run(until)).await;
+        end.map_err(|error| error.with_operation(Some(&operation)))
     }
 }
 
@@ -195,5 +199,4 @@ impl std::fmt::Debug for UploadSession {
 }
 
 /// What the caller gives is one body; it is cut only if it is refused.
-const PLAN: Plan =
-    Plan { chunk: 8 * 1024 * 1024, one_body: true, digest_known: true, rides: true, eager: true };
+const PLAN: Plan = Plan { chunk: u64::MAX, sending: Sending::Given, closing: Closing::Anything };

@@ -12,7 +12,7 @@ use tracing::debug;
 use crate::{
     client::BlobClient,
     range::{self, Received},
-    upload::machine::Failure,
+    upload::outcome::Failure,
 };
 
 /// An open session.
@@ -33,8 +33,9 @@ pub(crate) struct Refusal {
 /// What the start of an upload led to.
 #[derive(Debug)]
 pub(crate) enum Started {
-    /// The blob was mounted from another repository.
-    Mounted,
+    /// The blob was mounted from another repository, the registry says, with or without
+    /// naming it.
+    Mounted { named: bool },
     /// A session, and the shortest chunk that the registry takes.
     Opened(Box<Wire>, Option<u64>),
 }
@@ -57,12 +58,11 @@ impl Wire {
         }
         let request = request.scope(scope).build()?;
         let uri = request.uri().clone();
-        let answer = client.pipeline.send(request).await?;
-        let answer = response::expect(answer, &[StatusCode::ACCEPTED, StatusCode::CREATED]).await?;
+        let answer = success(client.pipeline.send(request).await?).await?;
         if let (Some((digest, _)), StatusCode::CREATED) = (mount, answer.status()) {
             let head = answer.into_parts().0;
             response::check_digest_header(&head, digest)?;
-            return Ok(Started::Mounted);
+            return Ok(Started::Mounted { named: names_digest(&head.headers) });
         }
         let min = response::header_u64(answer.headers(), &MIN_LENGTH).filter(|min| *min <= MAX_MIN);
         let mut wire = Self { client: client.clone(), location: uri.clone() };
@@ -101,9 +101,15 @@ impl Wire {
             .body(body)
             .build()
             .map_err(Refusal::fatal)?;
-        let answer = self.send(request, StatusCode::ACCEPTED, is_stream).await?;
+        let answer = self.send(request, is_stream).await?;
         let received = range::received(answer.headers());
-        self.location = self.next_location(&self.location, answer).map_err(Refusal::fatal)?;
+        let says_where = self.follow(answer)?;
+        if received.is_none() && !says_where {
+            // A success of something on the way, perhaps, and not of the registry.
+            let text = "the answer to a chunk names neither a range nor a location";
+            let error = Error::new(ErrorKind::Protocol, text);
+            return Err(Refusal { failure: Failure::Doubtful, error });
+        }
         Ok(received)
     }
 
@@ -127,13 +133,14 @@ impl Wire {
             request = request.header(header::CONTENT_RANGE, content_range(from, to)?);
         }
         let request = request.build().map_err(Refusal::fatal)?;
-        let answer = match self.send(request, StatusCode::CREATED, is_stream).await {
+        let answer = match self.send(request, is_stream).await {
             Ok(answer) => answer,
             Err(refusal) => return Err(refusal.of_commit()),
         };
         let head = answer.into_parts().0;
         response::check_digest_header(&head, digest).map_err(Refusal::fatal)?;
-        Ok(response::header_text(&head.headers, &response::DOCKER_CONTENT_DIGEST).is_some())
+        // "Accepted" promises nothing yet.
+        Ok(head.status != StatusCode::ACCEPTED && names_digest(&head.headers))
     }
 
     /// `GET {location}`: how far the registry got.
@@ -144,10 +151,10 @@ impl Wire {
             .effect(Effect::Read)
             .build()
             .map_err(Refusal::fatal)?;
-        let answer = self.send(request, StatusCode::NO_CONTENT, false).await;
+        let answer = self.send(request, false).await;
         let answer = answer.map_err(Refusal::of_status)?;
         let received = range::received(answer.headers());
-        self.location = self.next_location(&self.location, answer).map_err(Refusal::fatal)?;
+        self.follow(answer)?;
         Ok(received)
     }
 
@@ -159,7 +166,7 @@ impl Wire {
             .effect(Effect::Set)
             .build()?;
         let answer = self.client.pipeline.send(request).await?;
-        response::expect(answer, &[StatusCode::NO_CONTENT, StatusCode::ACCEPTED]).await?;
+        success(answer).await?;
         Ok(())
     }
 
@@ -179,12 +186,7 @@ impl Wire {
             .scope(push(&self.client))
     }
 
-    async fn send(
-        &mut self,
-        request: Request,
-        expected: StatusCode,
-        is_stream: bool,
-    ) -> Result<Response, Refusal> {
+    async fn send(&mut self, request: Request, is_stream: bool) -> Result<Response, Refusal> {
         let answer = self.client.pipeline.send(request).await;
         let answer = answer.map_err(|error| Refusal::of(error, is_stream))?;
         let mut received = None;
@@ -199,13 +201,22 @@ impl Wire {
                 url_policy::upload_location(endpoint, repository, &self.location, headers)
                     .map_err(Refusal::fatal)?;
         }
-        response::expect(answer, &[expected]).await.map_err(|error| {
+        success(answer).await.map_err(|error| {
             let mut refusal = Refusal::of(error, is_stream);
             if let Failure::OutOfStep(place) = &mut refusal.failure {
                 *place = received;
             }
             refusal
         })
+    }
+
+    /// Goes where the answer says, if it does; else the place stays the same.
+    fn follow(&mut self, answer: Response) -> Result<bool, Refusal> {
+        if !answer.headers().contains_key(header::LOCATION) {
+            return Ok(false);
+        }
+        self.location = self.next_location(&self.location, answer).map_err(Refusal::fatal)?;
+        Ok(true)
     }
 
     fn next_location(&self, request: &Uri, answer: Response) -> Result<Uri> {
@@ -265,6 +276,40 @@ impl Refusal {
         };
         Self { failure, error }
     }
+}
+
+/// Any success: which one a step is answered with differs from registry to registry, and
+/// what it promises is checked by its headers.
+async fn success(answer: Response) -> Result<Response> {
+    if answer.status().is_success() {
+        return Ok(answer);
+    }
+    Err(response::into_error(answer).await)
+}
+
+fn names_digest(headers: &HeaderMap) -> bool {
+    response::header_text(headers, &response::DOCKER_CONTENT_DIGEST).is_some()
+}
+
+/// Whether the registry, or its token service, will not do this for this caller, whatever it
+/// can do otherwise.
+pub(crate) fn is_refusal(error: &Error) -> bool {
+    let kinds = [
+        ErrorKind::Unauthenticated,
+        ErrorKind::Forbidden,
+        ErrorKind::NotFound,
+        ErrorKind::Disallowed,
+        ErrorKind::Conflict,
+        ErrorKind::Rejected,
+    ];
+    let is_unimplemented = error.status() == Some(StatusCode::NOT_IMPLEMENTED);
+    is_unimplemented || (kinds.contains(&error.kind()) && !error.is_retryable())
+}
+
+/// Whether somebody on the way was tired of waiting.
+pub(crate) fn is_timeout(error: &Error) -> bool {
+    let status = error.status().map_or(0, |status| status.as_u16());
+    error.kind() == ErrorKind::Timeout || matches!(status, 408 | 504 | 524)
 }
 
 /// Says of an error that the session is gone.

@@ -10,8 +10,13 @@
 )]
 
 mod adapt;
+mod changed;
 mod interrupted;
+mod promises;
+mod property;
 mod resume;
+mod sessions;
+mod unkind;
 
 use std::time::{Duration, SystemTime};
 

@@ -1,0 +1,79 @@
+use std::{
+    future::Future as _,
+    pin::pin,
+    task::{Context, Waker},
+};
+
+use acr_core::Algorithm;
+
+use super::*;
+
+fn piece(len: usize, seed: usize) -> Bytes {
+    (0..len).map(|n| u8::try_from((n * 7 + seed) % 251).unwrap()).collect()
+}
+
+/// Every size around the threshold, dropped at every poll, with a small piece behind it that
+/// could overtake.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a3_a_dropped_hash_keeps_its_place() {
+    for len in [0, 1, LARGE - 1, LARGE, LARGE + 1, 512 * 1024, 512 * 1024 + 1, 1 << 20] {
+        for polls in 0..3 {
+            let ledger = Ledger::new(Digester::default());
+            let (large, small) = (piece(len, 1), piece(100, 2));
+            {
+                let waiting = ledger.give(0, &large).unwrap();
+                let mut settle = pin!(ledger.settle(waiting));
+                for _ in 0..polls {
+                    let mut cx = Context::from_waker(Waker::noop());
+                    if settle.as_mut().poll(&mut cx).is_ready() {
+                        break;
+                    }
+                }
+            }
+            ledger.hash(large.len() as u64, small.clone()).await.unwrap();
+            let whole = [large, small].concat();
+            assert_eq!(ledger.digester().finish(), Digest::sha256(&whole), "{len} {polls}");
+            assert_eq!(ledger.len(), whole.len() as u64);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a3_a_gap_is_an_error_and_what_is_known_is_left_out() {
+    let ledger = Ledger::new(Digester::default());
+    ledger.hash(0, piece(10, 0)).await.unwrap();
+    assert_eq!(ledger.hash(11, piece(1, 0)).await.unwrap_err().kind(), ErrorKind::Integrity);
+    ledger.hash(4, piece(10, 4 * 7)).await.unwrap();
+    ledger.hash(3, piece(2, 0)).await.unwrap();
+    assert_eq!(ledger.digester().finish(), Digest::sha256(&piece(14, 0)));
+}
+
+#[test]
+fn a1_the_first_bytes_are_compared_exactly_where_the_proof_ends() {
+    let whole = piece(2_000_000, 3);
+    for end in [0usize, 1, 600_000, 2_000_000] {
+        let mut saved = Digester::default();
+        saved.update(&whole[..end]);
+        let ledger = Ledger::new(Digester::default());
+        ledger.prove(&saved);
+        assert_eq!(ledger.is_proven(), (end == 0).then_some(true));
+        for start in (0..whole.len()).step_by(700_000) {
+            let piece = whole.slice(start..whole.len().min(start + 700_000));
+            ledger.hash_now(start as u64, &piece).unwrap();
+        }
+        assert_eq!(ledger.is_proven(), Some(true), "{end}");
+        let other = Ledger::new(Digester::default());
+        other.prove(&saved);
+        other.hash_now(0, &piece(2_000_000, 4)).unwrap();
+        assert_eq!(other.is_proven(), Some(end == 0), "{end}");
+        let foreign = Ledger::new(Digester::new(Algorithm::Sha512));
+        foreign.prove(&saved);
+        foreign.hash_now(0, &whole).unwrap();
+        assert_eq!(foreign.is_proven(), Some(false), "{end}");
+    }
+    // Where more was hashed already, nothing can be compared any more.
+    let ledger = Ledger::new(Digester::default());
+    ledger.hash_now(0, &whole).unwrap();
+    ledger.prove(&Digester::default());
+    assert_eq!(ledger.is_proven(), Some(false));
+}
