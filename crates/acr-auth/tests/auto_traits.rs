@@ -32,5 +32,7 @@ fn g8_layers_clients_and_credentials_are_send_sync_clone() {
 #[test]
 fn g8_sources_of_tokens_move_between_tasks() {
     fn source<T: acr_auth::TokenCredential>(_: T) {}
-    source(credential_fn(|_| async { Ok(AccessToken::new("t", std::time::SystemTime::UNIX_EPOCH)) }));
+    source(credential_fn(|_| async {
+        Ok(AccessToken::new("t", std::time::SystemTime::UNIX_EPOCH))
+    }));
 }
