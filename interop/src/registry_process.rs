@@ -39,6 +39,7 @@ pub struct RegistryProcessBuilder {
     software: RegistrySoftware,
     locations: Locations,
     auth: Option<TokenAuth>,
+    schema1: Schema1,
 }
 
 /// How a registry asks for tokens and which it accepts.
@@ -55,6 +56,13 @@ enum Locations {
     #[default]
     Relative,
     Absolute,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum Schema1 {
+    #[default]
+    Refused,
+    Taken,
 }
 
 impl TokenAuth {
@@ -98,6 +106,12 @@ impl RegistryProcessBuilder {
     /// Answers with absolute `Location` headers, made from the request's `Host`.
     pub fn absolute_locations(mut self) -> Self {
         self.locations = Locations::Absolute;
+        self
+    }
+
+    /// Takes Docker's schema 1 too, which distribution 2 signs anew whenever it is asked.
+    pub fn schema1(mut self) -> Self {
+        self.schema1 = Schema1::Taken;
         self
     }
 
@@ -173,6 +187,9 @@ impl RegistryProcessBuilder {
             "storage": {
                 "filesystem": { "rootdirectory": folder.join("storage") },
                 "delete": { "enabled": true },
+            },
+            "compatibility": {
+                "schema1": { "enabled": matches!(self.schema1, Schema1::Taken) },
             },
             "http": {
                 "addr": address.to_string(),

@@ -140,6 +140,21 @@ impl Skopeo {
         PROGRAM.run(command).await.map(drop)
     }
 
+    /// Copies an image from a layout into a registry, as a signed image of Docker's schema 1.
+    ///
+    /// # Errors
+    ///
+    /// When `skopeo` is not installed or the registry refuses the image.
+    pub async fn push_schema1(&self, layout: &ImageLayout, image: &RemoteImage) -> Result<()> {
+        let mut command = self.command("copy");
+        command
+            .args(["--format", "v2s1"])
+            .args(self.access("dest-", image)?)
+            .arg(format!("oci:{}", layout.reference()))
+            .arg(&image.name);
+        PROGRAM.run(command).await.map(drop)
+    }
+
     /// Signs in to an image's registry, as the image says, and leaves the login in
     /// `file`, which need not exist.
     ///

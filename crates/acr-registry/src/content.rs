@@ -12,17 +12,19 @@ use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::{
     answer::{refuse_errors, success},
-    locks,
-    model::{Manifest, MediaType},
+    child, locks,
+    model::{Manifest, MediaType, Platform},
+    proof::Hashed,
     repository::RepositoryClient,
-    shape::{own_media_type, refuse_ambiguity},
+    shape::{fitting_media_type, refuse_ambiguity},
 };
 
 impl RepositoryClient {
     /// Gets a manifest: `GET /v2/{name}/manifests/{reference}`.
     ///
-    /// Await the builder. The bytes are verified: against the digest asked for, or,
-    /// for a tag, against the digest the registry names.
+    /// Await the builder. The bytes are verified: against the digest asked for, and against
+    /// the digest the registry names, by its algorithm. Of a signed schema 1 image the
+    /// digest covers what is signed; the signatures may differ each time.
     pub fn get_manifest(&self, reference: impl Into<Reference>) -> GetManifest<'_> {
         GetManifest {
             client: self,
@@ -30,6 +32,7 @@ impl RepositoryClient {
             max_size: MAX_MANIFEST,
             accept: None,
             allow_ambiguous: false,
+            platform: None,
         }
     }
 
@@ -37,11 +40,18 @@ impl RepositoryClient {
     ///
     /// Await the builder. The bytes are sent as they are.
     pub fn put_manifest(&self, content: impl Into<Bytes>) -> PutManifest<'_> {
-        PutManifest { client: self, content: content.into(), tag: None, media_type: None }
+        PutManifest {
+            client: self,
+            content: content.into(),
+            tag: None,
+            media_type: None,
+            allow_ambiguous: false,
+        }
     }
 
     /// Points a tag to a manifest that is there: gets its bytes and puts them, unchanged
-    /// and under their media type, with the new tag. Gives the digest.
+    /// and under their media type, with the new tag. Gives the digest that the registry
+    /// knows it by under the new tag.
     ///
     /// # Errors
     ///
@@ -52,7 +62,8 @@ impl RepositoryClient {
     /// After a drop the tag may or may not have been set.
     pub async fn retag(&self, from: impl Into<Reference> + Send, to: &Tag) -> Result<Digest> {
         let manifest = self.get_manifest(from).allow_ambiguous().await?;
-        self.put_manifest(manifest.content).media_type(manifest.media_type).tag(to).await
+        let put = self.put_manifest(manifest.content).media_type(manifest.media_type);
+        put.allow_ambiguous().tag(to).await
     }
 
     /// The digest a tag or digest stands for now: `HEAD /v2/{name}/manifests/{reference}`.
@@ -107,8 +118,9 @@ impl RepositoryClient {
 ///
 /// [`ErrorKind::NotFound`]; [`ErrorKind::Integrity`] when the bytes do not have the
 /// digest; [`ErrorKind::TooLarge`] beyond [`GetManifest::max_size`];
-/// [`ErrorKind::Protocol`] for a document that can be read as two kinds (see
-/// [`GetManifest::allow_ambiguous`]); [`ErrorKind::Disallowed`] when reading it is off.
+/// [`ErrorKind::Protocol`] for a document that can be read in two ways (see
+/// [`GetManifest::allow_ambiguous`]); [`ErrorKind::Disallowed`] when reading it is off. With
+/// [`GetManifest::platform`], [`ErrorKind::NotFound`] also when nothing runs there.
 ///
 /// # Cancellation
 ///
@@ -121,12 +133,16 @@ pub struct GetManifest<'a> {
     max_size: usize,
     accept: Option<Vec<MediaType>>,
     allow_ambiguous: bool,
+    platform: Option<Platform>,
 }
 
-/// Puts a manifest when awaited, and gives its digest.
+/// Puts a manifest when awaited, and gives its digest: the one it was put under, or, for a
+/// tag, the one that the registry names, which is checked.
 ///
 /// # Errors
 ///
+/// [`ErrorKind::InvalidInput`], and nothing is sent, for a document that can be read in two
+/// ways (see [`PutManifest::allow_ambiguous`]);
 /// [`ErrorKind::Rejected`] when the registry finds a blob missing or the document
 /// malformed; [`ErrorKind::Disallowed`] when the tag or the repository is locked;
 /// [`ErrorKind::Integrity`] when the registry stored something else.
@@ -141,6 +157,7 @@ pub struct PutManifest<'a> {
     content: Bytes,
     tag: Option<Tag>,
     media_type: Option<MediaType>,
+    allow_ambiguous: bool,
 }
 
 impl GetManifest<'_> {
@@ -159,16 +176,41 @@ impl GetManifest<'_> {
         self
     }
 
-    /// Takes also a document that is an index and an image at once, or that disagrees with
-    /// the media type it is kept under. Whoever interprets such bytes may see another
+    /// Takes also a document that is an index and an image at once, that disagrees with the
+    /// media type it is kept under, or that has names which come twice or which some readers
+    /// take for others, such as `Layers`. Whoever interprets such bytes may see another
     /// artifact than the next tool; to store or to hash them is safe.
     pub fn allow_ambiguous(mut self) -> Self {
         self.allow_ambiguous = true;
         self
     }
 
-    async fn send(self) -> Result<Manifest> {
-        let Self { client, reference, max_size, accept, allow_ambiguous } = self;
+    /// Gets, where the reference stands for an index, the manifest in it that suits a
+    /// platform best (see [`ImageIndex::select`](crate::ImageIndex::select)), with one more
+    /// request. Indexes within are followed: 8 deep at most, 32 requests in all. What is no
+    /// index is given as it is, whatever it runs on.
+    pub fn platform(mut self, platform: Platform) -> Self {
+        self.platform = Some(platform);
+        self
+    }
+
+    async fn send(mut self) -> Result<Manifest> {
+        match self.platform.take() {
+            None => self.get().await,
+            Some(wanted) => {
+                let (client, max_size) = (self.client, self.max_size);
+                let accept = self.accept.clone();
+                let get = |digest: &Digest| {
+                    let get = GetManifest { accept: accept.clone(), ..client.get_manifest(digest) };
+                    get.max_size(max_size).get()
+                };
+                child::follow(self.get().await?, &wanted, get).await
+            }
+        }
+    }
+
+    async fn get(self) -> Result<Manifest> {
+        let Self { client, reference, max_size, accept, allow_ambiguous, platform: _ } = self;
         let operation = operation("get_manifest", &client.name, &reference);
         let accept = accept.as_deref();
         let request = read_request(Method::GET, client, &reference, operation, accept)?;
@@ -183,7 +225,7 @@ impl GetManifest<'_> {
             framing.confirm(read).map_err(|error| response::describe(error, &head))?;
         }
         if !allow_ambiguous {
-            refuse_ambiguity(&manifest.content, &manifest.media_type)
+            refuse_ambiguity(&manifest.content, &manifest.media_type, ErrorKind::Protocol)
                 .map_err(|error| response::describe(error, &head))?;
         }
         Ok(manifest)
@@ -197,35 +239,47 @@ impl PutManifest<'_> {
         self
     }
 
-    /// Stores it under this media type. Default: the document's own `mediaType`,
-    /// else that of an OCI image manifest.
+    /// Stores it under this media type. Default: the document's own `mediaType`, else what
+    /// its fields are those of, else that of an OCI image manifest.
     pub fn media_type(mut self, media_type: impl Into<MediaType>) -> Self {
         self.media_type = Some(media_type.into());
         self
     }
 
+    /// Sends also a document that readers may read differently; as
+    /// [`GetManifest::allow_ambiguous`].
+    pub fn allow_ambiguous(mut self) -> Self {
+        self.allow_ambiguous = true;
+        self
+    }
+
     async fn send(self) -> Result<Digest> {
-        let Self { client, content, tag, media_type } = self;
-        let digest = Digest::sha256(&content);
-        let media_type = media_type.unwrap_or_else(|| own_media_type(&content));
+        let Self { client, content, tag, media_type, allow_ambiguous } = self;
+        let media_type = media_type.unwrap_or_else(|| fitting_media_type(&content));
+        if !allow_ambiguous {
+            refuse_ambiguity(&content, &media_type, ErrorKind::InvalidInput)?;
+        }
+        let is_tagged = tag.is_some();
+        let hashed = Hashed::of(&content);
+        let digest = hashed.digest();
         let endpoint = client.pipeline.endpoint();
         let reference = tag.clone().map_or_else(|| Reference::from(&digest), Reference::Tag);
-        let request = put_request(endpoint, &client.name, tag, &digest, &media_type, content)?;
+        let body = content.clone();
+        let request = put_request(endpoint, &client.name, tag, &digest, &media_type, body)?;
         let answer = client.pipeline.send(request).await?;
         let (head, _) = success(answer, MAX_PUT)
             .await
             .map_err(|error| locks::explain(error, locks::PUT_MANIFEST))?;
-        response::check_digest_header(&head, &digest)?;
-        let is_named = head.headers.contains_key(&response::DOCKER_CONTENT_DIGEST);
-        if head.status != StatusCode::CREATED && !is_named {
+        let named = hashed.named(&head)?;
+        if head.status != StatusCode::CREATED && named.is_none() {
             // Not the status of something stored, and no word of what was.
             let stored = client.get_manifest(reference).allow_ambiguous().await?.digest;
-            if stored != digest {
+            if !hashed.has(&stored) {
                 let text = format!("put `{digest}`, the registry has `{stored}`");
                 return Err(response::describe(Error::new(ErrorKind::Integrity, text), &head));
             }
         }
-        Ok(digest)
+        Ok(named.filter(|_| is_tagged).unwrap_or(digest))
     }
 }
 
@@ -310,25 +364,11 @@ fn is_proven(head: &http::response::Parts, reference: &Reference) -> bool {
 
 fn decode(head: &http::response::Parts, content: Bytes, reference: &Reference) -> Result<Manifest> {
     response::check_encoding(head)?;
-    let digest = match reference.digest() {
-        // The digest asked for is the only authority.
-        Some(asked) => {
-            let mut digester = asked.digester();
-            digester.update(&content);
-            let computed = digester.finish();
-            if computed != *asked {
-                let text = format!("asked for `{asked}`, received content with `{computed}`");
-                return Err(response::describe(Error::new(ErrorKind::Integrity, text), head));
-            }
-            computed
-        }
-        None => Digest::sha256(&content),
-    };
-    response::check_digest_header(head, &digest)?;
+    let digest = Hashed::of(&content).verified(reference.digest(), head)?;
     let media_type = response::header_text(&head.headers, &header::CONTENT_TYPE)
         .map(|text| text.split(';').next().unwrap_or_default().trim())
         .filter(|text| !text.is_empty())
-        .map_or_else(|| own_media_type(&content), MediaType::from);
+        .map_or_else(|| fitting_media_type(&content), MediaType::from);
     Ok(Manifest { digest, media_type, content })
 }
 
@@ -410,7 +450,7 @@ mod tests {
             let manifest = decode(&head(&header), document.clone(), &reference).unwrap();
             assert_eq!(manifest.media_type.as_str(), expected);
         }
-        assert_eq!(own_media_type(b"not json"), MediaType::OCI_MANIFEST);
+        assert_eq!(fitting_media_type(b"not json"), MediaType::OCI_MANIFEST);
     }
 
     #[test]

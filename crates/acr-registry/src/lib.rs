@@ -32,6 +32,7 @@
 mod after;
 mod answer;
 mod api_version;
+mod child;
 mod content;
 #[cfg(feature = "preview")]
 mod deleted;
@@ -40,11 +41,13 @@ mod list_pager;
 mod locks;
 mod manifests;
 mod model;
+mod proof;
 mod referrers;
 mod registry;
 mod repeats;
 mod repository;
 mod shape;
+mod signed;
 mod tags;
 
 pub use acr_core::Deletion;

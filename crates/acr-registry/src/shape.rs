@@ -3,13 +3,15 @@
 //! A document that one tool reads as an index and another as an image means two
 //! things under one digest (CVE-2021-41190). Such a document is refused.
 
+use std::fmt;
+
 use acr_core::{Error, ErrorKind, Result};
 use serde::{Deserialize, de::IgnoredAny};
 
-use crate::model::MediaType;
+use crate::model::{MediaType, NotRead, Shown, place, strict_json};
 
-/// The fields that tell the kinds apart. A field that occurs twice is an error of serde.
-#[derive(Deserialize)]
+/// The fields that tell the kinds apart.
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Shape {
     #[serde(default)]
@@ -24,64 +26,96 @@ struct Shape {
     blobs: Option<IgnoredAny>,
     #[serde(default)]
     fs_layers: Option<IgnoredAny>,
+    #[serde(default)]
+    signatures: Option<IgnoredAny>,
 }
 
+/// What a document is for those who read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Image,
     Index,
     Artifact,
     Schema1,
 }
 
-/// Refuses a document whose media type, `mediaType` and fields do not name the same kind.
-/// What is no JSON object at all is nobody's manifest and passes.
-pub(crate) fn refuse_ambiguity(content: &[u8], kept_as: &MediaType) -> Result<()> {
+/// Refuses a document that readers may read differently: with names that come twice or
+/// are taken for others, of several kinds, or whose media type, `mediaType` and fields do
+/// not name the same kind. What is no JSON object at all is nobody's manifest and passes.
+/// The error has the kind that the one who made the document calls for.
+pub(crate) fn refuse_ambiguity(
+    content: &[u8],
+    kept_as: &MediaType,
+    error_kind: ErrorKind,
+) -> Result<()> {
+    find_ambiguity(content, kept_as).map_err(|why| {
+        Error::new(error_kind, format!("the manifest is ambiguous: {why} (see `allow_ambiguous`)"))
+    })
+}
+
+fn find_ambiguity(content: &[u8], kept_as: &MediaType) -> Result<(), String> {
+    if let Err(NotRead::Ambiguous(why)) = strict_json::check(content, &place::MANIFEST) {
+        return Err(why);
+    }
     let shape: Shape = match serde_json::from_slice(content) {
         Ok(shape) => shape,
         Err(error) if error.is_data() && content.trim_ascii_start().starts_with(b"{") => {
-            return Err(refuse("a field of the manifest occurs twice or has another shape"));
+            return Err("its `mediaType` is no text".to_owned());
         }
         Err(_) => return Ok(()),
     };
-    let own = shape.media_type.as_deref();
-    if own.is_some_and(|own| own != kept_as.as_str() && kind_of(kept_as.as_str()).is_some()) {
-        return Err(refuse("the manifest names another media type than the registry"));
+    let kept_kind = kind_of(kept_as.as_str());
+    let own = shape.own_media_type();
+    let other = own.filter(|own| !own.eq_ignore_ascii_case(kept_as.as_str()));
+    if let Some(own) = other.filter(|_| kept_kind.is_some()) {
+        let (own, kept_as) = (Shown(own), Shown(kept_as.as_str()));
+        return Err(format!("it says it is `{own}` and is kept as `{kept_as}`"));
     }
-    let shown = [
-        (shape.manifests.is_some(), Kind::Index),
-        (shape.config.is_some() || shape.layers.is_some(), Kind::Image),
-        (shape.blobs.is_some(), Kind::Artifact),
-        (shape.fs_layers.is_some(), Kind::Schema1),
-    ];
-    let mut kinds = shown.into_iter().filter_map(|(is_shown, kind)| is_shown.then_some(kind));
-    let (first, second) = (kinds.next(), kinds.next());
-    if second.is_some() {
-        return Err(refuse("the manifest is of two kinds at once"));
+    let shown = shape.kinds();
+    let (first, second) = (shown.first(), shown.get(1));
+    if let (Some(first), Some(second)) = (first, second) {
+        return Err(format!("it has the fields of {first} and of {second}"));
     }
-    match (first, kind_of(kept_as.as_str())) {
-        (Some(shown), Some(said)) if shown != said => {
-            Err(refuse("the manifest has not the fields of its media type"))
+    let said = own.and_then(kind_of).or(kept_kind);
+    match (first, said) {
+        (Some(shown), Some(said)) if *shown != said => {
+            Err(format!("it is said to be {said} and has the fields of {shown}"))
         }
         _ => Ok(()),
     }
 }
 
-/// The `mediaType` a document names itself, else that of an OCI image manifest.
-pub(crate) fn own_media_type(content: &[u8]) -> MediaType {
-    #[derive(Deserialize)]
-    struct Document {
-        #[serde(rename = "mediaType")]
-        media_type: Option<MediaType>,
-    }
-    serde_json::from_slice::<Document>(content)
-        .ok()
-        .and_then(|document| document.media_type)
-        .unwrap_or(MediaType::OCI_MANIFEST)
+/// What a document is: as it says itself, else as its fields say, else as it is kept.
+pub(crate) fn kind(content: &[u8], kept_as: &MediaType) -> Option<Kind> {
+    let shape = Shape::read(content);
+    let own = shape.own_media_type().and_then(kind_of);
+    own.or_else(|| shape.kinds().first().copied()).or_else(|| kind_of(kept_as.as_str()))
 }
 
-fn kind_of(media_type: &str) -> Option<Kind> {
-    let is = |known: MediaType| known.as_str() == media_type;
+/// The `mediaType` a document names itself.
+pub(crate) fn own_media_type(content: &[u8]) -> Option<MediaType> {
+    Shape::read(content).own_media_type().map(MediaType::from)
+}
+
+/// The media type to put a document under: its own `mediaType`, else that of its fields,
+/// else that of an OCI image manifest.
+pub(crate) fn fitting_media_type(content: &[u8]) -> MediaType {
+    let shape = Shape::read(content);
+    if let Some(own) = shape.own_media_type() {
+        return MediaType::from(own);
+    }
+    match shape.kinds().first() {
+        Some(Kind::Index) => MediaType::OCI_INDEX,
+        Some(Kind::Artifact) => MediaType::OCI_ARTIFACT,
+        Some(Kind::Schema1) if shape.signatures.is_some() => MediaType::DOCKER_SCHEMA1_SIGNED,
+        Some(Kind::Schema1) => MediaType::DOCKER_SCHEMA1,
+        Some(Kind::Image) | None => MediaType::OCI_MANIFEST,
+    }
+}
+
+/// The kind that a media type stands for.
+pub(crate) fn kind_of(media_type: &str) -> Option<Kind> {
+    let is = |known: MediaType| known.as_str().eq_ignore_ascii_case(media_type);
     if is(MediaType::OCI_MANIFEST) || is(MediaType::DOCKER_MANIFEST) {
         Some(Kind::Image)
     } else if is(MediaType::OCI_INDEX) || is(MediaType::DOCKER_LIST) {
@@ -95,8 +129,37 @@ fn kind_of(media_type: &str) -> Option<Kind> {
     }
 }
 
-fn refuse(why: &'static str) -> Error {
-    Error::new(ErrorKind::Protocol, why)
+impl Shape {
+    /// Of what cannot be read, nothing.
+    fn read(content: &[u8]) -> Self {
+        serde_json::from_slice(content).unwrap_or_else(|_| Self::default())
+    }
+
+    /// An empty text names nothing.
+    fn own_media_type(&self) -> Option<&str> {
+        self.media_type.as_deref().filter(|text| !text.is_empty())
+    }
+
+    fn kinds(&self) -> Vec<Kind> {
+        let shown = [
+            (self.manifests.is_some(), Kind::Index),
+            (self.config.is_some() || self.layers.is_some(), Kind::Image),
+            (self.blobs.is_some(), Kind::Artifact),
+            (self.fs_layers.is_some(), Kind::Schema1),
+        ];
+        shown.into_iter().filter_map(|(is_shown, kind)| is_shown.then_some(kind)).collect()
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Image => "an image",
+            Self::Index => "an index",
+            Self::Artifact => "an artifact",
+            Self::Schema1 => "a schema 1 image",
+        })
+    }
 }
 
 #[cfg(test)]
@@ -116,17 +179,28 @@ mod tests {
             (r#"{"manifests":[],"manifests":[]}"#, &index, false),
             (r#"{"mediaType":"application/vnd.oci.image.index.v1+json"}"#, &image, false),
             (r#"{"mediaType":7}"#, &image, false),
+            (r#"{"mediaType":"","config":{}}"#, &image, true),
+            (r#"{"layers":[],"Layers":[]}"#, &image, false),
+            (r#"{"config":{"digest":"a","Digest":"b"}}"#, &image, false),
+            (r#"{"annotations":{"a":"1","A":"2"}}"#, &image, true),
+            (
+                r#"{"mediaType":"application/vnd.oci.image.index.v1+json","layers":[]}"#,
+                &MediaType::from("application/json"),
+                false,
+            ),
+            (
+                r#"{"config":{}}"#,
+                &MediaType::from("Application/vnd.oci.image.Manifest.v1+json"),
+                true,
+            ),
             (r#"{"blobs":[]}"#, &MediaType::ORAS_ARTIFACT, true),
             (r#"{"fsLayers":[],"layers":[]}"#, &MediaType::DOCKER_SCHEMA1, false),
             (r#"{"manifests":[]}"#, &MediaType::from("application/x"), true),
             ("not json", &image, true),
             ("[]", &image, true),
         ] {
-            assert_eq!(
-                refuse_ambiguity(document.as_bytes(), kept_as).is_ok(),
-                passes,
-                "{document}"
-            );
+            let outcome = refuse_ambiguity(document.as_bytes(), kept_as, ErrorKind::Protocol);
+            assert_eq!(outcome.is_ok(), passes, "{document}: {outcome:?}");
         }
     }
 }

@@ -295,7 +295,7 @@ fn builders_write_the_same_bytes_every_time_and_keep_windows_versions() {
         {"digest":"sha256:3","platform":{"os":"windows","architecture":"amd64","os.version":"10.0.20348.2"}},
         {"digest":"sha256:4","platform":{"os":"linux","architecture":"arm64"}},
         {"digest":"sha256:5","platform":{"os":"linux","architecture":"arm","variant":"v6"}},
-        {"digest":"sha256:6"}]}"#;
+        {"digest":"sha256:6","platform":{"os":"unknown","architecture":"unknown"}}]}"#;
     let index: ImageIndex = serde_json::from_str(json).unwrap();
     let chosen = |platform: Platform| index.select(&platform).and_then(|d| d.digest.clone());
     let some = |text: &str| Some(text.to_owned());
@@ -306,7 +306,7 @@ fn builders_write_the_same_bytes_every_time_and_keep_windows_versions() {
     );
     assert_eq!(chosen(Platform::new("windows", "amd64").os_version("10.0.2")), None);
     assert_eq!(chosen(Platform::new("linux", "arm64").variant("v8")), some("sha256:4"));
-    assert_eq!(chosen(Platform::new("linux", "arm").variant("v7")), None);
+    assert_eq!(chosen(Platform::new("linux", "arm").variant("v7")), some("sha256:5"));
     // Where nothing is said, arm is v7 and arm64 is v8.
     let plain =
         r#"{"manifests":[{"digest":"sha256:7","platform":{"os":"linux","architecture":"arm"}}]}"#;

@@ -1,8 +1,10 @@
 //! Reads manifests: their kind, what they refer to, and what the registry tells about them.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
-use serde::{Deserialize, Deserializer, Serialize};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, Deserializer, Serialize, de::IgnoredAny};
+use serde_json::Value;
 
 /// What a manifest is, by its media type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,6 +12,8 @@ pub(crate) enum Form {
     Image,
     Index,
     Artifact,
+    /// Docker's oldest, signed or not.
+    Schema1,
 }
 
 /// The parts of a manifest that matter to the registry.
@@ -23,6 +27,7 @@ pub(crate) struct Parsed {
     pub(crate) layers: Option<Vec<Descriptor>>,
     pub(crate) manifests: Option<Vec<Descriptor>>,
     pub(crate) blobs: Option<Vec<Descriptor>>,
+    fs_layers: Option<IgnoredAny>,
     pub(crate) subject: Option<Descriptor>,
     #[serde(default, deserialize_with = "annotations")]
     pub(crate) annotations: Option<BTreeMap<String, String>>,
@@ -60,6 +65,7 @@ pub(crate) fn form(media_type: &str) -> Option<Form> {
         OCI_MANIFEST | DOCKER_MANIFEST => Some(Form::Image),
         OCI_INDEX | DOCKER_LIST => Some(Form::Index),
         OCI_ARTIFACT | ORAS_ARTIFACT => Some(Form::Artifact),
+        SCHEMA1 | SCHEMA1_SIGNED => Some(Form::Schema1),
         _ => None,
     }
 }
@@ -76,13 +82,37 @@ pub(crate) fn parse(
     let parsed: Parsed = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
     // Docker's types must say what they are; OCI's may leave it out, or empty.
     match parsed.media_type.as_deref().unwrap_or_default() {
-        "" if matches!(media_type, OCI_MANIFEST | OCI_INDEX) => {}
+        "" if matches!(media_type, OCI_MANIFEST | OCI_INDEX | SCHEMA1 | SCHEMA1_SIGNED) => {}
         "" => return Err(format!("`mediaType` is missing, which `{media_type}` needs")),
         own if own == media_type => {}
         own => return Err(format!("`mediaType` is `{own}`, the content type `{media_type}`")),
     }
     parsed.check_shape(form, is_lenient)?;
+    if media_type == SCHEMA1_SIGNED && signed_part(bytes).is_none() {
+        return Err("it has no signature that says what is signed".to_owned());
+    }
     Ok((form, parsed))
+}
+
+/// The bytes that a manifest's digest is of: of a signed one, what is signed.
+pub(crate) fn hashed(form: Form, bytes: &[u8]) -> Cow<'_, [u8]> {
+    let signed = if form == Form::Schema1 { signed_part(bytes) } else { None };
+    signed.map_or(Cow::Borrowed(bytes), Cow::Owned)
+}
+
+/// Each signature says in its protected header where the signed document breaks off for the
+/// signatures, and how it ended before they were put in.
+fn signed_part(bytes: &[u8]) -> Option<Vec<u8>> {
+    let document: Value = serde_json::from_slice(bytes).ok()?;
+    let protected = document.pointer("/signatures/0/protected")?.as_str()?;
+    let protected: Value = serde_json::from_slice(&base64url(protected)?).ok()?;
+    let length = usize::try_from(protected.get("formatLength")?.as_u64()?).ok()?;
+    let tail = base64url(protected.get("formatTail")?.as_str()?)?;
+    Some([bytes.get(..length)?, &tail].concat())
+}
+
+fn base64url(text: &str) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(text).ok()
 }
 
 impl Parsed {
@@ -101,9 +131,12 @@ impl Parsed {
                 foreign.extend([("config", config), ("layers", layers)]);
             }
             Form::Artifact => foreign.extend([("config", config), ("manifests", manifests)]),
+            Form::Schema1 if !is_lenient => return Err("schema 1 is not taken".to_owned()),
+            Form::Schema1 => needed.push(("fsLayers", self.fs_layers.is_some())),
         }
-        if form != Form::Artifact && self.schema_version != Some(2) {
-            return Err("`schemaVersion` is not 2".to_owned());
+        let version = if form == Form::Schema1 { 1 } else { 2 };
+        if form != Form::Artifact && self.schema_version != Some(version) {
+            return Err(format!("`schemaVersion` is not {version}"));
         }
         if let Some((key, _)) = needed.iter().find(|(_, is_there)| !is_there) {
             return Err(format!("`{key}` is missing"));
@@ -190,6 +223,8 @@ pub(crate) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 pub(crate) const OCI_ARTIFACT: &str = "application/vnd.oci.artifact.manifest.v1+json";
 pub(crate) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 pub(crate) const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+const SCHEMA1: &str = "application/vnd.docker.distribution.manifest.v1+json";
+const SCHEMA1_SIGNED: &str = "application/vnd.docker.distribution.manifest.v1+prettyjws";
 const ORAS_ARTIFACT: &str = "application/vnd.cncf.oras.artifact.manifest.v1+json";
 const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";

@@ -2,80 +2,54 @@
 
 use std::collections::BTreeMap;
 
-use acr_core::{Digest, Error, ErrorKind, Result};
+use acr_core::{Digest, Error, ErrorKind, ParseDigestError, Result};
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
 
-use super::{Architecture, MediaType, OperatingSystem, UnknownFields, null_is_empty};
+use super::{
+    MediaType, Platform, UnknownFields,
+    parts::{FromParts, Notes, Parts, below},
+    place::DESCRIPTOR,
+    shown::Shown,
+};
 
 /// A part of a manifest: a config, a layer, a manifest of an index.
 ///
-/// Read leniently: `digest` is the text as it stands, and a size that is no whole
-/// number is none. Nothing is ever fetched from `urls`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Read leniently: `digest` is the text as it stands, and a value of another shape is
+/// named by [`Descriptor::odd`] and kept among `unknown`, or, within a list or a map, left
+/// out. Nothing is ever fetched from `urls`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Descriptor {
     /// The media type of the part.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub media_type: Option<MediaType>,
     /// Its digest as the document has it; [`Descriptor::digest`] checks it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
     /// Its size in bytes as declared: registries accept wrong ones.
-    #[serde(default, deserialize_with = "whole_number", skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
     /// Where else it is said to be; data, never followed.
-    #[serde(default, deserialize_with = "null_is_empty", skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub urls: Vec<String>,
     /// The annotations, in the order of their keys.
-    #[serde(
-        default,
-        deserialize_with = "null_is_no_annotation",
-        skip_serializing_if = "BTreeMap::is_empty"
-    )]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
     /// The part itself in Base64, where it is small.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<String>,
     /// What kind of artifact it is, in an index.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
     /// What it runs on, in an index.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
-    /// Fields that this version has no name for.
+    /// Parts that this version has no name for.
     #[serde(flatten)]
     pub unknown: UnknownFields,
-}
-
-/// What an image runs on.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Platform {
-    /// The architecture.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub architecture: Option<Architecture>,
-    /// The operating system.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub os: Option<OperatingSystem>,
-    /// The version of the operating system, of Windows above all.
-    #[serde(rename = "os.version", default, skip_serializing_if = "Option::is_none")]
-    pub os_version: Option<String>,
-    /// What the operating system must have.
-    #[serde(
-        rename = "os.features",
-        default,
-        deserialize_with = "null_is_empty",
-        skip_serializing_if = "Vec::is_empty"
-    )]
-    pub os_features: Vec<String>,
-    /// The variant of the architecture, such as `v7`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub variant: Option<String>,
-    /// Fields that this version has no name for.
-    #[serde(flatten)]
-    pub unknown: UnknownFields,
+    #[serde(skip)]
+    notes: Notes,
 }
 
 impl Descriptor {
@@ -116,10 +90,27 @@ impl Descriptor {
     /// [`ErrorKind::Protocol`] when the document has none, or a malformed one.
     pub fn digest(&self) -> Result<Digest> {
         let text = self.digest.as_deref().unwrap_or_default();
-        text.parse().map_err(|error| {
-            Error::new(ErrorKind::Protocol, "a descriptor without a usable digest")
-                .with_source(error)
+        text.parse().map_err(|error: ParseDigestError| {
+            let text = match &self.digest {
+                Some(text) => format!("a descriptor's digest `{}` is none", Shown(text)),
+                None => "a descriptor without a digest".to_owned(),
+            };
+            Error::new(ErrorKind::Protocol, text).with_source(error)
         })
+    }
+
+    /// What has another shape than it should have, as paths: `platform.os.version`.
+    pub fn odd(&self) -> Vec<String> {
+        let mut odd = Vec::new();
+        self.add_odd("", &mut odd);
+        odd
+    }
+
+    pub(super) fn add_odd(&self, path: &str, odd: &mut Vec<String>) {
+        self.notes.add_odd(path, odd);
+        if let Some(platform) = &self.platform {
+            platform.notes.add_odd(&below(path, "platform"), odd);
+        }
     }
 
     pub(super) fn add_missing(&self, path: &str, missing: &mut Vec<String>) {
@@ -133,62 +124,26 @@ impl Descriptor {
     }
 }
 
-impl Platform {
-    /// A platform in Go's words: `linux`, `arm64`.
-    pub fn new(os: impl Into<OperatingSystem>, architecture: impl Into<Architecture>) -> Self {
-        Self { os: Some(os.into()), architecture: Some(architecture.into()), ..Self::default() }
-    }
-
-    /// Asks for a variant of the architecture.
-    #[must_use]
-    pub fn variant(mut self, variant: impl Into<String>) -> Self {
-        self.variant = Some(variant.into());
-        self
-    }
-
-    /// Asks for a version of the operating system, or a part of one: `10.0.20348`.
-    #[must_use]
-    pub fn os_version(mut self, version: impl Into<String>) -> Self {
-        self.os_version = Some(version.into());
-        self
-    }
-
-    /// Whether an image of this platform is what was asked for.
-    pub(super) fn runs_on(&self, wanted: &Self) -> bool {
-        let is_named = self.os.is_some() && self.architecture.is_some();
-        is_named
-            && self.os == wanted.os
-            && self.architecture == wanted.architecture
-            && wanted.variant.as_ref().is_none_or(|_| self.full_variant() == wanted.full_variant())
-            && wanted.os_version.as_ref().is_none_or(|version| self.has_version(version))
-    }
-
-    /// Version numbers part by part, so that `10.0.1` is no part of `10.0.17`.
-    fn has_version(&self, wanted: &str) -> bool {
-        let offered = self.os_version.as_deref().unwrap_or_default();
-        offered.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-    }
-
-    /// `arm64` is `v8` and `arm` is `v7` where nothing is said, as container tools take it.
-    fn full_variant(&self) -> &str {
-        match (self.variant.as_deref(), self.architecture.as_ref().map(Architecture::as_str)) {
-            (Some(variant), _) => variant,
-            (None, Some("arm64")) => "v8",
-            (None, Some("arm")) => "v7",
-            (None, _) => "",
-        }
+impl FromParts for Descriptor {
+    fn from_parts(mut parts: Parts) -> Self {
+        let descriptor = Self {
+            media_type: parts.take("mediaType"),
+            digest: parts.take("digest"),
+            size: parts.take("size"),
+            urls: parts.texts("urls"),
+            annotations: parts.annotations(),
+            data: parts.take("data"),
+            artifact_type: parts.take("artifactType"),
+            platform: parts.object("platform"),
+            ..Self::default()
+        };
+        let (unknown, notes) = parts.finish();
+        Self { unknown, notes, ..descriptor }
     }
 }
 
-pub(super) fn null_is_no_annotation<'de, D>(
-    deserializer: D,
-) -> Result<BTreeMap<String, String>, D::Error>
-where
-    D: Deserializer<'de>,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
-}
-
-fn whole_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    Ok(Value::deserialize(deserializer)?.as_u64())
+impl<'de> Deserialize<'de> for Descriptor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Parts::deserialize(deserializer, &DESCRIPTOR).map(Self::from_parts)
+    }
 }

@@ -1,112 +1,111 @@
 //! Typed views of manifests, beside their exact bytes, and builders of new ones.
 //!
 //! A view is lenient: what a foreign document leaves out or spells otherwise is
-//! `None` and named by `missing`, and fields without a name here are kept. The bytes
-//! of a view are its own: only [`Manifest::content`](super::Manifest) has a
-//! foreign document's digest.
+//! `None` and named by `missing`, what has another shape is named by `odd`, and fields
+//! without a name here are kept. The bytes of a view are its own: only
+//! [`Manifest::content`](super::Manifest) has a foreign document's digest.
+//!
+//! It is not lenient with what readers would read differently: a view of an ambiguous
+//! document does not exist.
 
 use std::collections::BTreeMap;
 
 use acr_core::{Error, ErrorKind, Result};
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{Descriptor, MediaType, Platform, UnknownFields, null_is_empty};
+use super::{
+    Descriptor, MediaType, Platform, UnknownFields,
+    parts::{FromParts, Notes, Parts, below},
+    place::MANIFEST,
+    selection,
+};
 
 /// An image manifest, or an artifact in the form of one.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ImageManifest {
     /// 2 in every manifest of today.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub schema_version: Option<u64>,
     /// The document's own media type.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub media_type: Option<MediaType>,
     /// What kind of artifact it is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
     /// The config.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub config: Option<Descriptor>,
     /// The layers, the lowest first.
-    #[serde(default, deserialize_with = "null_is_empty")]
     pub layers: Vec<Descriptor>,
     /// The manifest this one refers to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<Descriptor>,
     /// The annotations, in the order of their keys.
-    #[serde(
-        default,
-        deserialize_with = "super::descriptor::null_is_no_annotation",
-        skip_serializing_if = "BTreeMap::is_empty"
-    )]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
-    /// Fields that this version has no name for.
+    /// Parts that this version has no name for.
     #[serde(flatten)]
     pub unknown: UnknownFields,
+    #[serde(skip)]
+    notes: Notes,
 }
 
 /// An index of manifests, one for each platform.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ImageIndex {
     /// 2 in every index of today.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub schema_version: Option<u64>,
     /// The document's own media type.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub media_type: Option<MediaType>,
     /// What kind of artifact it is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
     /// The manifests.
-    #[serde(default, deserialize_with = "null_is_empty")]
     pub manifests: Vec<Descriptor>,
     /// The manifest this one refers to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<Descriptor>,
     /// The annotations, in the order of their keys.
-    #[serde(
-        default,
-        deserialize_with = "super::descriptor::null_is_no_annotation",
-        skip_serializing_if = "BTreeMap::is_empty"
-    )]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
-    /// Fields that this version has no name for.
+    /// Parts that this version has no name for.
     #[serde(flatten)]
     pub unknown: UnknownFields,
+    #[serde(skip)]
+    notes: Notes,
 }
 
 /// An artifact manifest: OCI's and ORAS' form, both withdrawn, both still stored.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ArtifactManifest {
     /// The document's own media type.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub media_type: Option<MediaType>,
     /// What kind of artifact it is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
     /// The content.
-    #[serde(default, deserialize_with = "null_is_empty")]
     pub blobs: Vec<Descriptor>,
     /// The manifest this one refers to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<Descriptor>,
     /// The annotations, in the order of their keys.
-    #[serde(
-        default,
-        deserialize_with = "super::descriptor::null_is_no_annotation",
-        skip_serializing_if = "BTreeMap::is_empty"
-    )]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
-    /// Fields that this version has no name for.
+    /// Parts that this version has no name for.
     #[serde(flatten)]
     pub unknown: UnknownFields,
+    #[serde(skip)]
+    notes: Notes,
 }
 
 macro_rules! common {
@@ -133,6 +132,16 @@ macro_rules! common {
                 self
             }
 
+            /// What has another shape than it should have, as paths: `annotations.key`. Such
+            /// a value is kept among `unknown`, or, within a list or a map, left out; an item
+            /// of a list of descriptors keeps its place.
+            pub fn odd(&self) -> Vec<String> {
+                let mut odd = Vec::new();
+                self.notes.add_odd("", &mut odd);
+                self.add_odd(&mut odd);
+                odd
+            }
+
             /// The bytes to put: compact, and the same for the same value every time.
             ///
             /// # Errors
@@ -140,6 +149,12 @@ macro_rules! common {
             /// None that is known; [`ErrorKind::InvalidInput`] if it cannot be written.
             pub fn to_json(&self) -> Result<Bytes> {
                 write(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Parts::deserialize(deserializer, &MANIFEST).map(Self::from_parts)
             }
         }
     };
@@ -183,8 +198,32 @@ impl ImageManifest {
             None => missing.push("config".to_owned()),
             Some(config) => config.add_missing("config", &mut missing),
         }
+        missing.extend(self.notes.absent());
         add_missing("layers", &self.layers, &mut missing);
         missing
+    }
+
+    fn add_odd(&self, odd: &mut Vec<String>) {
+        add_odd("config", &self.config, odd);
+        add_all_odd("layers", &self.layers, odd);
+        add_odd("subject", &self.subject, odd);
+    }
+}
+
+impl FromParts for ImageManifest {
+    fn from_parts(mut parts: Parts) -> Self {
+        let view = Self {
+            schema_version: parts.take("schemaVersion"),
+            media_type: parts.take("mediaType"),
+            artifact_type: parts.take("artifactType"),
+            config: parts.object("config"),
+            layers: parts.required_objects("layers"),
+            subject: parts.object("subject"),
+            annotations: parts.annotations(),
+            ..Self::default()
+        };
+        let (unknown, notes) = parts.finish();
+        Self { unknown, notes, ..view }
     }
 }
 
@@ -201,13 +240,28 @@ impl ImageIndex {
         self
     }
 
-    /// The first manifest that runs on a platform. Attestations and other entries
-    /// without a platform of their own are never chosen.
+    /// The manifest that suits a platform best, in containerd's order: the variant that was
+    /// asked for, the highest one below it, what the processor runs besides; of equals the
+    /// first. Where no entry that names a platform runs, the first that names none.
+    ///
+    /// An entry without a platform may be an index of its own;
+    /// [`GetManifest::platform`](crate::GetManifest::platform) follows it.
     pub fn select(&self, platform: &Platform) -> Option<&Descriptor> {
-        let fits = |entry: &&Descriptor| {
-            entry.platform.as_ref().is_some_and(|offered| offered.runs_on(platform))
-        };
-        self.manifests.iter().find(fits)
+        self.candidates(platform).into_iter().next()
+    }
+
+    /// All manifests that may run on a platform, the best first.
+    pub(crate) fn candidates(&self, wanted: &Platform) -> Vec<&Descriptor> {
+        let ranked = self.manifests.iter().filter_map(|entry| match &entry.platform {
+            // `None` is less than all ranks, and shall come last.
+            None => Some((true, None, entry)),
+            Some(offered) => {
+                selection::rank(offered, wanted).map(|rank| (false, Some(rank), entry))
+            }
+        });
+        let mut ranked: Vec<_> = ranked.collect();
+        ranked.sort_by_key(|(is_unnamed, rank, _)| (*is_unnamed, *rank));
+        ranked.into_iter().map(|(_, _, entry)| entry).collect()
     }
 
     /// What a valid index has and this one lacks, as paths: `manifests.0.size`.
@@ -216,8 +270,30 @@ impl ImageIndex {
         if self.schema_version.is_none() {
             missing.push("schemaVersion".to_owned());
         }
+        missing.extend(self.notes.absent());
         add_missing("manifests", &self.manifests, &mut missing);
         missing
+    }
+
+    fn add_odd(&self, odd: &mut Vec<String>) {
+        add_all_odd("manifests", &self.manifests, odd);
+        add_odd("subject", &self.subject, odd);
+    }
+}
+
+impl FromParts for ImageIndex {
+    fn from_parts(mut parts: Parts) -> Self {
+        let view = Self {
+            schema_version: parts.take("schemaVersion"),
+            media_type: parts.take("mediaType"),
+            artifact_type: parts.take("artifactType"),
+            manifests: parts.required_objects("manifests"),
+            subject: parts.object("subject"),
+            annotations: parts.annotations(),
+            ..Self::default()
+        };
+        let (unknown, notes) = parts.finish();
+        Self { unknown, notes, ..view }
     }
 }
 
@@ -247,11 +323,43 @@ impl ArtifactManifest {
         add_missing("blobs", &self.blobs, &mut missing);
         missing
     }
+
+    fn add_odd(&self, odd: &mut Vec<String>) {
+        add_all_odd("blobs", &self.blobs, odd);
+        add_odd("subject", &self.subject, odd);
+    }
+}
+
+impl FromParts for ArtifactManifest {
+    fn from_parts(mut parts: Parts) -> Self {
+        let view = Self {
+            media_type: parts.take("mediaType"),
+            artifact_type: parts.take("artifactType"),
+            blobs: parts.objects("blobs"),
+            subject: parts.object("subject"),
+            annotations: parts.annotations(),
+            ..Self::default()
+        };
+        let (unknown, notes) = parts.finish();
+        Self { unknown, notes, ..view }
+    }
 }
 
 fn add_missing(list: &str, descriptors: &[Descriptor], missing: &mut Vec<String>) {
     for (index, descriptor) in descriptors.iter().enumerate() {
         descriptor.add_missing(&format!("{list}.{index}"), missing);
+    }
+}
+
+fn add_odd(field: &str, descriptor: &Option<Descriptor>, odd: &mut Vec<String>) {
+    if let Some(descriptor) = descriptor {
+        descriptor.add_odd(field, odd);
+    }
+}
+
+fn add_all_odd(list: &str, descriptors: &[Descriptor], odd: &mut Vec<String>) {
+    for (index, descriptor) in descriptors.iter().enumerate() {
+        descriptor.add_odd(&below(list, &index.to_string()), odd);
     }
 }
 

@@ -2,24 +2,26 @@
 
 use acr_core::{Digest, Error, ErrorKind, Result};
 use bytes::Bytes;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
-use super::{ArtifactManifest, ImageIndex, ImageManifest, MediaType};
-use crate::shape::refuse_ambiguity;
+use super::{ArtifactManifest, ImageIndex, ImageManifest, MediaType, Shown, trouble};
+use crate::shape::{Kind, kind, own_media_type, refuse_ambiguity};
 
 /// A manifest: its exact bytes, verified against its digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Manifest {
-    /// The digest, computed from the bytes.
+    /// The digest, computed from the bytes: of a signed schema 1 image, from the part of
+    /// them that is signed.
     pub digest: Digest,
     /// The media type the registry keeps it under.
     pub media_type: MediaType,
-    /// The bytes as they were pushed. Serialising the document again would change its digest.
+    /// The bytes as the registry gave them. Serialising the document again would change its
+    /// digest.
     pub content: Bytes,
 }
 
-/// A typed view of a manifest, by its media type.
+/// A typed view of a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Document {
@@ -36,32 +38,51 @@ impl Manifest {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Protocol`] when the document has another shape.
+    /// [`ErrorKind::Protocol`] when the document has another shape, or is no JSON: the
+    /// message says where, and names a byte order mark or a comment.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
         serde_json::from_slice(&self.content).map_err(|error| {
-            let text = format!("the manifest `{}` has another shape than asked for", self.digest);
+            let why = trouble::describe(&self.content, &error);
+            let text = format!("the manifest `{}` {why}", self.digest);
             Error::new(ErrorKind::Protocol, text).with_source(error)
         })
     }
 
-    /// The typed view that the media type calls for.
+    /// The typed view of what the document says it is; of what its fields say if it says
+    /// nothing; of what the registry says if they do not tell either.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Protocol`] for another media type, another shape, or a document that
-    /// can be read as two kinds.
+    /// [`ErrorKind::Protocol`] for a document without a typed view, which is named, for
+    /// another shape, or for a document that can be read in two ways.
     pub fn document(&self) -> Result<Document> {
-        refuse_ambiguity(&self.content, &self.media_type)?;
-        let is = |known: MediaType| self.media_type == known;
-        if is(MediaType::OCI_MANIFEST) || is(MediaType::DOCKER_MANIFEST) {
-            self.json().map(Box::new).map(Document::Image)
-        } else if is(MediaType::OCI_INDEX) || is(MediaType::DOCKER_LIST) {
-            self.json().map(Box::new).map(Document::Index)
-        } else if is(MediaType::OCI_ARTIFACT) || is(MediaType::ORAS_ARTIFACT) {
-            self.json().map(Box::new).map(Document::Artifact)
-        } else {
-            let text = format!("no typed view of the manifest `{}`", self.digest);
-            Err(Error::new(ErrorKind::Protocol, text))
+        refuse_ambiguity(&self.content, &self.media_type, ErrorKind::Protocol)?;
+        match kind(&self.content, &self.media_type) {
+            Some(Kind::Image) => self.json().map(Box::new).map(Document::Image),
+            Some(Kind::Index) => self.json().map(Box::new).map(Document::Index),
+            Some(Kind::Artifact) => self.json().map(Box::new).map(Document::Artifact),
+            Some(Kind::Schema1) | None => {
+                // What is no JSON at all is said first.
+                self.json::<IgnoredAny>()?;
+                Err(self.without_view())
+            }
         }
+    }
+
+    /// Whether it is an index, by the same rules as [`Manifest::document`].
+    pub(crate) fn is_index(&self) -> bool {
+        kind(&self.content, &self.media_type) == Some(Kind::Index)
+    }
+
+    fn without_view(&self) -> Error {
+        let said = own_media_type(&self.content).unwrap_or_else(|| self.media_type.clone());
+        let (digest, said) = (&self.digest, Shown(said.as_str()));
+        let text = match kind(&self.content, &self.media_type) {
+            Some(Kind::Schema1) => {
+                format!("no typed view of a schema 1 image: the manifest `{digest}`, a `{said}`")
+            }
+            _ => format!("no typed view of the manifest `{digest}`, a `{said}`"),
+        };
+        Error::new(ErrorKind::Protocol, text)
     }
 }

@@ -113,15 +113,6 @@ fn attributes<'a>(fields: &mut Fields<'a>) -> (Permissions, Fields<'a>) {
     (permissions, attributes)
 }
 
-/// An empty list is `null` on the wire, or absent.
-pub(crate) fn null_is_empty<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
-}
-
 const CREATED: &str = "createdTime";
 const UPDATED: &str = "lastUpdateTime";
 const QUARANTINE_STATE: &str = "quarantineState";

@@ -87,7 +87,7 @@ pub(crate) async fn put(x: &mut Exchange<'_>) -> Reply {
         x.tell(&reason);
         invalid()
     })?;
-    let digest = digest_of(x, reference, &bytes);
+    let digest = digest_of(x, reference, &manifest::hashed(form, &bytes));
     if is_digest(reference) && reference != digest.as_str() {
         let message = "provided digest did not match uploaded content";
         return Err(Refusal::new(StatusCode::BAD_REQUEST, "DIGEST_INVALID", message).into());
@@ -248,7 +248,7 @@ pub(crate) fn record(state: &State, now: Stamp, name: &str, document: Document) 
     let Document { form, parsed, media_type, bytes, share } = document;
     let image_size = match form {
         Form::Image => parsed.image_size(),
-        Form::Artifact => 0,
+        Form::Artifact | Form::Schema1 => 0,
         Form::Index => {
             let known = state.repositories.get(name);
             let children = parsed.manifests.iter().flatten();
