@@ -28,7 +28,7 @@ fn f3_we_choose_what_containerd_chooses() {
     let mut some = 0;
     for ((wanted, offered), theirs) in lists.iter().zip(chosen) {
         let ours = choose(wanted, offered);
-        assert_eq!(ours, theirs, "{wanted:?} of {offered:#?}");
+        assert_eq!(ours, theirs, "{} of {}", json!(wanted), json!(offered));
         some += usize::from(ours.is_some());
     }
     // Neither "nothing runs" nor "the first one" would do.

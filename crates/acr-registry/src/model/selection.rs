@@ -1,7 +1,10 @@
 //! Which of several images runs on a platform, and which of those is the best.
 //!
 //! The order is that of containerd: the variant that was asked for, then the highest one
-//! below it, then what the processor runs besides (386 on amd64, arm on arm64).
+//! below it, then what the processor runs besides (386 on amd64, arm on arm64); of equals the
+//! one that uses most features.
+
+use std::cmp::Reverse;
 
 use super::{Architecture, OperatingSystem, Platform};
 
@@ -9,6 +12,8 @@ use super::{Architecture, OperatingSystem, Platform};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {
     steps_down: u32,
+    /// Of what runs, what uses most of what there is.
+    features: Reverse<usize>,
     version: VersionRank,
 }
 
@@ -44,7 +49,7 @@ pub(super) fn rank(offered: &Platform, wanted: &Platform) -> Option<Rank> {
         (offered, wanted) if is_part(wanted, offered) => VersionRank::AsAsked,
         _ => return None,
     };
-    Some(Rank { steps_down, version })
+    Some(Rank { steps_down, features: Reverse(offered.os_features.len()), version })
 }
 
 /// Architecture and variant, one name for each.
