@@ -2,7 +2,6 @@
 //! what is to come in one object.
 
 use acr_core::RepositoryName;
-use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::{
