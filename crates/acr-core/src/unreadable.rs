@@ -57,9 +57,10 @@ impl Skipped {
         let shown: Vec<String> =
             self.first.iter().take(MAX_SHOWN).map(ToString::to_string).collect();
         let more = if self.count > shown.len() { "; …" } else { "" };
+        // The remedy first: a long error is cut.
         let text = format!(
-            "the list is given but for what cannot be read of it, {} in all: {}{more}; \
-             `skip_unreadable` goes on without",
+            "the list is given but for what cannot be read of it, {} in all \
+             (`skip_unreadable` goes on without): {}{more}",
             self.count,
             shown.join("; "),
         );
@@ -90,6 +91,8 @@ mod tests {
         assert_eq!(skipped.first().len(), MAX_KEPT);
         let text = skipped.error().unwrap().to_string();
         assert!(text.len() < 2_048 && !text.contains('\n'), "{}", text.len());
-        assert!(text.contains("10000 in all: `0\\nxxx") && text.contains("`skip_unreadable`"));
+        assert!(
+            text.contains("10000 in all (`skip_unreadable` goes on") && text.contains(": `0\\nxxx")
+        );
     }
 }
