@@ -172,7 +172,7 @@ impl<'a> UploadBlob<'a> {
 
     async fn send(self) -> Result<BlobInfo> {
         let operation = Operation::new("upload_blob").on(&self.client.repository);
-        self.run().await.map_err(|error| error.with_operation(Some(&operation)))
+        Box::pin(self.run()).await.map_err(|error| error.with_operation(Some(&operation)))
     }
 
     async fn run(self) -> Result<BlobInfo> {
