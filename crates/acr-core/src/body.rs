@@ -18,6 +18,7 @@ use crate::{
     error::{BoxError, Error, ErrorKind, Result},
     paced::Paced,
     patience,
+    verify::MAX_TOLD,
 };
 
 /// The body of every request and response.
@@ -155,13 +156,17 @@ impl Body {
 
     /// The data frames as a stream; trailers are left out.
     pub fn into_data_stream(self) -> DataStream {
-        DataStream(self)
+        DataStream { body: self, told: 0 }
     }
 }
 
 /// The data of a [`Body`], piece by piece.
 #[derive(Debug)]
-pub struct DataStream(Body);
+pub struct DataStream {
+    body: Body,
+    /// How often it gave an error.
+    told: u32,
+}
 
 impl Stream for DataStream {
     type Item = Result<Bytes>;
@@ -169,9 +174,12 @@ impl Stream for DataStream {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         use http_body::Body as _;
         loop {
-            match std::task::ready!(Pin::new(&mut self.0).poll_frame(cx)) {
+            match std::task::ready!(Pin::new(&mut self.body).poll_frame(cx)) {
                 None => return Poll::Ready(None),
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                Some(Err(error)) => {
+                    self.told = self.told.saturating_add(1);
+                    return Poll::Ready((self.told <= MAX_TOLD).then_some(Err(error)));
+                }
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
                         return Poll::Ready(Some(Ok(data)));

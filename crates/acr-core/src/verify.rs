@@ -18,8 +18,8 @@ use crate::{
 ///
 /// The last piece is held back until both match, so code that ignores the final
 /// error still never sees the whole content. After the end the stream stays ended; after
-/// an error it gives that error again, for an end would say that all matched: collect it
-/// with `try_collect`. For Go's `DigestValidationReader`, over any stream.
+/// an error it gives that error again, for an end would say that all matched; up to 16
+/// times, so that code that leaves errors out comes to an end. For Go's `DigestValidationReader`, over any stream.
 ///
 /// ```
 /// use acr_core::{Digest, Verified};
@@ -41,6 +41,7 @@ pub struct Verified<S> {
     held: Option<Bytes>,
     done: bool,
     failed: Option<Arc<Error>>,
+    told: u32,
 }
 
 impl<S> Verified<S> {
@@ -55,6 +56,7 @@ impl<S> Verified<S> {
             held: None,
             done: false,
             failed: None,
+            told: 0,
         }
     }
 
@@ -111,7 +113,9 @@ impl<S: Stream<Item = Result<Bytes>> + Unpin> Stream for Verified<S> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
             if let Some(error) = &self.failed {
-                return Poll::Ready(Some(Err(Error::shared(error))));
+                let error = Error::shared(error);
+                self.told = self.told.saturating_add(1);
+                return Poll::Ready((self.told <= MAX_TOLD).then_some(Err(error)));
             }
             if self.done {
                 return Poll::Ready(None);
@@ -136,6 +140,10 @@ impl<S: Stream<Item = Result<Bytes>> + Unpin> Stream for Verified<S> {
         }
     }
 }
+
+/// How often a stream gives its error: more often than any adapter asks on, and not for ever,
+/// since one that leaves errors out would never return.
+pub(crate) const MAX_TOLD: u32 = 16;
 
 fn mismatch(text: String) -> Error {
     Error::new(ErrorKind::Integrity, text)

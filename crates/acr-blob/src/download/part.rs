@@ -16,6 +16,7 @@ use crate::{
     client::BlobClient,
     download::{
         machine::{Answer, Extent, too_large},
+        reader::MAX_TOLD,
         request,
     },
 };
@@ -54,6 +55,8 @@ pub struct PartialReader {
     has_begun: bool,
     total: Option<u64>,
     failed: Option<Arc<Error>>,
+    /// How often the stream gave the error.
+    told: u32,
     operation: Operation,
 }
 
@@ -86,6 +89,7 @@ impl<'a> DownloadRange<'a> {
             has_begun: false,
             total,
             failed: None,
+            told: 0,
             operation,
         })
     }
@@ -141,7 +145,7 @@ impl PartialReader {
     ///
     /// Safe: call again.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>> {
-        poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await.transpose()
+        poll_fn(|cx| self.poll_piece(cx)).await.transpose()
     }
 
     /// Reads the part into memory, up to `limit` bytes.
@@ -165,10 +169,8 @@ impl PartialReader {
     }
 }
 
-impl Stream for PartialReader {
-    type Item = Result<Bytes>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+impl PartialReader {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
         if let Some(error) = &self.failed {
             return Poll::Ready(Some(Err(Error::shared(error))));
         }
@@ -202,6 +204,18 @@ impl Stream for PartialReader {
             return Poll::Ready(Some(Err(Error::shared(&error))));
         }
         Poll::Ready(None)
+    }
+}
+
+impl Stream for PartialReader {
+    type Item = Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let item = ready!(self.poll_piece(cx));
+        if matches!(item, Some(Err(_))) {
+            self.told = self.told.saturating_add(1);
+        }
+        Poll::Ready(item.filter(|_| self.told <= MAX_TOLD))
     }
 }
 

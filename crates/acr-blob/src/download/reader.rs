@@ -36,7 +36,7 @@ use crate::{
 /// [`BlobReader::chunk`], the stream and [`tokio::io::AsyncRead`] may be mixed: they take
 /// from the same place, and [`BlobReader::checkpoint`] counts what any of them gave out.
 /// After an error each of them gives that error again, for an end would say that all
-/// matched. To collect the stream, use `try_collect`.
+/// matched; the stream up to 16 times, so that code that leaves errors out comes to an end.
 ///
 /// Dropping the reader closes the connection.
 pub struct BlobReader {
@@ -46,6 +46,8 @@ pub struct BlobReader {
     state: State,
     outlet: Outlet,
     failed: Option<Arc<Error>>,
+    /// How often the stream gave the error.
+    told: u32,
     operation: Operation,
     observer: Observer,
 }
@@ -70,7 +72,7 @@ impl BlobReader {
         let operation = request::operation(&client, &digest);
         let outlet = Outlet::new(machine.digester());
         let state = State::Reading(body);
-        Self { client, digest, machine, state, outlet, failed: None, operation, observer }
+        Self { client, digest, machine, state, outlet, failed: None, told: 0, operation, observer }
     }
 
     /// The digest the content is verified against.
@@ -109,7 +111,8 @@ impl BlobReader {
     ///
     /// Safe: call again.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>> {
-        poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await.transpose()
+        let is_filled = poll_fn(|cx| self.poll_filled(cx)).await?;
+        Ok(is_filled.then(|| self.take(usize::MAX)))
     }
 
     /// Reads everything that was not read yet into memory, up to `limit` bytes.
@@ -287,7 +290,10 @@ impl Stream for BlobReader {
         Poll::Ready(match ready!(self.poll_filled(cx)) {
             Ok(true) => Some(Ok(self.take(usize::MAX))),
             Ok(false) => None,
-            Err(error) => Some(Err(error)),
+            Err(error) => {
+                self.told = self.told.saturating_add(1);
+                (self.told <= MAX_TOLD).then_some(Err(error))
+            }
         })
     }
 }
@@ -318,6 +324,10 @@ impl fmt::Debug for BlobReader {
 
 /// Waited before asking again, times the number of fruitless attempts before.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// How often a stream gives its error: more often than any adapter asks on, and not for ever,
+/// since one that leaves errors out would never return.
+pub(crate) const MAX_TOLD: u32 = 16;
 
 /// Longer pieces are hashed on a thread that may block: about a tenth of a millisecond.
 const LARGE: usize = 128 * 1024;

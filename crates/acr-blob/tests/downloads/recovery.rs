@@ -294,3 +294,26 @@ async fn what_is_there_already_must_fit() {
     assert_eq!(done.bytes(0).await.unwrap(), "");
     assert_eq!(origin.ranges().len(), asked);
 }
+
+/// A failure is told more than once, and code that leaves failures out still ends.
+#[tokio::test(start_paused = true)]
+async fn a8_a_stream_repeats_its_failure_and_not_for_ever() {
+    let digest = Digest::sha256(&content(SIZE));
+    let corrupt = || Serve { what: What::Other(SIZE - 1), ..Serve::honest(1_000) };
+    let origin = Origin::new(content(SIZE), vec![corrupt(), corrupt(), broken(10)]);
+    let blobs = client(move |request| origin.answer(request));
+    let mut reader = blobs.download(&digest).await.unwrap();
+    let failures = async |stream: &mut (dyn futures_util::Stream<Item = _> + Unpin + Send)| {
+        let items: Vec<Result<Bytes, Error>> = stream.collect().await;
+        items.into_iter().filter(Result::is_err).count()
+    };
+    assert_eq!(failures(&mut reader).await, 16);
+    assert_eq!(reader.chunk().await.unwrap_err().kind(), ErrorKind::Integrity);
+    let reader = blobs.download(&digest).await.unwrap();
+    let seen: Vec<Bytes> = reader.filter_map(|item| async { item.ok() }).collect().await;
+    assert!(seen.concat().len() < SIZE);
+    let range = ByteRange::new(0, Some(99)).unwrap();
+    let mut part = blobs.download_range(&digest, range).await.unwrap();
+    assert_eq!(failures(&mut part).await, 16);
+    assert_eq!(part.chunk().await.unwrap_err().kind(), ErrorKind::Transport);
+}
