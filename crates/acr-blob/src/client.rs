@@ -52,10 +52,10 @@ impl BlobClient {
     ///
     /// Dropping the future sends nothing more.
     pub async fn stat(&self, digest: &Digest) -> Result<Option<BlobInfo>> {
-        let mut answer = self.look(Method::HEAD, digest, None).await?;
+        let mut answer = Box::pin(self.look(Method::HEAD, digest, None)).await?;
         if is_refused_look(&answer) {
             drain(answer.into_body()).await;
-            answer = self.look(Method::GET, digest, None).await?;
+            answer = Box::pin(self.look(Method::GET, digest, None)).await?;
         }
         let answer = match response::expect(answer, &[StatusCode::OK]).await {
             Ok(answer) => answer,
