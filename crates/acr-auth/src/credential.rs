@@ -41,7 +41,7 @@ impl Credential {
     /// A registry refresh token obtained elsewhere, as `az acr login --expose-token` prints it.
     /// When it expires, so does the access: nothing here can renew it.
     pub fn refresh_token(token: impl Into<Secret>) -> Self {
-        match secret_text::token(token.into(), "refresh token") {
+        match secret_text::token(&token.into(), "refresh token") {
             Ok(token) => Self(Kind::RefreshToken(token)),
             Err(error) => Self(Kind::Unusable(Arc::new(error))),
         }
@@ -52,12 +52,12 @@ impl Credential {
     /// `00000000-0000-0000-0000-000000000000` stands for a refresh token as the password,
     /// as in `docker login`.
     pub fn password(user: impl Into<String>, password: impl Into<Secret>) -> Self {
-        let user = secret_text::line(Secret::new(user), "user name");
+        let user = secret_text::line(&Secret::new(user), "user name");
         let user = match user {
             Ok(user) if user.expose() == NULL_USER => return Self::refresh_token(password),
             other => other,
         };
-        match user.and_then(|user| Ok((user, secret_text::line(password.into(), "password")?))) {
+        match user.and_then(|user| Ok((user, secret_text::line(&password.into(), "password")?))) {
             Ok((user, password)) => Self(Kind::Password { user: user.expose().into(), password }),
             Err(error) => Self(Kind::Unusable(Arc::new(error))),
         }

@@ -3,7 +3,7 @@
 use acr_core::{Error, ErrorKind, Result, Secret};
 
 /// A password or a user name: without the line breaks at its end, and on one line.
-pub(crate) fn line(text: Secret, what: &str) -> Result<Secret> {
+pub(crate) fn line(text: &Secret, what: &str) -> Result<Secret> {
     let kept = text.expose().trim_end_matches(['\r', '\n']);
     if kept.chars().any(char::is_control) {
         let text = format!(
@@ -11,17 +11,17 @@ pub(crate) fn line(text: Secret, what: &str) -> Result<Secret> {
         );
         return Err(Error::new(ErrorKind::InvalidInput, text));
     }
-    Ok(shortened(&text, kept, what))
+    Ok(shortened(text, kept, what))
 }
 
 /// A token: without blanks around it, and of characters that tokens have.
-pub(crate) fn token(text: Secret, what: &str) -> Result<Secret> {
+pub(crate) fn token(text: &Secret, what: &str) -> Result<Secret> {
     let kept = text.expose().trim();
     if !kept.bytes().all(|b| b.is_ascii_graphic()) {
         let text = format!("the {what} holds a blank or another character that no token has");
         return Err(Error::new(ErrorKind::InvalidInput, text));
     }
-    Ok(shortened(&text, kept, what))
+    Ok(shortened(text, kept, what))
 }
 
 fn shortened(text: &Secret, kept: &str, what: &str) -> Secret {
@@ -60,8 +60,8 @@ mod tests {
                 }
             };
             let what = "password";
-            assert_eq!(text(line(Secret::new(given), what)).as_deref(), as_line, "{given:?}");
-            assert_eq!(text(token(Secret::new(given), what)).as_deref(), as_token, "{given:?}");
+            assert_eq!(text(line(&Secret::new(given), what)).as_deref(), as_line, "{given:?}");
+            assert_eq!(text(token(&Secret::new(given), what)).as_deref(), as_token, "{given:?}");
         }
     }
 }

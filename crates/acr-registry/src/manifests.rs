@@ -96,7 +96,7 @@ impl RepositoryClient {
             .effect(Effect::Set)
             .build()?;
         // Not by its properties: this interface is the one that every registry has.
-        let look = async { self.resolve(digest).await.map(drop) };
+        let look = Box::pin(async { self.resolve(digest).await.map(drop) });
         Ok(match self.send_deletion(request, locks::DELETE_MANIFEST, look).await? {
             Some(_) => Deletion::Deleted,
             None => Deletion::AlreadyAbsent,

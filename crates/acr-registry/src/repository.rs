@@ -112,7 +112,7 @@ impl RepositoryClient {
         .scope(Scope::repository(&self.name, &[Action::DELETE]))
         .effect(Effect::Set)
         .build()?;
-        let look = async { self.get_properties().await.map(drop) };
+        let look = Box::pin(async { self.get_properties().await.map(drop) });
         let answer = self.send_deletion(request, locks::DELETE_REPOSITORY, look).await?;
         let outcome = if answer.is_some() { Deletion::Deleted } else { Deletion::AlreadyAbsent };
         let mut deletion = RepositoryDeletion {

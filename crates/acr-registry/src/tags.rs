@@ -80,7 +80,7 @@ impl RepositoryClient {
             .scope(Scope::repository(&self.name, &[Action::DELETE]))
             .effect(Effect::Move)
             .build()?;
-        let look = async { self.get_tag(tag).await.map(drop) };
+        let look = Box::pin(async { self.get_tag(tag).await.map(drop) });
         Ok(match self.send_deletion(request, locks::DELETE_TAG, look).await? {
             Some((head, _)) => {
                 let digest = acr_core::response::header_text(&head.headers, &POINTED_TO);

@@ -58,7 +58,7 @@ impl ClientSecretCredential {
         secret: impl Into<Secret>,
         options: &SourceOptions,
     ) -> Result<Self> {
-        Self::assemble(tenant, client_id, secret.into(), options, &options.explicit_cloud())
+        Self::assemble(tenant, client_id, &secret.into(), options, &options.explicit_cloud())
             .map_err(Failure::into_error)
     }
 
@@ -81,13 +81,13 @@ impl ClientSecretCredential {
         named_identity::check_application(&options.environment)?;
         let [tenant, client_id, secret] = required(&options.environment, VARIABLES)?;
         let cloud = options.environment_cloud()?;
-        Self::assemble(tenant.trim(), client_id.trim(), Secret::new(secret), options, &cloud)
+        Self::assemble(tenant.trim(), client_id.trim(), &Secret::new(secret), options, &cloud)
     }
 
     fn assemble(
         tenant: &str,
         client_id: &str,
-        secret: Secret,
+        secret: &Secret,
         options: &SourceOptions,
         cloud: &Cloud,
     ) -> Result<Self, Failure> {

@@ -155,9 +155,11 @@ fn hex(text: &[u8], skip: usize) -> Vec<u8> {
     out
 }
 
+type Fold = fn(&[u8]) -> Vec<u8>;
+
 /// Two ways to compare: letters and digits only, which sees through separators, and all but
 /// blanks, for secrets of signs.
-const FOLDS: [fn(&[u8]) -> Vec<u8>; 2] = [
+const FOLDS: [Fold; 2] = [
     |text| text.iter().filter(|b| b.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase).collect(),
     |text| text.iter().filter(|b| !is_blank(**b)).map(u8::to_ascii_lowercase).collect(),
 ];
