@@ -49,7 +49,8 @@ async fn b2_after_a_sleep_of_the_machine_no_dead_token_is_used() {
             let tokens = Tokens::new(endpoint, credential, "a".to_owned(), Vec::new(), clock);
             let calls = async || {
                 let caller = Caller { service: &transport, request_id: None, options: None };
-                tokens.find(&caller, &Scope::catalog(), Reuse::Supersets).await.unwrap();
+                let scope = Scope::catalog();
+                Box::pin(tokens.find(&caller, &scope, Reuse::Supersets)).await.unwrap();
                 [0, 1].map(|at| counts[at].load(Ordering::Relaxed))
             };
             let exchanges = |n: usize| if is_entra { n } else { 0 };
