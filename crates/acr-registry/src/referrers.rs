@@ -75,8 +75,15 @@ async fn fallback_page(list: &List) -> Result<Page<Descriptor>> {
     // Kept by clients that may race each other, so that an entry can be there twice.
     let mut seen = HashSet::new();
     items.retain(|entry| seen.insert(entry.digest.clone()));
-    if !items.is_empty() && contains_any(&client, &subject, &seen).await? {
-        return Err(refuse("it lists what the subject itself is or contains"));
+    if !items.is_empty() {
+        let parts = children(&client, &subject).await?;
+        if parts.contains(manifest.digest.as_str()) {
+            return Err(refuse("the subject contains it"));
+        }
+        let mut listed = seen.iter().flatten();
+        if listed.any(|digest| digest == subject.as_str() || parts.contains(digest)) {
+            return Err(refuse("it lists what the subject itself is or contains"));
+        }
     }
     Ok(Page::new(items, None).with_unreadable(unreadable))
 }
@@ -97,30 +104,21 @@ fn entries(manifest: &Manifest, list: &List) -> Result<Entries, String> {
     list.items(fields)
 }
 
-/// Whether the subject is one of these, or contains one. Content is named by its hash, so
-/// what a manifest contains cannot name that manifest: such an entry is no referrer.
-async fn contains_any(
-    client: &RepositoryClient,
-    subject: &Digest,
-    entries: &HashSet<Option<String>>,
-) -> Result<bool> {
-    if entries.contains(&Some(subject.to_string())) {
-        return Ok(true);
-    }
+/// The manifests that the subject contains. Content is named by its hash, so what a manifest
+/// contains cannot name that manifest: neither such an entry nor such a list is about it.
+async fn children(client: &RepositoryClient, subject: &Digest) -> Result<HashSet<String>> {
     let subject = match client.get_manifest(subject).allow_ambiguous().await {
         Ok(subject) => subject,
         // It need not exist.
-        Err(error) if is_absent(&error) => return Ok(false),
+        Err(error) if is_absent(&error) => return Ok(HashSet::new()),
         Err(error) => return Err(error),
     };
     let Ok(mut fields) = serde_json::from_slice::<Fields<'_>>(&subject.content) else {
-        return Ok(false);
+        return Ok(HashSet::new());
     };
     let children = fields.list(Descriptor::LIST).unwrap_or_default();
     let digest = |raw: &RawValue| value::<Fields<'_>>(raw).ok()?.take::<String>("digest");
-    Ok(children
-        .into_iter()
-        .any(|child| entries.contains(&digest(child)) && digest(child).is_some()))
+    Ok(children.into_iter().filter_map(digest).collect())
 }
 
 /// Whether it is the registry that says that a manifest does not exist.

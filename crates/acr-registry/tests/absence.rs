@@ -297,10 +297,13 @@ async fn with_fallback(
 async fn a6_a_fallback_tag_is_believed_only_if_it_is_a_list_of_referrers() {
     let registry = FakeRegistry::new();
     let repo = client(&registry);
-    let child = index(7).to_json().unwrap();
+    let grandchild = index(7).to_json().unwrap();
+    let of_grandchild = Descriptor::of(MediaType::OCI_INDEX, &grandchild);
+    let child = ImageIndex::new().manifest(of_grandchild).to_json().unwrap();
     let of_child = Descriptor::of(MediaType::OCI_INDEX, &child);
     let subject = ImageIndex::new().manifest(of_child.clone()).to_json().unwrap();
     // The parts must be there before the whole can be put.
+    repo.put_manifest(grandchild).await.unwrap();
     repo.put_manifest(child.clone()).await.unwrap();
     let subject_digest = repo.put_manifest(subject.clone()).await.unwrap();
     let fallback = tag(&subject_digest.as_str().replace(':', "-"));
@@ -312,6 +315,7 @@ async fn a6_a_fallback_tag_is_believed_only_if_it_is_a_list_of_referrers() {
         .unwrap();
     for (content, why) in [
         (subject.clone(), "the subject itself"),
+        (child, "the subject contains it"),
         (other, "the subject itself is or contains"),
         (itself, "the subject itself is or contains"),
     ] {
