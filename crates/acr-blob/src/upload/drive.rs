@@ -97,8 +97,9 @@ impl Transfer {
             };
             match outcome {
                 Ok(event) => {
+                    let before = self.machine.confirmed();
                     self.machine.on(event);
-                    self.confirmed(event);
+                    self.confirmed(event, before);
                 }
                 Err(error) => {
                     self.is_over = true;
@@ -135,8 +136,8 @@ impl Transfer {
     }
 
     /// Tells and saves what a chunk brought, once the machine has believed it.
-    fn confirmed(&self, event: Event) {
-        let is_believed = self.machine.confirmed() == self.machine.sent();
+    fn confirmed(&self, event: Event, before: u64) {
+        let is_believed = self.machine.confirmed() > before;
         if matches!(event, Event::Accepted(_)) && is_believed {
             self.save();
             self.tell(Phase::Transferring);
@@ -338,9 +339,8 @@ impl Transfer {
     /// Looks again and again, for as long as the registry may be storing the content still.
     async fn look_patiently(&mut self, digest: &Digest) -> Result<Event> {
         let (took, was_timeout) = self.waited;
-        let (sent, chunk) = (self.machine.sent(), self.machine.chunk());
-        let end = Instant::now() + patience::patience(took, was_timeout, sent, chunk);
-        let size = self.machine.available();
+        let (size, chunk) = (self.machine.available(), self.machine.chunk());
+        let end = Instant::now() + patience::patience(took, was_timeout, size, chunk);
         for number in 0.. {
             let pause = patience::pause(number);
             if Instant::now() + pause > end {
@@ -376,8 +376,7 @@ impl Transfer {
         match cause {
             Cause::Refused => error.unwrap_or_else(|| wire::lost(None)),
             Cause::Lost => wire::lost(error),
-            Cause::Misreported(received) => {
-                let sent = self.machine.sent();
+            Cause::Misreported { received, sent } => {
                 let text = format!("the registry confirms {received} bytes where {sent} were sent");
                 let operation = Operation::new("upload_chunk").on(&self.client.repository);
                 Error::new(ErrorKind::Protocol, text).with_operation(Some(&operation))

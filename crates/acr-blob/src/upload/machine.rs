@@ -124,11 +124,6 @@ impl Machine {
         self.ended.then_some(self.available)
     }
 
-    /// The end of the bytes that were sent in this session.
-    pub(crate) fn sent(&self) -> u64 {
-        self.offered
-    }
-
     /// Asks before anything else.
     pub(crate) fn ask_now(&mut self) {
         self.queued = Some(Action::Ask { recovery: 0, zero: u64::from(self.confirmed > 0) });
@@ -269,10 +264,12 @@ impl Machine {
         };
         match received {
             Some(Received::Bytes(received)) if received != to => {
-                Some(Action::Fail(Cause::Misreported(received)))
+                Some(Action::Fail(Cause::Misreported { received, sent: to }))
             }
             // Two bytes or more, and it says one or none.
-            Some(Received::OneOrNone) if to > 1 => Some(Action::Fail(Cause::Misreported(1))),
+            Some(Received::OneOrNone) if to > 1 => {
+                Some(Action::Fail(Cause::Misreported { received: 1, sent: to }))
+            }
             _ => {
                 self.confirmed = to;
                 self.recoveries = 0;

@@ -50,7 +50,7 @@ pub(crate) enum Cause {
     /// The session is lost and the content cannot be read again.
     Lost,
     /// The registry confirmed what was not sent, or not all of it.
-    Misreported(u64),
+    Misreported { received: u64, sent: u64 },
     /// The registry said "created" and has no such blob.
     Unstored,
     /// The content is not what another process sent, and cannot be read again.

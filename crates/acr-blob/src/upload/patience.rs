@@ -4,11 +4,11 @@ use std::time::Duration;
 
 /// How long to look before so many bytes are sent again: registries need minutes to finish
 /// long blobs, and front ends give up before them. Never for what one more request mends.
-pub(crate) fn patience(took: Duration, was_timeout: bool, sent: u64, chunk: u64) -> Duration {
-    if sent <= chunk {
+pub(crate) fn patience(took: Duration, was_timeout: bool, len: u64, chunk: u64) -> Duration {
+    if len <= chunk {
         return Duration::ZERO;
     }
-    let least = if was_timeout && sent > SHORT { LEAST } else { Duration::ZERO };
+    let least = if was_timeout && len > SHORT { LEAST } else { Duration::ZERO };
     took.saturating_mul(5).clamp(least, MOST)
 }
 

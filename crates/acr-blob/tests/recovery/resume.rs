@@ -91,6 +91,47 @@ async fn an_upload_is_resumed_from_any_of_its_checkpoints() {
     }
 }
 
+/// A second interruption loses no more than the first one.
+#[tokio::test(start_paused = true)]
+async fn a_resumed_upload_tells_and_saves_every_chunk() {
+    let whole = content(10 * CHUNK + 5);
+    for (name, is_vouched) in [("bytes", false), ("stream", false), ("stream", true)] {
+        let source = |from: usize| match name {
+            "bytes" => Content::from(whole.slice(from..)),
+            _ => pieces(&whole.slice(from..), 100),
+        };
+        let registry = FakeRegistry::new();
+        let blobs = client(&registry);
+        registry.inject(Fault::stall("write_chunk").on_nth(4));
+        let first = Arc::new(Mutex::new(None));
+        let log = Arc::clone(&first);
+        let upload = blobs.upload(source(0)).chunk_size(CHUNK).on_checkpoint(move |checkpoint| {
+            *log.lock().unwrap() = Some(checkpoint.clone());
+        });
+        let end = tokio::time::timeout(Duration::from_secs(5), upload.into_future()).await;
+        assert!(end.is_err());
+
+        let checkpoint = first.lock().unwrap().take().unwrap();
+        let start = usize::try_from(checkpoint.confirmed()).unwrap();
+        let (saved, told) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
+        let (saves, tells) = (Arc::clone(&saved), Arc::clone(&told));
+        let upload = blobs.upload(source(if is_vouched { start } else { 0 }));
+        let upload = match is_vouched {
+            true => upload.resume_vouched(checkpoint),
+            false => upload.resume(checkpoint),
+        };
+        let upload = upload
+            .chunk_size(CHUNK)
+            .on_checkpoint(move |checkpoint| saves.lock().unwrap().push(checkpoint.confirmed()))
+            .on_progress(move |progress| tells.lock().unwrap().push(progress.transferred));
+        assert_eq!(upload.await.unwrap().digest, Digest::sha256(&whole));
+        let chunks: Vec<u64> = (start / CHUNK + 1..=10).map(|n| (n * CHUNK) as u64).collect();
+        assert_eq!(*saved.lock().unwrap(), chunks, "{name}, vouched: {is_vouched}");
+        let told = told.lock().unwrap();
+        assert!(chunks.iter().all(|chunk| told.contains(chunk)), "{name}: {told:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_tampered_checkpoint_sends_nothing_elsewhere() {
     let registry = FakeRegistry::new();
