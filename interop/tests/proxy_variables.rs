@@ -122,6 +122,7 @@ impl Judges {
 }
 
 /// What the process does that this test starts: one request of the default transport.
+#[expect(clippy::print_stdout, reason = "read by the process that started this one")]
 fn ask(host: &str) -> Result {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let uri = format!("https://{host}/").parse()?;

@@ -122,7 +122,8 @@ impl Pipeline {
             acr.subject = operation.and_then(Operation::subject).map(|s| shown_subject(s).to_string()),
             server.address = %shown_host(self.endpoint.host()),
         );
-        layer::send(self.service.clone(), request).instrument(span).await
+        // On the heap: callers hold this future within theirs, and those within others.
+        Box::pin(layer::send(self.service.clone(), request)).instrument(span).await
     }
 }
 

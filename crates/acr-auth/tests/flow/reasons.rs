@@ -83,7 +83,7 @@ async fn c6_no_text_of_the_token_service_repeats_what_was_sent() {
         hex.clone(),
         STANDARD.encode(PASSWORD),
         STANDARD.encode(format!("me:{PASSWORD}")),
-        PASSWORD.replace('-', "_").replace('2', "_").to_uppercase(),
+        PASSWORD.replace(['-', '2'], "_").to_uppercase(),
     ];
     for echo in &echoes {
         for body in [

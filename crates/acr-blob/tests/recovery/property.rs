@@ -279,7 +279,7 @@ async fn session(blobs: &BlobClient, process: &Process, whole: &Bytes) -> Result
     while at + step < whole.len() {
         let piece = whole.slice(at..at + step);
         at += step;
-        if let Some(end) = polled(session.write(piece), process.polls % 9 + 1).await {
+        if let Some(end) = Box::pin(polled(session.write(piece), process.polls % 9 + 1)).await {
             end?;
         }
     }
@@ -310,7 +310,7 @@ async fn run(case: &Case) {
         watch(&registry, process, &source, &was_changed);
         let blobs = registry.client();
         let end = if case.given == Given::Session {
-            Some(session(&blobs, process, &Bytes::from(first.clone())).await)
+            Some(Box::pin(session(&blobs, process, &Bytes::from(first.clone()))).await)
         } else {
             upload(&blobs, case, process, &source, &saved).await
         };

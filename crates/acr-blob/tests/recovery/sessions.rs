@@ -17,6 +17,7 @@ use crate::{
 };
 
 /// Polls a write so many times and drops it; whether it was done.
+#[expect(clippy::future_not_send, reason = "a context is held while others run")]
 async fn write_dropped(session: &mut UploadSession, piece: Bytes, polls: usize) -> bool {
     let mut write = pin!(session.write(piece));
     for _ in 0..polls {
@@ -30,6 +31,7 @@ async fn write_dropped(session: &mut UploadSession, piece: Bytes, polls: usize) 
     false
 }
 
+#[expect(clippy::future_not_send, reason = "as what it calls")]
 async fn complete(blobs: &BlobClient, lens: &[usize], polls: usize) -> bool {
     let whole = content(lens.iter().sum::<usize>() + 7);
     let mut session = blobs.start_upload().await.unwrap();
