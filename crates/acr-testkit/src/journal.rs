@@ -327,8 +327,8 @@ impl Entry {
     fn shorten(&mut self) {
         let mut left = MAX_NAMES;
         for names in [&mut self.query, &mut self.headers, &mut self.scopes] {
-            names.iter_mut().for_each(cut);
             names.truncate(left);
+            names.iter_mut().for_each(cut);
             names.shrink_to_fit();
             left = left.saturating_sub(names.len());
         }
@@ -414,7 +414,8 @@ const TEXT: usize = size_of::<String>() + 16;
 /// Cuts a text, and gives back what it took.
 fn cut(text: &mut String) {
     if text.len() > MAX_TEXT {
-        let end = (0..=MAX_TEXT).rev().find(|end| text.is_char_boundary(*end));
+        // Room for the ellipsis, so that what was cut is not cut again.
+        let end = (0..=MAX_TEXT - 3).rev().find(|end| text.is_char_boundary(*end));
         text.truncate(end.unwrap_or_default());
         text.push('…');
     }
@@ -477,10 +478,10 @@ mod tests {
     #[test]
     fn e6_long_texts_and_many_entries_are_bounded_by_their_bytes() {
         let journal = Journal::default();
-        for number in 0..4_000 {
+        for number in 0..300 {
             let mut long = entry("ping", false);
             long.path = format!("/{number}/{}", "é".repeat(30_000));
-            long.headers = vec!["h".repeat(3_000); 3_000];
+            long.headers = vec!["h".repeat(3_000); 300];
             journal.add(long);
         }
         let records = lock(&journal.0);
@@ -488,14 +489,15 @@ mod tests {
         let sum = records.entries.iter().map(Entry::weight).sum::<usize>();
         assert_eq!(records.bytes, sum);
         let last = records.entries.back().unwrap();
-        assert!(last.path.starts_with("/3999/é") && last.path.ends_with('…'));
+        assert!(last.path.starts_with("/299/é") && last.path.ends_with('…'));
         assert_eq!(last.headers.len(), MAX_NAMES - last.query.len());
         drop(records);
         journal.clear();
         let number = journal.add(entry("ping", false));
         journal.update(number, |entry| entry.scopes = vec!["s".repeat(100_000); 300]);
-        let entries = journal.entries();
-        assert!(entries[0].weight() < 2 << 20, "{}", entries[0].weight());
-        assert_eq!(lock(&journal.0).bytes, lock(&journal.0).entries[0].weight());
+        let records = lock(&journal.0);
+        let weight = records.entries[0].weight();
+        assert!(weight < 2 << 20, "{weight}");
+        assert_eq!(records.bytes, weight);
     }
 }
