@@ -119,6 +119,36 @@ async fn all_attempts_of_a_call_share_one_request_id() {
     assert_ne!(ids[0], ids[4]);
 }
 
+#[tokio::test]
+async fn g12_a_request_says_the_librarys_name_unless_a_layer_below_takes_it_away() {
+    let agents = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&agents);
+    let transport = Transport::new(service_fn(move |request: Request| {
+        let agent = request.headers().get("user-agent").map(|text| text.to_str().unwrap());
+        seen.lock().unwrap().push(agent.map(str::to_owned));
+        async { Ok::<_, Error>(http::Response::new(Body::empty())) }
+    }));
+    // What a caller does who wants no telemetry at all: it stands around the transport.
+    let silent = Transport::new(
+        ServiceBuilder::new()
+            .map_request(|mut request: Request| {
+                request.headers_mut().remove("user-agent");
+                request
+            })
+            .service(transport.clone()),
+    );
+    let endpoint: Endpoint = "r.azurecr.io".parse().unwrap();
+    for transport in [transport, silent] {
+        let pipeline = Pipeline::builder(endpoint.clone()).transport(transport);
+        let pipeline = pipeline.application_id("my-app/1").build().unwrap();
+        pipeline.send(request(&endpoint)).await.unwrap();
+    }
+    let agents = agents.lock().unwrap();
+    let named = agents[0].as_deref().unwrap();
+    assert!(named.starts_with("my-app/1 ") && named.contains("acr-rust/"), "{named}");
+    assert_eq!(agents[1], None);
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_error_names_operation_subject_url_attempts_and_id() {
     let log = Log::default();
