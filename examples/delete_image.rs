@@ -6,7 +6,8 @@
 //!
 //! The registry does not check whether other manifests of the repository name the same
 //! blobs: do not use this where images share layers. Without `CONTAINERREGISTRY_ENDPOINT`
-//! (see `src/registry.rs`) it pushes an image to an emulator of its own first.
+//! (see `src/registry.rs`) it pushes images to an emulator of its own first: one of ours, and
+//! what the sample of the Python package pushes.
 
 #![allow(clippy::print_stdout, reason = "a program that talks to a person")]
 
@@ -14,19 +15,23 @@ use std::collections::BTreeSet;
 
 use acr_blob::BlobClient;
 use acr_core::{BoxError, Pipeline};
-use acr_examples::{Image, Registry, Wire, connect, push, read_manifest};
+use acr_examples::{Image, Registry, Wire, connect, push, push_as_python, read_manifest};
 use acr_registry::RepositoryClient;
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     let registry = Registry::from_env().await?;
     let pipeline = connect(&registry, &Wire::default())?;
-    let image = match std::env::args().nth(1) {
-        Some(image) => image.parse()?,
-        None if registry.is_emulator() => sample(&pipeline).await?,
+    let images = match std::env::args().nth(1) {
+        Some(image) => vec![image.parse()?],
+        None if registry.is_emulator() => {
+            vec![sample(&pipeline).await?, push_as_python(&pipeline).await?]
+        }
         None => return Err("usage: delete_image REPOSITORY:TAG".into()),
     };
-    delete(&pipeline, &image).await?;
+    for image in &images {
+        delete(&pipeline, image).await?;
+    }
     registry.shutdown().await;
     Ok(())
 }

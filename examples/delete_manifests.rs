@@ -1,15 +1,15 @@
-//! Deletes manifests by digest, with all their tags.
+//! Deletes manifests by digest or by one of their tags, with all their tags.
 //!
 //! ```text
-//! cargo run -p acr-examples --example delete_manifests -- REPOSITORY DIGEST…
+//! cargo run -p acr-examples --example delete_manifests -- REPOSITORY DIGEST-OR-TAG…
 //! ```
 //!
 //! Talks to the registry named by `CONTAINERREGISTRY_ENDPOINT` (see `src/registry.rs`), or
-//! to the emulator, where it deletes two samples and one of them again.
+//! to the emulator, where it deletes three samples, one of them by its tag, and one again.
 
 #![allow(clippy::print_stdout, reason = "a program that talks to a person")]
 
-use acr_core::{BoxError, Digest, Result};
+use acr_core::{BoxError, Error, ErrorKind, Reference, Result};
 use acr_examples::{Registry, Wire, connect, push_samples};
 use acr_registry::{Deletion, RegistryClient, RepositoryClient};
 
@@ -17,26 +17,37 @@ use acr_registry::{Deletion, RegistryClient, RepositoryClient};
 async fn main() -> Result<(), BoxError> {
     let mut arguments = std::env::args().skip(1);
     let name = arguments.next().unwrap_or_else(|| "library/app".to_owned());
-    let digests = arguments.map(|text| text.parse()).collect::<Result<Vec<Digest>, _>>()?;
+    let references = arguments.map(|text| text.parse()).collect::<Result<Vec<Reference>, _>>()?;
     let registry = Registry::from_env().await?;
     let client = RegistryClient::new(connect(&registry, &Wire::default())?);
     let repository = client.repository(name.as_str())?;
-    let digests = if registry.is_emulator() && digests.is_empty() {
+    let references = if registry.is_emulator() && references.is_empty() {
         let samples = push_samples(&repository, &["v1", "v2"]).await?;
-        samples.iter().chain(samples.first()).cloned().collect()
+        push_samples(&repository, &["v3"]).await?;
+        let again = samples.first().cloned();
+        let digests = samples.into_iter().chain(again).map(Reference::from);
+        digests.chain(["v3".parse()?]).collect()
     } else {
-        digests
+        references
     };
-    let result = delete(&repository, &digests).await;
+    let result = delete(&repository, &references).await;
     registry.shutdown().await;
     Ok(result?)
 }
 
-async fn delete(repository: &RepositoryClient, digests: &[Digest]) -> Result<()> {
-    for digest in digests {
-        match repository.delete_manifest(digest).await? {
-            Deletion::Deleted => println!("deleted {digest}"),
-            _ => println!("was not there: {digest}"),
+async fn delete(repository: &RepositoryClient, references: &[Reference]) -> Result<()> {
+    for reference in references {
+        let deletion = match reference {
+            Reference::Digest(digest) => repository.delete_manifest(digest).await?,
+            Reference::Tag(tag) => repository.delete_manifest_of_tag(tag).await?.outcome,
+            // There are no others today.
+            other => {
+                return Err(Error::new(ErrorKind::InvalidInput, format!("cannot delete `{other}`")));
+            }
+        };
+        match deletion {
+            Deletion::Deleted => println!("deleted {reference}"),
+            _ => println!("was not there: {reference}"),
         }
     }
     Ok(())

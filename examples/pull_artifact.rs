@@ -1,5 +1,5 @@
-//! Pulls an OCI artifact: its manifest, and each layer into a file of its title. A file
-//! appears only when its content has the digest that the manifest names.
+//! Pulls an OCI artifact into a folder: its manifest, its config, and each layer into a file
+//! of its title. A file appears only when its content has the digest that the manifest names.
 //!
 //! ```text
 //! cargo run -p acr-examples --example pull_artifact -- REPOSITORY:TAG FOLDER
@@ -7,7 +7,8 @@
 //!
 //! Without `CONTAINERREGISTRY_ENDPOINT` (see `src/registry.rs`) it pushes an artifact to
 //! an emulator of its own first, and pulls it twice: whole, and with a byte that is flipped
-//! on its way, which must leave no file.
+//! on its way, which must leave no file of that layer. Then it pulls what the sample of the
+//! Python package pushes, whose config says `sizeInBytes` in place of `size`.
 
 #![allow(clippy::print_stdout, reason = "a program that talks to a person")]
 
@@ -15,7 +16,9 @@ use std::path::Path;
 
 use acr_blob::BlobClient;
 use acr_core::{BoxError, Error, ErrorKind, Pipeline};
-use acr_examples::{Image, Registry, Wire, connect, push, read_manifest};
+use acr_examples::{
+    Descriptor, Image, Registry, Wire, connect, push, push_as_python, read_manifest,
+};
 use acr_testkit::{FakeRegistry, Fault};
 
 #[tokio::main]
@@ -35,14 +38,22 @@ async fn main() -> Result<(), BoxError> {
 async fn pull(pipeline: &Pipeline, image: &Image, folder: &Path) -> Result<(), BoxError> {
     let blobs = BlobClient::new(pipeline.clone(), image.repository.clone());
     let (_, document) = read_manifest(pipeline, image).await?;
-    for layer in document.layers {
+    for layer in &document.layers {
         // Only a plain name stays in the folder; a title is chosen by whoever pushed.
         let title = layer.title().and_then(|title| Path::new(title).file_name());
         let name = title.map_or_else(|| layer.digest.hex().into(), ToOwned::to_owned);
-        let target = folder.join(name);
-        let size = blobs.download(&layer.digest).size(layer.size).to_file(&target).await?;
-        println!("{} {size} bytes, verified", target.display());
+        fetch(&blobs, layer, &folder.join(name)).await?;
     }
+    fetch(&blobs, &document.config, &folder.join("config.json")).await
+}
+
+async fn fetch(blobs: &BlobClient, part: &Descriptor, target: &Path) -> Result<(), BoxError> {
+    let mut download = blobs.download(&part.digest);
+    if let Some(size) = part.size {
+        download = download.size(size);
+    }
+    let size = download.to_file(target).await?;
+    println!("{} {size} bytes, verified", target.display());
     Ok(())
 }
 
@@ -71,6 +82,12 @@ async fn show() -> Result<(), BoxError> {
     }
     if std::fs::read_dir(folder.path())?.count() != 0 {
         return Err("the mismatch left a file".into());
+    }
+
+    let image = push_as_python(&pipeline).await?;
+    pull(&pipeline, &image, folder.path()).await?;
+    if std::fs::read(folder.path().join("config.json"))? != br#"{"sample config":"content"}"# {
+        return Err("the config has another content".into());
     }
     registry.shutdown().await;
     Ok(())

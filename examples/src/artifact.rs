@@ -34,8 +34,9 @@ pub struct Document {
 pub struct Descriptor {
     /// Its digest.
     pub digest: Digest,
-    /// Its size in bytes, as whoever pushed it says.
-    pub size: u64,
+    /// Its size in bytes, as whoever pushed it says. Not everybody does: the sample of the
+    /// Python package says `sizeInBytes`.
+    pub size: Option<u64>,
     #[serde(default)]
     annotations: BTreeMap<String, String>,
 }
@@ -92,6 +93,36 @@ pub async fn push(
     let repository = RepositoryClient::new(pipeline.clone(), image.repository.clone());
     let manifest = repository.put_manifest(serde_json::to_vec(&document)?);
     Ok(manifest.tag(image.tag.clone()).await?)
+}
+
+/// Pushes what `sample_set_get_image.py` of the Python package pushes: a manifest without a
+/// media type, whose config has `sizeInBytes` and no `size`, and whose layer has no title.
+///
+/// # Errors
+///
+/// Those of the registry.
+pub async fn push_as_python(pipeline: &Pipeline) -> Result<Image, BoxError> {
+    let image: Image = "samples/from-python:latest".parse()?;
+    let blobs = BlobClient::new(pipeline.clone(), image.repository.clone());
+    let layer = blobs.upload("Sample layer").await?;
+    let config = blobs.upload(r#"{"sample config":"content"}"#).await?;
+    let document = json!({
+        "config": {
+            "mediaType": "application/vnd.oci.image.config.v1+json",
+            "digest": config.digest,
+            "sizeInBytes": config.size,
+        },
+        "schemaVersion": 2,
+        "layers": [{
+            "mediaType": "application/vnd.oci.image.layer.v1.tar",
+            "digest": layer.digest,
+            "size": layer.size,
+            "annotations": { "org.opencontainers.image.ref.name": "artifact.txt" },
+        }],
+    });
+    let repository = RepositoryClient::new(pipeline.clone(), image.repository.clone());
+    repository.put_manifest(serde_json::to_vec(&document)?).tag(image.tag.clone()).await?;
+    Ok(image)
 }
 
 /// The manifest a tag names: its digest and what it says.
