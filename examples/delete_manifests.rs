@@ -42,7 +42,10 @@ async fn delete(repository: &RepositoryClient, references: &[Reference]) -> Resu
             Reference::Tag(tag) => repository.delete_manifest_of_tag(tag).await?.outcome,
             // There are no others today.
             other => {
-                return Err(Error::new(ErrorKind::InvalidInput, format!("cannot delete `{other}`")));
+                return Err(Error::new(
+                    ErrorKind::InvalidInput,
+                    format!("cannot delete `{other}`"),
+                ));
             }
         };
         match deletion {

@@ -187,13 +187,10 @@ async fn g11_what_the_readme_shows_first_works_from_the_environment_to_the_file(
     let identity = FakeIdentityService::app_service("header").token(registry.entra_token()).serve();
     let identity = identity.await.unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let text = run(
-        "g11_what_the_readme_shows_first_works_from_the_environment_to_the_file",
-        &network,
-        folder.path(),
-        &[("IDENTITY_ENDPOINT", identity.url()), ("IDENTITY_HEADER", "header".to_owned())],
-    );
-    let text = text.await;
+    let name = "g11_what_the_readme_shows_first_works_from_the_environment_to_the_file";
+    let variables =
+        [("IDENTITY_ENDPOINT", identity.url()), ("IDENTITY_HEADER", "header".to_owned())];
+    let text = run(name, &network, folder.path(), &variables).await;
     assert!(text.contains(&format!("v1 {digest}")), "{text}");
     assert_eq!(std::fs::read(folder.path().join("layer.bin")).unwrap(), b"sample layer");
     assert_eq!(identity.calls(), 1);
