@@ -18,10 +18,10 @@ where
     // What is left to try, the best last, and how deep it lies.
     let mut left: Vec<(Descriptor, usize)> = Vec::new();
     let (mut manifest, mut depth) = (first, 0);
-    for _ in 0..=MAX_ASKED {
+    for got in 1.. {
         let Some(index) = index_of(&manifest)? else { return Ok(manifest) };
         if depth < MAX_DEPTH {
-            let found = index.candidates(wanted).into_iter().take(MAX_ASKED);
+            let found = index.candidates(wanted).into_iter().take(MAX_GOT);
             let found: Vec<_> = found.map(|entry| (entry.clone(), depth + 1)).collect();
             left.extend(found.into_iter().rev());
         }
@@ -29,10 +29,13 @@ where
             let text = format!("nothing in the index `{}` runs on `{wanted}`", manifest.digest);
             return Err(Error::new(ErrorKind::NotFound, text));
         };
+        if got == MAX_GOT {
+            break;
+        }
         manifest = get(&entry.digest()?).await?;
         depth = at;
     }
-    let text = format!("no manifest for `{wanted}` among the first {MAX_ASKED} of nested indexes");
+    let text = format!("no manifest for `{wanted}` among the first {MAX_GOT} of nested indexes");
     Err(Error::new(ErrorKind::TooLarge, text))
 }
 
@@ -49,5 +52,5 @@ fn index_of(manifest: &Manifest) -> Result<Option<Box<ImageIndex>>> {
 /// Nobody nests indexes deeper than two.
 const MAX_DEPTH: usize = 8;
 
-/// How many manifests are got for one.
-const MAX_ASKED: usize = 32;
+/// How many manifests are got for one, the first one included.
+const MAX_GOT: usize = 32;
