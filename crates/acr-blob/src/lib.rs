@@ -34,6 +34,7 @@ mod download;
 #[cfg(feature = "fs")]
 mod file;
 mod info;
+mod pace;
 mod progress;
 mod range;
 mod stamp;

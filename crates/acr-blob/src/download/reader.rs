@@ -6,7 +6,6 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use acr_core::{Body, DataStream, Digest, Digester, Error, ErrorKind, Operation, Result};
@@ -22,6 +21,7 @@ use crate::{
         outlet::{Outlet, Piece},
         request,
     },
+    pace::{LARGE, PAUSE},
     progress::{Observer, Phase},
 };
 
@@ -322,12 +322,6 @@ impl fmt::Debug for BlobReader {
     }
 }
 
-/// Waited before asking again, times the number of fruitless attempts before.
-const PAUSE: Duration = Duration::from_millis(500);
-
 /// How often a stream gives its error: more often than any adapter asks on, and not for ever,
 /// since one that leaves errors out would never return.
 pub(crate) const MAX_TOLD: u32 = 16;
-
-/// Longer pieces are hashed on a thread that may block: about a tenth of a millisecond.
-const LARGE: usize = 128 * 1024;

@@ -14,6 +14,7 @@ use tracing::warn;
 use crate::{
     client::BlobClient,
     info::BlobInfo,
+    pace::PAUSE,
     progress::{Observer, Phase},
     stamp::Stamp,
     upload::{
@@ -292,6 +293,7 @@ impl Transfer {
 
     async fn ask(&mut self, recovery: u32) -> Result<Event> {
         if let Some(error) = &self.error {
+            // A longer pause with each time, unless the registry named one.
             let pause = error.retry_after().unwrap_or(PAUSE.saturating_mul(recovery));
             let pause = pause.min(wire::MAX_PAUSE);
             warn!(%error, recovery, pause_ms = pause.as_millis(), "asking the registry how far the upload got");
@@ -435,6 +437,3 @@ impl Transfer {
         Ok(())
     }
 }
-
-/// Waited before asking, times the number of the recovery, unless the registry named a time.
-const PAUSE: Duration = Duration::from_millis(500);

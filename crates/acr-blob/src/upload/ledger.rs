@@ -5,6 +5,7 @@ use bytes::Bytes;
 use tokio::task::spawn_blocking;
 
 use crate::{
+    pace::LARGE,
     progress::Observer,
     upload::{
         ordered::{Gap, Ordered},
@@ -146,9 +147,6 @@ pub(crate) fn unexpected(expected: &Digest, computed: &Digest) -> Error {
     let text = format!("expected content with `{expected}`, the source has `{computed}`");
     Error::new(ErrorKind::Integrity, text)
 }
-
-/// More than this is hashed on a thread that may block: about a tenth of a millisecond.
-const LARGE: usize = 128 * 1024;
 
 #[cfg(test)]
 mod tests;
