@@ -105,6 +105,10 @@ impl TokenClient {
     ///
     /// As [`TokenClient::exchange_entra_token`]; [`ErrorKind::InvalidInput`] when a token that
     /// the grant type needs is missing.
+    ///
+    /// # Cancellation
+    ///
+    /// A token that was issued meanwhile is lost; nothing else is.
     pub async fn exchange(&self, request: ExchangeRequest) -> Result<RefreshToken> {
         request.check()?;
         let endpoint = self.pipeline.endpoint();
@@ -131,6 +135,10 @@ impl TokenClient {
     ///
     /// [`ErrorKind::Unauthenticated`] when the refresh token is expired or foreign,
     /// [`ErrorKind::Throttled`], [`ErrorKind::Protocol`] for an answer without a token.
+    ///
+    /// # Cancellation
+    ///
+    /// A token that was issued meanwhile is lost; nothing else is.
     pub async fn exchange_refresh_token(
         &self,
         token: &Secret,
@@ -145,6 +153,10 @@ impl TokenClient {
     /// # Errors
     ///
     /// As [`TokenClient::exchange_refresh_token`].
+    ///
+    /// # Cancellation
+    ///
+    /// A token that was issued meanwhile is lost; nothing else is.
     pub async fn exchange_password(
         &self,
         user: &str,
@@ -159,6 +171,10 @@ impl TokenClient {
     /// # Errors
     ///
     /// As [`TokenClient::exchange_refresh_token`].
+    ///
+    /// # Cancellation
+    ///
+    /// A token that was issued meanwhile is lost; nothing else is.
     pub async fn anonymous_token(&self, scope: &Scope) -> Result<RegistryToken> {
         self.ask(Grant::Anonymous, scope).await
     }

@@ -122,7 +122,7 @@ async fn connected_within<F: Future>(
     .await
 }
 
-/// Refuses an answer whose headers alone would fill memory (R21): kept answers add up.
+/// Refuses an answer whose headers alone would fill memory: kept answers add up.
 fn bounded(response: http::Response<Incoming>) -> Result<http::Response<Incoming>> {
     let headers = response.headers().iter();
     let bytes: usize = headers.map(|(name, value)| name.as_str().len() + value.len()).sum();
@@ -147,7 +147,7 @@ fn copy(request: &Request) -> Option<Request> {
     Some(copy)
 }
 
-/// Whether the request died because the pool's connection was dead already (R49).
+/// Whether the request died because the pool's connection was dead already.
 fn was_stale(error: &hyper_util::client::legacy::Error, capture: &CaptureConnection) -> bool {
     if error.is_connect() {
         return false;

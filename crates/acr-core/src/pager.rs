@@ -142,7 +142,8 @@ impl<T: Send + 'static> Pager<T> {
         self
     }
 
-    /// Goes on where another pager of the same list stopped.
+    /// Goes on where another pager of the same list stopped. What that one could not read is
+    /// not known here: ask it ([`Pager::unreadable`]) before its continuation is stored.
     pub fn resume(mut self, from: Continuation) -> Self {
         self.pages.from = Some(from.clone());
         self.pages.state = State::Ready(Some(from));

@@ -90,6 +90,10 @@ pub async fn expect_deleted(response: Response) -> Result<()> {
 }
 
 /// The error that a response stands for.
+///
+/// # Cancellation
+///
+/// Dropping the future drops the response.
 pub async fn into_error(response: Response) -> Error {
     let (head, body) = response.into_parts();
     // A body that breaks or is too large does not hide the status.
@@ -150,7 +154,7 @@ pub fn is_markup(head: &http::response::Parts, body: &[u8]) -> bool {
 /// Whether the body of an error visibly is not the registry's: markup, or JSON that is not
 /// its envelope of errors. Plain text and nothing at all can be its own.
 fn is_foreign(head: &http::response::Parts, body: &[u8]) -> bool {
-    let is_json = body.trim_ascii_start().starts_with(b"{") || body.starts_with(b"[");
+    let is_json = body.trim_ascii_start().first().is_some_and(|first| b"{[".contains(first));
     let has_errors = || {
         serde_json::from_slice::<Envelope>(body).is_ok_and(|envelope| !envelope.errors.is_empty())
     };

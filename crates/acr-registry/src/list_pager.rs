@@ -77,7 +77,9 @@ impl<T: Send + 'static> ListPager<T> {
     }
 
     /// Goes on where another pager of the same list, with the same options, stopped.
-    /// It says all of the place: [`ListPager::after`] and the page size have no effect.
+    /// It says all of the place: [`ListPager::after`] and the page size have no effect. What that
+    /// one could not read is not known here: ask it ([`ListPager::unreadable`]) before its
+    /// continuation is stored.
     pub fn resume(mut self, from: Continuation) -> Self {
         self.from = Some(from);
         self.anew()

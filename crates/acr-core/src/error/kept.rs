@@ -52,10 +52,10 @@ fn is_short(source: &(dyn StdError + Send + Sync + 'static)) -> bool {
         && chain(source).all(|cause| fits(shortened(MAX_SOURCE, format_args!("{cause}"))))
 }
 
-/// A server's kilobyte (R21), and our words around it.
+/// A server's kilobyte, and our words around it.
 const MAX_MESSAGE: usize = 1_152;
 
-/// All details together, in bytes; with the message they are the 4 KiB of R21.
+/// All details together, in bytes: with the message, 4 KiB.
 const MAX_DETAILS: usize = 3 * 1024;
 
 /// One message.
