@@ -42,7 +42,7 @@ async fn main() -> Result<(), BoxError> {
     let fake = FakeRegistry::new();
     fake.inject(Fault::status("get_manifest", 1, 503));
     let registry = Registry::emulator(&fake).await?;
-    let result = operate(connect(&registry, &Wire::default())?).await;
+    let result = Box::pin(operate(connect(&registry, &Wire::default())?)).await;
     registry.shutdown().await;
     result?;
 

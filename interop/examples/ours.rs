@@ -30,7 +30,9 @@ async fn main() -> Result {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
         ["push", repository, tag] => push(repository, tag.parse()?).await,
-        ["read", repository, tag, digest] => read(repository, tag.parse()?, digest.parse()?).await,
+        ["read", repository, tag, digest] => {
+            Box::pin(read(repository, tag.parse()?, digest.parse()?)).await
+        }
         _ => Err("usage: ours push REPOSITORY TAG | ours read REPOSITORY TAG DIGEST".into()),
     }
 }

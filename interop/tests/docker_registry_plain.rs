@@ -14,7 +14,7 @@ async fn content_with_relative_locations() -> Result {
     let registry = RegistryProcess::builder().start().await?;
     let pipeline = without_auth(&registry)?;
     assert!(upload_location(&pipeline).await?.starts_with("/v2/"));
-    slice::run(&pipeline).await
+    Box::pin(slice::run(&pipeline)).await
 }
 
 #[tokio::test]
@@ -22,7 +22,7 @@ async fn content_with_absolute_locations() -> Result {
     let registry = RegistryProcess::builder().absolute_locations().start().await?;
     let pipeline = without_auth(&registry)?;
     assert!(upload_location(&pipeline).await?.starts_with("http://127.0.0.1:"));
-    slice::run(&pipeline).await
+    Box::pin(slice::run(&pipeline)).await
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ async fn entra_flow_over_tls() -> Result {
     let registry = GuardedRegistry::builder().start().await?;
     let facade = registry.facade();
 
-    slice::run(&pipeline(facade, entra(facade))?).await?;
+    Box::pin(slice::run(&pipeline(facade, entra(facade))?)).await?;
 
     let counts = facade.counts();
     assert_eq!(counts.exchanges, 1);
@@ -70,7 +70,7 @@ async fn foreign_realm_is_not_needed() -> Result {
     let registry = GuardedRegistry::builder().realm(realm_of(&foreign)).start().await?;
     let facade = registry.facade();
 
-    slice::run(&pipeline(facade, entra(facade))?).await?;
+    Box::pin(slice::run(&pipeline(facade, entra(facade))?)).await?;
 
     assert_eq!(facade.counts().challenges, 0);
     assert_eq!(foreign.finish().await?, 0);

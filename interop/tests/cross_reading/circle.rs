@@ -53,7 +53,7 @@ async fn travel(
     let endpoint = Endpoint::insecure_loopback(registry.address())?;
     let distribution = Pipeline::builder(endpoint).build()?;
     let tag: Tag = "v1".parse()?;
-    let pulled = Bundle::pull(&first.pipeline()?, REPOSITORY, tag.into()).await?;
+    let pulled = Box::pin(Bundle::pull(&first.pipeline()?, REPOSITORY, tag.into())).await?;
     same(&pulled, image, "the image of the emulator")?;
     pulled.push(&distribution, REPOSITORY, "v1").await?;
     for (digest, note) in notes {
@@ -77,7 +77,7 @@ async fn travel(
     }
 
     let tag: Tag = "v1".parse()?;
-    let arrived = Bundle::pull(&last.pipeline()?, REPOSITORY, tag.into()).await?;
+    let arrived = Box::pin(Bundle::pull(&last.pipeline()?, REPOSITORY, tag.into())).await?;
     same(&arrived, image, "the image that arrived")?;
     let arrived = Box::pin(referrers(&last.pipeline()?, image.root())).await?;
     ensure(arrived == *notes, "other referrers arrived")
@@ -89,7 +89,7 @@ async fn referrers(of: &Pipeline, subject: &Digest) -> Result<Notes> {
     let mut notes = Notes::new();
     while let Some(referrer) = list.try_next().await? {
         let digest = referrer.digest()?;
-        let note = Bundle::pull(of, REPOSITORY, digest.clone().into()).await?;
+        let note = Box::pin(Bundle::pull(of, REPOSITORY, digest.clone().into())).await?;
         notes.insert(digest.to_string(), note);
     }
     Ok(notes)

@@ -56,6 +56,6 @@ async fn pushes(client: ForeignClient, emulator: &Emulator, bundle: &Bundle) -> 
     let reference = format!("{}/{repository}:v1", site.authority);
     client.push(&site, folder.path(), "v1", &reference).await?;
     let tag: Tag = "v1".parse()?;
-    let found = Bundle::pull(&emulator.pipeline()?, &repository, tag.into()).await?;
+    let found = Box::pin(Bundle::pull(&emulator.pipeline()?, &repository, tag.into())).await?;
     same(&found, bundle, "what it pushed")
 }

@@ -67,7 +67,7 @@ pub(crate) async fn check(conversation: &mut Conversation) -> Result<Outcome, St
         .ok_or("the path was lost")?;
     let stage = Stage::new(cues(conversation), &conversation.tokens);
     let pipeline = stage.pipeline(conversation);
-    let result = call(&pipeline, &target, conversation).await;
+    let result = Box::pin(call(&pipeline, &target, conversation)).await;
     let last = &conversation.steps.last().ok_or("no step")?.last;
     if let Err(Failure::Ours(error)) = &result
         && error.kind() == ErrorKind::InvalidInput
@@ -291,7 +291,7 @@ async fn call(
             manifest(method, &open(name)?, reference, last).await?
         }
         (_, Target::Blob(name, digest)) => {
-            blobs::call(method, pipeline, name, digest, steps).await?
+            Box::pin(blobs::call(method, pipeline, name, digest, steps)).await?
         }
         _ => return Err(no_operation(last)),
     })

@@ -91,7 +91,7 @@ async fn check(conversation: &mut Conversation) -> Result<Outcome, String> {
         return Ok(Outcome::NotOurs("the storage's answer to a redirect that was not recorded"));
     }
     if first.is_upload() {
-        return uploads::check(conversation).await;
+        return Box::pin(uploads::check(conversation)).await;
     }
-    calls::check(conversation).await
+    Box::pin(calls::check(conversation)).await
 }

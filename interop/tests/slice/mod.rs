@@ -17,7 +17,7 @@ pub(crate) async fn run(pipeline: &Pipeline) -> Result {
     let repository = RepositoryClient::new(pipeline.clone(), name);
 
     let large = upload_a_file_in_chunks(&blobs).await?;
-    upload_a_stream_of_unknown_length(&blobs).await?;
+    Box::pin(upload_a_stream_of_unknown_length(&blobs)).await?;
     upload_in_one_piece(&blobs).await?;
     download_into_a_file(&blobs, &large).await?;
     let manifest = put_and_get_a_manifest(&blobs, &repository, &large).await?;

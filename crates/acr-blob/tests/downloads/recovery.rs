@@ -42,7 +42,7 @@ fn closed_ranges_only(origin: &Origin) -> BlobClient {
 async fn b10_a_break_costs_what_is_missing_where_only_closed_ranges_are_known() {
     let origin = Origin::new(content(SIZE), vec![broken(4_000), broken(3_000)]);
     let blobs = closed_ranges_only(&origin);
-    assert!(whole(&blobs).await.unwrap() == content(SIZE));
+    assert!(Box::pin(whole(&blobs)).await.unwrap() == content(SIZE));
     let range = |first: usize| Some(format!("bytes={first}-9999"));
     assert_eq!(origin.ranges(), [None, range(4_000), range(7_000)]);
 
@@ -100,11 +100,11 @@ async fn b10_a_link_that_the_storage_refuses_is_asked_for_once_more() {
                     if number == 0 { status(code) } else { origin.answer(request) }
                 },
             );
-        assert!(whole(&blobs).await.unwrap() == content(SIZE), "{code}");
+        assert!(Box::pin(whole(&blobs)).await.unwrap() == content(SIZE), "{code}");
         assert_eq!(counts(&asked), [2, 2], "{code}");
 
         let (blobs, asked) = behind_links(move |_, _| status(code));
-        assert_eq!(whole(&blobs).await.unwrap_err().status().unwrap(), code);
+        assert_eq!(Box::pin(whole(&blobs)).await.unwrap_err().status().unwrap(), code);
         assert_eq!(counts(&asked), [2, 2], "{code}");
     }
     // In the middle of a download as well.
@@ -115,7 +115,7 @@ async fn b10_a_link_that_the_storage_refuses_is_asked_for_once_more() {
                 if number == 1 { status(403) } else { origin.answer(request) }
             },
         );
-    assert!(whole(&blobs).await.unwrap() == content(SIZE));
+    assert!(Box::pin(whole(&blobs)).await.unwrap() == content(SIZE));
     assert_eq!(counts(&asked), [3, 3]);
     // The registry itself means what it says.
     let asked = Arc::new(AtomicU32::new(0));
@@ -124,7 +124,7 @@ async fn b10_a_link_that_the_storage_refuses_is_asked_for_once_more() {
         count.fetch_add(1, Ordering::Relaxed);
         status(403)
     });
-    assert_eq!(whole(&blobs).await.unwrap_err().kind(), ErrorKind::Forbidden);
+    assert_eq!(Box::pin(whole(&blobs)).await.unwrap_err().kind(), ErrorKind::Forbidden);
     assert_eq!(asked.load(Ordering::Relaxed), 1);
 }
 
@@ -135,7 +135,7 @@ async fn b5_a_refused_range_does_not_end_a_download() {
         let origin = Origin::new(content(SIZE), vec![broken(4_000), refused]);
         let answers = origin.clone();
         let blobs = client(move |request| answers.answer(request));
-        assert!(whole(&blobs).await.unwrap() == content(SIZE), "{code}");
+        assert!(Box::pin(whole(&blobs)).await.unwrap() == content(SIZE), "{code}");
         assert_eq!(origin.ranges(), [None, Some("bytes=4000-9999".to_owned()), None]);
     }
     for code in [401, 404] {
@@ -143,7 +143,7 @@ async fn b5_a_refused_range_does_not_end_a_download() {
         let origin = Origin::new(content(SIZE), vec![broken(4_000), refused]);
         let answers = origin.clone();
         let blobs = client(move |request| answers.answer(request));
-        assert_eq!(whole(&blobs).await.unwrap_err().status().unwrap(), code);
+        assert_eq!(Box::pin(whole(&blobs)).await.unwrap_err().status().unwrap(), code);
         assert_eq!(origin.ranges().len(), 2, "{code}");
     }
 }

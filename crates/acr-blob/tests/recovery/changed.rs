@@ -155,15 +155,15 @@ async fn a1_what_cannot_be_read_again_is_vouched_for_by_name() {
 
 /// Returns once the clock of the file system is visibly past the file's last change.
 #[cfg(unix)]
-fn until_settled(path: &std::path::Path) {
-    let changed = |path: &std::path::Path| {
+fn until_settled(path: &Path) {
+    let changed = |path: &Path| {
         use std::os::unix::fs::MetadataExt as _;
-        let found = std::fs::metadata(path).unwrap();
+        let found = fs::metadata(path).unwrap();
         Duration::new(found.ctime().try_into().unwrap(), found.ctime_nsec().try_into().unwrap())
     };
-    let (since, probe) = (changed(path), tempfile::NamedTempFile::new().unwrap());
+    let (since, probe) = (changed(path), NamedTempFile::new().unwrap());
     while changed(probe.path()) < since + Duration::from_millis(60) {
-        std::fs::write(probe.path(), "again").unwrap();
+        fs::write(probe.path(), "again").unwrap();
     }
 }
 
