@@ -4,6 +4,7 @@
 //! `ACR_BLOB_UPLOAD_CASES` sets how many; `ACR_BLOB_UPLOAD_SEED` which ones come first.
 
 use std::{
+    cell::Cell,
     fs,
     future::{IntoFuture as _, poll_fn},
     path::{Path, PathBuf},
@@ -286,7 +287,21 @@ async fn session(blobs: &BlobClient, process: &Process, whole: &Bytes) -> Result
     session.complete(whole.slice(at..), None).await
 }
 
-async fn run(case: &Case) {
+/// What the cases came to: an upload that always fails would never be a wrong success.
+#[derive(Debug, Default)]
+struct Reached {
+    stored: Cell<u32>,
+    /// Stored by a process that had a checkpoint.
+    resumed: Cell<u32>,
+    failed: Cell<u32>,
+    dropped: Cell<u32>,
+}
+
+fn count(cell: &Cell<u32>) {
+    cell.set(cell.get() + 1);
+}
+
+async fn run(case: &Case, reached: &Reached) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("source");
     let now = content(case.len).to_vec();
@@ -309,6 +324,7 @@ async fn run(case: &Case) {
         let was_changed = Arc::new(AtomicBool::new(false));
         watch(&registry, process, &source, &was_changed);
         let blobs = registry.client();
+        let resumes = case.given != Given::Session && !saved.lock().unwrap().is_empty();
         let end = if case.given == Given::Session {
             Some(Box::pin(session(&blobs, process, &Bytes::from(first.clone()))).await)
         } else {
@@ -316,6 +332,7 @@ async fn run(case: &Case) {
         };
         match end {
             Some(Ok(info)) => {
+                count(if resumes { &reached.resumed } else { &reached.stored });
                 assert_eq!(info.digest, Digest::sha256(&first), "{case:?}");
                 assert_eq!(info.size, first.len() as u64);
                 assert!(registry.blobs().contains(&first), "{case:?}");
@@ -324,8 +341,11 @@ async fn run(case: &Case) {
                     "ok for a file that changed: {case:?}"
                 );
             }
-            Some(Err(error)) => check_error(&error, case),
-            None => {}
+            Some(Err(error)) => {
+                count(&reached.failed);
+                check_error(&error, case);
+            }
+            None => count(&reached.dropped),
         }
         let versions = source.lock().unwrap().versions.clone();
         for blob in registry.blobs() {
@@ -395,16 +415,23 @@ fn runner() -> TestRunner {
 
 #[test]
 fn a1_a3_an_upload_is_never_a_wrong_success() {
-    let end = runner().run(&case(), |case| {
+    let reached = Reached::default();
+    let mut runner = runner();
+    let cases = runner.config().cases;
+    let end = runner.run(&case(), |case| {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
             .build()
             .unwrap();
-        runtime.block_on(run(&case));
+        runtime.block_on(run(&case, &reached));
         Ok(())
     });
     if let Err(failure) = end {
         panic!("{failure}");
+    }
+    let Reached { stored, resumed, failed, dropped } = &reached;
+    for ends in [stored, resumed, failed, dropped] {
+        assert!(cases < 1_000 || ends.get() > cases / 100, "{reached:?} of {cases} cases");
     }
 }
