@@ -161,7 +161,7 @@ fn until_settled(path: &Path) {
         let found = fs::metadata(path).unwrap();
         Duration::new(found.ctime().try_into().unwrap(), found.ctime_nsec().try_into().unwrap())
     };
-    let (since, probe) = (changed(path), NamedTempFile::new().unwrap());
+    let (since, probe) = (changed(path), tempfile::NamedTempFile::new().unwrap());
     while changed(probe.path()) < since + Duration::from_millis(60) {
         fs::write(probe.path(), "again").unwrap();
     }
