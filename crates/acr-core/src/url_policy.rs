@@ -163,11 +163,13 @@ fn is_relative_path(reference: &str) -> bool {
     !first.is_empty() && !first.contains(':') && !path.split('/').any(is_dot)
 }
 
-/// Whether a decoded path has dot segments, for a server that decodes once more or that takes
-/// a backslash for a slash as well.
+/// Whether a decoded path has dot segments, for a server that decodes once more, that takes
+/// a backslash for a slash as well, or that knows parameters of segments (`..;x`, RFC 3986
+/// §3.3), which those in Java cut off before they resolve the dots.
 fn leads_upwards(path: &str) -> bool {
     let again = percent_decode_str(path).decode_utf8_lossy();
-    again.split(['/', '\\']).any(|segment| matches!(segment, "." | ".."))
+    let mut segments = again.split(['/', '\\']).filter_map(|segment| segment.split(';').next());
+    segments.any(|segment| matches!(segment, "." | ".."))
 }
 
 fn is_this_machine(uri: &Uri) -> bool {
@@ -259,6 +261,7 @@ mod tests {
             ("/v2/library/y/blobs/uploads/u-1", false),
             ("/v2/library/x/blobs/uploads/../../../y/blobs/uploads/u", false),
             ("/v2/library/x/blobs/uploads/%2e%2e/u", false),
+            ("/v2/library/x/blobs/uploads/..;/..;/manifests/v1", false),
             ("https://evil/v2/library/x/blobs/uploads/u-1", false),
             ("http://r.azurecr.io/v2/library/x/blobs/uploads/u-1", false),
             ("//evil/v2/library/x/blobs/uploads/u-1", false),
@@ -386,6 +389,8 @@ mod tests {
                 "/u/.%2e/1",
                 "/u%2f..%2f1",
                 "/u/%252e%252e/1",
+                "/u/..;/1",
+                "/u/%2e%2e%3bx=y/1",
                 "/u/..%5c1",
                 "/u\\1",
                 "../1",
