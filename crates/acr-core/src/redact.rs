@@ -157,6 +157,12 @@ impl Redaction {
     }
 }
 
+/// `01234567-89ab-cdef-0123-456789abcdef`.
+pub(crate) fn is_guid(text: &str) -> bool {
+    let groups = text.split('-').map(str::len);
+    groups.eq([8, 4, 4, 4, 12]) && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
+}
+
 fn is_name(text: &str) -> bool {
     let is_short = (1..=32).contains(&text.len());
     is_short && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
@@ -188,7 +194,7 @@ fn is_format(c: char) -> bool {
     )
 }
 
-const REDACTED: &str = "REDACTED";
+pub(crate) const REDACTED: &str = "REDACTED";
 
 /// Enough for every name and id a registry uses.
 const MAX_PRINTED: usize = 256;

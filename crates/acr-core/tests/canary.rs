@@ -89,6 +89,13 @@ fn servers(foreign: &Captured) -> Transport {
                 .header("x-unknown", canary("response-header"))
                 .header("location", location)
                 .header("link", format!("</next?_state={}>; rel=next", canary("link")));
+            let response = match request.uri().path() {
+                // It repeats what it was sent where everybody looks.
+                "/token" => ["x-ms-correlation-request-id", "server", "etag", "content-type"]
+                    .into_iter()
+                    .fold(response, |response, name| response.header(name, canary(name))),
+                _ => response,
+            };
             let status = match request.uri().path() {
                 "/redirect" => StatusCode::TEMPORARY_REDIRECT,
                 "/broken" => return Err(Error::new(acr_core::ErrorKind::Transport, "cable cut")),
@@ -166,6 +173,9 @@ async fn no_planted_secret_is_ever_seen() {
             Ok(answer) => seen.error(path, &response::into_error(answer).await),
         }
     }
+
+    let call = request(&endpoint, "token").effect(Effect::Token);
+    assert!(pipeline.send(call.build().unwrap()).await.unwrap().status().is_success());
 
     // Values and constructors.
     seen.debug("secret", &Secret::new(canary("secret")));

@@ -16,7 +16,8 @@ use crate::{
     call_options::CallOptions,
     error::{Error, Result},
     layer::{HttpService, ResponseFuture, boxed},
-    redact::{Redaction, printable_up_to},
+    operation::Effect,
+    redact::{self, Redaction, printable_up_to},
     request::Request,
     response::Response,
 };
@@ -106,10 +107,12 @@ impl<S: HttpService> Service<Request> for Log<S> {
             return boxed(self.inner.call(request));
         }
         let method = request.method().clone();
+        // What is sent there is all secret, and any header may repeat it.
+        let is_token_call = request.extensions().get() == Some(&Effect::Token);
         let redaction = Arc::clone(&self.redaction);
         let url = redaction.url(request.uri());
         let (limit, url) = (headers_limit(&url), printable_up_to(&url, MAX_URL).to_string());
-        let headers = Head(request.headers(), &redaction, limit);
+        let headers = Head(request.headers(), &redaction, limit, false);
         debug!(%method, %url, %headers, "request");
         let future = self.inner.call(request);
         let start = Instant::now();
@@ -120,7 +123,7 @@ impl<S: HttpService> Service<Request> for Log<S> {
                 Ok(response) => {
                     let status = response.status().as_u16();
                     info!(%method, %url, status, ms, "exchange");
-                    let headers = Head(response.headers(), &redaction, limit);
+                    let headers = Head(response.headers(), &redaction, limit, is_token_call);
                     debug!(%method, %url, %headers, "response");
                 }
                 Err(error) => info!(%method, %url, kind = ?error.kind(), ms, "exchange failed"),
@@ -137,8 +140,8 @@ fn headers_limit(url: &str) -> usize {
     MAX_HEADERS.saturating_sub(taken).max(MIN_HEADERS)
 }
 
-/// Header lines for a log, one after another.
-struct Head<'a>(&'a HeaderMap, &'a Redaction, usize);
+/// Header lines for a log, one after another; of those that may repeat a secret, ids alone.
+struct Head<'a>(&'a HeaderMap, &'a Redaction, usize, bool);
 
 impl fmt::Display for Head<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -146,7 +149,11 @@ impl fmt::Display for Head<'_> {
         for (index, (header, value)) in self.0.iter().enumerate() {
             let separator = if index == 0 { "" } else { "; " };
             let name = printable_up_to(header.as_str(), MAX_NAME);
-            let line = format!("{separator}{name}: {}", self.1.header(header, value));
+            let value = match value.to_str() {
+                Ok(text) if self.3 && !redact::is_guid(text) => redact::REDACTED.to_owned(),
+                _ => self.1.header(header, value),
+            };
+            let line = format!("{separator}{name}: {value}");
             let Some(rest) = left.checked_sub(line.len()) else {
                 return f.write_str("; …");
             };

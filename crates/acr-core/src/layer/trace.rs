@@ -12,7 +12,7 @@ use tracing::{Instrument as _, Span, field::Empty};
 use crate::{
     error::{Error, Result},
     layer::{HttpService, ResponseFuture, boxed},
-    operation::{Attempt, Operation},
+    operation::{Attempt, Effect, Operation},
     redact::{self, Redaction},
     request::Request,
     response::{CORRELATION_ID, Response, header_text},
@@ -100,6 +100,8 @@ impl<S: HttpService> Service<Request> for Trace<S> {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
+        // Of an answer that may repeat what was sent, an id that looks like one.
+        let is_token_call = request.extensions().get() == Some(&Effect::Token);
         let span = exchange_span(&request, &self.redaction);
         if span.is_disabled() {
             return boxed(self.inner.call(request));
@@ -110,7 +112,7 @@ impl<S: HttpService> Service<Request> for Trace<S> {
         Box::pin(
             async move {
                 let result = future.await;
-                record(&recorded, &result);
+                record(&recorded, &result, is_token_call);
                 result
             }
             .instrument(span),
@@ -141,12 +143,13 @@ fn exchange_span(request: &Request, redaction: &Redaction) -> Span {
     )
 }
 
-fn record(span: &Span, result: &Result<Response>) {
+fn record(span: &Span, result: &Result<Response>, is_token_call: bool) {
     match result {
         Ok(response) => {
             let status = response.status();
             span.record("http.response.status_code", status.as_u16());
-            if let Some(id) = header_text(response.headers(), &CORRELATION_ID) {
+            let id = header_text(response.headers(), &CORRELATION_ID);
+            if let Some(id) = id.filter(|id| !is_token_call || redact::is_guid(id)) {
                 span.record("azure.service.request.id", redact::shown_id(id).to_string());
             }
             if status.is_client_error() || status.is_server_error() {
