@@ -191,6 +191,21 @@ mod tests {
     }
 
     #[test]
+    fn c6_signs_that_were_escaped_by_name_hide_nothing() {
+        let escape = |text: &str| {
+            let signs =
+                [("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("\"", "&quot;"), ("'", "&apos;")];
+            signs.iter().fold(text.to_owned(), |text, (sign, name)| text.replace(sign, name))
+        };
+        for secret in ["a&b<c", "ab<cd>ef&gh\"ij'kl<mn>op&qr\"st'uv"] {
+            for echo in [escape(secret), escape(&escape(secret))] {
+                assert!(repeats(&echo, &[&Secret::new(secret)]), "{echo}");
+            }
+        }
+        assert!(!repeats("R&amp;D &unknown; AT&T", &[&Secret::new("q7Vt9Xw2Lm4Zp8Rk1Jd6")]));
+    }
+
+    #[test]
     fn c5_the_reasons_of_services_are_shown() {
         let tokens = [
             "eyJhbGciOiJSUzI1NiJ9.eyJleHAiOjE3MDAwMTE3MDB9.c2lnbmF0dXJlLW9mLXRoZS10b2tlbg",

@@ -93,28 +93,39 @@ fn backslash(text: &[u8]) -> Vec<u8> {
     out
 }
 
-/// `&#65;` and `&#x41;`.
+/// `&#65;`, `&#x41;` and the names of signs, such as `&lt;`.
 fn entities(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((&first, tail)) = rest.split_first() {
         rest = tail;
-        let entity = tail.strip_prefix(b"#").filter(|_| first == b'&');
-        let end = entity.and_then(|entity| entity.iter().take(8).position(|b| *b == b';'));
-        let (Some(entity), Some(end)) = (entity, end) else {
+        let end = tail.iter().take(9).position(|b| *b == b';').filter(|_| first == b'&');
+        let Some((entity, after)) = end.and_then(|end| tail.split_at_checked(end)) else {
             out.push(first);
             continue;
         };
-        let digits = entity.get(..end).unwrap_or_default();
-        let code = match digits.strip_prefix(b"x").or(digits.strip_prefix(b"X")) {
-            Some(digits) => number(digits, 16),
-            None => number(digits, 10),
+        let code = match entity {
+            [b'#', b'x' | b'X', digits @ ..] => number(digits, 16),
+            [b'#', digits @ ..] => number(digits, 10),
+            name => NAMED.iter().find(|(known, _)| *known == name).map(|(_, sign)| (*sign).into()),
         };
-        out.extend(code.and_then(|code| u8::try_from(code).ok()));
-        rest = entity.get(end + 1..).unwrap_or_default();
+        match code.map(u8::try_from) {
+            Some(byte) => out.extend(byte.ok()),
+            None if entity.starts_with(b"#") => {}
+            // None of a sign: text like any other.
+            None => {
+                out.push(first);
+                continue;
+            }
+        }
+        rest = after.get(1..).unwrap_or_default();
     }
     out
 }
+
+/// What every library escapes.
+const NAMED: [(&[u8], u8); 5] =
+    [(b"amp", b'&'), (b"lt", b'<'), (b"gt", b'>'), (b"quot", b'"'), (b"apos", b'\'')];
 
 fn number(digits: &[u8], radix: u32) -> Option<u32> {
     u32::from_str_radix(str::from_utf8(digits).ok()?, radix).ok()
