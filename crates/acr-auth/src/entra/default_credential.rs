@@ -77,7 +77,7 @@ impl DefaultCredential {
     ///
     /// As [`DefaultCredential::new`].
     pub fn configured(options: &SourceOptions) -> Result<Self> {
-        let selection = options.environment.text("AZURE_TOKEN_CREDENTIALS");
+        let selection = options.environment.text_or_none("AZURE_TOKEN_CREDENTIALS")?;
         let choices = selected(selection.as_deref())?;
         let is_only_one = choices.len() == 1;
         let chain = choices.into_iter().try_fold(ChainedCredential::new(), |chain, choice| {

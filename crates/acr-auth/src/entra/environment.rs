@@ -2,6 +2,8 @@
 
 use std::{env, ffi::OsString, fmt, path::PathBuf, sync::Arc};
 
+use acr_core::{Error, ErrorKind, Result};
+
 /// Looks up environment variables.
 ///
 /// The sources read the process environment by default. Another lookup serves tests, and
@@ -37,6 +39,17 @@ impl Environment {
     pub(crate) fn text(&self, name: &str) -> Option<String> {
         let text = (self.0)(name)?.into_string().ok()?;
         if text.trim().is_empty() { None } else { Some(text) }
+    }
+
+    /// The same for a variable that must not count as not set when it is no Unicode, since
+    /// another identity or another authority would be used.
+    pub(crate) fn text_or_none(&self, name: &str) -> Result<Option<String>> {
+        let text = self.text(name);
+        if text.is_none() && self.is_set(name) {
+            let text = format!("{name} {}; correct or unset it", self.lack(name));
+            return Err(Error::new(ErrorKind::InvalidInput, text));
+        }
+        Ok(text)
     }
 
     /// Whether a variable holds anything but blanks, be it of use or not.

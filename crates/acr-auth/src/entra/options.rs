@@ -99,10 +99,12 @@ impl SourceOptions {
 
     /// The cloud of a source that reads the environment.
     pub(crate) fn environment_cloud(&self) -> Result<Cloud> {
-        match (&self.cloud, self.environment.text("AZURE_AUTHORITY_HOST")) {
-            (Some(cloud), _) => Ok(cloud.clone()),
-            (None, Some(authority)) => authority_of_environment(authority.trim()),
-            (None, None) => Ok(Cloud::default()),
+        if let Some(cloud) = &self.cloud {
+            return Ok(cloud.clone());
+        }
+        match self.environment.text_or_none("AZURE_AUTHORITY_HOST")? {
+            Some(authority) => authority_of_environment(authority.trim()),
+            None => Ok(Cloud::default()),
         }
     }
 

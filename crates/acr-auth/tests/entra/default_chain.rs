@@ -1,6 +1,6 @@
 //! The default chain: what each link answers, for each value of `AZURE_TOKEN_CREDENTIALS`.
 
-use acr_auth::entra::{Cloud, DefaultCredential, SourceOptions};
+use acr_auth::entra::{Cloud, DefaultCredential, Environment, SourceOptions};
 use acr_core::ErrorKind;
 #[cfg(unix)]
 use acr_core::{Body, Error, Request, Transport};
@@ -162,6 +162,26 @@ fn an_unknown_selection_is_an_error_and_not_the_whole_chain() {
         let error = DefaultCredential::configured(&options).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
         assert!(error.to_string().contains(&format!("`{value}`; known are dev, prod")), "{error}");
+    }
+}
+
+/// Read as "not set", one would let the whole chain run, and the other send the secret to
+/// another cloud.
+#[cfg(unix)]
+#[test]
+fn g1_a_variable_that_is_no_unicode_is_an_error_and_not_absent() {
+    use std::{ffi::OsString, os::unix::ffi::OsStringExt as _};
+
+    for odd in ["AZURE_TOKEN_CREDENTIALS", "AZURE_AUTHORITY_HOST"] {
+        let lookup = move |name: &str| match name {
+            "AZURE_TENANT_ID" | "AZURE_CLIENT_ID" | "AZURE_CLIENT_SECRET" => Some("x".into()),
+            name if name == odd => Some(OsString::from_vec(b"prod\xff".to_vec())),
+            _ => None,
+        };
+        let options = SourceOptions::new().environment(Environment::from_fn(lookup));
+        let error = DefaultCredential::configured(&options).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert_eq!(error.to_string(), format!("{odd} is not Unicode; correct or unset it"));
     }
 }
 
