@@ -8,7 +8,7 @@ use std::fmt;
 use acr_core::{Error, ErrorKind, Result};
 use serde::{Deserialize, de::IgnoredAny};
 
-use crate::model::{MediaType, NotRead, Shown, place, strict_json};
+use crate::model::{MediaType, NotRead, Shown, lenient_json, place, strict_json};
 
 /// The fields that tell the kinds apart.
 #[derive(Default, Deserialize)]
@@ -54,9 +54,21 @@ pub(crate) fn refuse_ambiguity(
 }
 
 fn find_ambiguity(content: &[u8], kept_as: &MediaType) -> Result<(), String> {
-    if let Err(NotRead::Ambiguous(why)) = strict_json::check(content, &place::MANIFEST) {
-        return Err(why);
-    }
+    let as_others_read;
+    let content = match strict_json::check(content, &place::MANIFEST) {
+        Ok(()) => content,
+        Err(NotRead::Ambiguous(why)) => return Err(why),
+        // Not for us, and perhaps for those who will run it.
+        Err(NotRead::NotJson) => {
+            as_others_read = lenient_json::as_others_read(content);
+            if let Err(NotRead::Ambiguous(why)) =
+                strict_json::check(&as_others_read, &place::MANIFEST)
+            {
+                return Err(why);
+            }
+            &as_others_read
+        }
+    };
     let shape: Shape = match serde_json::from_slice(content) {
         Ok(shape) => shape,
         Err(error) if error.is_data() && content.trim_ascii_start().starts_with(b"{") => {
@@ -169,6 +181,7 @@ mod tests {
     #[test]
     fn only_documents_of_one_kind_pass() {
         let (image, index) = (MediaType::OCI_MANIFEST, MediaType::OCI_INDEX);
+        let deep = "[".repeat(500) + &"]".repeat(500);
         for (document, kept_as, passes) in [
             (r#"{"config":{},"layers":[]}"#, &image, true),
             (r#"{"manifests":[]}"#, &index, true),
@@ -196,6 +209,14 @@ mod tests {
             (r#"{"blobs":[]}"#, &MediaType::ORAS_ARTIFACT, true),
             (r#"{"fsLayers":[],"layers":[]}"#, &MediaType::DOCKER_SCHEMA1, false),
             (r#"{"manifests":[]}"#, &MediaType::from("application/x"), true),
+            // What others take for JSON, and we do not.
+            (r#"{"x":"\ud800","layers":[]}"#, &image, true),
+            (r#"{"x":"\ud800","layers":[],"Layers":[]}"#, &image, false),
+            (r#"{"x":"\udfff","layers":[],"layers":[]}"#, &image, false),
+            (r#"{"\udfff":1,"manifests":[],"layers":[]}"#, &image, false),
+            (r#"{"x":1e999,"layers":[{"digest":"a","Digest":"b"}]}"#, &image, false),
+            (&format!(r#"{{"x":{},"layers":[],"Layers":[]}}"#, deep), &image, false),
+            (&format!(r#"{{"x":{}}}"#, deep), &image, true),
             ("not json", &image, true),
             ("[]", &image, true),
         ] {

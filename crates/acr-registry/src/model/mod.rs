@@ -4,6 +4,7 @@ mod deletion;
 mod descriptor;
 mod document;
 mod fields;
+pub(crate) mod lenient_json;
 mod listed;
 mod manifest;
 mod manifest_changes;
