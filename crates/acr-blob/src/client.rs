@@ -46,7 +46,8 @@ impl BlobClient {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Protocol`] when the answer has no size.
+    /// [`ErrorKind::Protocol`] when the answer has no size; [`ErrorKind::Integrity`] when it
+    /// is about another blob.
     ///
     /// # Cancellation
     ///
@@ -64,6 +65,7 @@ impl BlobClient {
         };
         // The content of a `GET` is not read: dropping it closes the connection.
         let head = answer.into_parts().0;
+        response::check_digest_header(&head, digest)?;
         match response::header_u64(&head.headers, &header::CONTENT_LENGTH) {
             Some(size) => Ok(Some(BlobInfo { digest: digest.clone(), size })),
             None => {

@@ -55,7 +55,9 @@ impl Content {
     /// others in the end than now, it changed meanwhile, and the upload fails without storing
     /// anything. A file that was written to within the last moments before this call, when
     /// the clock of the file system may be too coarse to show another change, is read a
-    /// second time before the upload ends.
+    /// second time before the upload ends. What is written through a memory mapping may move
+    /// none of the times for a while; then only [`UploadBlob::digest`](crate::UploadBlob::digest)
+    /// tells.
     ///
     /// # Errors
     ///
@@ -80,8 +82,16 @@ impl Content {
         if !metadata.is_file() {
             return Ok(Self(Source::Reader(Box::pin(file))));
         }
+        let file = file.into_std().await;
         let stamp = crate::stamp::Stamp::of(&metadata);
-        Ok(Self(Source::File { file: file.into_std().await, stamp }))
+        if metadata.len() == 0 {
+            let (file, is_empty) = probe(file).await.map_err(fail)?;
+            if !is_empty {
+                return Ok(Self(Source::Reader(Box::pin(tokio::fs::File::from_std(file)))));
+            }
+            return Ok(Self(Source::File { file, stamp }));
+        }
+        Ok(Self(Source::File { file, stamp }))
     }
 
     /// The length in bytes, if known.
@@ -136,6 +146,19 @@ impl fmt::Debug for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Content").field("len", &self.len()).finish_non_exhaustive()
     }
+}
+
+/// Whether a file without a length has no content either: those of `/proc` have some, and
+/// tell no length. What follows reads from the first byte.
+#[cfg(feature = "fs")]
+async fn probe(mut file: std::fs::File) -> Result<(std::fs::File, bool), BoxError> {
+    use std::io::{Read as _, Seek as _};
+    let probed = tokio::task::spawn_blocking(move || {
+        let is_empty = file.read(&mut [0])? == 0;
+        file.rewind()?;
+        Ok::<_, std::io::Error>((file, is_empty))
+    });
+    Ok(probed.await??)
 }
 
 /// A stream of one piece.

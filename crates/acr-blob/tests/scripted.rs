@@ -9,12 +9,15 @@
 )]
 
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicU64, Ordering},
 };
 
-use acr_blob::BlobClient;
-use acr_core::{Body, Digest, Endpoint, Error, ErrorKind, Pipeline, Request, Response, Transport};
+use acr_blob::{BlobClient, Content};
+use acr_core::{
+    Algorithm, Body, Digest, Digester, Endpoint, Error, ErrorKind, Pipeline, Request, Response,
+    Transport,
+};
 use bytes::Bytes;
 use futures_util::stream;
 use http::{Method, Response as HttpResponse};
@@ -45,7 +48,11 @@ where
         let response = answer(&request);
         async move { Ok::<_, Error>(response) }
     }));
-    let endpoint: Endpoint = "r.azurecr.io".parse().unwrap();
+    at("r.azurecr.io", transport)
+}
+
+fn at(endpoint: &str, transport: Transport) -> BlobClient {
+    let endpoint: Endpoint = endpoint.parse().unwrap();
     let pipeline = Pipeline::builder(endpoint).transport(transport).build().unwrap();
     BlobClient::new(pipeline, "a".parse().unwrap())
 }
@@ -70,7 +77,7 @@ async fn a_201_that_names_no_digest_is_looked_at() {
         (status(200).header("content-length", "4999"), Some(ErrorKind::Integrity)),
         (status(200).header("content-length", "5000"), None),
     ] {
-        let stat = Arc::new(std::sync::Mutex::new(Some(stat)));
+        let stat = Arc::new(Mutex::new(Some(stat)));
         let blobs = respond(move |request| {
             let answer = match *request.method() {
                 Method::POST | Method::PATCH => session(202),
@@ -222,4 +229,121 @@ async fn an_announced_length_that_does_not_fit_is_refused_before_the_content() {
     );
     let read = blobs.download(&digest).size(11).max_size(11).await.unwrap().bytes(100).await;
     assert_eq!(read.unwrap(), "hello world");
+}
+
+/// Where the path of an upload is opaque, a checkpoint could name anything of the registry.
+#[tokio::test(start_paused = true)]
+async fn a1_what_a_checkpoint_names_is_cancelled_only_if_it_is_a_session() {
+    for (path, is_session) in [("/v2/a/manifests/v1", false), ("/u/old", true)] {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&seen);
+        let transport = Transport::new(service_fn(move |request: Request| {
+            let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+            log.lock().unwrap().push(format!("{method} {path}"));
+            let digest =
+                request.uri().query().unwrap_or_default().replace("digest=sha256%3A", "sha256:");
+            let response = match (method.as_str(), path.as_str()) {
+                ("POST", _) => status(202).header("location", "/u/new"),
+                ("PATCH", _) => status(202).header("location", path),
+                ("PUT", _) => status(201).header("docker-content-digest", digest),
+                ("GET", "/u/old") => status(204).header("range", "0-9"),
+                ("GET", _) => status(200),
+                _ => status(202),
+            };
+            async move { Ok::<_, Error>(response.body(Body::empty()).unwrap()) }
+        }));
+        let blobs = at("registry.example", transport);
+        let session = blobs.start_upload().await.unwrap();
+        let saved = serde_json::to_string(&session.checkpoint().unwrap()).unwrap();
+        let edited = saved.replace("/u/new", path);
+        assert_ne!(edited, saved);
+        // Shorter than what the session has.
+        let checkpoint = serde_json::from_str(&edited).unwrap();
+        blobs.upload("content").resume(checkpoint).await.unwrap();
+        let deleted = format!("DELETE {path}");
+        let seen = seen.lock().unwrap();
+        assert_eq!(seen.contains(&deleted), is_session, "{seen:?}");
+    }
+}
+
+fn sha512(content: &[u8]) -> Digest {
+    let mut digester = Digester::new(Algorithm::Sha512);
+    digester.update(content);
+    digester.finish()
+}
+
+/// As distribution 2.8 answers: it takes `sha512` and knows the blob by `sha256`.
+#[tokio::test(start_paused = true)]
+async fn a10_a_blob_by_one_digest_is_known_by_another() {
+    let content = Bytes::from_static(b"hello");
+    let (ours, theirs) = (sha512(&content), Digest::sha256(&content));
+    for is_there in [true, false] {
+        let (content, theirs) = (content.clone(), theirs.clone());
+        let body = content.clone();
+        let blobs = respond(move |request| {
+            let named = |code: u16| status(code).header("docker-content-digest", theirs.as_str());
+            match (request.method().as_str(), is_there) {
+                ("POST", _) => session(202).body(Body::empty()).unwrap(),
+                ("PUT", _) => named(201).body(Body::empty()).unwrap(),
+                (_, false) => status(404).body(Body::empty()).unwrap(),
+                ("HEAD", _) => named(200).header("content-length", 5).body(Body::empty()).unwrap(),
+                _ => named(200).body(Body::from(body.clone())).unwrap(),
+            }
+        });
+        let stored = blobs.upload(content.clone()).digest(ours.clone()).await;
+        if is_there {
+            assert_eq!(stored.unwrap().digest, ours);
+            let reader = blobs.download(&ours).await.unwrap();
+            assert_eq!(reader.bytes(100).await.unwrap(), content);
+        } else {
+            assert_eq!(stored.unwrap_err().kind(), ErrorKind::Integrity);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a1_a_file_is_resumed_under_a_digest_of_another_algorithm() {
+    let content = [7u8; 100];
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), content).unwrap();
+    // So long that its times prove something.
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    let blobs = respond(|request| {
+        let digest = request.uri().query().unwrap_or_default().replace("digest=", "");
+        let response = match request.method().as_str() {
+            "PUT" => status(201).header("docker-content-digest", digest.replace("%3A", ":")),
+            "GET" => session(204).header("range", "0-15"),
+            _ => session(202),
+        };
+        response.body(Body::empty()).unwrap()
+    });
+    let saved = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&saved);
+    let source = Content::file(file.path()).await.unwrap();
+    let upload = blobs.upload(source).chunk_size(16);
+    upload.on_checkpoint(move |saved| log.lock().unwrap().push(saved.clone())).await.unwrap();
+    let saved = saved.lock().unwrap()[1].clone();
+    assert_eq!(saved.confirmed(), 16);
+    for expected in [sha512(&content), Digest::sha256(&content)] {
+        let source = Content::file(file.path()).await.unwrap();
+        let upload = blobs.upload(source).digest(expected.clone()).resume(saved.clone());
+        assert_eq!(upload.await.unwrap().digest, expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a6_a_look_that_is_answered_with_another_blob_is_none() {
+    let content = Bytes::from_static(b"hello");
+    let (ours, other) = (Digest::sha256(&content), Digest::sha256(b"other"));
+    let blobs = client(move |method, _| match *method {
+        Method::POST => session(202),
+        Method::PUT => status(201),
+        _ => {
+            status(200).header("content-length", 5).header("docker-content-digest", other.as_str())
+        }
+    });
+    assert_eq!(blobs.stat(&ours).await.unwrap_err().kind(), ErrorKind::Integrity);
+    let upload = blobs.upload(content.clone()).digest(ours.clone()).skip_existing();
+    assert_eq!(upload.await.unwrap_err().kind(), ErrorKind::Integrity);
+    assert_eq!(blobs.upload(content).await.unwrap_err().kind(), ErrorKind::Integrity);
 }

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use crate::{
     body::Body,
     challenge::Challenge,
-    digest::Digest,
+    digest::{Digest, ParseDigestError},
     error::{Error, ErrorKind, Result},
     error_code::{ErrorCode, ErrorDetail},
     framing::Framing,
@@ -277,7 +277,9 @@ pub fn check_encoding(head: &http::response::Parts) -> Result<()> {
     Err(describe(Error::new(ErrorKind::Protocol, text), head))
 }
 
-/// Compares `Docker-Content-Digest`, where present, with the digest that was computed.
+/// Compares `Docker-Content-Digest`, where present, with the digest that was computed. One of
+/// another algorithm says nothing about it: registries know a blob by `sha256` also where it
+/// was pushed or asked for by `sha512`.
 ///
 /// # Errors
 ///
@@ -286,13 +288,21 @@ pub fn check_digest_header(head: &http::response::Parts, computed: &Digest) -> R
     let claimed = header_text(&head.headers, &DOCKER_CONTENT_DIGEST)
         .or_else(|| head.extensions.get::<RedirectDigest>().map(RedirectDigest::as_str));
     match claimed {
-        Some(claimed) if claimed != computed.as_str() => {
+        Some(claimed) if claimed != computed.as_str() && !is_by_another(claimed, computed) => {
             let claimed = printable_up_to(claimed, MAX_MESSAGE).to_string();
             let text =
                 format!("the registry names the digest `{claimed}`, the content has `{computed}`");
             Err(describe(Error::new(ErrorKind::Integrity, text), head))
         }
         _ => Ok(()),
+    }
+}
+
+/// Whether a digest is one of another algorithm.
+fn is_by_another(claimed: &str, computed: &Digest) -> bool {
+    match claimed.parse::<Digest>() {
+        Ok(claimed) => claimed.algorithm() != computed.algorithm(),
+        Err(error) => matches!(error, ParseDigestError::UnsupportedAlgorithm(_)),
     }
 }
 

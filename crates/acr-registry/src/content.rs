@@ -101,10 +101,9 @@ impl RepositoryClient {
                         .with_source(error);
                     response::describe(error, &head)
                 })?;
-                if let Some(asked) = asked {
-                    response::check_digest_header(&head, asked)?;
-                }
-                Ok(digest)
+                let Some(asked) = asked else { return Ok(digest) };
+                response::check_digest_header(&head, asked)?;
+                Ok(asked.clone())
             }
             (None, Some(asked)) => Ok(asked.clone()),
             (None, None) => Ok(self.get_manifest(reference).allow_ambiguous().await?.digest),

@@ -135,7 +135,8 @@ impl<'a> UploadBlob<'a> {
     /// checkpoint is read again and must have the hash that was written down. This costs a
     /// read of so many bytes from the disk and a second of one processor for each gigabyte or
     /// two. It is left out for a file whose device, inode, length and times of modification
-    /// and change are those that the checkpoint has, on Unix.
+    /// and change are those that the checkpoint has, on Unix. Writing through a memory mapping
+    /// may leave them as they are: if your file is written so, name its [`UploadBlob::digest`].
     ///
     /// If the session is gone or the content is another one, the session is cancelled and the
     /// upload starts anew. Streams and readers pass only once: if they turn out to be another

@@ -21,6 +21,8 @@ pub(crate) struct Wire {
     client: BlobClient,
     /// Where the next request goes; the registry names a new place after each.
     location: Uri,
+    /// The registry says so; a place that was written down could be that of anything.
+    is_session: bool,
 }
 
 /// A request without success.
@@ -62,11 +64,11 @@ impl Wire {
         if let (Some((digest, _)), StatusCode::CREATED) = (mount, answer.status()) {
             let head = answer.into_parts().0;
             response::check_digest_header(&head, digest)?;
-            return Ok(Started::Mounted { named: names_digest(&head.headers) });
+            return Ok(Started::Mounted { named: names_digest(&head.headers, digest) });
         }
         let min = response::header_u64(answer.headers(), &MIN_LENGTH).filter(|min| *min <= MAX_MIN);
-        let mut wire = Self { client: client.clone(), location: uri.clone() };
-        wire.location = wire.next_location(&uri, answer)?;
+        let mut wire = Self { client: client.clone(), location: uri, is_session: true };
+        wire.location = wire.next_location(&wire.location, answer)?;
         Ok(Started::Opened(Box::new(wire), min))
     }
 
@@ -78,7 +80,9 @@ impl Wire {
         let endpoint = client.pipeline.endpoint();
         let base = endpoint.uri("/")?;
         let location = url_policy::upload_location(endpoint, &client.repository, &base, &headers)?;
-        Ok(Self { client: client.clone(), location })
+        // Elsewhere the path is opaque.
+        let is_session = endpoint.is_azure_registry();
+        Ok(Self { client: client.clone(), location, is_session })
     }
 
     pub(crate) fn location(&self) -> String {
@@ -140,7 +144,7 @@ impl Wire {
         let head = answer.into_parts().0;
         response::check_digest_header(&head, digest).map_err(Refusal::fatal)?;
         // "Accepted" promises nothing yet.
-        Ok(head.status != StatusCode::ACCEPTED && names_digest(&head.headers))
+        Ok(head.status != StatusCode::ACCEPTED && names_digest(&head.headers, digest))
     }
 
     /// `GET {location}`: how far the registry got.
@@ -154,6 +158,7 @@ impl Wire {
         let answer = self.send(request, false).await;
         let answer = answer.map_err(Refusal::of_status)?;
         let received = range::received(answer.headers());
+        self.is_session |= received.is_some();
         self.follow(answer)?;
         Ok(received)
     }
@@ -173,6 +178,9 @@ impl Wire {
     /// Cancels, best effort and in bounded time: the outcome never replaces the error
     /// that led here.
     pub(crate) async fn abandon(self) {
+        if !self.is_session {
+            return debug!("what the checkpoint names is no upload session, and is left alone");
+        }
         match tokio::time::timeout(CANCEL_TIMEOUT, self.cancel()).await {
             Ok(Ok(())) => debug!("upload session cancelled"),
             Ok(Err(error)) => debug!(%error, "upload session left to expire"),
@@ -287,8 +295,9 @@ async fn success(answer: Response) -> Result<Response> {
     Err(response::into_error(answer).await)
 }
 
-fn names_digest(headers: &HeaderMap) -> bool {
-    response::header_text(headers, &response::DOCKER_CONTENT_DIGEST).is_some()
+fn names_digest(headers: &HeaderMap, digest: &Digest) -> bool {
+    let named = response::header_text(headers, &response::DOCKER_CONTENT_DIGEST);
+    named == Some(digest.as_str())
 }
 
 /// Whether the registry, or its token service, will not do this for this caller, whatever it

@@ -251,3 +251,20 @@ async fn b6_a_real_limit_is_tried_ever_more_rarely() {
     }
     assert!(refused < 20, "{refused}");
 }
+
+/// Those of `/proc` say that they have no bytes, and have some.
+#[cfg(target_os = "linux")]
+#[tokio::test(start_paused = true)]
+async fn a1_a_file_that_tells_no_length_is_read_all_the_same() {
+    let registry = acr_testkit::FakeRegistry::new();
+    let blobs = crate::client(&registry);
+    let path = std::path::Path::new("/proc/version");
+    assert_eq!(std::fs::metadata(path).unwrap().len(), 0);
+    let whole = Bytes::from(std::fs::read(path).unwrap());
+    let info = blobs.upload(Content::file(path).await.unwrap()).await.unwrap();
+    assert_eq!((info.digest, info.size), (Digest::sha256(&whole), whole.len() as u64));
+    let empty = tempfile::NamedTempFile::new().unwrap();
+    let empty = Content::file(empty.path()).await.unwrap();
+    assert_eq!(empty.len(), Some(0));
+    assert_eq!(blobs.upload(empty).await.unwrap().size, 0);
+}
