@@ -190,6 +190,39 @@ fn every_decision_of_the_emulator_has_a_test() {
 }
 
 #[test]
+fn every_finding_has_a_row_and_tests_that_exist() {
+    let text = fs::read_to_string(docs().join("findings.md")).unwrap();
+    let (rows, without) = rows(&text);
+    assert!(without.is_empty(), "tables without tests in lines {without:?}");
+    let sections = [('A', 11), ('B', 11), ('C', 12), ('D', 4), ('E', 8), ('F', 4), ('G', 13)];
+    let entries: Vec<String> = sections
+        .iter()
+        .flat_map(|(section, count)| (1..=*count).map(move |n| format!("{section}{n}")))
+        .collect();
+    let said: Vec<&str> = rows.iter().map(|row| row.cells[0].as_str()).collect();
+    assert_eq!(said, entries);
+    let mut defects = Vec::new();
+    for row in &rows {
+        let tests = links(row.cells.last().unwrap());
+        if tests.is_empty() || row.cells.iter().any(String::is_empty) {
+            defects.push(format!("line {}: an empty cell, or no test", row.line));
+        }
+        for (name, file) in tests {
+            let found = defect(&name, &docs().join(file));
+            defects.extend(found.map(|defect| format!("line {}: {defect}", row.line)));
+        }
+    }
+    assert!(defects.is_empty(), "{}", defects.join("\n"));
+}
+
+#[test]
+fn g13_the_documents_name_the_refusal_of_tokens_for_azures_manager() {
+    let text = fs::read_to_string(docs().join("errors.md")).unwrap();
+    let row = text.lines().find(|line| line.contains("arm aad token disallowed")).unwrap();
+    assert!(row.contains("https://containerregistry.azure.net/.default"), "the remedy");
+}
+
+#[test]
 fn g12_a_member_counts_only_as_the_member_of_its_type() {
     let all = |cell: &str| named(cell).into_iter().collect::<Vec<_>>().join(" ");
     assert_eq!(all("`A.b(c, d=)`"), "A.b A.c A.d");
