@@ -1,5 +1,7 @@
 //! Does what the machine says and tells it the outcome.
 
+mod look;
+
 use std::{
     future::{Future as _, poll_fn},
     pin::pin,
@@ -23,7 +25,6 @@ use crate::{
         ledger::unexpected,
         machine::Machine,
         outcome::{Action, Cause, Doubt, Event, Failure},
-        patience,
         wire::{self, Refusal, Started, Wire},
     },
 };
@@ -315,49 +316,6 @@ impl Transfer {
                 Ok(Event::Failed(Failure::Refused))
             }
         }
-    }
-
-    async fn verify(&mut self, doubt: Doubt) -> Result<Event> {
-        let Some(digest) = self.digest.clone() else {
-            return Ok(Event::Absent);
-        };
-        if doubt == Doubt::Restart {
-            return self.look_patiently(&digest).await;
-        }
-        match self.client.stat(&digest).await {
-            Ok(Some(info)) if self.machine.len().is_none_or(|len| len == info.size) => {
-                if doubt == Doubt::Mounted {
-                    self.mounted = Some(info);
-                }
-                Ok(Event::Present)
-            }
-            Ok(_) => Ok(Event::Absent),
-            // A commit that failed for another reason: that one is told.
-            Err(error) if self.error.is_none() => Err(error),
-            Err(_) => Ok(Event::Absent),
-        }
-    }
-
-    /// Looks again and again, for as long as the registry may be storing the content still.
-    async fn look_patiently(&mut self, digest: &Digest) -> Result<Event> {
-        let (took, was_timeout) = self.waited;
-        let (size, chunk) = (self.machine.available(), self.machine.chunk());
-        let end = Instant::now() + patience::patience(took, was_timeout, size, chunk);
-        for number in 0.. {
-            let pause = patience::pause(number);
-            if Instant::now() + pause > end {
-                break;
-            }
-            self.tell(Phase::Committing);
-            tokio::time::sleep(pause).await;
-            match self.client.stat(digest).await {
-                Ok(Some(info)) if info.size == size => return Ok(Event::Present),
-                Ok(Some(_)) => break,
-                // Whatever the look met, the next one may be answered.
-                Ok(None) | Err(_) => {}
-            }
-        }
-        Ok(Event::Absent)
     }
 
     async fn refused(&mut self, refusal: Refusal) -> Result<Event> {
