@@ -23,7 +23,8 @@ async fn main() -> Result<(), BoxError> {
     let tag: Tag = arguments.next().unwrap_or_else(|| "v1".to_owned()).parse()?;
     let registry = Registry::from_env().await?;
     let client = RegistryClient::new(connect(&registry, &Wire::default())?);
-    run(&client.repository(name.as_str())?, &tag).await?;
+    // All its calls together are large for a future on the stack.
+    Box::pin(run(&client.repository(name.as_str())?, &tag)).await?;
     registry.shutdown().await;
     Ok(())
 }

@@ -25,7 +25,8 @@ async fn main() -> Result<(), BoxError> {
     let pipeline = connect(&registry, &Wire::default())?;
     let blobs = BlobClient::new(pipeline.clone(), name.parse()?);
     let others = BlobClient::new(pipeline, other.parse()?);
-    run(&blobs, &others).await?;
+    // All its calls together are large for a future on the stack.
+    Box::pin(run(&blobs, &others)).await?;
     registry.shutdown().await;
     Ok(())
 }
