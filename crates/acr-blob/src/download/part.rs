@@ -16,9 +16,9 @@ use crate::{
     client::BlobClient,
     download::{
         machine::{Answer, Extent, too_large},
-        reader::MAX_TOLD,
         request,
     },
+    pace::MAX_TOLD,
 };
 
 /// Downloads a part of a blob when awaited.

@@ -21,7 +21,7 @@ use crate::{
         outlet::{Outlet, Piece},
         request,
     },
-    pace::{LARGE, PAUSE},
+    pace::{LARGE, MAX_TOLD, PAUSE},
     progress::{Observer, Phase},
 };
 
@@ -321,7 +321,3 @@ impl fmt::Debug for BlobReader {
             .finish_non_exhaustive()
     }
 }
-
-/// How often a stream gives its error: more often than any adapter asks on, and not for ever,
-/// since one that leaves errors out would never return.
-pub(crate) const MAX_TOLD: u32 = 16;
