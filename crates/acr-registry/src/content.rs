@@ -203,7 +203,9 @@ impl GetManifest<'_> {
                     let get = GetManifest { accept: accept.clone(), ..client.get_manifest(digest) };
                     get.max_size(max_size).get()
                 };
-                child::follow(self.get().await?, &wanted, get).await
+                let operation = operation("get_manifest", &client.name, &self.reference);
+                let found = child::follow(self.get().await?, &wanted, get).await;
+                found.map_err(|error| error.with_operation(Some(&operation)))
             }
         }
     }

@@ -8,6 +8,7 @@ use super::{
     failure::Failure,
     named_identity::{self, required},
     options::SourceOptions,
+    scopes,
     token_cache::TokenCache,
 };
 use crate::{
@@ -80,8 +81,11 @@ impl ClientSecretCredential {
     pub(crate) fn try_from_env(options: &SourceOptions) -> Result<Self, Failure> {
         named_identity::check_application(&options.environment)?;
         let [tenant, client_id, secret] = required(&options.environment, VARIABLES)?;
+        // Whoever set a variable needs its name, which the other ways in do not know.
+        scopes::check_tenant_of(tenant.trim(), "AZURE_TENANT_ID is set, but ")?;
+        let secret = secret_text::line(&Secret::new(secret), "value of AZURE_CLIENT_SECRET")?;
         let cloud = options.environment_cloud()?;
-        Self::assemble(tenant.trim(), client_id.trim(), &Secret::new(secret), options, &cloud)
+        Self::assemble(tenant.trim(), client_id.trim(), &secret, options, &cloud)
     }
 
     fn assemble(

@@ -31,12 +31,17 @@ pub(crate) fn resource<'a>(scopes: &[&'a str]) -> Result<&'a str, Failure> {
 
 /// A tenant as a path segment or an argument: an id or a domain name.
 pub(crate) fn check_tenant(tenant: &str) -> Result<(), Failure> {
+    check_tenant_of(tenant, "")
+}
+
+/// The same; the error begins with where the tenant was found, such as a variable.
+pub(crate) fn check_tenant_of(tenant: &str, place: &str) -> Result<(), Failure> {
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-');
     let starts_well = tenant.starts_with(|c: char| c.is_ascii_alphanumeric());
     if starts_well && tenant.bytes().all(is_plain) {
         return Ok(());
     }
-    let text = format!("`{}` is not a tenant's id or domain name", printable(tenant, 100));
+    let text = format!("{place}`{}` is not a tenant's id or domain name", printable(tenant, 100));
     Err(Failure::new(ErrorKind::InvalidInput, text))
 }
 

@@ -16,6 +16,7 @@ use super::{
     failure::Failure,
     named_identity::{self, required},
     options::SourceOptions,
+    scopes,
     token_cache::TokenCache,
 };
 use crate::{
@@ -79,6 +80,7 @@ impl WorkloadIdentityCredential {
     pub(crate) fn try_from_env(options: &SourceOptions) -> Result<Self, Failure> {
         named_identity::check_federation(&options.environment)?;
         let [tenant, client_id, _] = required(&options.environment, VARIABLES)?;
+        scopes::check_tenant_of(tenant.trim(), "AZURE_TENANT_ID is set, but ")?;
         let file = options.environment.path("AZURE_FEDERATED_TOKEN_FILE").unwrap_or_default();
         let cloud = options.environment_cloud()?;
         Self::assemble(tenant.trim(), client_id.trim(), &file, options, &cloud)

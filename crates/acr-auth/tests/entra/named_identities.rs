@@ -221,3 +221,20 @@ async fn g1_sources_from_the_environment_say_whom_they_cannot_be() {
     assert!(error.to_string().contains("Azure Arc is not supported yet"), "{error}");
     assert!(world.has_asked_nobody());
 }
+
+#[test]
+fn g1_what_is_wrong_in_a_variable_is_told_with_its_name() {
+    let world = World::new();
+    let named = |variables: &[(&str, &str)]| {
+        let options = world.options(environment(variables));
+        let error = DefaultCredential::configured(&options).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        error.to_string()
+    };
+    let tenant = ("AZURE_TENANT_ID", "a/b");
+    let text = "AZURE_TENANT_ID is set, but `a/b` is not a tenant's id or domain name";
+    assert_eq!(named(&[tenant, C, SECRET]), text);
+    assert_eq!(named(&[tenant, C, FILE]), text);
+    let text = named(&[T, C, ("AZURE_CLIENT_SECRET", "canary\nsecret")]);
+    assert!(text.contains("AZURE_CLIENT_SECRET") && !text.contains("canary"), "{text}");
+}

@@ -50,7 +50,7 @@ impl DownloadCheckpoint {
 
     pub(crate) fn open(&self, repository: &RepositoryName, digest: &Digest) -> Result<Digester> {
         let refuse = |why: &str| {
-            let text = format!("the download cannot be resumed: {why}");
+            let text = format!("the download cannot be resumed: {why}; download without it");
             Err(Error::new(ErrorKind::InvalidInput, text))
         };
         if self.version != VERSION {

@@ -141,6 +141,33 @@ impl<'a> UploadBlob<'a> {
     /// If the session is gone or the content is another one, the session is cancelled and the
     /// upload starts anew. Streams and readers pass only once: if they turn out to be another
     /// content, it is [`acr_core::ErrorKind::Source`].
+    ///
+    /// ```no_run
+    /// use acr_blob::{BlobClient, BlobInfo, Content, UploadCheckpoint};
+    /// use acr_core::BoxError;
+    ///
+    /// /// Run it again after a crash: it goes on where it stood.
+    /// async fn push(blobs: &BlobClient, path: &str) -> Result<BlobInfo, BoxError> {
+    ///     let note = format!("{path}.upload");
+    ///     let mut upload = blobs.upload(Content::file(path).await?);
+    ///     // A note that cannot be read is as good as none.
+    ///     if let Ok(json) = std::fs::read(&note)
+    ///         && let Ok(saved) = serde_json::from_slice::<UploadCheckpoint>(&json)
+    ///     {
+    ///         upload = upload.resume(saved);
+    ///     }
+    ///     let to = note.clone();
+    ///     let upload = upload.on_checkpoint(move |checkpoint| {
+    ///         // Beside and then into its place, so that a crash leaves the older one.
+    ///         let Ok(json) = serde_json::to_vec(checkpoint) else { return };
+    ///         let new = format!("{to}.new");
+    ///         let _ = std::fs::write(&new, json).and_then(|()| std::fs::rename(new, &to));
+    ///     });
+    ///     let blob = upload.await?;
+    ///     let _ = std::fs::remove_file(&note);
+    ///     Ok(blob)
+    /// }
+    /// ```
     pub fn resume(mut self, checkpoint: UploadCheckpoint) -> Self {
         self.checkpoint = Some((checkpoint, Rest::Whole));
         self

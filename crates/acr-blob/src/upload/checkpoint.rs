@@ -54,7 +54,7 @@ impl UploadCheckpoint {
 
     pub(crate) fn open(&self, repository: &RepositoryName) -> Result<(&str, Digester)> {
         let refuse = |why: &str| {
-            let text = format!("the upload cannot be resumed: {why}");
+            let text = format!("the upload cannot be resumed: {why}; upload without it");
             Err(Error::new(ErrorKind::InvalidInput, text))
         };
         if self.version != VERSION {

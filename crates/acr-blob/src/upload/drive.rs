@@ -343,7 +343,8 @@ impl Transfer {
             }
             Cause::Changed => {
                 let text = "the content does not begin with what was sent before the upload was \
-                            interrupted, and cannot be read again: upload it without a checkpoint";
+                            interrupted, and cannot be read again: upload it without the \
+                            checkpoint, or, if only the rest was given, use `resume_vouched`";
                 Error::new(ErrorKind::Source, text)
             }
             Cause::Unstored => {

@@ -126,7 +126,14 @@ async fn a1_a_stream_that_is_another_one_is_an_error_of_the_source() {
                     assert!(new.is_empty());
                     assert_eq!(info.digest, Digest::sha256(&new));
                 }
-                Err(error) => assert_eq!(error.kind(), ErrorKind::Source, "{at} {len}: {error}"),
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::Source, "{at} {len}: {error}");
+                    // Both ways out, of which one needs a name to be found.
+                    let text = error.to_string();
+                    let is_told = text.contains("without the checkpoint, or")
+                        && text.contains("`resume_vouched`");
+                    assert!(is_told, "{text}");
+                }
             }
             assert_eq!(registry.open_uploads(), 0);
             assert!(!blobs.exists(&Digest::sha256(&old)).await.unwrap());

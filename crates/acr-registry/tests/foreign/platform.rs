@@ -46,7 +46,10 @@ async fn f3_indexes_within_are_followed_until_something_runs() {
     }
     let error = repo.get_manifest(&outer).platform(linux("s390x")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
-    assert!(error.to_string().contains("`linux/s390x`"), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("`linux/s390x`"), "{text}");
+    // As every error does, with what was asked for.
+    assert!(text.starts_with("get_manifest `") && text.contains(outer.as_str()), "{text}");
     // What is no index is given as it is.
     let arm64 = arm64.digest().unwrap();
     let manifest = repo.get_manifest(&arm64).platform(linux("amd64")).await.unwrap();

@@ -1,6 +1,6 @@
 //! The text of faults: one line that prints and reads back.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{borrow::Cow, fmt, str::FromStr, time::Duration};
 
 use percent_encoding::percent_decode_str;
 use thiserror::Error as ThisError;
@@ -16,7 +16,7 @@ use crate::{form::encode, operation::Target};
 #[error("`{text}` is not a fault: {why}")]
 pub struct ParseFaultError {
     text: String,
-    why: &'static str,
+    why: Cow<'static, str>,
 }
 
 /// Words `key=value` after the first; values are percent-encoded.
@@ -53,9 +53,9 @@ impl FromStr for Fault {
 }
 
 impl ParseFaultError {
-    pub(super) fn new(text: &str, why: &'static str) -> Self {
+    pub(super) fn new(text: &str, why: impl Into<Cow<'static, str>>) -> Self {
         let text = text.escape_debug().take(MAX_TEXT).collect();
-        Self { text, why }
+        Self { text, why: why.into() }
     }
 }
 
@@ -148,12 +148,12 @@ fn print(effect: &Effect, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     }
 }
 
-fn read(text: &str) -> Result<Fault, &'static str> {
+fn read(text: &str) -> Result<Fault, Cow<'static, str>> {
     let mut words = text.split_ascii_whitespace();
     let kind = words.next().ok_or("it is empty")?;
     let mut words = Words::read(words)?;
     let operation = words.take("op").ok_or("`op=` is missing")?;
-    let operation = operation.parse::<Target>().map_err(|_| "the operation is unknown")?;
+    let operation = operation.parse::<Target>().map_err(|error| error.to_string())?;
     let effect = effect(kind, &mut words)?;
     let selector = Selector {
         operation,
@@ -170,7 +170,7 @@ fn read(text: &str) -> Result<Fault, &'static str> {
         Some(text) => text.parse().map_err(|_| "`times=` is no number")?,
     };
     if !words.0.is_empty() {
-        return Err("a key is unknown or repeated");
+        return Err("a key is unknown or repeated".into());
     }
     Ok(Fault { selector, effect, nth: nth.max(1), times })
 }
@@ -395,6 +395,10 @@ mod tests {
             assert_eq!(fault, Fault::status(operation.name(), 1, 503));
             assert_eq!(fault.to_string().parse(), Ok(fault));
         }
+        // On the command line the way out is told: all the names there are.
+        let error = "status op=get_manfest status=503".parse::<Fault>().unwrap_err().to_string();
+        assert!(error.contains("`get_manfest` is no operation"), "{error}");
+        assert!(Operation::ALL.iter().all(|known| error.contains(known.name())), "{error}");
         // One request, whether it is called as the client or as the journal does.
         assert_eq!(Fault::stall("upload_chunk"), Fault::stall(Operation::WriteChunk));
     }

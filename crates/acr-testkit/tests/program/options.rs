@@ -151,3 +151,14 @@ async fn e7_names_and_options_are_as_a_user_expects() {
         assert!(output.status.success() && text.contains(told), "{text}");
     }
 }
+
+#[test]
+fn e4_the_guide_lists_every_operation() {
+    let guide = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/test-your-code.md");
+    let guide = std::fs::read_to_string(guide).unwrap();
+    let (_, list) = guide.split_once("\nOperations: ").unwrap();
+    let list = list.split("\n\n").next().unwrap();
+    for operation in acr_testkit::Operation::ALL {
+        assert!(list.contains(&format!("`{operation}`")), "{operation}");
+    }
+}
