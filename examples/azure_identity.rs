@@ -58,7 +58,7 @@ pub(crate) async fn run() -> Result<Vec<(&'static str, usize)>, BoxError> {
     let machine = FakeIdentityService::imds().token(registry.entra_token()).serve().await?;
     let roots = [server.ca_pem().unwrap_or_default(), entra.ca_pem()].concat();
     let tls = TlsConfig::only_roots(roots.as_bytes())?;
-    let transport = TransportBuilder::new().tls(tls).build()?;
+    let transport = TransportBuilder::new().no_proxy().tls(tls).build()?;
 
     let mut cloud = CustomConfiguration::default();
     cloud.authority_host = entra.endpoint().to_string();

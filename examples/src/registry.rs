@@ -100,13 +100,16 @@ impl Registry {
         &self.endpoint
     }
 
-    /// A transport that trusts the authorities of this registry.
+    /// A transport that trusts the authorities of this registry. The emulator is on this
+    /// machine, where no proxy reaches it, whatever the environment says.
     ///
     /// # Errors
     ///
     /// When the TLS setting cannot be used.
     pub fn transport(&self) -> Result<Transport> {
-        TransportBuilder::new().tls(self.tls.clone()).build()
+        let builder = TransportBuilder::new().tls(self.tls.clone());
+        let builder = if self.is_emulator() { builder.no_proxy() } else { builder };
+        builder.build()
     }
 
     /// The layer that signs in here. All clones share one cache of tokens.

@@ -30,8 +30,11 @@ const CHUNK: usize = 1024 * 1024;
 fn client(emulator: &Emulator) -> BlobClient {
     let endpoint: Endpoint = emulator.endpoint.parse().unwrap();
     let pem = std::fs::read(&emulator.ca).unwrap();
-    let transport =
-        TransportBuilder::new().tls(TlsConfig::only_roots(&pem).unwrap()).build().unwrap();
+    let transport = TransportBuilder::new()
+        .no_proxy()
+        .tls(TlsConfig::only_roots(&pem).unwrap())
+        .build()
+        .unwrap();
     let token = emulator.entra_token.clone();
     let source = credential_fn(move |_| {
         let token = AccessToken::new(token.clone(), SystemTime::now() + Duration::from_secs(3600));

@@ -153,8 +153,10 @@ fn entra_token(token: &str) -> Credential {
 fn pipeline(facade: &Facade, credential: Credential) -> Result<Pipeline> {
     let endpoint: Endpoint = facade.origin().parse()?;
     let ca_pem = facade.ca_pem().ok_or("the façade does not speak TLS")?;
-    let transport =
-        TransportBuilder::new().tls(TlsConfig::only_roots(ca_pem.as_bytes())?).build()?;
+    let transport = TransportBuilder::new()
+        .no_proxy()
+        .tls(TlsConfig::only_roots(ca_pem.as_bytes())?)
+        .build()?;
     let auth = AuthLayer::new(&endpoint, credential).trust_entra_for("127.0.0.1");
     Ok(Pipeline::builder(endpoint).transport(transport).layer_per_hop(auth).build()?)
 }

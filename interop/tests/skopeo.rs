@@ -187,7 +187,7 @@ impl Emulator {
 
     fn pipeline_of(&self, credential: Credential) -> Result<Pipeline> {
         let tls = TlsConfig::only_roots(self.ca_pem.as_bytes())?;
-        let transport = TransportBuilder::new().tls(tls).build()?;
+        let transport = TransportBuilder::new().no_proxy().tls(tls).build()?;
         let endpoint = self.endpoint.clone();
         let auth = AuthLayer::new(&endpoint, credential).trust_entra_for(endpoint.host());
         Ok(Pipeline::builder(endpoint).transport(transport).layer_per_hop(auth).build()?)

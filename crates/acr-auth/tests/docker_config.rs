@@ -18,7 +18,7 @@ use tower::ServiceExt as _;
 
 async fn list(server: &Server, credential: Credential) -> Result<(), Error> {
     let tls = TlsConfig::only_roots(server.ca_pem().unwrap().as_bytes())?;
-    let transport = TransportBuilder::new().tls(tls).build()?;
+    let transport = TransportBuilder::new().no_proxy().tls(tls).build()?;
     let endpoint = server.endpoint();
     let pipeline = Pipeline::builder(endpoint.clone())
         .transport(transport)

@@ -130,7 +130,7 @@ async fn application(seen: &Captured) -> usize {
         .await
         .unwrap();
     let tls = acr_core::TlsConfig::only_roots(entra.ca_pem().as_bytes()).unwrap();
-    let transport = acr_core::TransportBuilder::new().tls(tls).build().unwrap();
+    let transport = acr_core::TransportBuilder::new().no_proxy().tls(tls).build().unwrap();
     let authority = entra.endpoint().to_string();
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), &assertion).unwrap();

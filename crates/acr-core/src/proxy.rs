@@ -22,7 +22,8 @@ use crate::{
 /// to the proxy only, and stand in no error, log or `Debug` output.
 ///
 /// Plain-http targets are never proxied: this library knows them only as loopback
-/// addresses, which a proxy could not reach. A name that goes to the proxy is resolved
+/// addresses, which a proxy could not reach, and as the platform's identity services,
+/// which none may see. A name that goes to the proxy is resolved
 /// there, so the address guard of [`TransportBuilder`](crate::TransportBuilder) sees
 /// only literal addresses.
 ///

@@ -29,6 +29,7 @@ fn redirect_to(target: &str) -> String {
 
 fn transport(authority: &Authority) -> TransportBuilder {
     TransportBuilder::new()
+        .no_proxy()
         .tls(TlsConfig::only_roots(&authority.pem()).unwrap())
         .connect_timeout(Duration::from_secs(5))
 }

@@ -40,7 +40,7 @@ const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
 fn builder() -> TransportBuilder {
     let tls = TlsConfig::only_roots(&Authority::new().pem()).unwrap();
-    TransportBuilder::new().tls(tls)
+    TransportBuilder::new().no_proxy().tls(tls)
 }
 
 fn transport() -> Transport {

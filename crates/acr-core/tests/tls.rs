@@ -32,7 +32,7 @@ fn trusting(authority: &Authority) -> TlsConfig {
 }
 
 fn transport(tls: TlsConfig) -> Transport {
-    TransportBuilder::new().tls(tls).build().unwrap()
+    TransportBuilder::new().no_proxy().tls(tls).build().unwrap()
 }
 
 async fn status(transport: Transport, uri: &str) -> Result<u16, Error> {
@@ -236,7 +236,7 @@ fn bad_settings_are_errors_of_the_constructor() {
 fn no_debug_output_shows_the_key() {
     let leaf = Authority::new().leaf("client");
     let tls = TlsConfig::new().client_certificate(&leaf.pem(), &leaf.key_pem()).unwrap();
-    let builder = TransportBuilder::new().tls(tls.clone());
+    let builder = TransportBuilder::new().no_proxy().tls(tls.clone());
     let text = format!("{tls:?} {tls:#?} {builder:?} {builder:#?}");
     let key = String::from_utf8(leaf.key_pem()).unwrap();
     for line in key.lines() {
@@ -250,6 +250,7 @@ fn no_debug_output_shows_the_key() {
 #[tokio::test]
 async fn every_phase_names_itself() {
     let transport = TransportBuilder::new()
+        .no_proxy()
         .connect_timeout(Duration::from_millis(200))
         .tls(trusting(&Authority::new()))
         .build()

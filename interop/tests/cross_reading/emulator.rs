@@ -32,7 +32,7 @@ impl Emulator {
     /// How our clients get there: with Entra.
     pub(crate) fn pipeline(&self) -> Result<Pipeline> {
         let tls = TlsConfig::only_roots(self.ca_pem.as_bytes())?;
-        let transport = TransportBuilder::new().tls(tls).build()?;
+        let transport = TransportBuilder::new().no_proxy().tls(tls).build()?;
         let endpoint = self.endpoint.clone();
         let auth = AuthLayer::new(&endpoint, support::entra(&self.entra_token))
             .trust_entra_for(endpoint.host());

@@ -307,14 +307,14 @@ async fn the_authority_is_reached_with_tls_and_only_if_it_is_trusted() {
     let entra = fake().serve().await.unwrap();
     let cloud = Cloud::custom(&entra.endpoint().to_string()).unwrap();
     let tls = acr_core::TlsConfig::only_roots(entra.ca_pem().as_bytes()).unwrap();
-    let transport = acr_core::TransportBuilder::new().tls(tls).build().unwrap();
+    let transport = acr_core::TransportBuilder::new().no_proxy().tls(tls).build().unwrap();
     let options = SourceOptions::new().cloud(cloud).environment(Environment::from_fn(|_| None));
     let trusting = options.clone().transport(transport);
     let make = |options| ClientSecretCredential::configured(TENANT, "app", "p&ss=word %+", options);
     assert_eq!(token(&make(&trusting).unwrap()).await.unwrap(), "the-token");
 
     let tls = acr_core::TlsConfig::no_roots();
-    let transport = acr_core::TransportBuilder::new().tls(tls).build().unwrap();
+    let transport = acr_core::TransportBuilder::new().no_proxy().tls(tls).build().unwrap();
     let error = token(&make(&options.transport(transport)).unwrap()).await.unwrap_err();
     assert_eq!(error.downcast_ref::<Error>().unwrap().kind(), ErrorKind::Connect);
     assert_eq!(entra.calls(), 1);

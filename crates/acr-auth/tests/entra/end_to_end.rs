@@ -25,7 +25,7 @@ async fn the_default_credential_opens_two_registries_with_one_entra_token() {
     let roots: String =
         [first.ca_pem().unwrap(), second.ca_pem().unwrap(), entra.ca_pem()].concat();
     let tls = TlsConfig::only_roots(roots.as_bytes()).unwrap();
-    let transport = TransportBuilder::new().tls(tls).build().unwrap();
+    let transport = TransportBuilder::new().no_proxy().tls(tls).build().unwrap();
 
     let authority = entra.endpoint().to_string();
     let variables = [

@@ -32,7 +32,7 @@ pub(crate) async fn run(step: &str, plan: &str, door: Door) -> Result<Outcome, S
         Some(server) => {
             let roots = server.ca_pem().unwrap_or_default();
             let tls = TlsConfig::only_roots(roots.as_bytes()).map_err(|e| e.to_string())?;
-            let transport = TransportBuilder::new().tls(tls).connect_timeout(LIMIT);
+            let transport = TransportBuilder::new().no_proxy().tls(tls).connect_timeout(LIMIT);
             (server.endpoint(), transport.build().map_err(|e| e.to_string())?)
         }
     };
