@@ -3,18 +3,24 @@
 #![cfg(all(feature = "docker-config", any(feature = "aws-lc-rs", feature = "ring")))]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests may stop at the first surprise")]
 
-use std::{ffi::OsString, fs, path::Path, time::Duration};
+use std::{
+    ffi::OsString,
+    fs,
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use acr_auth::{AuthLayer, Credential, DockerConfig};
 use acr_core::{
-    Body, Effect, Endpoint, Error, ErrorKind, Pipeline, RequestBuilder, Scope, TlsConfig,
-    TransportBuilder, response,
+    Body, Effect, Endpoint, Error, ErrorKind, Pipeline, Request, RequestBuilder, Scope, TlsConfig,
+    Transport, TransportBuilder, response,
 };
 use acr_testkit::{FakeRegistry, Kind, Server, Tls};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{Method, StatusCode};
 use tempfile::TempDir;
-use tower::ServiceExt as _;
+use tower::{ServiceExt as _, service_fn};
 
 async fn list(server: &Server, credential: Credential) -> Result<(), Error> {
     let tls = TlsConfig::only_roots(server.ca_pem().unwrap().as_bytes())?;
@@ -47,6 +53,37 @@ async fn refresh_token(registry: &FakeRegistry) -> String {
     let answer = answer.into_body().bytes(1 << 16).await.unwrap();
     let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
     answer.get("refresh_token").and_then(serde_json::Value::as_str).unwrap().to_owned()
+}
+
+/// The user that a credential signs in as: what the token service is told.
+async fn user_of(endpoint: &Endpoint, credential: Credential) -> String {
+    let told = Arc::new(Mutex::new(None));
+    let seen = Arc::clone(&told);
+    let transport = Transport::new(service_fn(move |request: Request| {
+        let seen = Arc::clone(&seen);
+        async move {
+            if request.uri().path() == "/oauth2/token" {
+                let form = request.into_body().bytes(1 << 16).await?;
+                let form = String::from_utf8(form.to_vec()).unwrap();
+                let user = form.split('&').find_map(|pair| pair.strip_prefix("username="));
+                *seen.lock().unwrap() = user.map(str::to_owned);
+            }
+            Ok::<_, Error>(http::Response::new(Body::from(r#"{"access_token":"a"}"#)))
+        }
+    }));
+    let pipeline = Pipeline::builder(endpoint.clone())
+        .transport(transport)
+        .layer_per_hop(AuthLayer::new(endpoint, credential))
+        .build()
+        .unwrap();
+    let request = RequestBuilder::new(Method::GET, endpoint, &["acr", "v1", "_catalog"])
+        .scope(Scope::catalog())
+        .effect(Effect::Read)
+        .build()
+        .unwrap();
+    pipeline.send(request).await.unwrap();
+    let user = told.lock().unwrap().take();
+    user.unwrap()
 }
 
 fn write(path: &Path, json: &serde_json::Value) {
@@ -184,8 +221,10 @@ async fn the_first_file_with_a_login_for_the_server_decides() {
     };
     let user = async |config: &DockerConfig, server: &str| {
         let endpoint: Endpoint = server.parse().unwrap();
-        let found = config.credential_for(&endpoint).await.unwrap();
-        found.map(|credential| format!("{credential:?}").split('"').nth(1).unwrap().to_owned())
+        match config.credential_for(&endpoint).await.unwrap() {
+            Some(credential) => Some(user_of(&endpoint, credential).await),
+            None => None,
+        }
     };
     let all = load(&["HOME", "USERPROFILE", "XDG_RUNTIME_DIR"]);
     for (server, expected) in [
