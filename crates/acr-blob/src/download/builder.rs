@@ -19,7 +19,7 @@ use crate::{
 ///
 /// # Errors
 ///
-/// [`ErrorKind::NotFound`]; [`ErrorKind::Policy`] when the registry redirects to a
+/// [`acr_core::ErrorKind::NotFound`]; [`acr_core::ErrorKind::Policy`] when the registry redirects to a
 /// place that is refused.
 ///
 /// # Cancellation
@@ -49,14 +49,14 @@ impl<'a> Download<'a> {
     }
 
     /// Expects exactly this many bytes, as a manifest's descriptor says. Another length
-    /// is an [`ErrorKind::Integrity`] error, before the content where the server
+    /// is an [`acr_core::ErrorKind::Integrity`] error, before the content where the server
     /// announces it, and at the first byte too many where not.
     pub fn size(mut self, bytes: u64) -> Self {
         self.size = Some(bytes);
         self
     }
 
-    /// Refuses more than this many bytes with [`ErrorKind::TooLarge`]. Without either
+    /// Refuses more than this many bytes with [`acr_core::ErrorKind::TooLarge`]. Without either
     /// bound a hostile server decides how much is read before the digest tells.
     pub fn max_size(mut self, bytes: u64) -> Self {
         self.max_size = Some(bytes);
@@ -66,7 +66,7 @@ impl<'a> Download<'a> {
     /// Goes on after the bytes that were read before a checkpoint; the reader gives only
     /// what comes after them, and verifies the whole: also that what was read before was
     /// the blob's. A length that is not that of the checkpoint is an
-    /// [`ErrorKind::Integrity`] error.
+    /// [`acr_core::ErrorKind::Integrity`] error.
     pub fn resume(mut self, checkpoint: DownloadCheckpoint) -> Self {
         self.checkpoint = Some(checkpoint);
         self
@@ -86,7 +86,7 @@ impl<'a> Download<'a> {
     ///
     /// # Errors
     ///
-    /// Those of the download, and [`ErrorKind::Source`] when the file cannot be
+    /// Those of the download, and [`acr_core::ErrorKind::Source`] when the file cannot be
     /// written. In every case nothing is left behind.
     ///
     /// # Cancellation

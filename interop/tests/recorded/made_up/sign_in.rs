@@ -63,7 +63,7 @@ async fn every_way_to_sign_in_is_a_call_of_the_token_client() {
             exchange("grant_type=access_token_refresh_token&service=s&access_token=e&refresh_token=r"),
             made("POST /oauth2/exchange", 401),
             made("POST /oauth2/exchange", 401)
-                .sends_text("grant_type=access_token&service=s&access_token=e")
+                .sends_text("grant_type=access_token&service=s&access_token=the-entra-token")
                 .fails("UNAUTHORIZED", "another wording"),
         ],
     )
