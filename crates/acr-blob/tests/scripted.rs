@@ -8,6 +8,8 @@
     reason = "tests may stop at the first surprise"
 )]
 
+mod settled;
+
 use std::sync::{
     Arc, Mutex,
     atomic::{AtomicU64, Ordering},
@@ -306,8 +308,7 @@ async fn a1_a_file_is_resumed_under_a_digest_of_another_algorithm() {
     let content = [7u8; 100];
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), content).unwrap();
-    // So long that its times prove something.
-    std::thread::sleep(std::time::Duration::from_millis(100));
+    settled::until_settled(file.path());
     let blobs = respond(|request| {
         let digest = request.uri().query().unwrap_or_default().replace("digest=", "");
         let response = match request.method().as_str() {

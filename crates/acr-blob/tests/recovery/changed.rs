@@ -160,20 +160,6 @@ async fn a1_what_cannot_be_read_again_is_vouched_for_by_name() {
     }
 }
 
-/// Returns once the clock of the file system is visibly past the file's last change.
-#[cfg(unix)]
-fn until_settled(path: &Path) {
-    let changed = |path: &Path| {
-        use std::os::unix::fs::MetadataExt as _;
-        let found = fs::metadata(path).unwrap();
-        Duration::new(found.ctime().try_into().unwrap(), found.ctime_nsec().try_into().unwrap())
-    };
-    let (since, probe) = (changed(path), tempfile::NamedTempFile::new().unwrap());
-    while changed(probe.path()) < since + Duration::from_millis(60) {
-        fs::write(probe.path(), "again").unwrap();
-    }
-}
-
 #[cfg(unix)]
 #[tokio::test(start_paused = true)]
 async fn a1_a_file_that_provably_did_not_change_is_not_read_again() {
@@ -182,7 +168,7 @@ async fn a1_a_file_that_provably_did_not_change_is_not_read_again() {
     let blobs = client(&registry);
     let file = crate::file(&old);
     let path = file.path().to_owned();
-    tokio::task::spawn_blocking(move || until_settled(&path)).await.unwrap();
+    tokio::task::spawn_blocking(move || crate::settled::until_settled(&path)).await.unwrap();
     let checkpoint = broken_off(&registry, &blobs, Content::file(file.path()).await.unwrap()).await;
     // A hash that is not the one of the file: it is believed, and the registry refuses it; then
     // all begins anew.

@@ -16,6 +16,8 @@ mod promises;
 mod property;
 mod resume;
 mod sessions;
+#[path = "../settled/mod.rs"]
+mod settled;
 mod unkind;
 
 use std::time::{Duration, SystemTime};
