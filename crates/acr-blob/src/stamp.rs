@@ -26,11 +26,13 @@ struct Identity {
 struct Moment(i64, i64);
 
 impl Stamp {
+    #[cfg(feature = "fs")]
     pub(crate) fn len(&self) -> u64 {
         self.len
     }
 
     /// Whether a change since then would show.
+    #[cfg(feature = "fs")]
     pub(crate) fn is_settled(&self) -> bool {
         self.is_settled
     }

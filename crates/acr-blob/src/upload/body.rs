@@ -8,9 +8,9 @@ use std::{
     task::{Context, Poll},
 };
 
-use acr_core::{Body, Error, Result};
 #[cfg(feature = "fs")]
-use acr_core::{Digester, ErrorKind};
+use acr_core::ErrorKind;
+use acr_core::{Body, Digester, Error, Result};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -91,6 +91,7 @@ impl Replay {
 
     /// Whether the content is still what it was. Where the file system could not show a
     /// change, all of it is read again and must have the hash of what was read, if given.
+    #[cfg_attr(not(feature = "fs"), expect(unused_variables, reason = "only files change"))]
     pub(crate) async fn check_unchanged(&self, hash: Option<Digester>) -> Result<()> {
         let replay = self.clone();
         match self {
