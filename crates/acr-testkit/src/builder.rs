@@ -1,6 +1,10 @@
 //! The settings of a registry.
 
-use std::{fmt, io, path::Path, time::Duration};
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use crate::{
     access::Wildcards,
@@ -43,6 +47,7 @@ pub struct FakeRegistryBuilder {
     pub(crate) quota: Option<Quota>,
     pub(crate) clock_rate: u32,
     pub(crate) manifest_memory: usize,
+    pub(crate) authority: Option<PathBuf>,
     pub(crate) seed: Option<u64>,
 }
 
@@ -98,6 +103,7 @@ impl FakeRegistryBuilder {
             quota: None,
             clock_rate: 1,
             manifest_memory: MANIFEST_MEMORY,
+            authority: None,
             seed: None,
         }
     }
@@ -230,6 +236,19 @@ impl FakeRegistryBuilder {
     /// brings along is taken all the same.
     pub fn manifest_memory(mut self, bytes: usize) -> Self {
         self.manifest_memory = bytes;
+        self
+    }
+
+    /// Keeps the certificate authority of servers with TLS in a folder, so that clients which
+    /// trust it once trust the next server too: its certificate in `ca.pem`, its key, for this
+    /// user only, in `ca-key.pem`. Made there by the first server; by default each server has an
+    /// authority of its own. The server's certificate is always a new one.
+    ///
+    /// What is there and cannot be used (without its key, damaged, of another key, with less than
+    /// a week to live) is an error of [`FakeRegistry::serve`](crate::FakeRegistry::serve) that
+    /// names the file, and is left alone.
+    pub fn authority(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.authority = Some(folder.into());
         self
     }
 

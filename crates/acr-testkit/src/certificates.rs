@@ -1,4 +1,6 @@
-//! A certificate authority and a certificate for this machine, made at start and kept nowhere.
+//! A certificate authority, made at start or kept in a folder, and a certificate for this machine.
+
+mod kept;
 
 use std::{fmt, io, sync::Arc};
 
@@ -22,14 +24,11 @@ pub(crate) struct Authority {
 
 impl Authority {
     pub(crate) fn new() -> io::Result<Self> {
-        Self::make("acr-testkit authority").map_err(io::Error::other)
+        Self::make(AUTHORITY).map_err(io::Error::other)
     }
 
     fn make(name: &str) -> Result<Self, rcgen::Error> {
-        let mut authority = CertificateParams::new(Vec::new())?;
-        authority.distinguished_name.push(DnType::CommonName, name);
-        authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-        authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let authority = authority(name)?;
         let key = KeyPair::generate()?;
         let pem = authority.self_signed(&key)?.pem();
         Ok(Self { issuer: Issuer::new(authority, key), pem })
@@ -96,3 +95,13 @@ fn leaf(names: &[&str]) -> Result<CertificateParams, rcgen::Error> {
     leaf.use_authority_key_identifier_extension = true;
     Ok(leaf)
 }
+
+fn authority(name: &str) -> Result<CertificateParams, rcgen::Error> {
+    let mut authority = CertificateParams::new(Vec::new())?;
+    authority.distinguished_name.push(DnType::CommonName, name);
+    authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    Ok(authority)
+}
+
+const AUTHORITY: &str = "acr-testkit authority";

@@ -6,6 +6,8 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Deserializer, Serialize, de::IgnoredAny};
 use serde_json::Value;
 
+use crate::routes::is_malformed;
+
 /// What a manifest is, by its media type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
@@ -141,10 +143,20 @@ impl Parsed {
         if let Some((key, _)) = needed.iter().find(|(_, is_there)| !is_there) {
             return Err(format!("`{key}` is missing"));
         }
-        match foreign.iter().find(|(_, is_there)| *is_there) {
-            Some((key, _)) => Err(format!("`{key}` does not belong here")),
+        if let Some((key, _)) = foreign.iter().find(|(_, is_there)| *is_there) {
+            return Err(format!("`{key}` does not belong here"));
+        }
+        // Elsewhere what is named must be there, so that its digest is right.
+        let mut named = self.descriptors().filter(|_| is_lenient);
+        match named.find(|descriptor| is_malformed(&descriptor.digest)) {
+            Some(Descriptor { digest, .. }) => Err(format!("`{digest}` is no digest")),
             None => Ok(()),
         }
+    }
+
+    fn descriptors(&self) -> impl Iterator<Item = &Descriptor> {
+        let lists = self.layers.iter().chain(&self.manifests).chain(&self.blobs);
+        self.config.iter().chain(&self.subject).chain(lists.flatten())
     }
 
     /// What the registry still needs once it knows that all parts are there.

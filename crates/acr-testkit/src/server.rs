@@ -36,8 +36,9 @@ pub enum Tls {
     /// Plain HTTP.
     #[default]
     Off,
-    /// HTTPS with a certificate for `localhost`, `127.0.0.1` and `::1`, signed by an authority
-    /// made for this server: [`Server::ca_pem`].
+    /// HTTPS with a certificate for `localhost`, `127.0.0.1` and `::1`, signed by an authority:
+    /// [`Server::ca_pem`]. It is made for this server, or kept in a folder with
+    /// [`FakeRegistryBuilder::authority`](crate::FakeRegistryBuilder::authority).
     On,
 }
 
@@ -134,7 +135,12 @@ pub(crate) async fn start(
     let security = match tls {
         Tls::Off => None,
         Tls::On => {
-            let authority = Authority::new()?;
+            let authority = match shared.settings.authority.clone() {
+                None => Authority::new()?,
+                Some(folder) => {
+                    tokio::task::spawn_blocking(move || Authority::open(&folder)).await??
+                }
+            };
             let acceptor = TlsAcceptor::from(authority.config()?);
             Some(Security { acceptor, authority: Arc::new(authority) })
         }

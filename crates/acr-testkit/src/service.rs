@@ -144,7 +144,8 @@ pub(crate) async fn answer(
     let reading = meter.map(|meter| meter.count(&head.method));
     let result = match routed {
         Err(Unrouted::NotFound) if shared.settings.is_oci() && is_manifest_push(&head) => {
-            Ok(malformed_digest())
+            // The real registry has no route.
+            Ok(routes::malformed_digest().answer())
         }
         Err(why) => Ok(unrouted(origin, why)),
         Ok(route) => {
@@ -344,13 +345,6 @@ fn unrouted(origin: Origin, why: Unrouted) -> Answer {
 /// Whether a manifest is pushed by a reference that is neither a tag nor a digest.
 fn is_manifest_push(head: &Parts) -> bool {
     head.method == Method::PUT && head.uri.path().contains("/manifests/")
-}
-
-/// What the specification has for a digest that cannot be read; the real registry has no route.
-fn malformed_digest() -> Answer {
-    let message = "provided digest did not match uploaded content";
-    let refusal = Refusal::new(StatusCode::BAD_REQUEST, "DIGEST_INVALID", message);
-    refusal.detail("digest parsing failed").answer()
 }
 
 /// Reads what the handler left of the body, as the registry answers only after the body was

@@ -119,8 +119,10 @@ impl State {
             return Err(deleted::is_soft_deleted(digest));
         }
         let own = Some(push.reference).filter(|reference| !is_digest(reference));
+        // A push to a soft-deleted repository restores it, without what was in it.
+        let created = self.deleted.get(name).map_or(now, |remains| remains.created);
         let mut changes = Vec::new();
-        self.repositories.change(name, now, |repository| {
+        self.repositories.change(name, created, |repository| {
             repository.updated = now;
             let manifest = match repository.take_manifest(digest) {
                 Some(known) => {

@@ -1,4 +1,7 @@
-//! Upload sessions and the signed state that their addresses carry.
+//! Upload sessions: where they are found, and how they end.
+
+mod session;
+mod state;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -6,22 +9,22 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use acr_core::{Body, Digester, DigesterState};
-use base64::{Engine as _, engine::general_purpose::URL_SAFE};
-use bytes::Bytes;
+use acr_core::Digester;
 use http::StatusCode;
-use http_body_util::BodyExt as _;
-use serde::{Deserialize, Serialize};
 use tokio::sync::OwnedMutexGuard;
 
+use self::session::{Record, settle};
+pub(crate) use self::{
+    session::{Session, Told, receive},
+    state::UploadState,
+};
 use crate::{
     answer::{Failure, Refusal},
     clock::Stamp,
     content::{Spool, Store},
-    form::encode,
     ledger::{Change, Ledger, Table},
     records,
-    seal::{Key, STATE_MAC_LEN},
+    seal::Key,
     sync::lock,
 };
 
@@ -31,46 +34,21 @@ pub(crate) struct Uploads(Mutex<Open>);
 
 #[derive(Debug, Default)]
 struct Open {
-    sessions: HashMap<String, Arc<tokio::sync::Mutex<Session>>>,
+    sessions: HashMap<String, Slot>,
     /// The ids in the order of their starts, those of sessions that are over included.
     order: VecDeque<(Stamp, String)>,
 }
 
-/// One session; locked for as long as a request works on it.
-#[derive(Debug)]
-pub(crate) struct Session {
-    pub(crate) id: String,
-    repository: String,
-    started: Stamp,
-    /// Whether it can be found by its address, and so is recorded.
-    is_open: bool,
-    /// How much of it is on disk, where that matters.
-    recorded: Option<u64>,
-    /// `None` once the session is over.
-    spool: Option<Spool>,
-}
-
-/// A session on disk; the name of its file is its id.
-#[derive(Serialize, Deserialize)]
-struct Record {
-    repository: String,
-    started: Stamp,
-    digester: DigesterState,
+/// An open session: locked for as long as a request works on it, which a slow client can make
+/// as long as it likes.
+#[derive(Clone, Debug)]
+struct Slot {
+    told: Arc<Told>,
+    session: Arc<tokio::sync::Mutex<Session>>,
 }
 
 /// A session that a request works on.
 pub(crate) type Guard = OwnedMutexGuard<Session>;
-
-/// The content of `_state`, in the order of the wire.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct UploadState {
-    name: String,
-    #[serde(rename = "UUID")]
-    uuid: String,
-    pub(crate) offset: u64,
-    started_at: String,
-}
 
 impl Uploads {
     /// The sessions that an earlier process left.
@@ -78,15 +56,12 @@ impl Uploads {
         let mut open = Open::default();
         for (id, _, record) in ledger.read::<Record>(Table::Uploads)? {
             let digester = Digester::restore(&record.digester).map_err(io::Error::other)?;
-            let recorded = Some(digester.len());
             let spool = Spool::resume(store, &id, digester);
             let damaged = |error| records::damaged(&format!("the upload `{id}`: {error}"));
-            let spool = Some(spool.map_err(damaged)?);
-            let Record { repository, started, .. } = record;
-            open.order.push_back((started, id.clone()));
-            let session =
-                Session { id: id.clone(), repository, started, is_open: true, recorded, spool };
-            open.sessions.insert(id, Arc::new(tokio::sync::Mutex::new(session)));
+            let spool = spool.map_err(damaged)?;
+            open.order.push_back((record.started, id.clone()));
+            let session = Session::restored(&id, record, spool);
+            open.sessions.insert(id, Slot::of(session));
         }
         open.order.make_contiguous().sort();
         Ok(Self(Mutex::new(open)))
@@ -98,10 +73,8 @@ impl Uploads {
 
     /// Forgets a session, as a server does that lost it.
     pub(crate) fn lose(&self, id: &str) {
-        let Some(session) = lock(&self.0).sessions.remove(id) else { return };
-        if let Ok(mut session) = session.try_lock_owned() {
-            session.spool.take().into_iter().for_each(discard);
-        }
+        let slot = lock(&self.0).sessions.remove(id);
+        slot.into_iter().for_each(Slot::end);
     }
 
     /// Whether a session is open; its id is the name of its file.
@@ -114,11 +87,7 @@ impl Uploads {
         let mut open = lock(&self.0);
         while open.order.front().is_some_and(|(started, _)| *started < before) {
             let Some((_, id)) = open.order.pop_front() else { return };
-            let Some(session) = open.sessions.remove(&id) else { continue };
-            // A request that works on it right now may still finish it.
-            if let Ok(mut session) = session.try_lock_owned() {
-                session.spool.take().into_iter().for_each(discard);
-            }
+            open.sessions.remove(&id).into_iter().for_each(Slot::end);
         }
     }
 
@@ -130,9 +99,8 @@ impl Uploads {
         started: Stamp,
         store: &Arc<Store>,
     ) -> Result<Guard, Failure> {
-        let session = Session::new(repository, id.clone(), started, store);
-        let mut guard = Arc::clone(&session).lock_owned().await;
-        guard.is_open = true;
+        let slot = Slot::of(Session::new(repository, id.clone(), started, store).opened());
+        let guard = Arc::clone(&slot.session).lock_owned().await;
         {
             let mut open = lock(&self.0);
             if open.sessions.len() >= MAX_SESSIONS {
@@ -140,9 +108,9 @@ impl Uploads {
                 return Err(Refusal::new(status, "TOOMANYREQUESTS", "too many uploads").into());
             }
             open.order.push_back((started, id.clone()));
-            open.sessions.insert(id, session);
+            open.sessions.insert(id, slot);
         }
-        Ok(settle(guard).await?)
+        settle(guard).await
     }
 
     /// Finds a session by its address and locks it. A state that was tampered with, or that
@@ -154,29 +122,87 @@ impl Uploads {
         id: &str,
         state: Option<&str>,
     ) -> Result<(Guard, UploadState), Failure> {
-        let state = state.and_then(|text| UploadState::open(key, text)).ok_or_else(invalid)?;
-        if state.name != repository || state.uuid != id {
-            return Err(invalid().into());
-        }
-        let session = lock(&self.0).sessions.get(id).cloned().ok_or_else(unknown)?;
-        let session = session.lock_owned().await;
-        if session.spool.is_none() {
-            return Err(unknown().into());
-        }
+        let (slot, state) = self.find(key, repository, id, state)?;
+        let session = slot.session.lock_owned().await;
         // What arrived with a request that was given up is told to the client now.
         Ok((settle(session).await?, state))
     }
 
-    /// Ends a session and hands out what arrived.
+    /// Where a session stands. Waits for nobody: of a chunk under way nothing is certain, so
+    /// what was confirmed before it is told.
+    pub(crate) async fn look(
+        &self,
+        key: &Key,
+        repository: &str,
+        id: &str,
+        state: Option<&str>,
+    ) -> Result<(Arc<Told>, u64), Failure> {
+        let (Slot { told, session }, _) = self.find(key, repository, id, state)?;
+        let len = match session.try_lock_owned() {
+            Ok(session) => settle(session).await?.len(),
+            Err(_) => told.confirmed(),
+        };
+        Ok((told, len))
+    }
+
+    /// Gives up a session. Waits for nobody: a request that works on it finds it unknown in the
+    /// end.
+    pub(crate) fn cancel(
+        &self,
+        key: &Key,
+        repository: &str,
+        id: &str,
+        state: Option<&str>,
+    ) -> Result<(), Refusal> {
+        self.find(key, repository, id, state)?;
+        let slot = lock(&self.0).sessions.remove(id).ok_or_else(unknown)?;
+        slot.end();
+        Ok(())
+    }
+
+    fn find(
+        &self,
+        key: &Key,
+        repository: &str,
+        id: &str,
+        state: Option<&str>,
+    ) -> Result<(Slot, UploadState), Refusal> {
+        let state = state.and_then(|text| UploadState::open(key, text)).ok_or_else(invalid)?;
+        if !state.is_of(repository, id) {
+            return Err(invalid());
+        }
+        let slot = lock(&self.0).sessions.get(id).cloned().ok_or_else(unknown)?;
+        Ok((slot, state))
+    }
+
+    /// Ends a session and hands out what arrived; a session that was given up meanwhile is gone.
     pub(crate) fn close(&self, mut session: Guard) -> Result<Spool, Failure> {
         let mut open = lock(&self.0);
-        open.sessions.remove(&session.id);
+        if open.sessions.remove(&session.told.id).is_none() && session.is_open() {
+            return Err(unknown().into());
+        }
         // The list of starts may not grow with sessions that are long over.
         if open.order.len() > MAX_SESSIONS.saturating_mul(2) {
             let Open { sessions, order } = &mut *open;
             order.retain(|(_, id)| sessions.contains_key(id));
         }
-        Ok(session.spool.take().ok_or_else(unknown)?)
+        Ok(session.take().ok_or_else(unknown)?)
+    }
+}
+
+impl Slot {
+    fn of(session: Session) -> Self {
+        let told = Arc::clone(&session.told);
+        Self { told, session: Arc::new(tokio::sync::Mutex::new(session)) }
+    }
+
+    /// Ends a session that is not in the list any more.
+    fn end(self) {
+        self.told.end();
+        // Else a request works on it, and whoever is the last to drop the session gives it up.
+        if let Ok(mut session) = self.session.try_lock_owned() {
+            session.take().into_iter().for_each(discard);
+        }
     }
 }
 
@@ -188,148 +214,6 @@ pub(crate) fn discard(spool: Spool) {
     if let Some(ledger) = ledger {
         ledger.stage_and_retire([change], file);
     }
-}
-
-impl Session {
-    /// A session that has no address yet: dropped, it leaves nothing.
-    pub(crate) fn new(
-        repository: &str,
-        id: String,
-        started: Stamp,
-        store: &Arc<Store>,
-    ) -> Arc<tokio::sync::Mutex<Self>> {
-        let spool = Some(Spool::new(Arc::clone(store), id.clone()));
-        let repository = repository.to_owned();
-        let (is_open, recorded) = (false, None);
-        let session = Self { id, repository, started, is_open, recorded, spool };
-        Arc::new(tokio::sync::Mutex::new(session))
-    }
-
-    /// Makes what arrived durable, blocking.
-    fn sync(&mut self) -> io::Result<()> {
-        let Some(spool) = &mut self.spool else { return Ok(()) };
-        let digester = spool.sync()?;
-        if let (true, Some(ledger)) = (self.is_open, spool.ledger()) {
-            let (repository, started) = (self.repository.clone(), self.started);
-            let record = Record { repository, started, digester };
-            spool.record();
-            ledger.stage([Change::put(Table::Uploads, &self.id, "", &record)]);
-        }
-        self.recorded = Some(spool.len());
-        Ok(())
-    }
-
-    fn is_settled(&self) -> bool {
-        let Some(spool) = &self.spool else { return true };
-        self.recorded == Some(spool.len()) || spool.ledger().is_none()
-    }
-
-    /// How many bytes arrived.
-    pub(crate) fn len(&self) -> u64 {
-        self.spool.as_ref().map_or(0, Spool::len)
-    }
-
-    /// The relative address of the next step.
-    pub(crate) fn location(&self, key: &Key) -> String {
-        let state = UploadState {
-            name: self.repository.clone(),
-            uuid: self.id.clone(),
-            offset: self.len(),
-            started_at: self.started.to_string(),
-        };
-        let (name, id) = (&self.repository, &self.id);
-        let state = encode(&state.seal(key));
-        format!("/v2/{name}/blobs/uploads/{id}?_nouploadcache=false&_state={state}")
-    }
-
-    /// The inclusive range received; `0-0` also stands for nothing.
-    pub(crate) fn range(&self) -> String {
-        format!("0-{}", self.len().saturating_sub(1))
-    }
-}
-
-impl UploadState {
-    fn seal(&self, key: &Key) -> String {
-        let json = serde_json::to_vec(self).unwrap_or_default();
-        let mut bytes = key.state_mac(&json);
-        bytes.extend(json);
-        URL_SAFE.encode(bytes)
-    }
-
-    fn open(key: &Key, text: &str) -> Option<Self> {
-        let bytes = URL_SAFE.decode(text).ok()?;
-        let (mac, json) = bytes.split_at_checked(STATE_MAC_LEN)?;
-        if key.state_mac(json) != mac {
-            return None;
-        }
-        serde_json::from_slice(json).ok()
-    }
-}
-
-/// Reads a body into a session. With a declared length, a longer or shorter body is refused
-/// and leaves nothing behind; a body that breaks leaves what arrived, as the range then tells.
-pub(crate) async fn receive(
-    mut session: Guard,
-    body: &mut Body,
-    declared: Option<u64>,
-) -> Result<Guard, Failure> {
-    let start = session.len();
-    let checkpoint = session.spool.as_ref().map(Spool::checkpoint);
-    let mut fits = true;
-    while let Some(frame) = body.frame().await {
-        let frame = match frame {
-            Ok(frame) => frame,
-            Err(error) => {
-                settle(session).await?;
-                return Err(Failure::Broken(io::Error::other(error)));
-            }
-        };
-        let Ok(piece) = frame.into_data() else {
-            continue;
-        };
-        let end = (session.len() - start).saturating_add(piece.len() as u64);
-        if declared.is_some_and(|declared| end > declared) {
-            fits = false;
-            break;
-        }
-        session = append(session, piece).await?;
-    }
-    if fits && declared.is_none_or(|declared| session.len() - start == declared) {
-        return Ok(settle(session).await?);
-    }
-    if let (Some(spool), Some(checkpoint)) = (&mut session.spool, checkpoint) {
-        spool.roll_back(checkpoint);
-    }
-    Err(size_invalid().into())
-}
-
-/// Adds a piece. What goes to disk does so on a blocking thread that owns the lock, so that a
-/// request given up half-way leaves a whole piece or none.
-async fn append(mut session: Guard, piece: Bytes) -> io::Result<Guard> {
-    let Some(spool) = &mut session.spool else {
-        return Ok(session);
-    };
-    if !spool.needs_disk(&piece) {
-        spool.append(&piece)?;
-        return Ok(session);
-    }
-    let written = tokio::task::spawn_blocking(move || {
-        if let Some(spool) = &mut session.spool {
-            spool.append(&piece)?;
-        }
-        Ok(session)
-    });
-    written.await.map_err(io::Error::other)?
-}
-
-/// Makes what arrived durable before anybody is told of it.
-async fn settle(mut session: Guard) -> io::Result<Guard> {
-    if !session.is_settled() {
-        let settled = tokio::task::spawn_blocking(move || session.sync().map(|()| session));
-        session = settled.await.map_err(io::Error::other)??;
-    }
-    session.spool.iter_mut().for_each(Spool::rest);
-    Ok(session)
 }
 
 /// The state does not fit the session.
@@ -351,35 +235,3 @@ pub(crate) fn size_invalid() -> Refusal {
 
 /// A bound, so that a client that leaks sessions meets an error and not the end of memory.
 const MAX_SESSIONS: usize = 10_000;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_state_opens_only_unchanged_and_with_its_key() {
-        let key = Key::new(&mut fastrand::Rng::with_seed(1));
-        let state = UploadState {
-            name: "library/hello".to_owned(),
-            uuid: "3d2d2ca6".to_owned(),
-            offset: 22,
-            started_at: "2024-06-26T15:05:06.7925461Z".to_owned(),
-        };
-        let text = state.seal(&key);
-        assert!(text.starts_with("canarystate-"));
-        assert_eq!(UploadState::open(&key, &text).unwrap(), state);
-        let other = Key::new(&mut fastrand::Rng::with_seed(2));
-        assert_eq!(UploadState::open(&other, &text), None);
-        let mut bytes = URL_SAFE.decode(&text).unwrap();
-        let at = bytes.len() - 40;
-        bytes[at] ^= 1;
-        assert_eq!(UploadState::open(&key, &URL_SAFE.encode(bytes)), None);
-        assert_eq!(UploadState::open(&key, "AAAA"), None);
-        let json = URL_SAFE.decode(&text).unwrap().split_off(STATE_MAC_LEN);
-        assert!(
-            json.starts_with(
-                br#"{"Name":"library/hello","UUID":"3d2d2ca6","Offset":22,"StartedAt":"#
-            )
-        );
-    }
-}

@@ -47,7 +47,8 @@ struct Arguments {
     /// Serve HTTPS with a certificate made at start
     #[arg(long)]
     tls: bool,
-    /// Folder for the certificate of the authority, `ca.pem`; a temporary one by default
+    /// Folder of the certificate authority, `ca.pem` and `ca-key.pem`: made there once, then kept.
+    /// By default there is a new one at each start, in a temporary folder
     #[arg(long, value_name = "DIR", requires = "tls")]
     cert_dir: Option<PathBuf>,
     /// What a client without a credential may do
@@ -237,11 +238,14 @@ fn settings(arguments: Arguments) -> io::Result<FakeRegistryBuilder> {
     if arguments.no_referrers {
         builder = builder.without_referrers();
     }
-    if let Some(path) = arguments.scope_map {
+    if let Some(path) = &arguments.scope_map {
         builder = builder.scope_map_file(path)?;
     }
     if arguments.abac {
         builder = builder.abac();
+    }
+    if let Some(folder) = &arguments.cert_dir {
+        builder = builder.authority(folder);
     }
     if let Some(quota) = arguments.quota {
         builder = builder.quota(quota);
@@ -252,6 +256,17 @@ fn settings(arguments: Arguments) -> io::Result<FakeRegistryBuilder> {
     if let Some(days) = arguments.soft_delete {
         builder = builder.soft_delete(Duration::from_secs(u64::from(days) * 24 * 3600));
     }
+    builder = lifetimes(builder, &arguments);
+    for (name, password) in arguments.user {
+        builder = builder.user(name, password);
+    }
+    for token in arguments.entra_token {
+        builder = builder.entra_token(token);
+    }
+    Ok(builder)
+}
+
+fn lifetimes(mut builder: FakeRegistryBuilder, arguments: &Arguments) -> FakeRegistryBuilder {
     let seconds = |seconds: u32| Duration::from_secs(seconds.into());
     if let Some(lifetime) = arguments.access_token_lifetime.map(seconds) {
         builder = builder.access_token_lifetime(lifetime);
@@ -265,16 +280,11 @@ fn settings(arguments: Arguments) -> io::Result<FakeRegistryBuilder> {
     if let Some(lifetime) = arguments.upload_lifetime.map(seconds) {
         builder = builder.upload_lifetime(lifetime);
     }
-    for (name, password) in arguments.user {
-        builder = builder.user(name, password);
-    }
-    for token in arguments.entra_token {
-        builder = builder.entra_token(token);
-    }
-    Ok(builder)
+    builder
 }
 
-/// Writes the authority's certificate; the folder made for it goes when the guard does.
+/// Where the authority's certificate is: in the folder that it is kept in, or in one that goes
+/// when the guard does.
 fn write_authority(
     server: &Server,
     folder: Option<&Path>,
@@ -282,19 +292,13 @@ fn write_authority(
     let Some(pem) = server.ca_pem() else {
         return Ok((None, None));
     };
-    let (folder, guard) = match folder {
-        Some(folder) => {
-            fs::create_dir_all(folder)?;
-            (folder.to_owned(), None)
-        }
-        None => {
-            let guard = tempfile::Builder::new().prefix("acr-emulator-").tempdir()?;
-            (guard.path().to_owned(), Some(guard))
-        }
-    };
-    let path = folder.join("ca.pem");
+    if let Some(folder) = folder {
+        return Ok((Some(folder.join("ca.pem")), None));
+    }
+    let guard = tempfile::Builder::new().prefix("acr-emulator-").tempdir()?;
+    let path = guard.path().join("ca.pem");
     fs::write(&path, pem)?;
-    Ok((Some(path), guard))
+    Ok((Some(path), Some(guard)))
 }
 
 fn announce(ready: &Ready) -> io::Result<()> {

@@ -12,12 +12,14 @@ mod tags;
 mod uploads;
 
 pub(crate) use self::manifests::{Document, record as manifest_record};
+use acr_core::{Digest, ParseDigestError};
 use http::StatusCode;
 
 use crate::{
-    answer::{Reply, text},
+    answer::{Refusal, Reply, text},
     exchange::Exchange,
     operation::Operation,
+    route::is_digest,
 };
 
 /// A bound on the body of an attribute change, which is a few dozen bytes.
@@ -25,6 +27,7 @@ const MAX_ATTRIBUTES: usize = 64 * 1024;
 
 /// Hands an admitted request to its handler.
 pub(crate) async fn dispatch(x: &mut Exchange<'_>) -> Reply {
+    check_digests(x)?;
     match x.route.operation {
         Operation::Ping => Ok(text(StatusCode::OK, "application/json; charset=utf-8", "{}")),
         Operation::ListRepositories | Operation::ListCatalog => catalog::list(x),
@@ -50,7 +53,7 @@ pub(crate) async fn dispatch(x: &mut Exchange<'_>) -> Reply {
         Operation::WriteChunk => uploads::write_chunk(x).await,
         Operation::UploadStatus => uploads::status(x).await,
         Operation::CompleteUpload => uploads::complete(x).await,
-        Operation::CancelUpload => uploads::cancel(x).await,
+        Operation::CancelUpload => uploads::cancel(x),
         Operation::Referrers => referrers::list(x),
         Operation::Exchange => oauth::exchange(x).await,
         Operation::Token => oauth::token(x).await,
@@ -61,4 +64,32 @@ pub(crate) async fn dispatch(x: &mut Exchange<'_>) -> Reply {
         // Never routed on the login server.
         Operation::GetStorage | Operation::Connect => Ok(crate::answer::page_not_found()),
     }
+}
+
+/// Refuses digests of the content interface that cannot exist, such as one in upper case, where
+/// the specification rules. The real service looks them up and finds nothing.
+fn check_digests(x: &Exchange<'_>) -> Result<(), Refusal> {
+    let Exchange { shared, route, head, .. } = x;
+    if !shared.settings.is_oci() || !head.uri.path().starts_with("/v2/") {
+        return Ok(());
+    }
+    let item = Some(route.item.as_str()).filter(|item| is_digest(item));
+    let mut named = item.into_iter().chain(x.query.get("mount"));
+    if named.any(is_malformed) { Err(malformed_digest()) } else { Ok(()) }
+}
+
+/// Whether a text is no digest in the form of its algorithm; what algorithms there may be is open.
+pub(crate) fn is_malformed(digest: &str) -> bool {
+    matches!(digest.parse::<Digest>(), Err(ParseDigestError::Malformed(_)))
+}
+
+/// What the specification has for a digest that cannot be read.
+pub(crate) fn malformed_digest() -> Refusal {
+    wrong_digest("digest parsing failed")
+}
+
+/// The content is not what its digest says, or the digest says nothing.
+pub(crate) fn wrong_digest(detail: &str) -> Refusal {
+    let message = "provided digest did not match uploaded content";
+    Refusal::new(StatusCode::BAD_REQUEST, "DIGEST_INVALID", message).detail(detail)
 }

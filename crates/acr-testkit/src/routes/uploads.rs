@@ -1,12 +1,14 @@
 //! Blob uploads: sessions, single requests and mounts.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use acr_core::{Algorithm, Digest, Digester};
 use http::{StatusCode, header};
 use http_body_util::BodyExt as _;
 use serde::Serialize;
+use tokio::sync::Mutex;
 
+use super::{malformed_digest, wrong_digest};
 use crate::{
     access::Grant,
     answer::{
@@ -17,7 +19,7 @@ use crate::{
     exchange::Exchange,
     ledger::{Change, Table},
     sync::lock,
-    upload::{Guard, Session, UploadState, discard, invalid, receive, size_invalid},
+    upload::{Guard, Session, Told, UploadState, discard, invalid, receive, size_invalid},
 };
 
 #[derive(Serialize)]
@@ -40,7 +42,8 @@ pub(crate) async fn start(x: &mut Exchange<'_>) -> Reply {
     let shared = x.shared;
     let session =
         Session::new(&x.route.repository, shared.upload_id(), shared.clock.stamp(), &shared.store);
-    let session = receive(session.lock_owned().await, x.body, None).await?;
+    let session = Arc::new(Mutex::new(session)).lock_owned().await;
+    let session = receive(session, x.body, None).await?;
     finish(x, session, &digest).await
 }
 
@@ -79,10 +82,13 @@ pub(crate) async fn write_chunk(x: &mut Exchange<'_>) -> Reply {
     Ok(progress(x, &session, StatusCode::ACCEPTED))
 }
 
-/// `GET` of a session, also with an older state.
+/// `GET` of a session, also with an older state, and while a chunk is under way.
 pub(crate) async fn status(x: &mut Exchange<'_>) -> Reply {
-    let (session, _) = open(x).await?;
-    Ok(progress(x, &session, StatusCode::NO_CONTENT))
+    let (name, id) = (&x.route.repository, &x.route.item);
+    x.shared.expire_uploads();
+    let uploads = &x.shared.uploads;
+    let (told, len) = uploads.look(&x.shared.key, name, id, x.query.get("_state")).await?;
+    Ok(tell(x, &told, len, StatusCode::NO_CONTENT))
 }
 
 /// `PUT` of a session: the digest, and what is left of the content.
@@ -94,12 +100,12 @@ pub(crate) async fn complete(x: &mut Exchange<'_>) -> Reply {
     finish(x, session, &digest).await
 }
 
-/// `DELETE` of a session, also with an older state.
-pub(crate) async fn cancel(x: &mut Exchange<'_>) -> Reply {
-    let (session, _) = open(x).await?;
-    let answer = with(empty(StatusCode::NO_CONTENT), DOCKER_UPLOAD_UUID, &session.id);
-    discard(x.shared.uploads.close(session)?);
-    Ok(answer)
+/// `DELETE` of a session, also with an older state, and while a chunk is under way.
+pub(crate) fn cancel(x: &Exchange<'_>) -> Reply {
+    let (name, id) = (&x.route.repository, &x.route.item);
+    x.shared.expire_uploads();
+    x.shared.uploads.cancel(&x.shared.key, name, id, x.query.get("_state"))?;
+    Ok(with(empty(StatusCode::NO_CONTENT), DOCKER_UPLOAD_UUID, id))
 }
 
 async fn open_new(x: &mut Exchange<'_>) -> Result<Guard, Failure> {
@@ -163,14 +169,14 @@ async fn finish(x: &mut Exchange<'_>, session: Guard, digest: &Digest) -> Reply 
     let is_sha256 = digest.algorithm() == Algorithm::Sha256;
     if is_sha256 && spool.digest() != *digest {
         discard(spool);
-        return Err(mismatch("digest does not match the content").into());
+        return Err(wrong_digest("digest does not match the content").into());
     }
     let id = spool.name().to_owned();
     let content = spool.finish()?;
     // Read again: which algorithm the client wants is told only at the end.
     if !is_sha256 && rehash(&content, digest.digester()).await? != *digest {
         forget(x, &id, &content);
-        return Err(mismatch("digest does not match the content").into());
+        return Err(wrong_digest("digest does not match the content").into());
     }
     if let (None, Some(ledger)) = (content.file(), &x.shared.ledger) {
         // Empty content has no file that tells which upload it came from.
@@ -210,10 +216,15 @@ fn created(x: &Exchange<'_>, digest: &Digest) -> Answer {
 
 /// Where the session stands and where it goes on.
 fn progress(x: &Exchange<'_>, session: &Guard, status: StatusCode) -> Answer {
+    tell(x, &session.told, session.len(), status)
+}
+
+/// That so many bytes are there; `0-0` also stands for nothing.
+fn tell(x: &Exchange<'_>, told: &Told, len: u64, status: StatusCode) -> Answer {
     let mut answer = empty(status);
-    set(&mut answer, header::LOCATION, &session.location(&x.shared.key));
-    set(&mut answer, header::RANGE, &session.range());
-    set(&mut answer, DOCKER_UPLOAD_UUID, &session.id);
+    set(&mut answer, header::LOCATION, &told.location(&x.shared.key, len));
+    set(&mut answer, header::RANGE, &format!("0-{}", len.saturating_sub(1)));
+    set(&mut answer, DOCKER_UPLOAD_UUID, &told.id);
     answer
 }
 
@@ -230,16 +241,12 @@ fn parse_range(text: &str) -> Option<(u64, u64)> {
 
 /// The digest of a finished upload; Azure Container Registry knows only sha256.
 fn parse_digest(x: &Exchange<'_>, text: Option<&str>) -> Result<Digest, Refusal> {
-    let text = text.filter(|text| !text.is_empty()).ok_or_else(|| mismatch("digest missing"))?;
+    let text =
+        text.filter(|text| !text.is_empty()).ok_or_else(|| wrong_digest("digest missing"))?;
     let digest = text.parse::<Digest>().ok();
     let digest = digest
         .filter(|digest| digest.algorithm() == Algorithm::Sha256 || x.shared.settings.is_oci());
-    digest.ok_or_else(|| mismatch("digest parsing failed"))
-}
-
-fn mismatch(detail: &str) -> Refusal {
-    let message = "provided digest did not match uploaded content";
-    Refusal::new(StatusCode::BAD_REQUEST, "DIGEST_INVALID", message).detail(detail)
+    digest.ok_or_else(malformed_digest)
 }
 
 fn range_invalid(range: &str, reason: &str) -> Refusal {

@@ -47,6 +47,7 @@ impl State {
             return Err(RestoreError::NoSubject);
         }
         let mut changes = Vec::new();
+        let mut overwritten = None;
         let taken = self.deleted.take_manifest(name, digest);
         let record = tag.and_then(|tag| self.deleted.take_tag(name, tag, digest));
         let created = taken.as_ref().map_or(now, |(_, created, _)| *created);
@@ -60,10 +61,16 @@ impl State {
             if let (Some(tag), Some((record, change))) = (tag, record) {
                 changes.push(Change::put(Table::Tags, name, tag, &record));
                 changes.push(change);
+                let own = repository.tags.get(tag).filter(|own| own.digest != digest);
+                overwritten = own.map(|own| (tag, own.clone(), repository.created));
                 repository.set_tag(tag, record);
             }
             changes.push(records::put_repository(name, repository));
         });
+        // By force: the tag can be brought back to where it pointed, too.
+        if let Some((tag, own, created)) = overwritten {
+            changes.extend(self.deleted.keep_tag(name, tag, own, created, now));
+        }
         self.stage(changes);
         Ok(())
     }

@@ -157,3 +157,64 @@ async fn e8_a_subject_is_restored_before_its_referrer() {
     assert_eq!(restore(&client, &subject, "", "{}").await.status, 200);
     assert_eq!(restore(&client, &digest, "", "{}").await.status, 200);
 }
+
+#[tokio::test]
+async fn e8_a_forced_restore_soft_deletes_the_tag_that_it_overwrites() {
+    let client = client().await;
+    let old = client.push_image("a", "v1", "old").await;
+    assert_eq!(client.send("DELETE", "/acr/v1/a/_tags/v1", &[], "").await.status, 202);
+    let new = client.push_image("a", "v1", "new").await;
+    let body = r#"{"tag":"v1"}"#;
+    let tagged = async || {
+        let got = client.get("/acr/v1/a/_tags/v1").await;
+        got.json()["tag"]["digest"].as_str().unwrap().to_owned()
+    };
+    // Forth and back, as often as one likes: one of the two is always there to be restored.
+    for (wanted, other) in [(&old, &new), (&new, &old), (&old, &new)] {
+        assert_eq!(restore(&client, wanted, "?force=true", body).await.status, 200);
+        assert_eq!(tagged().await, wanted.as_str());
+        let tags = list(&client, "a/_tags", "tags").await;
+        assert_eq!(tags.as_array().unwrap().len(), 1, "{tags}");
+        assert_eq!((&tags[0]["tag"], &tags[0]["digest"]), (&json!("v1"), &json!(other.as_str())));
+        // The manifest itself was never deleted.
+        let path = format!("/v2/a/manifests/{other}");
+        let got = client.send("GET", &path, &[("accept", OCI_MANIFEST)], "").await;
+        assert_eq!(got.status, 200, "{got:?}");
+    }
+    // Without force nothing is overwritten, so nothing is deleted.
+    assert_eq!(restore(&client, &new, "", body).await.status, 409);
+    assert_eq!(list(&client, "a/_tags", "tags").await.as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn e8_what_a_forced_restore_overwrote_survives_the_process() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let open = async || {
+        let builder = FakeRegistry::builder().soft_delete(7 * DAY);
+        let registry = builder.open(folder.path()).unwrap();
+        Client::with_scope(&registry, "repository:*:*").await
+    };
+    let client = open().await;
+    let old = client.push_image("a", "v1", "old").await;
+    client.send("DELETE", "/acr/v1/a/_tags/v1", &[], "").await;
+    let new = client.push_image("a", "v1", "new").await;
+    let body = r#"{"tag":"v1"}"#;
+    assert_eq!(restore(&client, &old, "?force=true", body).await.status, 200);
+    drop(client);
+    let client = open().await;
+    assert_eq!(list(&client, "a/_tags", "tags").await[0]["digest"], new.as_str());
+    assert_eq!(restore(&client, &new, "?force=true", body).await.status, 200);
+}
+
+#[tokio::test]
+async fn e8_a_push_to_a_deleted_repository_restores_it_without_its_content() {
+    let client = client().await;
+    let old = client.push_image("a", "v1", "old").await;
+    let created = client.get("/acr/v1/a").await.json()["createdTime"].clone();
+    assert_eq!(client.send("DELETE", "/acr/v1/a", &[], "").await.status, 202);
+    client.push_image("a", "v2", "new").await;
+    let got = client.get("/acr/v1/a").await.json();
+    assert_eq!((&got["createdTime"], &got["manifestCount"]), (&created, &json!(1)));
+    assert_eq!(list(&client, "_catalog", "repositories").await, Value::Null);
+    assert_eq!(list(&client, "a/_manifests", "manifests").await[0]["digest"], old.as_str());
+}

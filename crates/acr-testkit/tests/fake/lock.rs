@@ -87,3 +87,27 @@ async fn rights_come_before_locks() {
     let reader = Client::with_scope(&client.registry, "repository:a:pull").await;
     assert_eq!(reader.send("DELETE", "/acr/v1/a", &[], "").await.status, 401);
 }
+
+#[tokio::test]
+async fn e8_properties_of_what_is_locked_can_be_changed() {
+    // Else nothing could be unlocked.
+    for lock in [r#"{"writeEnabled":false}"#, r#"{"deleteEnabled":false}"#] {
+        let (client, digest) = pushed().await;
+        let manifest = format!("/acr/v1/a/_manifests/{digest}");
+        let all = ["/acr/v1/a", "/acr/v1/a/_tags/v1", &manifest];
+        for path in all {
+            patch(&client, path, lock).await;
+        }
+        assert!(is_locked(&client.send("DELETE", "/acr/v1/a/_tags/v1", &[], "").await));
+        for path in all {
+            patch(&client, path, r#"{"listEnabled":false}"#).await;
+            patch(
+                &client,
+                path,
+                r#"{"listEnabled":true,"writeEnabled":true,"deleteEnabled":true}"#,
+            )
+            .await;
+        }
+        assert_eq!(client.send("DELETE", "/acr/v1/a", &[], "").await.status, 202);
+    }
+}

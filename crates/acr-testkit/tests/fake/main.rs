@@ -30,6 +30,8 @@ mod rights;
 #[cfg(test)]
 mod server;
 #[cfg(test)]
+mod stalled;
+#[cfg(test)]
 mod upload;
 #[cfg(test)]
 mod wire;

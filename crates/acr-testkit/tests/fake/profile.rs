@@ -112,6 +112,52 @@ async fn parts_may_be_missing_where_the_specification_rules() {
 }
 
 #[tokio::test]
+async fn e7_a_digest_in_upper_case_is_no_digest_where_the_specification_rules() {
+    for (is_oci, client) in both().await {
+        let known = client.push_image("a", "v1", "layer").await;
+        let layer = client.push_blob("a", "layer").await;
+        let upper = |digest: &Digest| format!("sha256:{}", digest.hex().to_ascii_uppercase());
+        let (known, layer) = (upper(&known), upper(&layer));
+        for (method, target) in [
+            ("GET", format!("/v2/a/blobs/{layer}")),
+            ("HEAD", format!("/v2/a/blobs/{layer}")),
+            ("DELETE", format!("/v2/a/blobs/{layer}")),
+            ("GET", format!("/v2/a/manifests/{known}")),
+            ("HEAD", format!("/v2/a/manifests/{known}")),
+            ("DELETE", format!("/v2/a/manifests/{known}")),
+            ("GET", format!("/v2/a/referrers/{known}")),
+            ("POST", format!("/v2/b/blobs/uploads/?mount={layer}&from=a")),
+            ("POST", format!("/v2/b/blobs/uploads/?mount={layer}")),
+        ] {
+            let got = client.send(method, &target, &[], "").await;
+            assert_eq!(got.status == 400, is_oci, "{method} {target}: {got:?}");
+            if is_oci && method != "HEAD" {
+                assert_eq!(got.code(), "DIGEST_INVALID", "{method} {target}");
+            }
+        }
+        for (method, target) in [
+            ("POST", format!("/v2/a/blobs/uploads/?digest={layer}")),
+            ("PUT", format!("{}&digest={layer}", client.start("a").await)),
+        ] {
+            let got = client.send(method, &target, &[], "layer").await;
+            assert_eq!((got.status, got.code().as_str()), (400, "DIGEST_INVALID"), "{target}");
+        }
+        let got = client.put_manifest("a", &known, OCI_MANIFEST, &image(CONFIG, "layer")).await;
+        assert_eq!((got.status, got.code().as_str()), (400, "DIGEST_INVALID"));
+        // Nor may a manifest name one.
+        let part = format!(r#"{{"mediaType":"{OCI_MANIFEST}","digest":"{known}","size":1}}"#);
+        let index = format!(r#"{{"schemaVersion":2,"manifests":[{part}]}}"#);
+        let got = client.put_manifest("a", "index", OCI_INDEX, &index).await;
+        assert_eq!(got.status, 400, "{got:?}");
+        let index = format!(r#"{{"schemaVersion":2,"manifests":[],"subject":{part}}}"#);
+        let got = client.put_manifest("a", "index", OCI_INDEX, &index).await;
+        assert_eq!(got.status, if is_oci { 400 } else { 201 }, "{got:?}");
+        // What exists is still there.
+        assert_eq!(client.get("/v2/a/manifests/v1").await.status, if is_oci { 200 } else { 404 });
+    }
+}
+
+#[tokio::test]
 async fn every_range_is_served_where_the_specification_rules() {
     for (is_oci, client) in both().await {
         let digest = client.push_blob("a", "hello world").await;

@@ -18,8 +18,10 @@ use crate::support::{Client, Got, OCI_MANIFEST, image};
 const WRITE_LOCK: &str = r#"{"writeEnabled":false}"#;
 const CONFIG: &str = r#"{"architecture":"arm64","os":"linux"}"#;
 
-/// A body that tells when it is asked for, which is after all early checks, and comes when told.
+/// A body of which a half comes at once. It tells when the rest is asked for, which is after all
+/// early checks, and that comes when told.
 struct Held {
+    first: Option<Bytes>,
     asked: Option<oneshot::Sender<()>>,
     released: oneshot::Receiver<()>,
     content: Option<Bytes>,
@@ -33,6 +35,9 @@ impl http_body::Body for Held {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(Frame::data(first))));
+        }
         if self.content.is_none() {
             return Poll::Ready(None);
         }
@@ -45,7 +50,7 @@ impl http_body::Body for Held {
 }
 
 /// Sends a request, changes something while its body is still to come, and gives its answer.
-async fn overtaken(
+pub(crate) async fn overtaken(
     client: &Client,
     (method, target): (&str, &str),
     content: impl Into<Bytes>,
@@ -53,7 +58,9 @@ async fn overtaken(
 ) -> Got {
     let (asked, is_asked) = oneshot::channel();
     let (release, released) = oneshot::channel();
-    let held = Held { asked: Some(asked), released, content: Some(content.into()) };
+    let mut content = content.into();
+    let first = Some(content.split_to(content.len() / 2));
+    let held = Held { first, asked: Some(asked), released, content: Some(content) };
     let headers = [("content-type", OCI_MANIFEST)];
     let headers: &[_] = if target.contains("/manifests/") { &headers } else { &[] };
     let sent = client.send(method, target, headers, Body::stream(held));

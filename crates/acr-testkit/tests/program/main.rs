@@ -2,6 +2,8 @@
 #![cfg(all(feature = "cli", unix))]
 
 #[cfg(test)]
+mod authority;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod data;
