@@ -1,5 +1,7 @@
 //! One token slot: fetched once for any number of waiters, refreshed early, dropped by value.
 
+mod flight;
+
 use std::{
     fmt,
     future::Future,
@@ -12,6 +14,7 @@ use std::{
 
 use acr_core::{Error, ErrorKind, Result};
 
+use self::flight::Flight;
 use crate::clock::{Clock, Moment};
 
 /// A token and when to replace it, counted from receipt. It is due and it is dead as soon as
@@ -24,7 +27,7 @@ pub(crate) struct Lease<T> {
     lifetime: Duration,
 }
 
-/// Holds at most one lease and lets at most one fetch run.
+/// Holds at most one lease and lets at most one fetch run, of those that somebody polls.
 ///
 /// A lease in the last part of its life is refreshed by one caller while all others go
 /// on using it. A waiter whose leader is cancelled takes over; waiters of a fetch that
@@ -33,9 +36,7 @@ pub(crate) struct Lease<T> {
 pub(crate) struct Slot<T> {
     clock: Clock,
     lease: Mutex<Option<Lease<T>>>,
-    /// Held while fetching: this lock is the single flight. Dropping the future
-    /// releases it to the next waiter.
-    flight: tokio::sync::Mutex<Option<Failure>>,
+    flight: Flight<Failure>,
     /// How many fetches have ended.
     rounds: AtomicU64,
 }
@@ -84,30 +85,31 @@ impl<T: Send + Sync> Slot<T> {
         Fut: Future<Output = Result<Lease<T>>> + Send,
     {
         let entered = self.rounds.load(Ordering::Acquire);
-        let mut flight = match self.live() {
+        let mut turn = match self.live() {
             Some(lease) if self.is_fresh(&lease) => return Ok((lease, false)),
-            Some(lease) => match self.flight.try_lock() {
-                Ok(flight) => flight,
+            Some(lease) => match self.flight.try_enter() {
+                Some(turn) => turn,
                 // Somebody refreshes it already.
-                Err(_) => return Ok((lease, false)),
+                None => return Ok((lease, false)),
             },
-            None => self.flight.lock().await,
+            None => self.flight.enter().await,
         };
         let live = self.live();
         if let Some(lease) = live.clone().filter(|lease| self.is_fresh(lease)) {
             return Ok((lease, false));
         }
-        match flight.as_ref() {
+        match turn.note() {
             Some(failure) if failure.round > entered => return Err(Error::shared(&failure.error)),
             Some(failure) if live.is_none() => self.clock.wait(failure.at, FAILURE_PAUSE).await,
             _ => {}
         }
-        let result = fetch().await;
+        let was = live.as_ref().map(|lease| Arc::clone(&lease.token));
+        let result = turn.run(fetch()).await;
         let round = self.rounds.fetch_add(1, Ordering::AcqRel).saturating_add(1);
         let now = self.clock.now();
         match (result, live.filter(|lease| lease.is_alive(now))) {
             (Ok(lease), _) => {
-                *flight = None;
+                turn.leave_note(None);
                 *self.lease() = Some(lease.clone());
                 Ok((lease, true))
             }
@@ -120,8 +122,10 @@ impl<T: Send + Sync> Slot<T> {
             (Err(error), _) => {
                 let error = Arc::new(error);
                 let copy = Error::shared(&error);
-                *flight = Some(Failure { round, error, at: now });
-                *self.lease() = None;
+                turn.leave_note(Some(Failure { round, error, at: now }));
+                if let Some(was) = was {
+                    self.invalidate(&was);
+                }
                 Err(copy)
             }
         }
@@ -131,9 +135,9 @@ impl<T: Send + Sync> Slot<T> {
 impl<T> Slot<T> {
     pub(crate) fn new(clock: Clock) -> Self {
         Self {
+            flight: Flight::new(clock.clone()),
             clock,
             lease: Mutex::default(),
-            flight: tokio::sync::Mutex::default(),
             rounds: AtomicU64::new(0),
         }
     }

@@ -47,6 +47,16 @@ impl Clock {
         }
         sleep_until(until).await;
     }
+
+    /// What a future gives in so long a time, by the monotonic clock. A clock of a test sets no
+    /// limit.
+    pub(crate) async fn within<F: Future>(&self, time: Duration, future: F) -> Option<F::Output> {
+        #[cfg(test)]
+        if self.0.is_some() {
+            return Some(future.await);
+        }
+        tokio::time::timeout(time, future).await.ok()
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use acr_core::{Error, ErrorKind, Pipeline, Result, Scope, Secret};
 use crate::{
     exchange::{Ask, Exchange, Grant},
     grant_type::GrantType,
-    jwt,
+    jwt, secret_text,
     tokens::Caller,
     trust,
 };
@@ -113,13 +113,18 @@ impl TokenClient {
         request.check()?;
         let endpoint = self.pipeline.endpoint();
         trust::check(endpoint, &self.trusted)?;
+        let read = |token: Option<Secret>, what| {
+            token.map(|token| secret_text::token(&token, what)).transpose()
+        };
+        let access_token = read(request.access_token, "access token")?;
+        let refresh_token = read(request.refresh_token, "refresh token")?;
         let exchange = Exchange {
             endpoint,
             grant_type: request.grant_type,
             service: request.service.as_deref().unwrap_or(endpoint.authority()),
             tenant: request.tenant.as_deref(),
-            access_token: request.access_token.as_ref(),
-            refresh_token: request.refresh_token.as_ref(),
+            access_token: access_token.as_ref(),
+            refresh_token: refresh_token.as_ref(),
         };
         let token = exchange.send(&self.caller()).await?;
         let lifetime = jwt::read(token.expose(), SystemTime::now()).lifetime;
@@ -134,7 +139,9 @@ impl TokenClient {
     /// # Errors
     ///
     /// [`ErrorKind::Unauthenticated`] when the refresh token is expired or foreign,
-    /// [`ErrorKind::Throttled`], [`ErrorKind::Protocol`] for an answer without a token.
+    /// [`ErrorKind::Throttled`], [`ErrorKind::Protocol`] for an answer without a token,
+    /// [`ErrorKind::InvalidInput`] for a secret with characters that none has; blanks and line
+    /// breaks around it are left out.
     ///
     /// # Cancellation
     ///
@@ -144,7 +151,8 @@ impl TokenClient {
         token: &Secret,
         scope: &Scope,
     ) -> Result<RegistryToken> {
-        self.ask(Grant::RefreshToken(token), scope).await
+        let token = secret_text::token(token, "refresh token")?;
+        self.ask(Grant::RefreshToken(&token), scope).await
     }
 
     /// Gets an access token for a user and password: the admin user, a service principal, a
@@ -163,7 +171,10 @@ impl TokenClient {
         password: &Secret,
         scope: &Scope,
     ) -> Result<RegistryToken> {
-        self.ask(Grant::Password { user, password }, scope).await
+        let user = secret_text::line(&Secret::new(user), "user name")?;
+        let password = secret_text::line(password, "password")?;
+        let grant = Grant::Password { user: user.expose(), password: &password };
+        self.ask(grant, scope).await
     }
 
     /// Gets an access token for nobody, where the registry allows anonymous pull.

@@ -5,8 +5,6 @@
 //! belong to Azure Container Registry, compared label by label, or to hosts the
 //! caller named. Sharing a parent domain is no trust: `azurecr.io` has many tenants.
 
-use std::net::IpAddr;
-
 use acr_core::{Endpoint, Error, ErrorKind, Result};
 
 /// Refuses an endpoint that must not see an Entra token.
@@ -36,11 +34,10 @@ pub(crate) fn check(endpoint: &Endpoint, trusted: &[String]) -> Result<()> {
 /// Refuses an endpoint that must not see a password or a refresh token: without TLS they go
 /// to this machine only.
 pub(crate) fn check_secret(endpoint: &Endpoint) -> Result<()> {
-    let host = endpoint.host().trim_start_matches('[').trim_end_matches(']');
-    let is_here = host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-    if endpoint.is_https() || is_here {
+    if endpoint.is_https() || endpoint.is_this_machine() {
         return Ok(());
     }
+    let host = endpoint.host();
     let text = format!(
         "`{host}` is reached without TLS, so no password and no token is sent to it; use https"
     );

@@ -49,6 +49,14 @@ fn session() -> Response {
 
 /// The second `PATCH` breaks, and the question for what arrived is answered so.
 fn broken_once(status: u16, code: &'static str) -> (BlobClient, Arc<Mutex<Vec<String>>>) {
+    mute((status, code), 2)
+}
+
+/// One `PATCH` breaks, and the question for what arrived is answered so.
+fn mute(
+    (status, code): (u16, &'static str),
+    broken: usize,
+) -> (BlobClient, Arc<Mutex<Vec<String>>>) {
     let patches = Arc::new(Mutex::new(0));
     let digest = Digest::sha256(&[1u8; 3 * CHUNK]);
     client(move |request| match *request.method() {
@@ -56,7 +64,7 @@ fn broken_once(status: u16, code: &'static str) -> (BlobClient, Arc<Mutex<Vec<St
         Method::PATCH => {
             let mut patches = patches.lock().unwrap();
             *patches += 1;
-            if *patches == 2 { refuse(500, "UNKNOWN") } else { session() }
+            if *patches == broken { refuse(500, "UNKNOWN") } else { session() }
         }
         Method::PUT => {
             let stored = HttpResponse::builder().status(201);
@@ -66,6 +74,23 @@ fn broken_once(status: u16, code: &'static str) -> (BlobClient, Arc<Mutex<Vec<St
         Method::DELETE => HttpResponse::builder().status(204).body(Body::empty()).unwrap(),
         _ => session(),
     })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_goes_on_where_the_registry_only_cannot_be_asked() {
+    for status in [400, 405, 501] {
+        let (blobs, asked) = mute((status, "UNSUPPORTED"), usize::MAX);
+        let mut session = blobs.start_upload().await.unwrap();
+        session.write(vec![1u8; CHUNK]).await.unwrap();
+        let error = session.status().await.unwrap_err();
+        assert_eq!(error.status().map(|status| status.as_u16()), Some(status));
+        assert_ne!(error.kind(), ErrorKind::Session);
+        session.write(vec![1u8; CHUNK]).await.unwrap();
+        let info = session.complete(vec![1u8; CHUNK], None).await.unwrap();
+        assert_eq!(info.size, 3 * CHUNK as u64);
+        let asked = asked.lock().unwrap();
+        assert_eq!(*asked, ["POST", "PATCH", "GET", "PATCH", "PUT"], "{status}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -83,7 +108,7 @@ async fn content_that_can_be_given_again_is_sent_anew() {
 #[tokio::test(start_paused = true)]
 async fn a_session_to_which_the_owner_writes_is_lost() {
     // Unknown to the registry, whatever status says it, and no refusal of the request.
-    for (status, code) in [(400, "NAME_INVALID"), (400, "BLOB_UPLOAD_UNKNOWN")] {
+    for (status, code) in [(404, "NAME_UNKNOWN"), (400, "BLOB_UPLOAD_UNKNOWN")] {
         let (blobs, _) = client(move |request| match *request.method() {
             Method::POST | Method::PATCH => session(),
             _ => refuse(status, code),

@@ -142,6 +142,11 @@ impl Endpoint {
         self.scheme == Scheme::HTTPS
     }
 
+    /// Whether the host is certainly this machine: a loopback address, or `localhost`.
+    pub fn is_this_machine(&self) -> bool {
+        Host::of(self.host()).is_this_machine()
+    }
+
     /// Whether the host belongs to Azure Container Registry by its name:
     /// `*.azurecr.io`, `.cn`, `.us` or `.de`.
     pub fn is_azure_registry(&self) -> bool {

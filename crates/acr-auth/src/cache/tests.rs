@@ -45,6 +45,21 @@ async fn concurrent_callers_cause_one_fetch_and_expiry_another() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn b3_a_failure_of_one_who_was_left_behind_drops_no_token_of_another() {
+    let slot = Slot::default();
+    let refused = || async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        Err(Error::new(ErrorKind::Forbidden, "no"))
+    };
+    let mut idle = std::pin::pin!(slot.get(refused));
+    assert!(idle.as_mut().now_or_never().is_none());
+    let (lease, is_new) = slot.get(|| async { Ok(self::lease(4_500)) }).await.unwrap();
+    assert!(is_new);
+    assert_eq!(idle.await.err().map(|error| error.kind()), Some(ErrorKind::Forbidden));
+    assert!(slot.live().is_some_and(|live| Arc::ptr_eq(&live.token, &lease.token)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn waiters_share_a_failure_and_the_next_caller_tries_again() {
     let slot = Slot::default();
     let fetches = AtomicU32::new(0);

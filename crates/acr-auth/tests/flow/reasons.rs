@@ -154,6 +154,31 @@ async fn c7_a_password_with_a_line_break_is_sent_without_it_or_not_at_all() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn c7_a_program_that_manages_tokens_itself_is_held_to_the_same() {
+    let (transport, sent) =
+        transport(|call, _| token_service(call, "[]").unwrap_or_else(|| ok("{}")));
+    let endpoint: Endpoint = "reg.azurecr.io".parse().unwrap();
+    let client =
+        TokenClient::new(Pipeline::builder(endpoint).transport(transport).build().unwrap());
+    let scope = Scope::catalog();
+    let ends = |body: &str| sent.lock().unwrap().pop().unwrap().body.ends_with(body);
+    client.exchange_password("me\n", &Secret::new("secret\r\n"), &scope).await.unwrap();
+    assert!(ends("username=me&password=secret"));
+    client.exchange_refresh_token(&Secret::new(" token\n"), &scope).await.unwrap();
+    assert!(ends("refresh_token=token"));
+    client.exchange_entra_token(&Secret::new("token\n"), None).await.unwrap();
+    assert!(ends("access_token=token"));
+    let kinds = [
+        client.exchange_password("me", &Secret::new("sec\nret"), &scope).await.map(drop),
+        client.exchange_refresh_token(&Secret::new("to ken"), &scope).await.map(drop),
+        client.exchange_entra_token(&Secret::new("to\0ken"), None).await.map(drop),
+    ]
+    .map(|result| result.map_err(|error| error.kind()));
+    assert_eq!(kinds, [Err(ErrorKind::InvalidInput); 3]);
+    assert!(sent.lock().unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn d4_no_secret_goes_in_clear_to_another_machine() {
     let endpoint = Endpoint::insecure_link_local("169.254.169.254").unwrap();
     for credential in

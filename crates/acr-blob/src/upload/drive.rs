@@ -102,6 +102,12 @@ impl Transfer {
                     let before = self.machine.confirmed();
                     self.machine.on(event);
                     self.confirmed(event, before);
+                    if event == Event::Failed(Failure::NoStatus) && self.machine.is_settled() {
+                        match (until, self.error.take()) {
+                            (Until::Looked, Some(error)) => return Err(error),
+                            _ => continue,
+                        }
+                    }
                 }
                 Err(error) => {
                     self.is_over = true;
@@ -307,9 +313,9 @@ impl Transfer {
         match wire.status().await {
             Ok(received) => Ok(Event::Status(received)),
             // Lost for good: the registry says so. Otherwise what broke first says more.
-            Err(Refusal { failure: Failure::Lost, error }) => {
+            Err(Refusal { failure: failure @ (Failure::Lost | Failure::NoStatus), error }) => {
                 self.error = Some(error);
-                Ok(Event::Failed(Failure::Lost))
+                Ok(Event::Failed(failure))
             }
             Err(Refusal { error, .. }) => {
                 self.error.get_or_insert(error);

@@ -43,7 +43,13 @@ impl Learned {
     /// Takes over what an upload met.
     pub(crate) fn note(&self, machine: &Machine) {
         let mut facts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        facts.limit = machine.limit();
+        let (given, now) = machine.limits();
+        if facts.limit == given {
+            facts.limit = now;
+        } else if now != given {
+            // Another upload met something meanwhile.
+            facts.limit = facts.limit.stricter(now);
+        }
         if let Some(closing) = machine.unwanted() {
             // Refused again after it was tried again.
             if facts.uploads > 0 && facts.closing == Closing::Anything {
@@ -65,3 +71,52 @@ impl Default for Facts {
 const FIRST_WAIT: u32 = 32;
 
 const MAX_WAIT: u32 = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::upload::outcome::{Event, Failure};
+
+    const PLAN: Plan = Plan { chunk: 8 << 20, sending: Sending::Chunks, closing: Closing::Nothing };
+
+    /// An upload that begins now.
+    fn begin(learned: &Learned) -> Machine {
+        let (plan, limit) = learned.apply(PLAN, None);
+        let mut machine = Machine::new(plan, limit);
+        machine.next();
+        machine.on(Event::Available { to: 64 << 20, ended: true });
+        machine.next();
+        machine.on(Event::Opened { min_chunk: None });
+        machine
+    }
+
+    fn refuse(machine: &mut Machine, times: usize) {
+        for _ in 0..times {
+            machine.next();
+            machine.on(Event::Failed(Failure::TooLarge));
+        }
+    }
+
+    #[test]
+    fn what_one_upload_met_is_kept_when_an_older_one_ends_after_it() {
+        let learned = Learned::default();
+        let (older, mut newer) = (begin(&learned), begin(&learned));
+        refuse(&mut newer, 1);
+        learned.note(&newer);
+        learned.note(&older);
+        assert_eq!(learned.apply(PLAN, None).1.cap(PLAN.chunk), 4 << 20);
+    }
+
+    #[test]
+    fn of_two_that_met_something_the_stricter_one_counts() {
+        for first in [1, 2] {
+            let learned = Learned::default();
+            let (mut one, mut two) = (begin(&learned), begin(&learned));
+            refuse(&mut one, first);
+            refuse(&mut two, 3 - first);
+            learned.note(&one);
+            learned.note(&two);
+            assert_eq!(learned.apply(PLAN, None).1.cap(PLAN.chunk), 2 << 20);
+        }
+    }
+}

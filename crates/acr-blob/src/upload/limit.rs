@@ -29,6 +29,12 @@ impl Limit {
         len < self.refused && len <= self.chunk
     }
 
+    /// The one that allows less.
+    pub(crate) fn stricter(self, other: Self) -> Self {
+        let most = |limit: &Self| limit.chunk.min(limit.refused);
+        if most(&other) < most(&self) { other } else { self }
+    }
+
     /// A body was refused; how long the next one is.
     pub(crate) fn refuse(&mut self, len: u64, chunk: u64) -> u64 {
         if self.has_taken {

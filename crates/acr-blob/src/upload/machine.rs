@@ -14,6 +14,8 @@ use crate::{
 pub(crate) struct Machine {
     plan: Plan,
     limit: Limit,
+    /// The limit that was known before.
+    given: Limit,
     /// The shortest chunk that the registry takes, but for the last one.
     min_chunk: u64,
     /// What the closing request may carry, after a body on it was refused.
@@ -34,6 +36,8 @@ pub(crate) struct Machine {
     may_be_stored: bool,
     recoveries: u32,
     restarts: u32,
+    /// Of both, in all.
+    retries: u32,
     pending: Action,
     queued: Option<Action>,
 }
@@ -55,6 +59,7 @@ impl Machine {
         Self {
             plan,
             limit,
+            given: limit,
             min_chunk: 0,
             unwanted: None,
             floor: 0,
@@ -68,6 +73,7 @@ impl Machine {
             may_be_stored: false,
             recoveries: 0,
             restarts: 0,
+            retries: 0,
             pending: Action::Read,
             queued: None,
         }
@@ -145,9 +151,9 @@ impl Machine {
         self.limit.cap(self.plan.chunk).max(self.min_chunk)
     }
 
-    /// What was learned of the length of bodies.
-    pub(crate) fn limit(&self) -> Limit {
-        self.limit
+    /// What was known of the length of bodies before, and what is known now.
+    pub(crate) fn limits(&self) -> (Limit, Limit) {
+        (self.given, self.limit)
     }
 
     /// What the closing request may carry, if a body on it was refused.
@@ -155,9 +161,19 @@ impl Machine {
         self.unwanted
     }
 
+    /// Whether what came last needs nothing more.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.queued.is_none()
+    }
+
+    /// Whether the session may hold something else than what was confirmed.
+    fn is_in_doubt(&self) -> bool {
+        self.may_hold_some || self.may_be_stored || self.origin != Origin::Here
+    }
+
     /// How often something went wrong in a way that was mended.
     pub(crate) fn retries(&self) -> u32 {
-        self.restarts.saturating_add(self.recoveries)
+        self.retries
     }
 
     /// Notes that an outcome may be missing, because whoever drove this was dropped: no
@@ -281,7 +297,10 @@ impl Machine {
 
     fn failed(&mut self, pending: Action, failure: Failure) -> Option<Action> {
         match (pending, failure) {
-            (Action::Ask { .. }, Failure::Lost) => self.restart(),
+            // The caller wanted to know; what was sent has arrived.
+            (Action::Ask { recovery: 0, .. }, Failure::NoStatus) if !self.is_in_doubt() => None,
+            // No way to go on: it is as if the registry had lost the session.
+            (Action::Ask { .. }, Failure::Lost | Failure::NoStatus) => self.restart(),
             // A registry that is busy with the commit may not answer.
             (Action::Ask { .. }, _) if self.may_be_stored => self.restart(),
             (Action::Append { from, to, .. }, _) => self.append_failed((from, to), failure),
@@ -299,7 +318,7 @@ impl Machine {
             }
             Failure::OutOfStep(Some(_)) | Failure::Lost => self.restart(),
             Failure::TooLarge => self.shrink(to.saturating_sub(from)),
-            Failure::Mismatch | Failure::BodyUnwanted | Failure::Refused => {
+            Failure::Mismatch | Failure::BodyUnwanted | Failure::NoStatus | Failure::Refused => {
                 Some(Action::Fail(Cause::Refused))
             }
         }
@@ -333,7 +352,7 @@ impl Machine {
                 self.refuse_body(from);
                 self.restart()
             }
-            Failure::Mismatch | Failure::BodyUnwanted | Failure::Refused => {
+            Failure::Mismatch | Failure::BodyUnwanted | Failure::NoStatus | Failure::Refused => {
                 Some(Action::Fail(Cause::Refused))
             }
         }
@@ -395,6 +414,7 @@ impl Machine {
 
     fn count_recovery(&mut self) -> bool {
         self.recoveries = self.recoveries.saturating_add(1);
+        self.retries = self.retries.saturating_add(1);
         self.recoveries <= MAX_RECOVERIES
     }
 
@@ -404,6 +424,7 @@ impl Machine {
             return Some(Action::Verify(Doubt::Restart));
         }
         self.restarts = self.restarts.saturating_add(1);
+        self.retries = self.retries.saturating_add(1);
         self.plan.cut();
         if self.floor > 0 || self.restarts > MAX_RESTARTS {
             return Some(Action::Fail(Cause::Lost));

@@ -101,6 +101,8 @@ pub(crate) enum Failure {
     Mismatch,
     /// Refused in a way that may be due to a body on the closing request.
     BodyUnwanted,
+    /// The registry cannot be asked how far it got.
+    NoStatus,
     /// Anything else: no repetition helps.
     Refused,
 }

@@ -261,13 +261,12 @@ impl Refusal {
         Self { failure, error }
     }
 
-    /// A registry that cannot be asked how far it got leaves no way to go on: it is as if it
-    /// had lost the session. (The one of go-containerregistry answers 400 to every `GET`.)
+    /// The registry of go-containerregistry answers 400 to every `GET`.
     fn of_status(self) -> Self {
         let Self { failure, error } = self;
         let status = error.status().map_or(0, |status| status.as_u16());
         let failure = match (failure, status) {
-            (Failure::Refused, 400 | 405 | 501) => Failure::Lost,
+            (Failure::Refused, 400 | 405 | 501) => Failure::NoStatus,
             (failure, _) => failure,
         };
         Self { failure, error }

@@ -377,7 +377,7 @@ fn a_commit_out_of_step_goes_on_where_the_registry_says() {
     assert_eq!(told(&mut machine, &[out]), Action::Verify(doubt));
     machine.on(Event::Absent);
     assert_eq!(machine.next(), Action::Commit { from: 150, is_first: false });
-    assert_eq!(machine.retries(), 0);
+    assert_eq!(machine.recoveries, 0);
     // Unknown to whom: asked.
     let mut machine = open(CHUNKS, 100);
     let next = told(&mut machine, &[Event::Failed(Failure::OutOfStep(None)), Event::Absent]);

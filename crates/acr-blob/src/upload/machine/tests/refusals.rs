@@ -122,7 +122,7 @@ fn bodies_that_break_get_smaller_and_progress_counts_anew() {
     machine.next();
     machine.on(bytes(10));
     // Something arrived.
-    assert_eq!(machine.retries(), 0);
+    assert_eq!((machine.recoveries, machine.retries()), (0, 2));
     assert_eq!(machine.next(), Action::Append { from: 10, to: 10 + quarter, is_first: false });
     // What is already small is cut to the least that makes sense, and never below the plan's.
     let mut small = open(Plan { chunk: 20_000, ..CHUNKS }, 64 << 20);
@@ -168,7 +168,7 @@ fn b6_what_is_taken_after_a_refusal_counts() {
         machine.on(Event::Accepted(Some(Received::Bytes(to))));
     }
     assert_eq!(lengths, [1, 1, 1, 1, 2, 2]);
-    assert_ne!(machine.limit(), Limit::default());
+    assert_ne!(machine.limits().1, Limit::default());
 }
 
 #[test]
@@ -225,4 +225,24 @@ fn b5_before_all_is_sent_again_a_doubtful_commit_is_looked_for_once_more() {
         told(&mut machine, &[Event::Failed(Failure::Refused)]),
         Action::Fail(Cause::Refused)
     );
+}
+
+#[test]
+fn a_registry_that_cannot_be_asked_ends_only_what_is_in_doubt() {
+    let given = Plan { sending: Sending::Given, ..CHUNKS };
+    let mute = Event::Failed(Failure::NoStatus);
+    let mut machine = Machine::new(given, Limit::default());
+    machine.extend(100, false);
+    machine.next();
+    machine.on(Event::Opened { min_chunk: None });
+    assert_eq!(machine.next(), append(0, 100));
+    let mut dropped = machine.clone();
+    machine.on(Event::Accepted(None));
+    machine.ask_now();
+    assert_eq!(told(&mut machine, &[mute]), Action::Read);
+    assert_eq!(machine.confirmed(), 100);
+    dropped.interrupted();
+    assert_eq!(told(&mut dropped, &[mute]), Action::Abandon);
+    let mut resumed = Machine::resumed(given, Limit::default(), 100, 100);
+    assert_eq!(told(&mut resumed, &[mute]), Action::Abandon);
 }
