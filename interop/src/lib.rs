@@ -33,6 +33,7 @@ mod oauth;
 mod proxy_process;
 mod registry_process;
 mod registry_software;
+mod relay;
 mod skopeo;
 mod token_signer;
 mod trials;
@@ -53,6 +54,7 @@ pub use self::{
     proxy_process::ProxyProcess,
     registry_process::{RegistryProcess, RegistryProcessBuilder, TokenAuth},
     registry_software::RegistrySoftware,
+    relay::{Passed, Relay, Spoils},
     skopeo::{Inspection, RemoteImage, Skopeo},
     token_signer::{Access, TokenSigner},
     trials::{Trial, Trials},

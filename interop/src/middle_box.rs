@@ -37,6 +37,8 @@ pub enum Habit {
     LimitsBodies(usize),
     /// Closes connections that were idle for a moment, without a word.
     CutsIdle,
+    /// Waits so long for the registry, then answers 504 and hangs up on it.
+    GivesUp(Duration),
 }
 
 /// A running reverse proxy; stops when dropped.
@@ -152,6 +154,9 @@ fn nginx(folder: &Path, address: SocketAddr, upstream: SocketAddr, habit: Habit)
         Habit::CutsIdle => {
             "client_max_body_size 0; keepalive_timeout 200ms; send_timeout 5s;".to_owned()
         }
+        Habit::GivesUp(limit) => {
+            format!("client_max_body_size 0; proxy_read_timeout {}ms;", limit.as_millis())
+        }
     };
     let paths: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .iter()
@@ -176,13 +181,18 @@ fn haproxy(address: SocketAddr, upstream: SocketAddr, habit: Habit) -> String {
             ),
         ),
         Habit::CutsIdle => ("timeout http-keep-alive 200ms", String::new()),
+        Habit::GivesUp(_) => ("timeout http-keep-alive 5s", String::new()),
     };
+    let patience = if let Habit::GivesUp(limit) = habit { limit } else { PATIENCE }.as_millis();
     format!(
-        "defaults\n mode http\n timeout connect 5s\n timeout client 10s\n timeout server 10s\n \
+        "defaults\n mode http\n timeout connect 5s\n timeout client 10s\n timeout server {patience}ms\n \
          {timeouts}\nfrontend door\n bind {address}\n {rule}\n default_backend registry\n\
          backend registry\n server one {upstream}\n"
     )
 }
+
+/// How long HAProxy waits for a registry that is not slow.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// 10 seconds: they start in a few milliseconds.
 const POLLS: usize = 500;

@@ -16,15 +16,20 @@ trap '[[ ${#emulators[@]} -eq 0 ]] || kill "${emulators[@]}" 2>/dev/null || true
 # Starts an emulator with these arguments, over TLS, on a port of its own. It ends with the suite. Sets
 # ACR_ENDPOINT (https://localhost:PORT), ACR_STORAGE, ACR_CA (a file) and ACR_ENTRA_TOKEN.
 start_emulator() {
+  launch_emulator --listen 127.0.0.1:0 --tls --cert-dir "$(mktemp -d "$suite_folder/ca.XXXXXX")" "$@"
+  ACR_ENDPOINT=${ACR_ENDPOINT/127.0.0.1/localhost}
+}
+
+# Starts an emulator with these arguments and no others, and sets the same to what it prints.
+launch_emulator() {
   local folder line
   folder=$(mktemp -d "$suite_folder/emulator.XXXXXX")
   mkfifo "$folder/ready"
-  "$ACR_EMULATOR" --listen 127.0.0.1:0 --tls --cert-dir "$folder" "$@" >"$folder/ready" &
+  "$ACR_EMULATOR" "$@" >"$folder/ready" &
   emulators+=($!)
   IFS= read -r -t 30 line <"$folder/ready" || fail "acr-emulator did not come up"
   value() { sed -n "s/.*\"$1\":\"\([^\"]*\)\".*/\1/p" <<<"$line"; }
   ACR_ENDPOINT=$(value endpoint)
-  ACR_ENDPOINT=${ACR_ENDPOINT/127.0.0.1/localhost}
   ACR_STORAGE=$(value storage)
   ACR_CA=$(value ca)
   ACR_ENTRA_TOKEN=$(value entra_token)

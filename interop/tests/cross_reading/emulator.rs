@@ -1,10 +1,12 @@
 //! The emulator as a program, over TLS.
 
-use std::fs;
+use std::{ffi::OsStr, fs};
 
 use acr_auth::AuthLayer;
 use acr_core::{Endpoint, Pipeline, TlsConfig, TransportBuilder};
-use acr_interop::{EmulatorProcess, ForeignClient, Site};
+use acr_interop::{EmulatorProcess, Site};
+use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::support::{self, Result};
 
@@ -14,18 +16,25 @@ pub(crate) struct Emulator {
     endpoint: Endpoint,
     ca_pem: String,
     entra_token: String,
+    // Fields drop in order: the process ends before its folder goes.
     _process: EmulatorProcess,
+    folder: TempDir,
 }
 
 impl Emulator {
     pub(crate) async fn start() -> Result<Self> {
         let login = format!("{}:{}", LOGIN.0, LOGIN.1);
-        let process = EmulatorProcess::start(["--tls", "--user", &login]).await?;
+        let folder = TempDir::with_prefix("emulator-")?;
+        let journal = folder.path().join(JOURNAL);
+        let arguments = ["--tls", "--user", &login, "--journal"].map(OsStr::new);
+        let arguments = arguments.into_iter().chain([journal.as_os_str()]);
+        let process = EmulatorProcess::start(arguments).await?;
         Ok(Self {
             endpoint: process.told("endpoint")?.parse()?,
             ca_pem: fs::read_to_string(process.told("ca")?)?,
             entra_token: process.told("entra_token")?.to_owned(),
             _process: process,
+            folder,
         })
     }
 
@@ -39,15 +48,26 @@ impl Emulator {
         Ok(Pipeline::builder(endpoint).transport(transport).layer_per_hop(auth).build()?)
     }
 
-    /// How others get there: with a password, and by name, for Go keeps a credential on a redirect
-    /// to the same host, whatever the port, and the storage refuses it. crane does not, and follows
-    /// no redirect from a name to an address of the machine.
-    pub(crate) fn site(&self, client: ForeignClient) -> Site {
-        let authority = self.endpoint.authority();
-        let authority = match client {
-            ForeignClient::Crane => authority.to_owned(),
-            _ => authority.replace("127.0.0.1", "localhost"),
-        };
+    /// How others get there: with a password, by the address that the emulator printed.
+    pub(crate) fn site(&self) -> Site {
+        let authority = self.endpoint.authority().to_owned();
         Site { authority, ca_pem: self.ca_pem.clone(), login: LOGIN }
     }
+
+    /// What the storage was asked so far: the status, and whether with a credential.
+    pub(crate) fn at_the_storage(&self) -> Result<Vec<(u64, bool)>> {
+        let journal = fs::read_to_string(self.folder.path().join(JOURNAL))?;
+        let entries = journal.lines().map(serde_json::from_str::<Value>);
+        let mut found = Vec::new();
+        for entry in entries {
+            let entry = entry?;
+            if entry["origin"] == "storage" {
+                let status = entry["status"].as_u64().ok_or("no status")?;
+                found.push((status, entry["authorized"] != false));
+            }
+        }
+        Ok(found)
+    }
 }
+
+const JOURNAL: &str = "journal";

@@ -17,13 +17,13 @@ use tempfile::TempDir;
 use crate::{
     bundle::Bundle,
     emulator::Emulator,
-    support::{Result, same},
+    support::{Result, ensure, same},
 };
 
 const SUITE: &str = "cross-reading";
 
 #[tokio::test]
-async fn tools_read_what_we_pushed_and_we_what_they_pushed() -> Result {
+async fn e1_tools_read_what_we_pushed_and_we_what_they_pushed_by_the_printed_address() -> Result {
     let emulator = Emulator::start().await?;
     let bundle = Bundle::multi_platform().await?;
     for client in ForeignClient::ALL {
@@ -34,7 +34,11 @@ async fn tools_read_what_we_pushed_and_we_what_they_pushed() -> Result {
         trials.pass("pushes a multi-platform image that we read", pushed).await?;
         trials.finish()?;
     }
-    Ok(())
+    // The storage refuses a credential; none of the tools showed one.
+    let asked = emulator.at_the_storage()?;
+    ensure(asked.len() >= ForeignClient::ALL.len(), "they did not go to the storage")?;
+    let wrong = asked.iter().find(|(status, authorized)| *authorized || *status >= 300);
+    same(wrong, None, "status and credential")
 }
 
 async fn reads(client: ForeignClient, emulator: &Emulator, bundle: &Bundle) -> Result {
@@ -42,7 +46,7 @@ async fn reads(client: ForeignClient, emulator: &Emulator, bundle: &Bundle) -> R
     bundle.push(&emulator.pipeline()?, &repository, "v1").await?;
     let folder = TempDir::new()?;
     let layout = folder.path().join("layout");
-    let site = emulator.site(client);
+    let site = emulator.site();
     let reference = format!("{}/{repository}:v1", site.authority);
     client.pull(&site, &reference, &layout, "v1").await?;
     same(&Bundle::read(&layout)?, bundle, "what it read")
@@ -52,7 +56,7 @@ async fn pushes(client: ForeignClient, emulator: &Emulator, bundle: &Bundle) -> 
     let folder = TempDir::new()?;
     bundle.write(folder.path(), "v1")?;
     let repository = format!("theirs/of-{client}");
-    let site = emulator.site(client);
+    let site = emulator.site();
     let reference = format!("{}/{repository}:v1", site.authority);
     client.push(&site, folder.path(), "v1", &reference).await?;
     let tag: Tag = "v1".parse()?;

@@ -4,6 +4,7 @@
 //! Run by `bash interop/run middle-boxes`.
 #![cfg(feature = "suites")]
 
+mod late;
 mod reverse;
 mod tunnel;
 

@@ -1,9 +1,11 @@
-//! Registries that are not ours under our clients, behind a façade that signs in over TLS.
+//! Registries that are not ours under our clients, behind a façade that signs in over TLS; a line that
+//! breaks (`breaks`) leads to them without one.
 //!
 //! Run by `bash interop/run servers`, which builds what is not in Debian.
 #![cfg(feature = "suites")]
 
 mod blobs;
+mod breaks;
 mod manifests;
 mod sign_in;
 mod uploads;
