@@ -35,7 +35,7 @@ use acr_core::{
     response,
 };
 use acr_examples::Registry;
-use acr_testkit::{Anonymous, FakeRegistry, Fault, Tls};
+use acr_testkit::{Anonymous, FakeRegistry, Fault, Operation as Asked, Tls};
 use futures_util::future::try_join_all;
 use http::{Method, StatusCode, header};
 use hyper_util::{
@@ -89,7 +89,7 @@ async fn own_pieces_in_the_pipeline(registry: &Registry) -> Result<(), BoxError>
 /// The order is that of `PipelineBuilder::build`; docs/architecture.md says why.
 async fn single_layers_without_pipeline() -> Result<(), BoxError> {
     let fake = FakeRegistry::builder().anonymous(Anonymous::Pull).build();
-    fake.inject(Fault::status("ping", 1, 503));
+    fake.inject(Fault::status(Asked::Ping, 1, 503));
     let server = fake.serve(Tls::Off).await?;
     let endpoint = server.endpoint();
 

@@ -19,7 +19,7 @@ use acr_core::{BoxError, Error, ErrorKind, Pipeline};
 use acr_examples::{
     Descriptor, Image, Registry, Wire, connect, push, push_as_python, read_manifest,
 };
-use acr_testkit::{FakeRegistry, Fault};
+use acr_testkit::{FakeRegistry, Fault, Operation};
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
@@ -73,7 +73,7 @@ async fn show() -> Result<(), BoxError> {
     }
 
     let folder = tempfile::tempdir()?;
-    fake.inject(Fault::corrupt("get_storage", 3));
+    fake.inject(Fault::corrupt(Operation::GetStorage, 3));
     match pull(&pipeline, &image, folder.path()).await {
         Err(error) if error.downcast_ref().map(Error::kind) == Some(ErrorKind::Integrity) => {
             println!("as it should: {error}");

@@ -22,7 +22,7 @@ use acr_blob::BlobClient;
 use acr_core::{BoxError, CallOptions, Pipeline, RepositoryName, layer::RetryPolicy};
 use acr_examples::{Registry, Wire, connect};
 use acr_registry::{MediaType, RepositoryClient};
-use acr_testkit::{FakeRegistry, Fault};
+use acr_testkit::{FakeRegistry, Fault, Operation};
 use opentelemetry::trace::{SpanId, SpanKind, Status, TracerProvider as _};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use serde_json::json;
@@ -40,7 +40,7 @@ async fn main() -> Result<(), BoxError> {
     tracing::subscriber::set_global_default(subscriber)?;
 
     let fake = FakeRegistry::new();
-    fake.inject(Fault::status("get_manifest", 1, 503));
+    fake.inject(Fault::status(Operation::GetManifest, 1, 503));
     let registry = Registry::emulator(&fake).await?;
     let result = Box::pin(operate(connect(&registry, &Wire::default())?)).await;
     registry.shutdown().await;

@@ -16,7 +16,7 @@ use std::{
 use acr_auth::{AuthLayer, Credential};
 use acr_core::{Endpoint, Pipeline, RepositoryName};
 use acr_registry::{ImageIndex, Order, RegistryClient, RepositoryClient};
-use acr_testkit::{FakeRegistry, Tls};
+use acr_testkit::{FakeRegistry, Operation, Tls};
 use tokio::{runtime, time::Instant};
 
 /// What a registry sends at most.
@@ -59,7 +59,7 @@ async fn measure() -> ExitCode {
             registry.journal().clear();
             let start = Instant::now();
             let peak = list(&address, taken);
-            let requests = registry.journal().count_of("list_manifests");
+            let requests = registry.journal().count_of(Operation::ListManifests);
             assert_eq!(requests, taken.div_ceil(PAGE), "{taken} of {count} manifests");
             if taken == count {
                 let seconds = start.elapsed().as_secs_f64();

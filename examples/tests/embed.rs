@@ -20,7 +20,7 @@ use std::{
 
 use acr_core::Pipeline;
 use acr_examples::{Registry, Wire, connect};
-use acr_testkit::{FakeRegistry, Fault};
+use acr_testkit::{FakeRegistry, Fault, Operation};
 use embed_in_service::{Artifact, fetch, serve};
 use http::{Method, StatusCode};
 use support::{Emulator, Proxy};
@@ -87,10 +87,10 @@ async fn what_a_digest_names_is_fetched_once() {
 async fn tags_and_the_ping_are_asked_for_each_time_and_the_head_is_a_head() {
     let setup = Setup::start().await;
     for (method, path, operation) in [
-        (Method::GET, "/v2/", "ping"),
-        (Method::GET, "/v2/embed/artifact/tags/list?n=5", "list_tag_names"),
-        (Method::GET, "/v2/embed/artifact/manifests/v1", "get_manifest"),
-        (Method::HEAD, "/v2/embed/artifact/manifests/v1", "head_manifest"),
+        (Method::GET, "/v2/", Operation::Ping),
+        (Method::GET, "/v2/embed/artifact/tags/list?n=5", Operation::ListTagNames),
+        (Method::GET, "/v2/embed/artifact/manifests/v1", Operation::GetManifest),
+        (Method::HEAD, "/v2/embed/artifact/manifests/v1", Operation::Resolve),
     ] {
         for count in 1..=2 {
             let (status, _, body) = setup.ask(method.clone(), path).await;
@@ -135,7 +135,7 @@ async fn errors_keep_the_code_of_the_registry_and_what_is_ours_is_a_gateways() {
     assert_eq!(status, StatusCode::NOT_FOUND);
     assert!(body.contains(r#""code":"MANIFEST_UNKNOWN""#), "{body}");
 
-    setup.fake.inject(Fault::status("get_manifest", 1, 401).times(2));
+    setup.fake.inject(Fault::status(Operation::GetManifest, 1, 401).times(2));
     let (status, head, body) = setup.ask(Method::GET, &setup.manifest()).await;
     assert_eq!(status, StatusCode::BAD_GATEWAY, "{body}");
     assert!(!head.contains_key("www-authenticate"));
@@ -145,11 +145,11 @@ async fn errors_keep_the_code_of_the_registry_and_what_is_ours_is_a_gateways() {
 #[tokio::test]
 async fn a_wrong_byte_never_arrives_whole_and_is_not_kept() {
     let setup = Setup::start().await;
-    setup.fake.inject(Fault::corrupt("get_manifest", 5));
+    setup.fake.inject(Fault::corrupt(Operation::GetManifest, 5));
     let (status, _, body) = setup.ask(Method::GET, &setup.manifest()).await;
     assert_eq!(status, StatusCode::BAD_GATEWAY, "{body}");
 
-    setup.fake.inject(Fault::corrupt("get_storage", 5));
+    setup.fake.inject(Fault::corrupt(Operation::GetStorage, 5));
     // The head is sent by then: the connection breaks before the last piece.
     assert!(fetch(setup.address, Method::GET, &setup.blob()).await.is_err());
 

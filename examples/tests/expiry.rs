@@ -15,7 +15,7 @@ use acr_core::{
     Action, BoxError, ByteRange, Digest, Effect, FollowRedirects, Operation, Pipeline,
     RepositoryName, RequestBuilder, Scope,
 };
-use acr_testkit::{BlobDelivery, FakeRegistry, Fault, Kind};
+use acr_testkit::{BlobDelivery, FakeRegistry, Fault, Kind, Operation as Asked};
 use bytes::Bytes;
 use futures_util::stream;
 use http::{Method, StatusCode, header};
@@ -78,9 +78,9 @@ async fn an_upload_goes_on_when_its_token_is_refused_before_its_end() {
     let registry = FakeRegistry::new();
     // Revoked three times on the way, once at the commit.
     for nth in [2, 40, 80] {
-        registry.inject(Fault::status("write_chunk", nth, 401));
+        registry.inject(Fault::status(Asked::UploadChunk, nth, 401));
     }
-    registry.inject(Fault::status("complete_upload", 1, 401));
+    registry.inject(Fault::status(Asked::CompleteUpload, 1, 401));
     let blobs = BlobClient::new(pipeline(&registry), repository());
     let content = content();
     let info = blobs.upload(slow_content(&content)).chunk_size(CHUNK).await.unwrap();
@@ -99,7 +99,7 @@ async fn a_download_in_a_hundred_ranges_outlives_its_tokens() {
         let content = content();
         let blobs = BlobClient::new(pipeline.clone(), repository());
         let digest = blobs.upload(content.clone()).await.unwrap().digest;
-        registry.inject(Fault::status("get_blob", 50, 401));
+        registry.inject(Fault::status(Asked::DownloadBlob, 50, 401));
         let mut back = Vec::new();
         for n in 0..CHUNKS {
             let range =

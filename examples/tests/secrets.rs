@@ -26,7 +26,7 @@ use std::{
 
 use acr_core::{Body, Error, Request, Transport};
 use acr_examples::{Registry, Wire, connect_over};
-use acr_testkit::{FakeRegistry, Fault};
+use acr_testkit::{FakeRegistry, Fault, Operation};
 use clap::Parser as _;
 use percent_encoding::percent_decode_str;
 use tower::{ServiceExt as _, service_fn};
@@ -44,9 +44,9 @@ async fn the_most_verbose_log_holds_no_secret() {
 
     let fake = FakeRegistry::new();
     // Failures are logged too, with all they know.
-    fake.inject(Fault::status("write_chunk", 1, 503));
-    fake.inject(Fault::lose_response("complete_upload").on_nth(3));
-    fake.inject(Fault::status("get_storage", 1, 503));
+    fake.inject(Fault::status(Operation::UploadChunk, 1, 503));
+    fake.inject(Fault::lose_response(Operation::CompleteUpload).on_nth(3));
+    fake.inject(Fault::status(Operation::GetStorage, 1, 503));
     let registry = Registry::emulator(&fake).await.unwrap();
     let (wire, secrets) = (Wire::default(), Secrets::default());
     let transport = secrets.harvest(registry.transport().unwrap());

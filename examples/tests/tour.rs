@@ -20,7 +20,7 @@ use std::{
 
 use acr_core::{Error, ErrorKind};
 use acr_examples::{Counts, Registry, Wire, connect};
-use acr_testkit::{FakeRegistry, Fault};
+use acr_testkit::{FakeRegistry, Fault, Operation};
 use clap::Parser as _;
 use support::{Emulator, folder};
 
@@ -52,7 +52,7 @@ async fn nothing_is_challenged_and_no_token_is_fetched_twice() {
 #[tokio::test]
 async fn a_wrong_byte_in_a_layer_is_an_integrity_error_and_leaves_no_file() {
     let fake = FakeRegistry::new();
-    fake.inject(Fault::corrupt("get_storage", 2));
+    fake.inject(Fault::corrupt(Operation::GetStorage, 2));
     let registry = Registry::emulator(&fake).await.unwrap();
     let wire = Wire::default();
     let pipeline = connect(&registry, &wire).unwrap();

@@ -10,7 +10,7 @@ use std::{
 };
 
 use acr_interop::{ImageLayout, RemoteImage, Skopeo};
-use acr_testkit::{FakeRegistry, Server, Tls};
+use acr_testkit::{FakeRegistry, Operation, Server, Tls};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
@@ -37,11 +37,11 @@ async fn skopeo_reads_an_image_through_the_proxy_without_a_credential() -> Resul
         assert!(fs::read(out.path().join(hex))? == fs::read(&blob.path)?);
     }
 
-    let downloads = setup.registry.journal().count_of("get_storage");
+    let downloads = setup.registry.journal().count_of(Operation::GetStorage);
     let again = TempDir::new()?;
     skopeo.copy_out(&image, again.path()).await?;
     let journal = setup.registry.journal();
-    assert_eq!(journal.count_of("get_storage"), downloads, "{journal}");
+    assert_eq!(journal.count_of(Operation::GetStorage), downloads, "{journal}");
 
     let error = skopeo.push(&setup.layout, &image).await.unwrap_err();
     assert!(error.to_string().contains("only reads"), "{error}");

@@ -21,7 +21,7 @@ use acr_core::{
     Scope, Tag, layer::RetryPolicy, response,
 };
 use acr_registry::{ImageIndex, MediaType, Permissions, RegistryClient, RepositoryClient};
-use acr_testkit::{FakeRegistry, Fault};
+use acr_testkit::{FakeRegistry, Fault, Operation};
 use http::{Method, StatusCode};
 
 fn pipeline(registry: &FakeRegistry, credential: Credential) -> Pipeline {
@@ -192,7 +192,7 @@ async fn uploads_that_are_gone_or_out_of_step_are_told() {
     let (_, _, blobs) = clients(&registry);
     let mut session = blobs.start_upload().await.unwrap();
     session.write(&b"abc"[..]).await.unwrap();
-    registry.inject(Fault::lose_session("write_chunk"));
+    registry.inject(Fault::lose_session(Operation::UploadChunk));
     let error = session.write(&b"def"[..]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Session, "{error}");
     let source = std::error::Error::source(&error).unwrap();
@@ -223,49 +223,149 @@ async fn trouble_on_the_way_is_told_by_its_status_for_every_read() {
         let (all, repo, blobs) = clients(&registry);
         let digest =
             repo.put_manifest(ImageIndex::new().to_json().unwrap()).tag(tag("v1")).await.unwrap();
-        let fault = |operation: &str| registry.inject(Fault::status(operation, 1, status));
-        fault("ping");
+        let fault = |operation: Operation| registry.inject(Fault::status(operation, 1, status));
+        fault(Operation::Ping);
         is(&all.ping().await.unwrap_err(), kind, status, code);
-        fault("list_repositories");
+        fault(Operation::ListRepositories);
         is(&all.list_repositories().try_next().await.unwrap_err(), kind, status, code);
-        fault("get_repository");
+        fault(Operation::GetProperties);
         is(&repo.get_properties().await.unwrap_err(), kind, status, code);
-        fault("update_repository");
+        fault(Operation::UpdateProperties);
         is(&repo.update_properties(Permissions::new()).await.unwrap_err(), kind, status, code);
-        fault("list_tags");
+        fault(Operation::ListTags);
         let mut tags = repo.list_tags().page_size(NonZeroU32::MIN);
         is(&tags.try_next().await.unwrap_err(), kind, status, code);
         // The same page is asked for again.
         assert_eq!(tags.try_next().await.unwrap().unwrap().name, tag("v1"));
-        fault("get_tag");
+        fault(Operation::GetTag);
         is(&repo.get_tag(&tag("v1")).await.unwrap_err(), kind, status, code);
-        fault("update_tag");
+        fault(Operation::UpdateTag);
         let changed = repo.update_tag(&tag("v1"), Permissions::new()).await;
         is(&changed.unwrap_err(), kind, status, code);
-        fault("list_manifests");
+        fault(Operation::ListManifests);
         is(&repo.list_manifests().try_next().await.unwrap_err(), kind, status, code);
-        fault("get_manifest_properties");
+        fault(Operation::GetManifestProperties);
         is(&repo.get_manifest_properties(&digest).await.unwrap_err(), kind, status, code);
-        fault("update_manifest_properties");
+        fault(Operation::UpdateManifestProperties);
         let changed = repo.update_manifest_properties(&digest, Permissions::new()).await;
         is(&changed.unwrap_err(), kind, status, code);
-        fault("get_manifest");
+        fault(Operation::GetManifest);
         is(&repo.get_manifest(&digest).await.unwrap_err(), kind, status, code);
-        fault("put_manifest");
+        fault(Operation::PutManifest);
         let put = repo.put_manifest(ImageIndex::new().to_json().unwrap()).await;
         is(&put.unwrap_err(), kind, status, code);
-        fault("referrers");
+        fault(Operation::ListReferrers);
         is(&repo.list_referrers(&digest).try_next().await.unwrap_err(), kind, status, code);
-        fault("delete_tag");
+        fault(Operation::DeleteTag);
         is(&repo.delete_tag(&tag("v1")).await.unwrap_err(), kind, status, code);
-        fault("delete_manifest");
+        fault(Operation::DeleteManifest);
         is(&repo.delete_manifest(&digest).await.unwrap_err(), kind, status, code);
-        fault("delete_repository");
+        fault(Operation::DeleteRepository);
         is(&repo.delete().await.unwrap_err(), kind, status, code);
-        fault("get_blob");
+        fault(Operation::DownloadBlob);
         is(&blobs.download(&digest).await.unwrap_err(), kind, status, code);
-        fault("delete_blob");
+        fault(Operation::DeleteBlob);
         is(&blobs.delete(&digest).await.unwrap_err(), kind, status, code);
         assert_eq!(registry.pending_faults(), 0);
     }
+}
+
+/// Every request that the clients send, by the name that they and the emulator give to it.
+#[tokio::test(start_paused = true)]
+async fn e4_the_journal_calls_every_request_as_the_clients_do() {
+    let registry = FakeRegistry::new();
+    let (all, repo, blobs) = clients(&registry);
+    let blob = blobs.upload(&b"layer"[..]).await.unwrap();
+    let digest =
+        repo.put_manifest(ImageIndex::new().to_json().unwrap()).tag(tag("v1")).await.unwrap();
+    let other = "library/other".parse().unwrap();
+    let mut asked = Vec::new();
+    let mut fault = |operation: Operation| {
+        // A mount that is refused becomes an upload.
+        let status = if operation == Operation::MountBlob { 503 } else { 403 };
+        registry.inject(Fault::status(operation, 1, status));
+        asked.push(operation);
+    };
+    let same = |error: Error| {
+        // An upload that failed is cancelled after it.
+        let entries = registry.journal().entries();
+        let refused = entries.iter().rev().find(|entry| entry.status >= 400).unwrap();
+        assert_eq!(error.operation(), refused.operation.map(Operation::name), "{error}");
+    };
+    fault(Operation::Ping);
+    same(all.ping().await.unwrap_err());
+    fault(Operation::ListRepositories);
+    same(all.list_repositories().try_next().await.unwrap_err());
+    fault(Operation::GetProperties);
+    same(repo.get_properties().await.unwrap_err());
+    fault(Operation::UpdateProperties);
+    same(repo.update_properties(Permissions::new()).await.unwrap_err());
+    fault(Operation::ListTags);
+    same(repo.list_tags().try_next().await.unwrap_err());
+    fault(Operation::GetTag);
+    same(repo.get_tag(&tag("v1")).await.unwrap_err());
+    fault(Operation::UpdateTag);
+    same(repo.update_tag(&tag("v1"), Permissions::new()).await.unwrap_err());
+    fault(Operation::ListManifests);
+    same(repo.list_manifests().try_next().await.unwrap_err());
+    fault(Operation::GetManifestProperties);
+    same(repo.get_manifest_properties(&digest).await.unwrap_err());
+    fault(Operation::UpdateManifestProperties);
+    same(repo.update_manifest_properties(&digest, Permissions::new()).await.unwrap_err());
+    fault(Operation::Resolve);
+    same(repo.resolve(tag("v1")).await.unwrap_err());
+    fault(Operation::GetManifest);
+    same(repo.get_manifest(&digest).await.unwrap_err());
+    fault(Operation::PutManifest);
+    same(repo.put_manifest(ImageIndex::new().to_json().unwrap()).await.unwrap_err());
+    fault(Operation::ListReferrers);
+    same(repo.list_referrers(&digest).try_next().await.unwrap_err());
+    fault(Operation::StatBlob);
+    same(blobs.stat(&blob.digest).await.unwrap_err());
+    fault(Operation::DownloadBlob);
+    same(blobs.download(&blob.digest).await.unwrap_err());
+    fault(Operation::MountBlob);
+    same(blobs.mount(&blob.digest, &other).await.unwrap_err());
+    fault(Operation::StartUpload);
+    same(blobs.start_upload().await.unwrap_err());
+    let mut session = blobs.start_upload().await.unwrap();
+    fault(Operation::UploadChunk);
+    same(session.write(vec![7; 6 << 20]).await.unwrap_err());
+    let session = blobs.start_upload().await.unwrap();
+    fault(Operation::CompleteUpload);
+    same(session.complete(&b"abc"[..], None).await.unwrap_err());
+    let mut session = blobs.start_upload().await.unwrap();
+    fault(Operation::UploadStatus);
+    same(session.status().await.unwrap_err());
+    let session = blobs.start_upload().await.unwrap();
+    fault(Operation::CancelUpload);
+    same(session.cancel().await.unwrap_err());
+    fault(Operation::DeleteBlob);
+    same(blobs.delete(&blob.digest).await.unwrap_err());
+    fault(Operation::DeleteTag);
+    same(repo.delete_tag(&tag("v1")).await.unwrap_err());
+    fault(Operation::DeleteManifest);
+    same(repo.delete_manifest(&digest).await.unwrap_err());
+    fault(Operation::DeleteRepository);
+    same(repo.delete().await.unwrap_err());
+    assert_eq!(registry.pending_faults(), 0, "{}", registry.journal());
+    for operation in [Operation::ExchangeEntraToken, Operation::FetchAccessToken] {
+        let (_, repo, _) = clients(&registry);
+        fault(operation);
+        same(repo.get_properties().await.unwrap_err());
+    }
+    // What the clients name otherwise, or do not ask for.
+    let rest = Operation::ALL.iter().filter(|operation| !asked.contains(operation));
+    let rest: Vec<_> = rest.copied().collect();
+    let expected = [
+        Operation::Connect,
+        Operation::GetStorage,
+        Operation::ListDeletedRepositories,
+        Operation::ListDeletedManifests,
+        Operation::ListDeletedTags,
+        Operation::RestoreManifest,
+        Operation::ListCatalog,
+        Operation::ListTagNames,
+    ];
+    assert_eq!(rest, expected);
 }

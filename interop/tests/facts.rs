@@ -24,7 +24,7 @@ use acr_registry::{
     Architecture, Descriptor, ImageIndex, ImageManifest, MediaType, OperatingSystem, Platform,
     RegistryClient, RepositoryClient,
 };
-use acr_testkit::{Anonymous, FakeRegistry, Fault, Kind};
+use acr_testkit::{Anonymous, FakeRegistry, Fault, Kind, Operation};
 use http::{HeaderMap, Method, StatusCode, header};
 use serde_json::json;
 
@@ -104,7 +104,7 @@ async fn fact_1_the_link_of_a_filtered_list_forgets_the_filter() {
     }
     assert_eq!(names, ["a", "c", "e"]);
     let asked = registry.journal().entries();
-    let mut pages = asked.iter().filter(|entry| entry.operation == "list_tags");
+    let mut pages = asked.iter().filter(|entry| entry.operation == Some(Operation::ListTags));
     assert!(pages.all(|entry| entry.query.contains(&"digest".to_owned())));
 }
 
@@ -131,13 +131,16 @@ async fn fact_3_a_link_may_lead_to_a_page_without_items() {
     let registry = FakeRegistry::new();
     client(&registry).put_manifest(index(1).to_json().unwrap()).await.unwrap();
     let link = "</acr/v1/_catalog?last=library%2Fapp&n=1&orderby=>; rel=\"next\"";
-    registry.inject(Fault::set_header("list_repositories", "Link", link));
+    registry.inject(Fault::set_header(Operation::ListRepositories, "Link", link));
     let mut pager = RegistryClient::new(pipeline(&registry)).list_repositories();
     assert_eq!(pager.try_next().await.unwrap().unwrap().as_str(), "library/app");
     assert_eq!(pager.try_next().await.unwrap(), None);
     assert_eq!(registry.pending_faults(), 0);
     let asked = registry.journal().entries();
-    assert_eq!(asked.iter().filter(|e| e.operation == "list_repositories").count(), 2);
+    assert_eq!(
+        asked.iter().filter(|e| e.operation == Some(Operation::ListRepositories)).count(),
+        2
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -185,7 +188,7 @@ async fn fact_5_missing_rights_are_401_and_end_after_one_try() {
     assert_eq!(error.kind(), ErrorKind::Forbidden);
     assert_eq!(error.status(), Some(StatusCode::UNAUTHORIZED));
     let asked = registry.journal().entries();
-    assert!(asked.iter().filter(|e| e.operation == "delete_tag").count() <= 2);
+    assert!(asked.iter().filter(|e| e.operation == Some(Operation::DeleteTag)).count() <= 2);
     assert!(repo.get_tag(&tag("v1")).await.is_ok());
 }
 
@@ -215,7 +218,10 @@ async fn fact_6_actions_come_in_any_order_and_mean_the_same() {
             repo.put_manifest(index(n).to_json().unwrap()).await.unwrap();
         }
         let tokens = registry.journal().entries();
-        assert_eq!(tokens.iter().filter(|e| e.operation == "token").count(), 1);
+        assert_eq!(
+            tokens.iter().filter(|e| e.operation == Some(Operation::FetchAccessToken)).count(),
+            1
+        );
     }
     assert_eq!(orders.len(), 2, "{orders:?}");
 }

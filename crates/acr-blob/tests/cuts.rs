@@ -14,7 +14,7 @@ mod line;
 
 use acr_blob::{BlobClient, BlobInfo, Content};
 use acr_core::{BoxError, Digest, Endpoint, Error, ErrorKind, Pipeline, Request, Transport};
-use acr_testkit::{BlobDelivery, FakeRegistry, Tls};
+use acr_testkit::{BlobDelivery, FakeRegistry, Operation, Tls};
 use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderValue, header};
@@ -118,7 +118,7 @@ fn every_cut_of_an_upload(way: Way, step: usize) {
                     assert_eq!(back.unwrap(), content(), "{case}");
                     // A start whose answer was lost leaves a session nobody knows the place of.
                     assert!(registry.open_uploads() <= 1, "{case}");
-                    let starts = registry.journal().count_of("start_upload");
+                    let starts = registry.journal().count_of(Operation::StartUpload);
                     assert!(registry.open_uploads() < starts, "{case}");
                 });
             }
@@ -150,7 +150,7 @@ fn a_download_survives_a_cut_at_every_byte() {
         let registry = registry();
         let open = Cut::new(Direction::Request, How::Fin, None);
         upload(&in_memory(&registry, &open), Way::Whole).await.unwrap();
-        registry.inject(Fault::truncate("get_blob", CHUNK as u64).times(2));
+        registry.inject(Fault::truncate(Operation::DownloadBlob, CHUNK as u64).times(2));
         registry
     };
     for direction in [Direction::Request, Direction::Response] {
@@ -160,7 +160,7 @@ fn a_download_survives_a_cut_at_every_byte() {
             let blobs = in_memory(&registry, &whole);
             let back = blobs.download(&digest).await.unwrap().bytes(1 << 20).await.unwrap();
             assert_eq!(back, content());
-            assert_eq!(registry.journal().count_of("get_blob"), 3);
+            assert_eq!(registry.journal().count_of(Operation::DownloadBlob), 3);
         });
         let end = whole.passed(direction);
         for how in KINDS {

@@ -19,7 +19,7 @@ use std::{
 
 use acr_blob::{BlobClient, Content, DownloadCheckpoint};
 use acr_core::{Digest, Endpoint, Pipeline, Request, Transport, TransportBuilder};
-use acr_testkit::{FakeRegistry, Tls};
+use acr_testkit::{FakeRegistry, Operation, Tls};
 use http::{HeaderValue, header};
 use tower::ServiceExt as _;
 
@@ -166,7 +166,7 @@ async fn a_killed_process_costs_at_most_one_chunk() {
     run("upload", None).await.unwrap();
     let received: u64 = registry.journal().entries().iter().map(|e| e.body_bytes).sum();
     assert!(received <= SIZE + CHUNK, "{received}");
-    assert_eq!(registry.journal().count_of("start_upload"), 1);
+    assert_eq!(registry.journal().count_of(Operation::StartUpload), 1);
     assert_eq!(registry.open_uploads(), 0);
 
     run("download", Some(SIZE / 2)).await.unwrap();
@@ -178,7 +178,7 @@ async fn a_killed_process_costs_at_most_one_chunk() {
     assert!(written - first.delivered() <= CHUNK);
     registry.journal().clear();
     run("download", None).await.unwrap();
-    assert_eq!(registry.journal().count_of("get_blob"), 1);
+    assert_eq!(registry.journal().count_of(Operation::DownloadBlob), 1);
     assert!(fs::read(folder.path().join("target")).unwrap() == fs::read(&source).unwrap());
     server.shutdown().await;
 }

@@ -18,7 +18,7 @@ use std::{
 use acr_auth::{AccessToken, AuthLayer, Credential, credential_fn};
 use acr_blob::{BlobClient, Content, Deletion, Phase};
 use acr_core::{BoxError, Digest, ErrorKind, Pipeline};
-use acr_testkit::{BlobDelivery, FakeRegistry, Fault, Kind};
+use acr_testkit::{BlobDelivery, FakeRegistry, Fault, Kind, Operation};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use proptest::prelude::*;
@@ -44,13 +44,10 @@ fn content(len: usize) -> Bytes {
     (0..len).map(|n| (n * 7 + n / 251) as u8).collect()
 }
 
-fn operations(registry: &FakeRegistry) -> Vec<String> {
-    let entries = registry.journal().entries();
-    entries
-        .iter()
-        .map(|e| e.operation.to_owned())
-        .filter(|o| o != "token" && o != "exchange")
-        .collect()
+fn operations(registry: &FakeRegistry) -> Vec<Operation> {
+    let tokens = [Operation::ExchangeEntraToken, Operation::FetchAccessToken];
+    let all = registry.journal().operations().into_iter().map(Option::unwrap);
+    all.filter(|operation| !tokens.contains(operation)).collect()
 }
 
 fn files_in(folder: &Path) -> Vec<String> {
@@ -67,7 +64,7 @@ async fn small_content_takes_two_requests_and_comes_back_verified() {
         let info = blobs.upload(content.clone()).chunk_size(CHUNK).await.unwrap();
         assert_eq!(info.digest, Digest::sha256(&content));
         assert_eq!(info.size, content.len() as u64);
-        assert_eq!(operations(&registry), ["start_upload", "complete_upload"]);
+        assert_eq!(operations(&registry), [Operation::StartUpload, Operation::CompleteUpload]);
         let back = blobs.download(&info.digest).await.unwrap().bytes(CHUNK).await.unwrap();
         assert_eq!(back, content);
     }
@@ -83,7 +80,13 @@ async fn large_content_goes_in_chunks_and_the_last_rides_on_the_commit() {
     let info = blobs.upload(content.clone()).chunk_size(CHUNK).await.unwrap();
     assert_eq!(
         operations(&registry),
-        ["start_upload", "write_chunk", "write_chunk", "write_chunk", "complete_upload"]
+        [
+            Operation::StartUpload,
+            Operation::UploadChunk,
+            Operation::UploadChunk,
+            Operation::UploadChunk,
+            Operation::CompleteUpload,
+        ]
     );
     assert_eq!(blobs.stat(&info.digest).await.unwrap().unwrap().size, content.len() as u64);
 }
@@ -144,9 +147,9 @@ async fn a_wrong_byte_a_missing_byte_or_a_broken_line_leaves_no_file() {
     let blobs = client(&registry);
     let info = blobs.upload(content(10_000)).await.unwrap();
     for (fault, kind) in [
-        (Fault::corrupt("get_storage", 0), ErrorKind::Integrity),
-        (Fault::corrupt("get_storage", 9_999), ErrorKind::Integrity),
-        (Fault::truncate("get_storage", 0).times(100), ErrorKind::Transport),
+        (Fault::corrupt(Operation::GetStorage, 0), ErrorKind::Integrity),
+        (Fault::corrupt(Operation::GetStorage, 9_999), ErrorKind::Integrity),
+        (Fault::truncate(Operation::GetStorage, 0).times(100), ErrorKind::Transport),
     ] {
         let folder = tempfile::tempdir().unwrap();
         registry.inject(fault);
@@ -164,7 +167,7 @@ async fn code_that_ignores_the_final_error_never_sees_the_whole_content() {
     let blobs = client(&registry);
     let content = content(600_000);
     let info = blobs.upload(content.clone()).await.unwrap();
-    registry.inject(Fault::corrupt("get_storage", 599_999));
+    registry.inject(Fault::corrupt(Operation::GetStorage, 599_999));
     let reader = blobs.download(&info.digest).await.unwrap();
     let pieces: Vec<Bytes> = reader.filter_map(|item| async { item.ok() }).collect().await;
     let seen = pieces.concat();
@@ -177,17 +180,16 @@ async fn the_storage_link_gets_no_credential_and_a_fresh_one_is_asked_for_after_
     let blobs = client(&registry);
     let info = blobs.upload(content(100)).await.unwrap();
     registry.journal().clear();
-    registry.inject(Fault::status("get_storage", 1, 503));
+    registry.inject(Fault::status(Operation::GetStorage, 1, 503));
     blobs.download(&info.digest).await.unwrap().bytes(100).await.unwrap();
     let journal = registry.journal().entries();
     let seen: Vec<_> = journal
         .iter()
-        .filter(|e| e.operation != "token")
-        .map(|e| (e.operation.to_owned(), e.authorized))
+        .filter(|e| e.operation != Some(Operation::FetchAccessToken))
+        .map(|e| (e.operation.unwrap(), e.authorized))
         .collect();
-    let expected =
-        [("get_blob", true), ("get_storage", false), ("get_blob", true), ("get_storage", false)]
-            .map(|(operation, authorized)| (operation.to_owned(), authorized));
+    let once = [(Operation::DownloadBlob, true), (Operation::GetStorage, false)];
+    let expected = [once, once].concat();
     assert_eq!(seen, expected);
 }
 
@@ -235,16 +237,16 @@ async fn a_source_that_breaks_cancels_the_session_and_keeps_its_error() {
 async fn doubtful_chunks_and_commits_are_asked_about_and_nothing_is_sent_twice() {
     for (fault, sent_twice) in [
         // Applied, but the answer was lost: the status says so, and nothing is sent again.
-        (Fault::lose_response("write_chunk").on_nth(2), false),
+        (Fault::lose_response(Operation::UploadChunk).on_nth(2), false),
         // Not applied: the chunk goes out again, after asking.
-        (Fault::drop_request("write_chunk").on_nth(2), true),
-        (Fault::status("write_chunk", 1, 503), true),
-        (Fault::status("write_chunk", 3, 500), true),
-        (Fault::lose_response("complete_upload"), false),
-        (Fault::drop_request("complete_upload"), true),
-        (Fault::status("complete_upload", 1, 503), true),
-        (Fault::lose_response("start_upload"), false),
-        (Fault::status("start_upload", 1, 503), false),
+        (Fault::drop_request(Operation::UploadChunk).on_nth(2), true),
+        (Fault::status(Operation::UploadChunk, 1, 503), true),
+        (Fault::status(Operation::UploadChunk, 3, 500), true),
+        (Fault::lose_response(Operation::CompleteUpload), false),
+        (Fault::drop_request(Operation::CompleteUpload), true),
+        (Fault::status(Operation::CompleteUpload, 1, 503), true),
+        (Fault::lose_response(Operation::StartUpload), false),
+        (Fault::status(Operation::StartUpload, 1, 503), false),
     ] {
         let registry = FakeRegistry::new();
         let blobs = client(&registry);
@@ -257,7 +259,7 @@ async fn doubtful_chunks_and_commits_are_asked_about_and_nothing_is_sent_twice()
         assert_eq!(back, content, "{line}");
         let writes = operations(&registry)
             .iter()
-            .filter(|o| *o == "write_chunk" || *o == "complete_upload")
+            .filter(|o| matches!(o, Operation::UploadChunk | Operation::CompleteUpload))
             .count();
         assert_eq!(writes, 4 + usize::from(sent_twice), "{line}: {}", registry.journal());
     }
@@ -265,7 +267,7 @@ async fn doubtful_chunks_and_commits_are_asked_about_and_nothing_is_sent_twice()
 
 #[tokio::test(start_paused = true)]
 async fn an_upload_gives_up_in_bounded_time_when_nothing_helps() {
-    for operation in ["start_upload", "write_chunk", "complete_upload"] {
+    for operation in [Operation::StartUpload, Operation::UploadChunk, Operation::CompleteUpload] {
         let registry = FakeRegistry::new();
         let blobs = client(&registry);
         registry.inject(Fault::status(operation, 1, 503).times(1_000));
@@ -281,8 +283,8 @@ async fn an_upload_gives_up_in_bounded_time_when_nothing_helps() {
 async fn a_silent_registry_is_a_timeout() {
     let registry = FakeRegistry::new();
     let blobs = client(&registry);
-    registry.inject(Fault::stall("write_chunk"));
-    registry.inject(Fault::stall("upload_status").times(100));
+    registry.inject(Fault::stall(Operation::UploadChunk));
+    registry.inject(Fault::stall(Operation::UploadStatus).times(100));
     let error = blobs.upload(content(4 * CHUNK)).chunk_size(CHUNK).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
 }
@@ -321,10 +323,10 @@ async fn progress_counts_up_to_the_whole() {
 /// One fault of an upload, on its nth request of that kind.
 fn upload_fault() -> impl Strategy<Value = Fault> {
     let operation = prop::sample::select(vec![
-        "start_upload",
-        "write_chunk",
-        "upload_status",
-        "complete_upload",
+        Operation::StartUpload,
+        Operation::UploadChunk,
+        Operation::UploadStatus,
+        Operation::CompleteUpload,
     ]);
     (operation, 1u32..5, 0u8..4).prop_map(|(operation, nth, how)| {
         let fault = match how {

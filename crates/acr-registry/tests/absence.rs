@@ -13,7 +13,7 @@ mod support;
 
 use acr_core::{Deletion, Digest, Error, ErrorKind};
 use acr_registry::{Descriptor, ImageIndex, MediaType, Permissions};
-use acr_testkit::{FakeRegistry, Fault};
+use acr_testkit::{FakeRegistry, Fault, Operation};
 use support::{Answer, answering, client, index, lines, push, scripted, tag};
 
 const ERRORS: &str = r#"{"errors":[{"code":"DENIED","message":"not for you"}]}"#;
@@ -289,7 +289,7 @@ async fn with_fallback(
     let subject = repo.put_manifest(subject.to_vec()).await.unwrap();
     let fallback = tag(&subject.as_str().replace(':', "-"));
     repo.put_manifest(content.to_vec()).media_type(media_type).tag(fallback).await.unwrap();
-    registry.inject(Fault::status("referrers", 1, 404));
+    registry.inject(Fault::status(Operation::ListReferrers, 1, 404));
     repo.list_referrers(&subject).try_next().await
 }
 
@@ -320,7 +320,7 @@ async fn a6_a_fallback_tag_is_believed_only_if_it_is_a_list_of_referrers() {
         (itself, "the subject itself is or contains"),
     ] {
         repo.put_manifest(content).tag(fallback.clone()).await.unwrap();
-        registry.inject(Fault::status("referrers", 1, 404));
+        registry.inject(Fault::status(Operation::ListReferrers, 1, 404));
         let mut referrers = repo.list_referrers(&subject_digest);
         for _ in 0..2 {
             let error = referrers.try_next().await.unwrap_err();

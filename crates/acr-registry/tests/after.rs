@@ -14,7 +14,7 @@ use std::{num::NonZeroU32, time::Duration};
 
 use acr_core::{Continuation, Digest, RepositoryName};
 use acr_registry::{ApiVersion, Order, RegistryClient};
-use acr_testkit::FakeRegistry;
+use acr_testkit::{FakeRegistry, Operation};
 use support::{client, lines, pipeline, push, scripted, tag};
 
 const TWO: NonZeroU32 = NonZeroU32::new(2).unwrap();
@@ -77,7 +77,7 @@ async fn g10_in_every_order_a_list_begins_after_its_item() {
                 }
                 assert_eq!(seen, whole[at + 1..], "{order} after {name}");
                 // A name has no time: it is asked for.
-                let looked = registry.journal().count_of("get_tag");
+                let looked = registry.journal().count_of(Operation::GetTag);
                 assert_eq!(looked, usize::from(is_asked), "{order} after {name}");
             }
             let manifest = repo.get_manifest_properties(&properties.digest).await.unwrap();

@@ -18,7 +18,7 @@ use acr_registry::{
     ApiVersion, Descriptor, Document, ImageIndex, ImageManifest, ManifestChanges, MediaType, Order,
     Permissions, Platform, RegistryClient,
 };
-use acr_testkit::{FakeRegistry, Fault};
+use acr_testkit::{FakeRegistry, Fault, Operation};
 use support::{client, index, lines, pipeline, push, scripted, tag};
 
 #[tokio::test(start_paused = true)]
@@ -50,12 +50,12 @@ async fn lists_come_in_the_order_of_time_and_resume_in_it() {
         assert_eq!(tags, expected);
     }
     let asked = registry.journal().entries();
-    let unordered = asked.iter().find(|e| e.operation == "list_tags").unwrap();
+    let unordered = asked.iter().find(|e| e.operation == Some(Operation::ListTags)).unwrap();
     assert!(unordered.query.contains(&"orderby".to_owned()));
     registry.journal().clear();
     repo.list_tags().try_next().await.unwrap();
     let asked = registry.journal().entries();
-    let unordered = asked.iter().find(|e| e.operation == "list_tags").unwrap();
+    let unordered = asked.iter().find(|e| e.operation == Some(Operation::ListTags)).unwrap();
     assert!(!unordered.query.contains(&"orderby".to_owned()), "unset sends no order");
 }
 
@@ -146,7 +146,8 @@ async fn every_lock_names_the_flags_that_can_be_behind_it() {
         assert!(error.to_string().contains(hint));
     }
     let asked = registry.journal().entries();
-    let calls = asked.iter().filter(|e| !["token", "exchange"].contains(&e.operation));
+    let tokens = [Operation::FetchAccessToken, Operation::ExchangeEntraToken].map(Some);
+    let calls = asked.iter().filter(|e| !tokens.contains(&e.operation));
     assert_eq!(calls.count(), 7, "no further request, but for the tag that is resolved");
 }
 
@@ -157,9 +158,9 @@ async fn a_tag_resolves_to_a_digest_with_and_without_the_header() {
     let digest = push(&repo, 1, "v1").await;
     assert_eq!(repo.resolve(tag("v1")).await.unwrap(), digest);
     assert_eq!(repo.resolve(&digest).await.unwrap(), digest);
-    registry.inject(Fault::remove_header("head_manifest", "Docker-Content-Digest"));
+    registry.inject(Fault::remove_header(Operation::Resolve, "Docker-Content-Digest"));
     assert_eq!(repo.resolve(tag("v1")).await.unwrap(), digest);
-    registry.inject(Fault::set_header("head_manifest", "Docker-Content-Digest", "nonsense"));
+    registry.inject(Fault::set_header(Operation::Resolve, "Docker-Content-Digest", "nonsense"));
     assert_eq!(repo.resolve(tag("v1")).await.unwrap_err().kind(), ErrorKind::Protocol);
     assert!(repo.resolve(tag("x")).await.unwrap_err().is_not_found());
 }
@@ -208,7 +209,7 @@ async fn where_no_referrers_are_listed_the_fallback_tag_is_read() {
     let list = ImageIndex::new().manifest(entry.clone()).to_json().unwrap();
     let fallback = tag(&subject.as_str().replace(':', "-"));
     repo.put_manifest(list).tag(fallback).await.unwrap();
-    registry.inject(Fault::status("referrers", 1, 404).times(2));
+    registry.inject(Fault::status(Operation::ListReferrers, 1, 404).times(2));
     let found = repo.list_referrers(&subject).try_next().await.unwrap().unwrap();
     assert_eq!(found, entry);
     let nobody = Digest::sha256(b"nobody");

@@ -17,7 +17,7 @@ use std::{
 use acr_auth::{AccessToken, AuthLayer, Credential, credential_fn};
 use acr_core::{Digest, ErrorCode, ErrorKind, Pipeline, Tag};
 use acr_registry::{Deletion, MediaType, Permissions, RegistryClient, RepositoryClient};
-use acr_testkit::{FakeRegistry, Fault, Kind};
+use acr_testkit::{FakeRegistry, Fault, Kind, Operation};
 
 fn pipeline(registry: &FakeRegistry) -> Pipeline {
     let token = registry.entra_token();
@@ -85,7 +85,7 @@ async fn lists_give_every_item_once_at_one_request_per_page() {
     let expected: Vec<_> = (0..7).map(|n| format!("v{n:03}")).collect();
     assert_eq!(seen, expected);
     let entries = registry.journal().entries();
-    assert_eq!(entries.iter().filter(|e| e.operation == "list_tags").count(), 3);
+    assert_eq!(entries.iter().filter(|e| e.operation == Some(Operation::ListTags)).count(), 3);
 
     let mut manifests = repo.list_manifests().page_size(NonZeroU32::new(2).unwrap());
     let mut digests = Vec::new();
@@ -214,7 +214,7 @@ async fn a_manifest_that_names_a_missing_blob_is_rejected_with_every_digest() {
 async fn a_wrong_byte_in_a_manifest_is_an_integrity_error() {
     let registry = FakeRegistry::new();
     let repo = filled(&registry, 1).await;
-    registry.inject(Fault::corrupt("get_manifest", 10).times(2));
+    registry.inject(Fault::corrupt(Operation::GetManifest, 10).times(2));
     let digest = repo.get_tag(&tag("v000")).await.unwrap().digest;
     for error in [
         repo.get_manifest(&digest).await.unwrap_err(),
@@ -237,9 +237,9 @@ async fn a_manifest_beyond_the_limit_is_refused_while_it_is_read() {
 async fn server_failures_are_retried_for_reads_and_not_for_moves() {
     let registry = FakeRegistry::new();
     let repo = filled(&registry, 1).await;
-    registry.inject(Fault::status("get_tag", 1, 503).times(2));
+    registry.inject(Fault::status(Operation::GetTag, 1, 503).times(2));
     assert!(repo.get_tag(&tag("v000")).await.is_ok());
-    registry.inject(Fault::status("delete_tag", 1, 503));
+    registry.inject(Fault::status(Operation::DeleteTag, 1, 503));
     let error = repo.delete_tag(&tag("v000")).await.unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::Server, 1));
     assert!(repo.get_tag(&tag("v000")).await.is_ok(), "nothing was deleted");

@@ -15,7 +15,7 @@ use std::{num::NonZeroU32, time::Duration};
 
 use acr_core::{ErrorCode, ErrorKind};
 use acr_registry::RegistryClient;
-use acr_testkit::FakeRegistry;
+use acr_testkit::{FakeRegistry, Operation};
 use support::{client, lines, pipeline, push, scripted, tag};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -47,7 +47,7 @@ async fn what_was_deleted_is_listed_in_pages_and_comes_back() {
         listed.push(manifest.digest);
     }
     assert_eq!(listed, digests);
-    assert_eq!(registry.journal().count_of("list_deleted_manifests"), 3);
+    assert_eq!(registry.journal().count_of(Operation::ListDeletedManifests), 3);
 
     let mut tags = repo.list_deleted_tags();
     let mut names = Vec::new();

@@ -84,8 +84,8 @@ pub(crate) fn required(route: &Route, mount_source: Option<&str>) -> Vec<Grant> 
     match route.operation {
         Operation::Connect
         | Operation::Ping
-        | Operation::Exchange
-        | Operation::Token
+        | Operation::ExchangeEntraToken
+        | Operation::FetchAccessToken
         | Operation::GetStorage => Vec::new(),
         Operation::ListDeletedRepositories => {
             vec![Grant::new("registry", "deleted_catalog", &["*"])]
@@ -95,13 +95,13 @@ pub(crate) fn required(route: &Route, mount_source: Option<&str>) -> Vec<Grant> 
         Operation::ListRepositories | Operation::ListCatalog => {
             vec![Grant::new("registry", "catalog", &["*"])]
         }
-        Operation::GetRepository
+        Operation::GetProperties
         | Operation::ListTags
         | Operation::GetTag
         | Operation::ListManifests
         | Operation::GetManifestProperties
         | Operation::ListTagNames => one(&["metadata_read"]),
-        Operation::UpdateRepository
+        Operation::UpdateProperties
         | Operation::UpdateTag
         | Operation::UpdateManifestProperties => one(&["metadata_write"]),
         Operation::DeleteRepository
@@ -110,14 +110,14 @@ pub(crate) fn required(route: &Route, mount_source: Option<&str>) -> Vec<Grant> 
         | Operation::DeleteBlob
         | Operation::CancelUpload => one(&["delete"]),
         Operation::GetManifest
-        | Operation::HeadManifest
-        | Operation::HeadBlob
-        | Operation::GetBlob
+        | Operation::Resolve
+        | Operation::StatBlob
+        | Operation::DownloadBlob
         | Operation::UploadStatus
-        | Operation::Referrers => one(&["pull"]),
+        | Operation::ListReferrers => one(&["pull"]),
         Operation::PutManifest
         | Operation::StartUpload
-        | Operation::WriteChunk
+        | Operation::UploadChunk
         | Operation::CompleteUpload => one(&["pull", "push"]),
         Operation::MountBlob => {
             let mut grants = one(&["pull", "push"]);

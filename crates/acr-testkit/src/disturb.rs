@@ -56,7 +56,7 @@ pub(crate) fn missed(x: &Exchange<'_>) -> Option<Answer> {
     let mut faults = lock(&x.shared.faults);
     let mut misses = |is_it: &dyn Fn(&str) -> bool| faults.misses(&x.route.repository, is_it);
     let (status, code, message) = match x.route.operation {
-        Operation::GetManifest | Operation::HeadManifest | Operation::GetManifestProperties => {
+        Operation::GetManifest | Operation::Resolve | Operation::GetManifestProperties => {
             misses(&|lagging| lagging == item)?;
             (StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN", "manifest unknown")
         }
@@ -64,7 +64,7 @@ pub(crate) fn missed(x: &Exchange<'_>) -> Option<Answer> {
             misses(&|lagging| lagging == item)?;
             (StatusCode::NOT_FOUND, "TAG_UNKNOWN", "the specified tag does not exist")
         }
-        Operation::HeadBlob | Operation::GetBlob => {
+        Operation::StatBlob | Operation::DownloadBlob => {
             misses(&|lagging| lagging == item)?;
             (StatusCode::NOT_FOUND, "BLOB_UNKNOWN", "blob unknown to registry")
         }
@@ -174,7 +174,7 @@ fn push_as_rival(x: &Exchange<'_>) {
     let names_a_tag = matches!(
         x.route.operation,
         Operation::GetManifest
-            | Operation::HeadManifest
+            | Operation::Resolve
             | Operation::PutManifest
             | Operation::GetTag
             | Operation::UpdateTag

@@ -52,8 +52,9 @@ pub struct Entry {
     pub headers: Vec<String>,
     /// The status of the answer; 0 when none was sent, or none yet.
     pub status: u16,
-    /// The operation's name, `unrouted` for a request without a route.
-    pub operation: &'static str,
+    /// The operation; `None` for a request without a route, which is `unrouted` in JSON.
+    #[serde(serialize_with = "operation")]
+    pub operation: Option<Operation>,
     /// Whether the request carried an `Authorization` header.
     pub authorized: bool,
     /// How many bytes of the request's body arrived.
@@ -136,18 +137,9 @@ impl Journal {
         lock(&self.0).entries.iter().filter(|entry| entry.kind() == kind).count()
     }
 
-    /// How many entries are of an operation, such as [`Operation::GetManifest`] or
-    /// `get_manifest`; `unrouted` stands for requests without a route.
-    ///
-    /// # Panics
-    ///
-    /// When a text names no operation.
-    #[track_caller]
-    pub fn count_of(&self, operation: impl AsRef<str>) -> usize {
-        let operation = match operation.as_ref() {
-            UNROUTED => UNROUTED,
-            name => Operation::named::<Operation>(name).name(),
-        };
+    /// How many entries are of an operation; `None` stands for requests without a route.
+    pub fn count_of(&self, operation: impl Into<Option<Operation>>) -> usize {
+        let operation = operation.into();
         lock(&self.0).entries.iter().filter(|entry| entry.operation == operation).count()
     }
 
@@ -166,8 +158,8 @@ impl Journal {
         records.entries.iter().fold(0, |sum, entry| sum.saturating_add(entry.wasted_bytes))
     }
 
-    /// The operations, in the order in which they were asked for.
-    pub fn operations(&self) -> Vec<&'static str> {
+    /// The operations, in the order in which they were asked for; `None` for what has no route.
+    pub fn operations(&self) -> Vec<Option<Operation>> {
         lock(&self.0).entries.iter().map(|entry| entry.operation).collect()
     }
 
@@ -177,9 +169,10 @@ impl Journal {
     ///
     /// When it was otherwise; the message shows the journal.
     #[track_caller]
-    pub fn assert_operations(&self, expected: &[&str]) {
+    pub fn assert_operations(&self, expected: &[Operation]) {
         let operations = self.operations();
-        assert!(operations == expected, "expected {expected:?}, the journal says:\n{self}");
+        let is_expected = operations.iter().copied().eq(expected.iter().copied().map(Some));
+        assert!(is_expected, "expected {expected:?}, the journal says:\n{self}");
     }
 
     /// Asserts that so many requests were of a kind.
@@ -300,6 +293,18 @@ impl Drop for Recording {
     }
 }
 
+#[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde hands it out so")]
+fn operation<S: serde::Serializer>(
+    operation: &Option<Operation>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(name(*operation))
+}
+
+fn name(operation: Option<Operation>) -> &'static str {
+    operation.map_or(UNROUTED, Operation::name)
+}
+
 fn method<S: serde::Serializer>(method: &Method, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(method.as_str())
 }
@@ -347,8 +352,8 @@ impl Entry {
     /// What this entry is about.
     pub fn kind(&self) -> Kind {
         match self.operation {
-            "exchange" => Kind::Exchange,
-            "token" => Kind::Token,
+            Some(Operation::ExchangeEntraToken) => Kind::Exchange,
+            Some(Operation::FetchAccessToken) => Kind::Token,
             _ if self.challenged => Kind::Challenge,
             _ => Kind::Other,
         }
@@ -372,7 +377,7 @@ impl fmt::Display for Journal {
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.escape_debug();
-        write!(f, "{} {} {} {path}", self.origin, self.operation, self.method)?;
+        write!(f, "{} {} {} {path}", self.origin, name(self.operation), self.method)?;
         if !self.query.is_empty() {
             write!(f, "?{}", self.query.join("&").escape_debug())?;
         }
@@ -397,7 +402,7 @@ impl fmt::Display for Origin {
 }
 
 /// What stands for the operation of a request without a route.
-pub(crate) const UNROUTED: &str = "unrouted";
+const UNROUTED: &str = "unrouted";
 
 /// What the entries may weigh together, so that no client fills the memory.
 const MAX_BYTES: usize = 8 << 20;
@@ -426,7 +431,7 @@ fn cut(text: &mut String) {
 mod tests {
     use super::*;
 
-    fn entry(operation: &'static str, challenged: bool) -> Entry {
+    fn entry(operation: Operation, challenged: bool) -> Entry {
         Entry {
             time: String::new(),
             origin: Origin::Registry,
@@ -435,7 +440,7 @@ mod tests {
             query: vec!["_state".to_owned()],
             headers: Vec::new(),
             status: 200,
-            operation,
+            operation: Some(operation),
             authorized: true,
             body_bytes: 3,
             wasted_bytes: 2,
@@ -448,12 +453,12 @@ mod tests {
     #[test]
     fn counts_by_kind_and_prints_one_line_each() {
         let journal = Journal::default();
-        journal.add(entry("get_manifest", true));
-        let number = journal.add(entry("token", true));
+        journal.add(entry(Operation::GetManifest, true));
+        let number = journal.add(entry(Operation::FetchAccessToken, true));
         journal.update(number, |entry| entry.status = 401);
         assert_eq!(journal.count(Kind::Challenge), 1);
         assert_eq!(journal.count(Kind::Token), 1);
-        assert_eq!(journal.count_of("get_manifest"), 1);
+        assert_eq!(journal.count_of(Operation::GetManifest), 1);
         let text = journal.to_string();
         assert_eq!(
             text.lines().next(),
@@ -462,16 +467,22 @@ mod tests {
         assert_eq!(text.lines().count(), 2);
         assert_eq!(journal.wasted_bytes(), 4);
         assert_eq!(journal.token_calls(), BTreeMap::from([("registry:catalog:*".to_owned(), 2)]));
-        journal.assert_operations(&["get_manifest", "token"]);
+        journal.assert_operations(&[Operation::GetManifest, Operation::FetchAccessToken]);
         journal.assert_count(Kind::Token, 1);
+        let mut unrouted = entry(Operation::Ping, false);
+        unrouted.operation = None;
+        let json = serde_json::to_value(&unrouted).unwrap();
+        assert_eq!(json["operation"], "unrouted");
+        journal.add(unrouted);
+        assert_eq!((journal.count_of(None), journal.count_of(Operation::Ping)), (1, 0));
     }
 
     #[test]
     fn a_cleared_entry_is_not_changed_by_a_late_answer() {
         let journal = Journal::default();
-        let number = journal.add(entry("ping", false));
+        let number = journal.add(entry(Operation::Ping, false));
         journal.clear();
-        journal.add(entry("ping", false));
+        journal.add(entry(Operation::Ping, false));
         journal.update(number, |entry| entry.status = 500);
         assert_eq!(journal.entries()[0].status, 200);
     }
@@ -479,7 +490,7 @@ mod tests {
     fn e6_long_texts_and_many_entries_are_bounded_by_their_bytes() {
         let journal = Journal::default();
         for number in 0..300 {
-            let mut long = entry("ping", false);
+            let mut long = entry(Operation::Ping, false);
             long.path = format!("/{number}/{}", "é".repeat(30_000));
             long.headers = vec!["h".repeat(3_000); 300];
             journal.add(long);
@@ -493,7 +504,7 @@ mod tests {
         assert_eq!(last.headers.len(), MAX_NAMES - last.query.len());
         drop(records);
         journal.clear();
-        let number = journal.add(entry("ping", false));
+        let number = journal.add(entry(Operation::Ping, false));
         journal.update(number, |entry| entry.scopes = vec!["s".repeat(100_000); 300]);
         let records = lock(&journal.0);
         let weight = records.entries[0].weight();

@@ -35,7 +35,7 @@
 //! | [`FakeRegistry`], [`FakeRegistryBuilder`] | the registry and its settings |
 //! | [`Profile`], [`Era`] | whose behaviour it has, and of what time |
 //! | [`Server`], [`Tls`] | the registry on loopback |
-//! | [`Operation`] | what a request asks for, in faults and in the journal |
+//! | [`Operation`], [`Target`] | what a request asks for, in faults and in the journal |
 //! | [`Fault`] | what shall go wrong, one line of text each |
 //! | [`Journal`], [`Entry`] | what was asked, without any secret |
 //! | [`conformance()`] | what a registry must do for the clients to be right about it |
@@ -105,7 +105,7 @@ pub use self::{
     journal::{Entry, Journal, Kind, Origin},
     jwt_shape::JwtShape,
     layout::Seeded,
-    operation::{Operation, ParseOperationError},
+    operation::{Operation, ParseOperationError, Target},
     profile::{Era, Profile},
     quota::{ParseQuotaError, Quota},
     registry::FakeRegistry,

@@ -28,10 +28,10 @@ pub(crate) fn check(state: &State, route: &Route) -> Result<(), Refusal> {
         Operation::PutManifest => push(repository, item),
         Operation::StartUpload
         | Operation::MountBlob
-        | Operation::WriteChunk
+        | Operation::UploadChunk
         | Operation::CompleteUpload => write(repository),
-        Operation::GetManifest | Operation::HeadManifest => read_manifest(repository, item),
-        Operation::GetBlob | Operation::HeadBlob => read(repository),
+        Operation::GetManifest | Operation::Resolve => read_manifest(repository, item),
+        Operation::DownloadBlob | Operation::StatBlob => read(repository),
         _ => Ok(()),
     }
 }

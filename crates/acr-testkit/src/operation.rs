@@ -13,16 +13,20 @@ pub struct ParseOperationError {
 
 macro_rules! operations {
     ($($variant:ident => $name:literal,)*) => {
-        /// What a routed request asks for. Where a text stands for one, as in
-        /// [`Fault::status`](crate::Fault::status), it is the name.
+        /// What a routed request asks for, by the name that the clients give to the same request in
+        /// errors, logs and spans. A name is also what stands for it in the text of a fault and in
+        /// the journal's file.
+        ///
+        /// Of some requests the clients do not speak: [`Operation::GetStorage`] is where
+        /// [`Operation::DownloadBlob`] is redirected to, [`Operation::Connect`] the connection
+        /// before any request, [`Operation::ListCatalog`] and [`Operation::ListTagNames`] are the
+        /// lists of the content interface.
         ///
         /// ```
         /// use acr_testkit::Operation;
         ///
         /// assert_eq!("get_manifest".parse(), Ok(Operation::GetManifest));
         /// assert_eq!(Operation::GetManifest.name(), "get_manifest");
-        /// // The name that the client gives to the same request.
-        /// assert_eq!("upload_chunk".parse(), Ok(Operation::WriteChunk));
         /// assert!("get_manifst".parse::<Operation>().is_err());
         /// ```
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,11 +51,6 @@ macro_rules! operations {
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 match text {
                     $($name => Ok(Self::$variant),)*
-                    // What the client calls the same requests.
-                    "upload_chunk" => Ok(Self::WriteChunk),
-                    "resolve" => Ok(Self::HeadManifest),
-                    "exchange_entra_token" => Ok(Self::Exchange),
-                    "fetch_access_token" => Ok(Self::Token),
                     _ => {
                         let text = text.escape_debug().take(MAX_TEXT).collect();
                         Err(ParseOperationError { text })
@@ -66,8 +65,8 @@ operations! {
     Connect => "connect",
     Ping => "ping",
     ListRepositories => "list_repositories",
-    GetRepository => "get_repository",
-    UpdateRepository => "update_repository",
+    GetProperties => "get_properties",
+    UpdateProperties => "update_properties",
     DeleteRepository => "delete_repository",
     ListTags => "list_tags",
     GetTag => "get_tag",
@@ -77,22 +76,22 @@ operations! {
     GetManifestProperties => "get_manifest_properties",
     UpdateManifestProperties => "update_manifest_properties",
     GetManifest => "get_manifest",
-    HeadManifest => "head_manifest",
+    Resolve => "resolve",
     PutManifest => "put_manifest",
     DeleteManifest => "delete_manifest",
-    HeadBlob => "head_blob",
-    GetBlob => "get_blob",
+    StatBlob => "stat_blob",
+    DownloadBlob => "download_blob",
     GetStorage => "get_storage",
     DeleteBlob => "delete_blob",
     StartUpload => "start_upload",
     MountBlob => "mount_blob",
-    WriteChunk => "write_chunk",
+    UploadChunk => "upload_chunk",
     UploadStatus => "upload_status",
     CompleteUpload => "complete_upload",
     CancelUpload => "cancel_upload",
-    Referrers => "referrers",
-    Exchange => "exchange",
-    Token => "token",
+    ListReferrers => "list_referrers",
+    ExchangeEntraToken => "exchange_entra_token",
+    FetchAccessToken => "fetch_access_token",
     ListDeletedRepositories => "list_deleted_repositories",
     ListDeletedManifests => "list_deleted_manifests",
     ListDeletedTags => "list_deleted_tags",
@@ -107,19 +106,20 @@ impl fmt::Display for Operation {
     }
 }
 
-impl AsRef<str> for Operation {
-    fn as_ref(&self) -> &str {
-        self.name()
-    }
-}
-
-/// Which operations a fault strikes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Target {
-    /// Every one but `connect`.
+/// Which operations a [`Fault`](crate::Fault) is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// Every one but [`Operation::Connect`].
     #[default]
     Any,
+    /// This one.
     One(Operation),
+}
+
+impl From<Operation> for Target {
+    fn from(operation: Operation) -> Self {
+        Self::One(operation)
+    }
 }
 
 impl Target {
@@ -160,25 +160,18 @@ impl Operation {
         names.join(", ")
     }
 
-    /// Reads a name in a test, where a typo must not pass.
-    #[expect(clippy::panic, reason = "a test that asks for what there is not proves nothing")]
-    #[track_caller]
-    pub(crate) fn named<T: FromStr<Err = ParseOperationError>>(text: &str) -> T {
-        text.parse().unwrap_or_else(|error| panic!("{error}"))
-    }
-
     /// Whether the answer comes from the storage backend, which adds request ids to it.
     pub(crate) fn is_backend(self) -> bool {
         matches!(
             self,
             Self::GetManifest
-                | Self::HeadManifest
+                | Self::Resolve
                 | Self::PutManifest
-                | Self::HeadBlob
-                | Self::GetBlob
+                | Self::StatBlob
+                | Self::DownloadBlob
                 | Self::StartUpload
                 | Self::MountBlob
-                | Self::WriteChunk
+                | Self::UploadChunk
                 | Self::UploadStatus
                 | Self::CompleteUpload
                 | Self::CancelUpload
@@ -195,6 +188,6 @@ impl Operation {
 
     /// Whether it belongs to the token service.
     pub(crate) fn is_token_service(self) -> bool {
-        matches!(self, Self::Exchange | Self::Token)
+        matches!(self, Self::ExchangeEntraToken | Self::FetchAccessToken)
     }
 }

@@ -136,6 +136,22 @@ impl FakeRegistry {
         plan.faults().iter().cloned().for_each(|fault| self.inject(fault));
     }
 
+    /// Takes back every fault, from the next request on: also those that strike for ever, and what
+    /// still lags behind. A request that was struck already goes on so, and what a strike did to
+    /// tokens and upload sessions stays. [`FakeRegistry::faults`] still tells of them.
+    ///
+    /// ```
+    /// use acr_testkit::{FakeRegistry, Fault, Operation};
+    ///
+    /// let registry = FakeRegistry::new();
+    /// registry.inject(Fault::status(Operation::GetManifest, 1, 503).forever());
+    /// registry.clear_faults();
+    /// assert_eq!(registry.pending_faults(), 0);
+    /// ```
+    pub fn clear_faults(&self) {
+        lock(&self.0.faults).disarm();
+    }
+
     /// Every fault that was injected so far: print it when a test fails.
     pub fn faults(&self) -> FaultPlan {
         lock(&self.0.faults).plan().clone()

@@ -50,8 +50,8 @@ pub(crate) fn is_digest(reference: &str) -> bool {
 
 fn token_service(method: &Method, rest: &str) -> Result<Route, Unrouted> {
     match (rest, method.as_str()) {
-        ("exchange", "POST") => registry(Operation::Exchange),
-        ("token", "POST" | "GET") => registry(Operation::Token),
+        ("exchange", "POST") => registry(Operation::ExchangeEntraToken),
+        ("token", "POST" | "GET") => registry(Operation::FetchAccessToken),
         ("token", _) => Err(Unrouted::Method),
         _ => Err(Unrouted::NotFound),
     }
@@ -88,8 +88,8 @@ fn metadata(method: &Method, rest: &str) -> Result<Route, Unrouted> {
         return pick(method, &methods, repository(name)?, digest(last, 1)?);
     }
     let methods = [
-        ("GET", Operation::GetRepository),
-        ("PATCH", Operation::UpdateRepository),
+        ("GET", Operation::GetProperties),
+        ("PATCH", Operation::UpdateProperties),
         ("DELETE", Operation::DeleteRepository),
     ];
     pick(method, &methods, repository(rest)?, "")
@@ -130,7 +130,7 @@ fn content(method: &Method, rest: &str, query: &Form) -> Result<Route, Unrouted>
     if let Some(name) = front.strip_suffix("/blobs/uploads") {
         let methods = [
             ("GET", Operation::UploadStatus),
-            ("PATCH", Operation::WriteChunk),
+            ("PATCH", Operation::UploadChunk),
             ("PUT", Operation::CompleteUpload),
             ("DELETE", Operation::CancelUpload),
         ];
@@ -139,7 +139,7 @@ fn content(method: &Method, rest: &str, query: &Form) -> Result<Route, Unrouted>
     if let Some(name) = front.strip_suffix("/manifests") {
         let methods = [
             ("GET", Operation::GetManifest),
-            ("HEAD", Operation::HeadManifest),
+            ("HEAD", Operation::Resolve),
             ("PUT", Operation::PutManifest),
             ("DELETE", Operation::DeleteManifest),
         ];
@@ -147,14 +147,14 @@ fn content(method: &Method, rest: &str, query: &Form) -> Result<Route, Unrouted>
     }
     if let Some(name) = front.strip_suffix("/blobs") {
         let methods = [
-            ("GET", Operation::GetBlob),
-            ("HEAD", Operation::HeadBlob),
+            ("GET", Operation::DownloadBlob),
+            ("HEAD", Operation::StatBlob),
             ("DELETE", Operation::DeleteBlob),
         ];
         return pick(method, &methods, repository(name)?, digest(last, MIN_HEX)?);
     }
     if let Some(name) = front.strip_suffix("/referrers") {
-        let methods = [("GET", Operation::Referrers)];
+        let methods = [("GET", Operation::ListReferrers)];
         return pick(method, &methods, repository(name)?, digest(last, MIN_HEX)?);
     }
     Err(Unrouted::NotFound)
@@ -253,23 +253,23 @@ mod tests {
             ("GET", "/v2/_catalog?n=1".to_owned(), "list_catalog", "", ""),
             ("GET", "/v2/a/b/tags/list".to_owned(), "list_tag_names", "a/b", ""),
             ("GET", "/v2/a/b/manifests/v1".to_owned(), "get_manifest", "a/b", "v1"),
-            ("HEAD", format!("/v2/a%2Fb/manifests/{e}"), "head_manifest", "a/b", d.as_str()),
+            ("HEAD", format!("/v2/a%2Fb/manifests/{e}"), "resolve", "a/b", d.as_str()),
             ("PUT", "/v2/a/manifests/latest".to_owned(), "put_manifest", "a", "latest"),
             ("DELETE", "/v2/a/manifests/v1".to_owned(), "delete_manifest", "a", "v1"),
-            ("GET", format!("/v2/a/blobs/{d}"), "get_blob", "a", &d),
-            ("HEAD", format!("/v2/a/blobs/{d}"), "head_blob", "a", &d),
+            ("GET", format!("/v2/a/blobs/{d}"), "download_blob", "a", &d),
+            ("HEAD", format!("/v2/a/blobs/{d}"), "stat_blob", "a", &d),
             ("DELETE", format!("/v2/a/blobs/{d}"), "delete_blob", "a", &d),
             ("POST", "/v2/a/blobs/uploads/".to_owned(), "start_upload", "a", ""),
             ("POST", format!("/v2/a/blobs/uploads/?mount={e}&from=b%2Fc"), "mount_blob", "a", ""),
             ("POST", format!("/v2/a/blobs/uploads/?mount={e}"), "start_upload", "a", ""),
-            ("PATCH", "/v2/a/blobs/uploads/0-1_x".to_owned(), "write_chunk", "a", "0-1_x"),
+            ("PATCH", "/v2/a/blobs/uploads/0-1_x".to_owned(), "upload_chunk", "a", "0-1_x"),
             ("GET", "/v2/a/blobs/uploads/u".to_owned(), "upload_status", "a", "u"),
             ("PUT", "/v2/a/blobs/uploads/u".to_owned(), "complete_upload", "a", "u"),
             ("DELETE", "/v2/a/blobs/uploads/u".to_owned(), "cancel_upload", "a", "u"),
-            ("GET", format!("/v2/a/referrers/{d}"), "referrers", "a", &d),
+            ("GET", format!("/v2/a/referrers/{d}"), "list_referrers", "a", &d),
             ("GET", "/acr/v1/_catalog".to_owned(), "list_repositories", "", ""),
-            ("GET", "/acr/v1/a%2Fb".to_owned(), "get_repository", "a/b", ""),
-            ("PATCH", "/acr/v1/a/b".to_owned(), "update_repository", "a/b", ""),
+            ("GET", "/acr/v1/a%2Fb".to_owned(), "get_properties", "a/b", ""),
+            ("PATCH", "/acr/v1/a/b".to_owned(), "update_properties", "a/b", ""),
             ("DELETE", "/acr/v1/a".to_owned(), "delete_repository", "a", ""),
             ("GET", "/acr/v1/a%2Fb/_tags".to_owned(), "list_tags", "a/b", ""),
             ("GET", "/acr/v1/a/_tags/v1".to_owned(), "get_tag", "a", "v1"),
@@ -284,9 +284,9 @@ mod tests {
                 "sha256:abcdef",
             ),
             ("PATCH", format!("/acr/v1/a/_manifests/{e}"), "update_manifest_properties", "a", &d),
-            ("POST", "/oauth2/exchange".to_owned(), "exchange", "", ""),
-            ("POST", "/oauth2/token".to_owned(), "token", "", ""),
-            ("GET", "/oauth2/token".to_owned(), "token", "", ""),
+            ("POST", "/oauth2/exchange".to_owned(), "exchange_entra_token", "", ""),
+            ("POST", "/oauth2/token".to_owned(), "fetch_access_token", "", ""),
+            ("GET", "/oauth2/token".to_owned(), "fetch_access_token", "", ""),
             // Names that contain the words of routes.
             (
                 "GET",
@@ -312,11 +312,11 @@ mod tests {
             (
                 "PATCH",
                 "/v2/a/blobs/uploads/x/blobs/uploads/u".to_owned(),
-                "write_chunk",
+                "upload_chunk",
                 "a/blobs/uploads/x",
                 "u",
             ),
-            ("GET", format!("/v2/tags/list/blobs/{d}"), "get_blob", "tags/list", &d),
+            ("GET", format!("/v2/tags/list/blobs/{d}"), "download_blob", "tags/list", &d),
         ] {
             let expected = Ok((operation, name.to_owned(), item.to_owned()));
             assert_eq!(read(method, &target), expected, "{method} {target}");

@@ -371,7 +371,7 @@ fn entry(
         query: query.names(),
         headers: head.headers.keys().map(|name| name.as_str().to_owned()).collect(),
         status: 0,
-        operation: operation.map_or("unrouted", Operation::name),
+        operation,
         authorized: head.headers.contains_key(header::AUTHORIZATION),
         body_bytes: 0,
         wasted_bytes: 0,

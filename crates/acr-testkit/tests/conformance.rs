@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests may stop at the first surprise")]
 
 use acr_core::{Pipeline, Request};
-use acr_testkit::{BlobDelivery, FakeRegistry, Fault, Report, conformance};
+use acr_testkit::{BlobDelivery, FakeRegistry, Fault, Operation, Report, conformance};
 use http::{HeaderValue, header};
 use tower::util::MapRequestLayer;
 
@@ -42,22 +42,28 @@ async fn the_fake_conforms_and_nothing_is_left_behind() {
 #[tokio::test(start_paused = true)]
 async fn whatever_a_registry_does_otherwise_is_found() {
     for (fault, check) in [
-        (Fault::status("write_chunk", 2, 201), "an upload in chunks is stored"),
-        (Fault::corrupt("get_storage", 3), "an upload in two requests is stored"),
+        (Fault::status(Operation::UploadChunk, 2, 201), "an upload in chunks is stored"),
+        (Fault::corrupt(Operation::GetStorage, 3), "an upload in two requests is stored"),
         (
-            Fault::remove_header("complete_upload", "docker-content-digest"),
+            Fault::remove_header(Operation::CompleteUpload, "docker-content-digest"),
             "an upload in two requests is stored",
         ),
-        (Fault::set_header("write_chunk", "range", "0-99"), "an upload in chunks is stored"),
-        (Fault::status("mount_blob", 1, 202), "a blob is mounted from another repository"),
-        (Fault::corrupt("get_manifest", 5), "a manifest comes back byte for byte"),
-        (Fault::status("ping", 1, 404), "the registry answers a ping"),
-        (Fault::remove_header("list_tags", "link"), "tags are listed page by page, without gaps"),
         (
-            Fault::status("delete_repository", 1, 204),
+            Fault::set_header(Operation::UploadChunk, "range", "0-99"),
+            "an upload in chunks is stored",
+        ),
+        (Fault::status(Operation::MountBlob, 1, 202), "a blob is mounted from another repository"),
+        (Fault::corrupt(Operation::GetManifest, 5), "a manifest comes back byte for byte"),
+        (Fault::status(Operation::Ping, 1, 404), "the registry answers a ping"),
+        (
+            Fault::remove_header(Operation::ListTags, "link"),
+            "tags are listed page by page, without gaps",
+        ),
+        (
+            Fault::status(Operation::DeleteRepository, 1, 204),
             "a deleted repository is gone, and says what went",
         ),
-        (Fault::corrupt("referrers", 40), "a subject's referrers are listed"),
+        (Fault::corrupt(Operation::ListReferrers, 40), "a subject's referrers are listed"),
     ] {
         let (registry, told) = (owned(BlobDelivery::Redirect), fault.to_string());
         registry.inject(fault);

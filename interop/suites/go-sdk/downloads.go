@@ -48,7 +48,7 @@ func blobs(r registry) {
 		panic("other bytes came back in chunks")
 	}
 	var sent []int
-	for _, request := range ours.asked("write_chunk", "go/chunks") {
+	for _, request := range ours.asked("upload_chunk", "go/chunks") {
 		if request.Status == 202 {
 			sent = append(sent, request.BodyBytes)
 		}

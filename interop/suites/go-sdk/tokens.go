@@ -129,12 +129,12 @@ func keepTokens(seen *called) {
 	get(r.GetTagProperties(ctx, "go/kept", "v1", nil))
 	several := append(one, "repository:go/kept:pull", one[0])
 	same(fmt.Sprint(scopes(client, 3)), fmt.Sprint(several), "tokens, of which the client keeps the latest")
-	same(statuses(func() []entry { return ours.marked("exchange", client) }, 1), "[200]", "exchanges")
+	same(statuses(func() []entry { return ours.marked("exchange_entra_token", client) }, 1), "[200]", "exchanges")
 }
 
 func scopes(client mark, count int) (found []string) {
-	statuses(func() []entry { return ours.marked("token", client) }, count)
-	for _, request := range ours.marked("token", client) {
+	statuses(func() []entry { return ours.marked("fetch_access_token", client) }, count)
+	for _, request := range ours.marked("fetch_access_token", client) {
 		found = append(found, request.Scopes...)
 	}
 	return found
@@ -147,8 +147,8 @@ func tokenEnds(seen *called) {
 	u.send(content[:1000], 0, 1000)
 	u.send(content[1000:], 1000, 2000)
 	u.complete("go/token-ends", content)
-	same(statuses(func() []entry { return ours.marked("write_chunk", client) }, 3), "[202 401 202]", "chunks")
-	same(statuses(func() []entry { return ours.marked("exchange", client) }, 1), "[200]", "exchanges")
+	same(statuses(func() []entry { return ours.marked("upload_chunk", client) }, 3), "[202 401 202]", "chunks")
+	same(statuses(func() []entry { return ours.marked("exchange_entra_token", client) }, 1), "[200]", "exchanges")
 }
 
 // refreshTokenEnds gets a refresh token at first whose end is long past, as `run` says.
@@ -160,7 +160,7 @@ func refreshTokenEnds(seen *called) {
 	says(refused(failure(r.GetRepositoryProperties(ctx, "go/refresh-ends", nil)), 401, ""), "/oauth2/token")
 	same(*get(r.GetRepositoryProperties(ctx, "go/refresh-ends", nil)).TagCount, int32(1), "tags")
 	get(r.GetTagProperties(ctx, "go/refresh-ends", "v1", nil))
-	same(statuses(func() []entry { return ours.marked("exchange", client) }, 2), "[200 200]", "exchanges")
+	same(statuses(func() []entry { return ours.marked("exchange_entra_token", client) }, 2), "[200 200]", "exchanges")
 }
 
 // refreshTokenRefused should exchange anew.
@@ -175,7 +175,7 @@ func refreshTokenRefused(seen *called) {
 	for range 2 {
 		says(refused(failure(r.GetManifest(ctx, "go/revoked", "v1", accepting("*/*"))), 401, ""), "/oauth2/token")
 	}
-	same(statuses(func() []entry { return private.marked("exchange", client) }, 1), "[200]", "exchanges")
+	same(statuses(func() []entry { return private.marked("exchange_entra_token", client) }, 1), "[200]", "exchanges")
 }
 
 // oddToken should be able to read the token.

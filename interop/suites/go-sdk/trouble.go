@@ -22,7 +22,7 @@ func throttled(r registry) {
 func throttledForGood(r registry) {
 	ctx := context.Background()
 	r.push("go/throttled", "v1", []byte("layer"))
-	asked := func() int { return len(ours.asked("get_repository", "go/throttled")) }
+	asked := func() int { return len(ours.asked("get_properties", "go/throttled")) }
 	refused(failure(r.GetRepositoryProperties(ctx, "go/throttled", nil)), 429, "TOOMANYREQUESTS")
 	before := asked()
 	refused(failure(r.GetRepositoryProperties(persistent(ctx), "go/throttled", nil)), 429, "TOOMANYREQUESTS")
@@ -33,7 +33,7 @@ func throttledExchange(seen *called) {
 	const client mark = "x-row-throttled-exchange"
 	r := ours.connect(ours.token(), seen, client)
 	get(r.GetRepositoryProperties(persistent(context.Background()), public, nil))
-	same(statuses(func() []entry { return ours.marked("exchange", client) }, 2), "[429 200]", "exchanges")
+	same(statuses(func() []entry { return ours.marked("exchange_entra_token", client) }, 2), "[429 200]", "exchanges")
 }
 
 // chunkAgain has one chunk refused after all of it arrived, which is then sent again.
@@ -43,7 +43,7 @@ func chunkAgain(r registry) {
 	u.send(content[:chunk], 0, chunk)
 	u.send(content[chunk:], chunk, 2*chunk)
 	u.complete("go/again", content)
-	same(statuses(func() []entry { return ours.asked("write_chunk", "go/again") }, 3), "[503 202 202]", "chunks")
+	same(statuses(func() []entry { return ours.asked("upload_chunk", "go/again") }, 3), "[503 202 202]", "chunks")
 }
 
 // chunkTwice should count what it sent before the answer once. The registry has the right bytes:

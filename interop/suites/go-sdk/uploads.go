@@ -80,7 +80,7 @@ func uploadWithoutRanges(r registry) {
 	}
 	digest := u.complete("go/unranged", content)
 	same(*get(r.blobs.CheckBlobExists(u.ctx, "go/unranged", digest, nil)).ContentLength, int64(3000), "length")
-	sent := ours.asked("write_chunk", "go/unranged")
+	sent := ours.asked("upload_chunk", "go/unranged")
 	same(fmt.Sprint(sent[0].BodyBytes, sent[1].BodyBytes, sent[2].BodyBytes, len(sent)), "1000 1000 1000 3", "chunks that were sent")
 }
 
@@ -169,7 +169,7 @@ func uploadsAtOnce(seen *called) {
 		repository := fmt.Sprintf("go/at-once-%d", index)
 		same(string(r.download(repository, r.upload(repository, content))), string(content), "content")
 	})
-	same(statuses(func() []entry { return ours.marked("exchange", client) }, 1), "[200]", "exchanges")
+	same(statuses(func() []entry { return ours.marked("exchange_entra_token", client) }, 1), "[200]", "exchanges")
 	same(len(ours.marked("complete_upload", client)) >= 8, true, "uploads that were completed")
 }
 

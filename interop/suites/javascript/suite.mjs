@@ -211,7 +211,7 @@ await attempt("upload and download a blob in chunks", async () => {
   const found = await client.downloadBlob(blob.digest);
   assert.equal(found.digest, blob.digest);
   assert.ok((await bytesOf(found.content)).equals(bytes), "other bytes came back");
-  const sent = () => answered("write_chunk", 202, "js/chunks").map((entry) => entry.body_bytes);
+  const sent = () => answered("upload_chunk", 202, "js/chunks").map((entry) => entry.body_bytes);
   assert.deepEqual(sent(), [CHUNK, CHUNK, 17]);
   // A stream of other pieces is sent in the same chunks.
   const pieces = Readable.from([bytes.subarray(0, 5), bytes.subarray(5)]);

@@ -244,7 +244,7 @@ class Suite:
         pieces = await self.registry.download(repository, digest)
         if b"".join(pieces) != content:
             raise AssertionError("other bytes came back")
-        sent = [entry["body_bytes"] for entry in answered("write_chunk", 202, repository)]
+        sent = [entry["body_bytes"] for entry in answered("upload_chunk", 202, repository)]
         same(sent, [CHUNK, CHUNK, 17], "chunks that were sent")
         ranges = answered("get_storage", 206, digest.removeprefix("sha256:"))
         same(len(ranges), 3, "ranges that were asked for")

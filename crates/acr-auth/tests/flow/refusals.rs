@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use acr_auth::{AccessToken, Credential, credential_fn};
 use acr_core::{Action, Effect, ErrorKind, RequestBuilder, Scope, response};
-use acr_testkit::{Anonymous, FakeRegistry, Fault, Kind, ScopeMap};
+use acr_testkit::{Anonymous, FakeRegistry, Fault, Kind, Operation, ScopeMap};
 use http::{Method, StatusCode};
 
 use crate::{catalog, get, identity, pipeline, status};
@@ -27,11 +27,14 @@ async fn missing_rights_end_at_once_as_forbidden() {
 #[tokio::test(start_paused = true)]
 async fn an_endless_401_is_answered_twice_and_no_more() {
     let registry = FakeRegistry::new();
-    registry.inject(Fault::status("list_repositories", 1, 401).times(100));
+    registry.inject(Fault::status(Operation::ListRepositories, 1, 401).times(100));
     let pipeline = pipeline(&registry, identity(&registry).0);
     assert_eq!(status(&pipeline, catalog(pipeline.endpoint())).await, 401);
     let calls = registry.journal().entries();
-    assert_eq!(calls.iter().filter(|e| e.operation == "list_repositories").count(), 2);
+    assert_eq!(
+        calls.iter().filter(|e| e.operation == Some(Operation::ListRepositories)).count(),
+        2
+    );
     assert_eq!(registry.journal().count(Kind::Exchange), 1);
 }
 
@@ -40,7 +43,7 @@ async fn one_401_brings_a_new_token_and_success() {
     let registry = FakeRegistry::new();
     let pipeline = pipeline(&registry, identity(&registry).0);
     assert_eq!(status(&pipeline, catalog(pipeline.endpoint())).await, 200);
-    registry.inject(Fault::status("list_repositories", 1, 401));
+    registry.inject(Fault::status(Operation::ListRepositories, 1, 401));
     assert_eq!(status(&pipeline, catalog(pipeline.endpoint())).await, 200);
     assert_eq!(registry.journal().count(Kind::Token), 2);
     assert_eq!(registry.journal().count(Kind::Exchange), 1);
@@ -49,8 +52,8 @@ async fn one_401_brings_a_new_token_and_success() {
 #[tokio::test(start_paused = true)]
 async fn a_failing_token_service_is_retried_by_the_one_loop_outside() {
     for (fault, attempts) in [
-        (Fault::status("token", 1, 503), 2),
-        (Fault::status("exchange", 1, 429).retry_after("7"), 2),
+        (Fault::status(Operation::FetchAccessToken, 1, 503), 2),
+        (Fault::status(Operation::ExchangeEntraToken, 1, 429).retry_after("7"), 2),
     ] {
         let registry = FakeRegistry::new();
         registry.inject(fault);
@@ -65,7 +68,7 @@ async fn a_failing_token_service_is_retried_by_the_one_loop_outside() {
 #[tokio::test(start_paused = true)]
 async fn a_token_service_that_stays_down_is_an_error_of_its_own_kind() {
     let registry = FakeRegistry::new();
-    registry.inject(Fault::status("exchange", 1, 429).times(100));
+    registry.inject(Fault::status(Operation::ExchangeEntraToken, 1, 429).times(100));
     let pipeline = pipeline(&registry, identity(&registry).0);
     let error = pipeline.send(catalog(pipeline.endpoint())).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Throttled);
@@ -78,7 +81,7 @@ async fn a_refused_refresh_token_is_exchanged_anew_once() {
     let registry = FakeRegistry::new();
     let pipeline = pipeline(&registry, identity(&registry).0);
     assert_eq!(status(&pipeline, catalog(pipeline.endpoint())).await, 200);
-    registry.inject(Fault::status("token", 1, 401));
+    registry.inject(Fault::status(Operation::FetchAccessToken, 1, 401));
     let name = "library/app".parse().unwrap();
     let read = Scope::repository(&name, &[Action::METADATA_READ]);
     let request = get(pipeline.endpoint(), "/acr/v1/library/app", read);
@@ -90,7 +93,7 @@ async fn a_refused_refresh_token_is_exchanged_anew_once() {
 #[tokio::test(start_paused = true)]
 async fn a_refresh_token_refused_for_ever_ends_in_an_error() {
     let registry = FakeRegistry::new();
-    registry.inject(Fault::status("token", 1, 401).times(100));
+    registry.inject(Fault::status(Operation::FetchAccessToken, 1, 401).times(100));
     let pipeline = pipeline(&registry, identity(&registry).0);
     let error = pipeline.send(catalog(pipeline.endpoint())).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unauthenticated);
@@ -101,7 +104,7 @@ async fn a_refresh_token_refused_for_ever_ends_in_an_error() {
 #[tokio::test(start_paused = true)]
 async fn a_write_whose_token_call_failed_was_not_sent_and_is_repeated() {
     let registry = FakeRegistry::new();
-    registry.inject(Fault::status("token", 1, 503));
+    registry.inject(Fault::status(Operation::FetchAccessToken, 1, 503));
     let pipeline = pipeline(&registry, identity(&registry).0);
     let name = "library/app".parse().unwrap();
     let push = Scope::repository(&name, &[Action::PULL, Action::PUSH]);

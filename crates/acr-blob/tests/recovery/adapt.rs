@@ -2,7 +2,7 @@
 
 use acr_blob::Content;
 use acr_core::{Digest, ErrorKind, Request, Transport};
-use acr_testkit::{BlobDelivery, FakeRegistry, Fault};
+use acr_testkit::{BlobDelivery, FakeRegistry, Fault, Operation};
 use bytes::Bytes;
 use tower::ServiceExt as _;
 
@@ -32,7 +32,10 @@ async fn requests_of_cold_transfers() {
         let reader = blobs.download(&info.digest).await.unwrap();
         assert_eq!(reader.bytes(1 << 30).await.unwrap().len() as u64, info.size);
         let sent = registry.journal().entries();
-        let sent = sent.iter().filter(|e| e.operation != "token" && e.operation != "exchange");
+        let sent = sent.iter().filter(|e| {
+            e.operation != Some(Operation::FetchAccessToken)
+                && e.operation != Some(Operation::ExchangeEntraToken)
+        });
         assert_eq!(sent.count(), 2, "{name}: the registry and the storage");
     }
     // With the digest known, one body does it all.
@@ -68,18 +71,18 @@ async fn a_body_that_is_too_large_is_cut_down_and_later_ones_with_it() {
     let next = content(21 * MIB);
     blobs.upload(pieces(&next, 100_000)).await.unwrap();
     // It was learned: 2 MiB at once, and nothing was refused any more.
-    assert_eq!(registry.journal().count_of("write_chunk"), 10);
+    assert_eq!(registry.journal().count_of(Operation::UploadChunk), 10);
     assert!(stored(&blobs, &next).await);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_minimum_length_of_chunks_is_kept_to() {
     let registry = FakeRegistry::new();
-    registry.inject(Fault::set_header("start_upload", "oci-chunk-min-length", "5000"));
+    registry.inject(Fault::set_header(Operation::StartUpload, "oci-chunk-min-length", "5000"));
     let blobs = client(&registry);
     let whole = content(12_000);
     blobs.upload(pieces(&whole, 100)).chunk_size(CHUNK).await.unwrap();
-    assert_eq!(registry.journal().count_of("write_chunk"), 2);
+    assert_eq!(registry.journal().count_of(Operation::UploadChunk), 2);
     assert!(stored(&blobs, &whole).await);
 }
 
@@ -94,7 +97,7 @@ async fn a_lost_session_is_begun_again_if_the_content_is_still_there() {
         (pieces(&whole, 100), 3, false),
     ] {
         let registry = FakeRegistry::new();
-        registry.inject(Fault::status("write_chunk", nth, 404));
+        registry.inject(Fault::status(Operation::UploadChunk, nth, 404));
         let blobs = client(&registry);
         let result = blobs.upload(source).chunk_size(CHUNK).await;
         match result {
@@ -108,7 +111,7 @@ async fn a_lost_session_is_begun_again_if_the_content_is_still_there() {
 async fn a_closing_request_that_may_have_no_body_has_none() {
     for status in [400, 405, 415] {
         let registry = FakeRegistry::new();
-        registry.inject(Fault::status("complete_upload", 1, status));
+        registry.inject(Fault::status(Operation::CompleteUpload, 1, status));
         let blobs = client(&registry);
         let whole = content(3 * CHUNK + 1);
         blobs.upload(pieces(&whole, 100)).chunk_size(CHUNK).await.unwrap();
@@ -116,7 +119,8 @@ async fn a_closing_request_that_may_have_no_body_has_none() {
         registry.journal().clear();
         blobs.upload(pieces(&whole, 100)).chunk_size(CHUNK).await.unwrap();
         let closing = registry.journal().entries();
-        let closing = closing.iter().find(|e| e.operation == "complete_upload").unwrap();
+        let closing =
+            closing.iter().find(|e| e.operation == Some(Operation::CompleteUpload)).unwrap();
         assert_eq!(closing.body_bytes, 0);
     }
 }
@@ -124,12 +128,12 @@ async fn a_closing_request_that_may_have_no_body_has_none() {
 #[tokio::test(start_paused = true)]
 async fn a_stream_in_one_body_goes_on_after_a_failure_in_chunks() {
     for fault in [
-        Fault::lose_response("write_chunk"),
-        Fault::drop_request("write_chunk"),
-        Fault::status("write_chunk", 1, 503),
-        Fault::status("write_chunk", 1, 429),
-        Fault::status("write_chunk", 1, 401),
-        Fault::lose_response("complete_upload"),
+        Fault::lose_response(Operation::UploadChunk),
+        Fault::drop_request(Operation::UploadChunk),
+        Fault::status(Operation::UploadChunk, 1, 503),
+        Fault::status(Operation::UploadChunk, 1, 429),
+        Fault::status(Operation::UploadChunk, 1, 401),
+        Fault::lose_response(Operation::CompleteUpload),
     ] {
         let registry = FakeRegistry::new();
         let line = fault.to_string();
@@ -174,19 +178,19 @@ async fn what_is_there_already_is_not_sent() {
     upload(whole.clone()).await.unwrap();
     registry.journal().clear();
     assert_eq!(upload(whole.clone()).await.unwrap().size, 5_000);
-    assert_eq!(registry.journal().count_of("start_upload"), 0);
+    assert_eq!(registry.journal().count_of(Operation::StartUpload), 0);
 
     // From another repository, in the request that starts the upload.
     let other = other_repository(&registry);
     let mounted =
         other.upload(whole.clone()).digest(digest.clone()).mount_from(blobs.repository().clone());
     assert_eq!(mounted.await.unwrap().size, 5_000);
-    assert_eq!(registry.journal().count_of("complete_upload"), 0);
+    assert_eq!(registry.journal().count_of(Operation::CompleteUpload), 0);
     // And where there is nothing to mount, the same session takes the content.
     let new = content(6_000);
     let absent = Digest::sha256(&new);
     let sent = other.upload(new.clone()).digest(absent).mount_from(blobs.repository().clone());
     sent.await.unwrap();
-    assert_eq!(registry.journal().count_of("start_upload"), 0);
+    assert_eq!(registry.journal().count_of(Operation::StartUpload), 0);
     assert!(stored(&other, &new).await);
 }

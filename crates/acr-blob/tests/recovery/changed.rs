@@ -10,7 +10,7 @@ use std::{
 
 use acr_blob::{BlobClient, Content, UploadCheckpoint};
 use acr_core::{BoxError, Digest, ErrorKind};
-use acr_testkit::{FakeRegistry, Fault};
+use acr_testkit::{FakeRegistry, Fault, Operation};
 use bytes::Bytes;
 use futures_util::stream;
 
@@ -25,7 +25,7 @@ async fn broken_off(
     blobs: &BlobClient,
     source: Content,
 ) -> UploadCheckpoint {
-    registry.inject(Fault::stall("write_chunk").on_nth(4));
+    registry.inject(Fault::stall(Operation::UploadChunk).on_nth(4));
     let saved = Arc::new(Mutex::new(None));
     let log = Arc::clone(&saved);
     let upload = blobs.upload(source).chunk_size(CHUNK).on_checkpoint(move |checkpoint| {
@@ -78,7 +78,7 @@ async fn a1_a_file_that_changed_after_its_checkpoint_starts_anew() {
                 let source = Content::file(file.path()).await.unwrap();
                 let checkpoint = broken_off(&registry, &blobs, source).await;
                 if is_gone {
-                    registry.inject(Fault::status("upload_status", 1, 404));
+                    registry.inject(Fault::status(Operation::UploadStatus, 1, 404));
                 }
                 rewrite(file.path(), &new, sets_time_back);
                 let source = Content::file(file.path()).await.unwrap();
@@ -104,7 +104,7 @@ async fn a1_bytes_that_are_others_start_anew_and_the_same_go_on() {
         assert_eq!(info.digest, Digest::sha256(&new));
         let sent: u64 = registry.journal().entries().iter().map(|e| e.body_bytes).sum();
         assert_eq!(sent < 9 * CHUNK as u64, is_same, "{sent}");
-        assert_eq!(registry.journal().count_of("start_upload"), usize::from(!is_same));
+        assert_eq!(registry.journal().count_of(Operation::StartUpload), usize::from(!is_same));
         assert_eq!(registry.open_uploads(), 0);
     }
 }
@@ -153,7 +153,7 @@ async fn a1_what_cannot_be_read_again_is_vouched_for_by_name() {
         registry.journal().clear();
         let info = blobs.upload(rest).resume_vouched(checkpoint.clone()).await.unwrap();
         assert_eq!((info.digest, info.size), (Digest::sha256(&whole), whole.len() as u64));
-        assert_eq!(registry.journal().count_of("start_upload"), 0);
+        assert_eq!(registry.journal().count_of(Operation::StartUpload), 0);
         // The session is over, and its beginning cannot be given again.
         let again = blobs.upload(pieces(&whole, 100)).resume_vouched(checkpoint).await;
         assert_eq!(again.unwrap_err().kind(), ErrorKind::Session);
@@ -182,7 +182,7 @@ async fn a1_a_file_that_provably_did_not_change_is_not_read_again() {
     let source = Content::file(file.path()).await.unwrap();
     let info = blobs.upload(source).resume(damaged).await.unwrap();
     assert_eq!(info.digest, Digest::sha256(&old));
-    assert_eq!(registry.journal().count_of("complete_upload"), 2, "{}", registry.journal());
+    assert_eq!(registry.journal().count_of(Operation::CompleteUpload), 2, "{}", registry.journal());
     assert!(stored(&blobs, &old).await);
 }
 
@@ -222,7 +222,7 @@ async fn a1_more_than_the_checkpoint_knows_is_checked_by_the_registry() {
     let new = changed(&old, 3 * CHUNK + 5, old.len());
     let registry = FakeRegistry::new();
     let blobs = client(&registry);
-    registry.inject(Fault::stall("write_chunk").on_nth(6));
+    registry.inject(Fault::stall(Operation::UploadChunk).on_nth(6));
     let saved = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&saved);
     let upload = blobs.upload(old.clone()).chunk_size(CHUNK);
@@ -322,5 +322,5 @@ async fn a1_a_stream_with_a_break_below_the_checkpoint_sends_nothing() {
     let error =
         blobs.upload(Content::stream(stream::iter(items))).resume(checkpoint).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Source);
-    assert_eq!(registry.journal().count_of("write_chunk"), 0);
+    assert_eq!(registry.journal().count_of(Operation::UploadChunk), 0);
 }

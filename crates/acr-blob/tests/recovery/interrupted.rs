@@ -9,7 +9,7 @@ use std::{
 
 use acr_blob::Content;
 use acr_core::{BoxError, Digest, ErrorKind};
-use acr_testkit::FakeRegistry;
+use acr_testkit::{FakeRegistry, Operation};
 use futures_util::stream;
 
 use crate::{CHUNK, client, content, pieces, stored};
@@ -26,7 +26,7 @@ async fn a_token_that_expires_in_the_middle_is_fetched_anew() {
     });
     blobs.upload(Content::stream(slow)).chunk_size(CHUNK).await.unwrap();
     assert!(stored(&blobs, &whole).await);
-    assert!(registry.journal().count_of("token") > 3);
+    assert!(registry.journal().count_of(Operation::FetchAccessToken) > 3);
 }
 
 /// Drops transfers after every number of polls; what is left must be good for a new try.

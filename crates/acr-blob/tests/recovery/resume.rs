@@ -10,7 +10,7 @@ use std::{
 
 use acr_blob::{Content, DownloadCheckpoint, Mount, UploadCheckpoint};
 use acr_core::{ByteRange, Digest, ErrorKind};
-use acr_testkit::{BlobDelivery, FakeRegistry, Fault};
+use acr_testkit::{BlobDelivery, FakeRegistry, Fault, Operation};
 use bytes::Bytes;
 use http::Method;
 use tokio::io::AsyncReadExt as _;
@@ -24,7 +24,7 @@ async fn a_session_is_written_step_by_step_resumed_mounted_and_cancelled() {
     let mut session = blobs.start_upload().await.unwrap();
     assert_eq!(session.status().await.unwrap(), 0);
     session.write("hello ").await.unwrap();
-    registry.inject(Fault::lose_response("write_chunk"));
+    registry.inject(Fault::lose_response(Operation::UploadChunk));
     session.write("new ").await.unwrap();
     assert_eq!((session.offset(), session.status().await.unwrap()), (10, 10));
     let saved = serde_json::to_string(&session.checkpoint().unwrap()).unwrap();
@@ -63,7 +63,7 @@ async fn an_upload_is_resumed_from_any_of_its_checkpoints() {
         let blobs = client(&registry);
         let saved = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&saved);
-        registry.inject(Fault::stall("write_chunk").on_nth(6));
+        registry.inject(Fault::stall(Operation::UploadChunk).on_nth(6));
         let source = || async {
             if is_stream { pieces(&whole, 100) } else { Content::file(path.path()).await.unwrap() }
         };
@@ -102,7 +102,7 @@ async fn a_resumed_upload_tells_and_saves_every_chunk() {
         };
         let registry = FakeRegistry::new();
         let blobs = client(&registry);
-        registry.inject(Fault::stall("write_chunk").on_nth(4));
+        registry.inject(Fault::stall(Operation::UploadChunk).on_nth(4));
         let first = Arc::new(Mutex::new(None));
         let log = Arc::clone(&first);
         let upload = blobs.upload(source(0)).chunk_size(CHUNK).on_checkpoint(move |checkpoint| {
@@ -156,11 +156,11 @@ async fn a_download_goes_on_where_it_broke_and_where_it_was_left() {
     let digest = blobs.upload(whole.clone()).await.unwrap().digest;
     registry.journal().clear();
     for after in [0, 1, 1_000_000] {
-        registry.inject(Fault::truncate("get_storage", after));
+        registry.inject(Fault::truncate(Operation::GetStorage, after));
         assert!(stored(&blobs, &whole).await);
     }
     // Each time from the registry, since a signed link does not live for long.
-    assert_eq!(registry.journal().count_of("get_blob"), 6);
+    assert_eq!(registry.journal().count_of(Operation::DownloadBlob), 6);
 
     let mut reader = blobs.download(&digest).await.unwrap();
     let mut seen = Vec::new();

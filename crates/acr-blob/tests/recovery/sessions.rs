@@ -8,7 +8,7 @@ use std::{
 
 use acr_blob::{BlobClient, UploadSession};
 use acr_core::{Digest, ErrorKind};
-use acr_testkit::{FakeRegistry, Fault};
+use acr_testkit::{FakeRegistry, Fault, Operation};
 use bytes::Bytes;
 
 use crate::{
@@ -155,7 +155,7 @@ async fn a11_a_write_dropped_while_it_begins_anew_goes_on_with_the_next() {
         let registry = FakeRegistry::new();
         let blobs = client(&registry);
         let mut session = blobs.start_upload().await.unwrap();
-        registry.inject(Fault::lose_session("write_chunk"));
+        registry.inject(Fault::lose_session(Operation::UploadChunk));
         write_dropped(&mut session, Bytes::from_static(b"hello "), polls).await;
         session.write("new ").await.unwrap();
         let info = session.complete("world", None).await.unwrap();

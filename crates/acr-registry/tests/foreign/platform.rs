@@ -2,7 +2,7 @@
 
 use acr_core::{Digest, ErrorKind};
 use acr_registry::{Descriptor, ImageIndex, ImageManifest, MediaType, Platform, RepositoryClient};
-use acr_testkit::{FakeRegistry, Profile};
+use acr_testkit::{FakeRegistry, Operation, Profile};
 
 use crate::support::client;
 
@@ -68,7 +68,7 @@ async fn f3_depth_and_number_of_indexes_are_bounded() {
     let digest = deep.digest().unwrap();
     let error = repo.get_manifest(&digest).platform(linux("amd64")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
-    assert_eq!(registry.journal().count_of("get_manifest"), 9);
+    assert_eq!(registry.journal().count_of(Operation::GetManifest), 9);
 
     // The image is behind so many indexes that are empty.
     let image = put_image(&repo, "wide").await;
@@ -82,7 +82,7 @@ async fn f3_depth_and_number_of_indexes_are_bounded() {
         registry.journal().clear();
         let got = repo.get_manifest(&wide).platform(linux("amd64")).await;
         assert_eq!(got.map(|got| got.digest).map_err(|error| error.kind()), end, "{empty}");
-        assert_eq!(registry.journal().count_of("get_manifest"), 32);
+        assert_eq!(registry.journal().count_of(Operation::GetManifest), 32);
     }
 }
 

@@ -44,6 +44,12 @@ impl Faults {
         self.armed.push(Armed { fault, seen: 0 });
     }
 
+    /// Takes back what was injected, and what its strikes left for later.
+    pub(crate) fn disarm(&mut self) {
+        self.armed.clear();
+        self.lagging.clear();
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.armed.len()
     }
@@ -115,6 +121,7 @@ impl Selector {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operation::Target;
 
     fn seen(operation: Operation) -> Seen<'static> {
         Seen {
@@ -129,15 +136,15 @@ mod tests {
     #[test]
     fn strikes_on_the_nth_and_then_retires() {
         let mut faults = Faults::default();
-        faults.arm(Fault::stall("ping").on_nth(2).times(2));
+        faults.arm(Fault::stall(Operation::Ping).on_nth(2).times(2));
         let mut struck = Vec::new();
         for _ in 0..5 {
-            assert!(faults.strike(seen(Operation::Token)).is_empty());
+            assert!(faults.strike(seen(Operation::FetchAccessToken)).is_empty());
             struck.push(!faults.strike(seen(Operation::Ping)).is_empty());
         }
         assert_eq!(struck, [false, true, true, false, false]);
         assert_eq!(faults.len(), 0);
-        faults.arm(Fault::stall("ping").forever());
+        faults.arm(Fault::stall(Operation::Ping).forever());
         assert!((0..10).all(|_| !faults.strike(seen(Operation::Ping)).is_empty()));
         assert_eq!(
             faults.plan().to_string(),
@@ -150,7 +157,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("range", http::HeaderValue::from_static("bytes=0-1"));
         let seen = Seen { headers: Some(&headers), ..seen(Operation::GetManifest) };
-        let get = || Fault::stall("get_manifest").forever();
+        let get = || Fault::stall(Operation::GetManifest).forever();
         for (fault, strikes) in [
             (get(), true),
             (get().in_repository("a/b"), true),
@@ -163,15 +170,15 @@ mod tests {
             (get().with_header("accept"), false),
             (get().if_anonymous(), true),
             (get().if_authorized(), false),
-            (Fault::stall("any"), true),
-            (Fault::stall("connect"), false),
+            (Fault::stall(Target::Any), true),
+            (Fault::stall(Operation::Connect), false),
         ] {
             let mut faults = Faults::default();
             faults.arm(fault.clone());
             assert_eq!(faults.strike(seen).len(), usize::from(strikes), "{fault}");
         }
         let mut faults = Faults::default();
-        faults.arm(Fault::stall("any"));
+        faults.arm(Fault::stall(Target::Any));
         assert!(faults.strike(Seen { operation: Operation::Connect, ..seen }).is_empty());
     }
 

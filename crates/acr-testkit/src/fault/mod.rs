@@ -26,22 +26,23 @@ pub use self::{
 /// fault, so a failing plan can be copied from a log:
 ///
 /// ```
-/// use acr_testkit::Fault;
+/// use acr_testkit::{Fault, Operation};
 ///
-/// let fault = Fault::status("get_manifest", 2, 503).retry_after("2");
+/// let fault = Fault::status(Operation::GetManifest, 2, 503).retry_after("2");
 /// assert_eq!(fault.to_string(), "status op=get_manifest status=503 retry_after=2 nth=2 times=1");
 /// assert_eq!(fault.to_string().parse::<Fault>()?, fault);
 ///
 /// let fault: Fault = "corrupt op=get_storage at=1000 path=/2cf24dba5fb0a30e times=forever".parse()?;
-/// assert_eq!(fault, Fault::corrupt("get_storage", 1000).with_path("/2cf24dba5fb0a30e").forever());
+/// let same = Fault::corrupt(Operation::GetStorage, 1000).with_path("/2cf24dba5fb0a30e").forever();
+/// assert_eq!(fault, same);
 /// # Ok::<_, acr_testkit::ParseFaultError>(())
 /// ```
 ///
-/// The operation is an [`Operation`] or its name; a constructor panics at a text that is none, so
-/// that a typo does not become a fault that never strikes. It can also be `any` for each of them, or `connect` for the
-/// connection before any request. The content of a redirected download comes from
-/// `get_storage`; the answer of `get_blob` is then only the redirect. The storage knows no
-/// repositories: its requests are told apart by the digest in their path.
+/// The operation is an [`Operation`], or [`Target::Any`] for each of them but
+/// [`Operation::Connect`], which stands for the connection before any request. The content of a
+/// redirected download comes from `get_storage`; the answer of `download_blob` is then only the
+/// redirect. The storage knows no repositories: its requests are told apart by the digest in
+/// their path.
 ///
 /// Some faults are made of bytes that no well-behaved server sends: [`Fault::cut`],
 /// [`Fault::extend`], [`Fault::length`], [`Fault::close_delimited`], [`Fault::garbage_chunk`]
@@ -69,44 +70,37 @@ struct Selector {
 /// Instead of handling the request.
 impl Fault {
     /// Answers the `nth` request of an operation with a status instead of handling it.
-    #[track_caller]
-    pub fn status(operation: impl AsRef<str>, nth: u32, status: u16) -> Self {
+    pub fn status(operation: impl Into<Target>, nth: u32, status: u16) -> Self {
         Self::new(operation, Effect::Status { status, retry_after: None }).on_nth(nth)
     }
 
     /// Answers with a status before the body of the request was read, and closes the connection.
-    #[track_caller]
-    pub fn early_status(operation: impl AsRef<str>, status: u16) -> Self {
+    pub fn early_status(operation: impl Into<Target>, status: u16) -> Self {
         Self::new(operation, Effect::EarlyStatus { status })
     }
 
     /// Answers 401 with a certain challenge, whatever token was sent.
-    #[track_caller]
-    pub fn challenge(operation: impl AsRef<str>, kind: ChallengeKind) -> Self {
+    pub fn challenge(operation: impl Into<Target>, kind: ChallengeKind) -> Self {
         Self::new(operation, Effect::Challenge(kind))
     }
 
     /// Breaks the connection without handling the request.
-    #[track_caller]
-    pub fn drop_request(operation: impl AsRef<str>) -> Self {
+    pub fn drop_request(operation: impl Into<Target>) -> Self {
         Self::new(operation, Effect::DropRequest)
     }
 
     /// Breaks the connection in the middle of the request's body. An upload keeps what arrived.
-    #[track_caller]
-    pub fn cut_request(operation: impl AsRef<str>, after_bytes: u64) -> Self {
+    pub fn cut_request(operation: impl Into<Target>, after_bytes: u64) -> Self {
         Self::new(operation, Effect::CutRequest { after: after_bytes })
     }
 
     /// Never answers.
-    #[track_caller]
-    pub fn stall(operation: impl AsRef<str>) -> Self {
+    pub fn stall(operation: impl Into<Target>) -> Self {
         Self::new(operation, Effect::Stall)
     }
 
     /// Waits before it handles the request.
-    #[track_caller]
-    pub fn delay(operation: impl AsRef<str>, time: Duration) -> Self {
+    pub fn delay(operation: impl Into<Target>, time: Duration) -> Self {
         Self::new(operation, Effect::Delay { time })
     }
 }
@@ -114,34 +108,29 @@ impl Fault {
 /// The state of the registry.
 impl Fault {
     /// Handles the request, then breaks the connection without an answer.
-    #[track_caller]
-    pub fn lose_response(operation: impl AsRef<str>) -> Self {
+    pub fn lose_response(operation: impl Into<Target>) -> Self {
         Self::new(operation, Effect::LoseResponse)
     }
 
     /// Forgets the upload session before handling a request for it.
-    #[track_caller]
-    pub fn lose_session(operation: impl AsRef<str>) -> Self {
+    pub fn lose_session(operation: impl Into<Target>) -> Self {
         Self::new(operation, Effect::LoseSession)
     }
 
     /// Lets somebody else push another manifest to the same tag right before the request, which
     /// must name a tag.
-    #[track_caller]
-    pub fn rival(operation: impl AsRef<str>) -> Self {
+    pub fn rival(operation: impl Into<Target>) -> Self {
         Self::new(operation, Effect::Rival)
     }
 
     /// What `put_manifest` or `complete_upload` wrote is not found by so many requests after it,
     /// as on a replica that lags behind.
-    #[track_caller]
-    pub fn lag(operation: impl AsRef<str>, reads: u32) -> Self {
+    pub fn lag(operation: impl Into<Target>, reads: u32) -> Self {
         Self::new(operation, Effect::Lag { reads })
     }
 
     /// Makes all refresh tokens invalid before handling the request.
-    #[track_caller]
-    pub fn revoke_refresh(operation: impl AsRef<str>) -> Self {
+    pub fn revoke_refresh(operation: impl Into<Target>) -> Self {
         Self::new(operation, Effect::RevokeRefresh)
     }
 }
@@ -149,26 +138,22 @@ impl Fault {
 /// The tokens in the answers of `exchange` and `token`.
 impl Fault {
     /// Issues a token that lives only so many seconds; none at all if negative.
-    #[track_caller]
-    pub fn token_lifetime(operation: impl AsRef<str>, seconds: i64) -> Self {
+    pub fn token_lifetime(operation: impl Into<Target>, seconds: i64) -> Self {
         Self::new(operation, Effect::TokenLifetime { seconds })
     }
 
     /// Issues a token whose times are off by so many seconds, as by a wrong clock.
-    #[track_caller]
-    pub fn token_skew(operation: impl AsRef<str>, seconds: i64) -> Self {
+    pub fn token_skew(operation: impl Into<Target>, seconds: i64) -> Self {
         Self::new(operation, Effect::TokenSkew { seconds })
     }
 
     /// Issues any text as a token; requests with it are refused.
-    #[track_caller]
-    pub fn token_text(operation: impl AsRef<str>, text: &str) -> Self {
+    pub fn token_text(operation: impl Into<Target>, text: &str) -> Self {
         Self::new(operation, Effect::TokenText { text: text.to_owned() })
     }
 
     /// Issues an access token that grants nothing.
-    #[track_caller]
-    pub fn token_grants_nothing(operation: impl AsRef<str>) -> Self {
+    pub fn token_grants_nothing(operation: impl Into<Target>) -> Self {
         Self::new(operation, Effect::TokenGrantsNothing)
     }
 }
@@ -176,64 +161,54 @@ impl Fault {
 /// The answer.
 impl Fault {
     /// Puts something else in place of the answer's JSON.
-    #[track_caller]
-    pub fn json(operation: impl AsRef<str>, kind: JsonKind) -> Self {
+    pub fn json(operation: impl Into<Target>, kind: JsonKind) -> Self {
         Self::new(operation, Effect::Json(kind))
     }
 
     /// Flips the bits of one byte of the answer's body, counted from 0.
-    #[track_caller]
-    pub fn corrupt(operation: impl AsRef<str>, byte_index: u64) -> Self {
+    pub fn corrupt(operation: impl Into<Target>, byte_index: u64) -> Self {
         Self::new(operation, Effect::Corrupt { at: byte_index })
     }
 
     /// Breaks the connection after some bytes of the answer's body.
-    #[track_caller]
-    pub fn truncate(operation: impl AsRef<str>, after_bytes: u64) -> Self {
+    pub fn truncate(operation: impl Into<Target>, after_bytes: u64) -> Self {
         Self::new(operation, Effect::Truncate { after: after_bytes })
     }
 
     /// Sends some bytes of the answer's body and then nothing more.
-    #[track_caller]
-    pub fn stall_body(operation: impl AsRef<str>, after_bytes: u64) -> Self {
+    pub fn stall_body(operation: impl Into<Target>, after_bytes: u64) -> Self {
         Self::new(operation, Effect::StallBody { after: after_bytes })
     }
 
     /// Sends the answer's body at so many bytes a second, at least 1.
-    #[track_caller]
-    pub fn trickle(operation: impl AsRef<str>, bytes_per_second: u64) -> Self {
+    pub fn trickle(operation: impl Into<Target>, bytes_per_second: u64) -> Self {
         Self::new(operation, Effect::Trickle { rate: bytes_per_second.max(1) })
     }
 
     /// Sends more bytes than the answer's body has and `Content-Length` says.
-    #[track_caller]
-    pub fn extend(operation: impl AsRef<str>, bytes: u32) -> Self {
+    pub fn extend(operation: impl Into<Target>, bytes: u32) -> Self {
         Self::new(operation, Effect::Extend { bytes: bytes.min(text::MAX_COUNT).into() })
     }
 
     /// Sets a header of the answer, in place of those with the same name.
-    #[track_caller]
-    pub fn set_header(operation: impl AsRef<str>, name: &str, value: &str) -> Self {
+    pub fn set_header(operation: impl Into<Target>, name: &str, value: &str) -> Self {
         let (name, value) = (name.to_ascii_lowercase(), value.to_owned());
         Self::new(operation, Effect::SetHeader { name, value })
     }
 
     /// Adds a header to the answer, beside those with the same name.
-    #[track_caller]
-    pub fn add_header(operation: impl AsRef<str>, name: &str, value: &str) -> Self {
+    pub fn add_header(operation: impl Into<Target>, name: &str, value: &str) -> Self {
         let (name, value) = (name.to_ascii_lowercase(), value.to_owned());
         Self::new(operation, Effect::AddHeader { name, value })
     }
 
     /// Removes a header of the answer.
-    #[track_caller]
-    pub fn remove_header(operation: impl AsRef<str>, name: &str) -> Self {
+    pub fn remove_header(operation: impl Into<Target>, name: &str) -> Self {
         Self::new(operation, Effect::RemoveHeader { name: name.to_ascii_lowercase() })
     }
 
     /// Adds so many headers to the answer.
-    #[track_caller]
-    pub fn header_flood(operation: impl AsRef<str>, count: u32) -> Self {
+    pub fn header_flood(operation: impl Into<Target>, count: u32) -> Self {
         Self::new(operation, Effect::HeaderFlood { count: count.min(text::MAX_COUNT) })
     }
 }
@@ -241,55 +216,49 @@ impl Fault {
 /// The bytes on the connection.
 impl Fault {
     /// Breaks the connection after some bytes of the answer, head included.
-    #[track_caller]
-    pub fn cut(operation: impl AsRef<str>, at_byte: u64, end: CutEnd) -> Self {
+    pub fn cut(operation: impl Into<Target>, at_byte: u64, end: CutEnd) -> Self {
         Self::new(operation, Effect::Cut { at: at_byte, end })
     }
 
     /// Declares so many bytes more (or less) in `Content-Length` than the body has.
-    #[track_caller]
-    pub fn length(operation: impl AsRef<str>, by: i64) -> Self {
+    pub fn length(operation: impl Into<Target>, by: i64) -> Self {
         Self::new(operation, Effect::Length { by })
     }
 
     /// Lets only the end of the connection end the body.
-    #[track_caller]
-    pub fn close_delimited(operation: impl AsRef<str>) -> Self {
+    pub fn close_delimited(operation: impl Into<Target>) -> Self {
         Self::new(operation, Effect::CloseDelimited)
     }
 
     /// Sends the body in chunks, of which one, after some bytes, is malformed.
-    #[track_caller]
-    pub fn garbage_chunk(operation: impl AsRef<str>, after_bytes: u64) -> Self {
+    pub fn garbage_chunk(operation: impl Into<Target>, after_bytes: u64) -> Self {
         Self::new(operation, Effect::GarbageChunk { after: after_bytes })
     }
 
     /// Sends so many answers `103 Early Hints` before the answer.
-    #[track_caller]
-    pub fn informational(operation: impl AsRef<str>, count: u32) -> Self {
+    pub fn informational(operation: impl Into<Target>, count: u32) -> Self {
         Self::new(operation, Effect::Informational { count: count.min(text::MAX_COUNT) })
     }
 
     /// Answers, and closes the idle connection a while later.
-    #[track_caller]
-    pub fn close_idle(operation: impl AsRef<str>, after: Duration) -> Self {
+    pub fn close_idle(operation: impl Into<Target>, after: Duration) -> Self {
         Self::new(operation, Effect::CloseIdle { after })
     }
 
     /// Refuses a connection: on loopback it is reset before a byte was sent.
     pub fn refuse() -> Self {
-        Self::new("connect", Effect::Refuse)
+        Self::new(Operation::Connect, Effect::Refuse)
     }
 
     /// Fails as the resolution of an unknown name does; on loopback, where no name is resolved,
     /// as [`Fault::refuse`].
     pub fn unknown_host() -> Self {
-        Self::new("connect", Effect::UnknownHost)
+        Self::new(Operation::Connect, Effect::UnknownHost)
     }
 
     /// Spoils the TLS of a connection; no effect in process and on plain HTTP.
     pub fn tls(kind: TlsFault) -> Self {
-        Self::new("connect", Effect::TlsFailure(kind))
+        Self::new(Operation::Connect, Effect::TlsFailure(kind))
     }
 }
 
@@ -366,10 +335,8 @@ impl Fault {
         self
     }
 
-    #[track_caller]
-    fn new(operation: impl AsRef<str>, effect: Effect) -> Self {
-        let operation = Operation::named(operation.as_ref());
-        let selector = Selector { operation, ..Selector::default() };
+    fn new(operation: impl Into<Target>, effect: Effect) -> Self {
+        let selector = Selector { operation: operation.into(), ..Selector::default() };
         Self { selector, effect, nth: 1, times: 1 }
     }
 }

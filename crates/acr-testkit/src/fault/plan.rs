@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr, time::Duration};
 
 use super::{ChallengeKind, CutEnd, Effect, Fault, JsonKind, ParseFaultError};
+use crate::operation::{Operation, Target};
 
 /// Faults that belong together, in the order in which they are injected.
 ///
@@ -13,7 +14,7 @@ use super::{ChallengeKind, CutEnd, Effect, Fault, JsonKind, ParseFaultError};
 /// ```
 /// use acr_testkit::{FakeRegistry, FaultPlan};
 ///
-/// let plan: FaultPlan = "status op=ping status=503; lose_response op=write_chunk nth=2".parse()?;
+/// let plan: FaultPlan = "status op=ping status=503; lose_response op=upload_chunk nth=2".parse()?;
 /// assert_eq!(plan.to_string().parse::<FaultPlan>()?, plan);
 /// assert_eq!("seeded(7)".parse::<FaultPlan>()?, FaultPlan::seeded(7));
 ///
@@ -94,7 +95,7 @@ impl FromStr for FaultPlan {
 
 /// Any fault but those that last for ever or are about TLS.
 fn random_fault(random: &mut fastrand::Rng) -> Fault {
-    let operation = pick(random, "any", OPERATIONS);
+    let operation = pick(random, Target::Any, OPERATIONS);
     let bytes = u64::from(random.u32(0..4096));
     let (nth, times) = (random.u32(1..=3), random.u32(1..=2));
     let effect = match random.u8(0..22) {
@@ -111,12 +112,21 @@ fn random_fault(random: &mut fastrand::Rng) -> Fault {
         4 => Effect::CutRequest { after: bytes },
         5 => Effect::Delay { time: Duration::from_millis(bytes) },
         6 => Effect::LoseResponse,
-        7 => return Fault::lose_session(pick(random, "write_chunk", UPLOADS)).on_nth(nth),
-        8 => return Fault::rival("put_manifest").on_nth(nth),
-        9 => return Fault::lag(pick(random, "put_manifest", WRITES), times).on_nth(nth),
+        7 => return Fault::lose_session(pick(random, Operation::UploadChunk, UPLOADS)).on_nth(nth),
+        8 => return Fault::rival(Operation::PutManifest).on_nth(nth),
+        9 => return Fault::lag(pick(random, Operation::PutManifest, WRITES), times).on_nth(nth),
         10 => Effect::RevokeRefresh,
-        11 => return Fault::token_lifetime("token", i64::from(random.u8(0..5))).on_nth(nth),
-        12 => return Fault::token_skew("token", i64::from(random.i16(-600..=600))).on_nth(nth),
+        11 => {
+            return Fault::token_lifetime(Operation::FetchAccessToken, i64::from(random.u8(0..5)))
+                .on_nth(nth);
+        }
+        12 => {
+            return Fault::token_skew(
+                Operation::FetchAccessToken,
+                i64::from(random.i16(-600..=600)),
+            )
+            .on_nth(nth);
+        }
         13 => Effect::Json(pick(random, JsonKind::Empty, JsonKind::ALL)),
         14 => Effect::Corrupt { at: bytes },
         15 => Effect::Truncate { after: bytes },
@@ -137,26 +147,27 @@ fn pick<T: Copy>(random: &mut fastrand::Rng, first: T, from: &[T]) -> T {
     random.choice(from).copied().unwrap_or(first)
 }
 
-const OPERATIONS: &[&str] = &[
-    "any",
-    "list_repositories",
-    "list_tags",
-    "get_manifest_properties",
-    "get_manifest",
-    "head_manifest",
-    "put_manifest",
-    "delete_manifest",
-    "get_blob",
-    "get_storage",
-    "start_upload",
-    "write_chunk",
-    "upload_status",
-    "complete_upload",
-    "exchange",
-    "token",
+const OPERATIONS: &[Target] = &[
+    Target::Any,
+    Target::One(Operation::ListRepositories),
+    Target::One(Operation::ListTags),
+    Target::One(Operation::GetManifestProperties),
+    Target::One(Operation::GetManifest),
+    Target::One(Operation::Resolve),
+    Target::One(Operation::PutManifest),
+    Target::One(Operation::DeleteManifest),
+    Target::One(Operation::DownloadBlob),
+    Target::One(Operation::GetStorage),
+    Target::One(Operation::StartUpload),
+    Target::One(Operation::UploadChunk),
+    Target::One(Operation::UploadStatus),
+    Target::One(Operation::CompleteUpload),
+    Target::One(Operation::ExchangeEntraToken),
+    Target::One(Operation::FetchAccessToken),
 ];
-const UPLOADS: &[&str] = &["write_chunk", "upload_status", "complete_upload"];
-const WRITES: &[&str] = &["put_manifest", "complete_upload"];
+const UPLOADS: &[Operation] =
+    &[Operation::UploadChunk, Operation::UploadStatus, Operation::CompleteUpload];
+const WRITES: &[Operation] = &[Operation::PutManifest, Operation::CompleteUpload];
 const HEADERS: &[&str] =
     &["location", "range", "content-range", "docker-content-digest", "link", "www-authenticate"];
 

@@ -74,7 +74,7 @@ pub(crate) async fn mount(x: &mut Exchange<'_>) -> Reply {
 }
 
 /// `PATCH` of a session: a chunk, in order.
-pub(crate) async fn write_chunk(x: &mut Exchange<'_>) -> Reply {
+pub(crate) async fn upload_chunk(x: &mut Exchange<'_>) -> Reply {
     let (session, state) = open(x).await?;
     check_type(x)?;
     let declared = check_position(x, &session, &state)?;

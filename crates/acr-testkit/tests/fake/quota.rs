@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acr_testkit::{FakeRegistry, Kind, Quota};
+use acr_testkit::{FakeRegistry, Kind, Operation, Quota};
 
 use crate::support::Client;
 
@@ -42,7 +42,7 @@ async fn the_journal_counts_what_was_sent_for_nothing() {
     let registry = FakeRegistry::new();
     let client = Client::full(&registry).await;
     let journal = registry.journal();
-    journal.assert_operations(&["exchange", "token"]);
+    journal.assert_operations(&[Operation::ExchangeEntraToken, Operation::FetchAccessToken]);
     journal.assert_no_waste();
     let bare = Client::bare(&registry);
     let path = "/v2/a/blobs/uploads/?digest=sha256:";

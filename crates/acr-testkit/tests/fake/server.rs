@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr, sync::Arc};
 
 use acr_core::{Body, Digest, Endpoint};
-use acr_testkit::{Anonymous, FakeRegistry, Fault, Tls, TlsFault};
+use acr_testkit::{Anonymous, FakeRegistry, Fault, Operation, Tls, TlsFault};
 use bytes::Bytes;
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
@@ -137,10 +137,10 @@ async fn round_trip(tls: Tls) {
         send(&storage, ca, request("GET", &storage, &target, &token, "")).await.unwrap();
     assert_eq!(status, 400);
 
-    registry.inject(Fault::truncate("get_storage", 1_000_000));
+    registry.inject(Fault::truncate(Operation::GetStorage, 1_000_000));
     let sent = send(&storage, ca, request("GET", &storage, &target, "", "")).await.unwrap();
     assert!(sent.2.is_err(), "the connection breaks in the body");
-    for fault in [Fault::lose_response("ping"), Fault::drop_request("ping")] {
+    for fault in [Fault::lose_response(Operation::Ping), Fault::drop_request(Operation::Ping)] {
         registry.inject(fault);
         let ping = request("GET", &endpoint, "/v2/", &token, "");
         assert!(send(&endpoint, ca, ping).await.is_err(), "the connection breaks");

@@ -1,7 +1,7 @@
 //! Uploads are strict.
 
 use acr_core::{Body, Digest};
-use acr_testkit::FakeRegistry;
+use acr_testkit::{FakeRegistry, Operation};
 
 use crate::support::{Client, Got};
 
@@ -199,8 +199,12 @@ async fn rights_differ_by_step() {
     let got = patch(&puller, &location, None, "must not be applied").await;
     assert_eq!(got.status, 401);
     assert_eq!(client.send("GET", &location, &[], "").await.header("range"), "0-0");
-    let entry =
-        client.registry.journal().entries().into_iter().find(|e| e.operation == "write_chunk");
+    let entry = client
+        .registry
+        .journal()
+        .entries()
+        .into_iter()
+        .find(|e| e.operation == Some(Operation::UploadChunk));
     assert_eq!(entry.unwrap().body_bytes, 19, "the body was read before the answer");
 }
 

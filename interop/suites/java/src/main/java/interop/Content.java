@@ -172,7 +172,7 @@ final class Content {
         new Random(repository("chunks").hashCode()).nextBytes(bytes);
         String digest = upload("chunks", bytes);
         same(Arrays.equals(download("chunks", digest), bytes), true, "the bytes that came back");
-        List<Integer> sent = Journal.answered("write_chunk", 202, repository("chunks"));
+        List<Integer> sent = Journal.answered("upload_chunk", 202, repository("chunks"));
         // The sync client sends what is left with the request that completes the upload.
         sent.addAll(Journal.answered("complete_upload", 201, repository("chunks")));
         same(sent, async ? List.of(CHUNK, CHUNK, 17, 0) : List.of(CHUNK, CHUNK, 17), "chunks that were sent");
