@@ -1,4 +1,5 @@
-//! Lists the tags of a repository without signing in, where a registry allows that.
+//! Lists the tags of a repository without signing in, where a registry allows that: what Go's
+//! `Example_listTagsWithAnonymousAccess` and Python's `sample_list_tags` do.
 //!
 //! ```text
 //! cargo run -p acr-examples --example anonymous_tags [REPOSITORY]

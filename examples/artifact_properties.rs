@@ -14,7 +14,7 @@ use std::num::NonZeroU32;
 
 use acr_core::{BoxError, Tag};
 use acr_examples::{Registry, Wire, connect};
-use acr_registry::{ImageIndex, Order, Permissions, RegistryClient, RepositoryClient};
+use acr_registry::{ImageIndex, MediaType, Order, Permissions, RegistryClient, RepositoryClient};
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
@@ -30,21 +30,23 @@ async fn main() -> Result<(), BoxError> {
 }
 
 async fn run(repository: &RepositoryClient, tag: &Tag) -> Result<(), BoxError> {
-    // UploadManifest by reference and by tag, GetManifest by both
+    // UploadManifest by reference and by tag: the digest that comes back is compared with ours
     let document = ImageIndex::new().annotation("sample", "properties").to_json()?;
     let digest = repository.put_manifest(document.clone()).await?;
     repository.put_manifest(document).tag(tag.clone()).await?;
-    let (by_tag, by_digest) =
-        (repository.get_manifest(tag).await?, repository.get_manifest(&digest).await?);
+    // GetManifest by tag and by reference: what comes has the digest
+    let by_tag = repository.get_manifest(tag).accept([MediaType::OCI_INDEX]).await?;
+    let by_digest = repository.get_manifest(&digest).accept([MediaType::OCI_INDEX]).await?;
     println!("same     {}", by_tag.content == by_digest.content);
 
     // GetRepositoryProperties, GetTagProperties, GetManifestProperties
     let of_repository = repository.get_properties().await?;
     let (of_tag, of_manifest) =
         (repository.get_tag(tag).await?, repository.get_manifest_properties(&digest).await?);
-    println!("tags     {:?} of {}", of_repository.tag_count, of_repository.name);
+    println!("name     {} at {}", of_repository.name, of_repository.registry);
+    println!("counts   {:?} {:?}", of_repository.manifest_count, of_repository.tag_count);
     println!("tag      {} {}", of_tag.name, of_tag.digest);
-    println!("manifest {}", of_manifest.fully_qualified_reference());
+    println!("manifest {} {:?}", of_manifest.fully_qualified_reference(), of_manifest.size);
 
     // UpdateRepositoryProperties, UpdateTagProperties, UpdateManifestProperties, and back
     let locked = Permissions::new().write(false);
@@ -58,12 +60,13 @@ async fn run(repository: &RepositoryClient, tag: &Tag) -> Result<(), BoxError> {
 
     // NewListManifestsPager, NewListTagsPager
     let mut manifests = repository.list_manifests().order_by(Order::NEWEST_FIRST);
-    if let Some(newest) = manifests.try_next().await? {
-        println!("newest   {}", newest.digest);
+    while let Some(manifest) = manifests.try_next().await? {
+        println!("manifest {}", manifest.digest);
     }
     let mut pages = repository.list_tags().page_size(NonZeroU32::MIN).into_pages();
     while let Some(page) = pages.try_next().await? {
-        println!("page     {} tags", page.items.len());
+        let names: Vec<_> = page.items.iter().map(|tag| tag.name.as_str()).collect();
+        println!("tags     {names:?}");
     }
     // DeleteManifest
     println!("deletion {:?}", repository.delete_manifest(&digest).await?);

@@ -1,5 +1,5 @@
 //! What Go's `BlobClient` does one request at a time: an upload in steps, one that is given up,
-//! a mount, a look at a blob and at a part of it, a part and the whole of it, its deletion.
+//! a mount, a look at a blob and at a part of it, all its parts, the whole of it, its deletion.
 //!
 //! ```text
 //! cargo run -p acr-examples --example blob_steps -- [REPOSITORY] [OTHER-REPOSITORY]
@@ -10,11 +10,10 @@
 
 #![allow(clippy::print_stdout, reason = "a program that talks to a person")]
 
-use acr_blob::{BlobClient, Mount};
-use acr_core::{BoxError, ByteRange};
+use acr_blob::{BlobClient, BlobInfo, Mount};
+use acr_core::{BoxError, ByteRange, Digest};
 use acr_examples::{Registry, Wire, connect};
-
-const LIMIT: usize = 1 << 20;
+use bytes::Bytes;
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
@@ -22,6 +21,7 @@ async fn main() -> Result<(), BoxError> {
     let name = arguments.next().unwrap_or_else(|| "samples/steps".to_owned());
     let other = arguments.next().unwrap_or_else(|| "samples/other".to_owned());
     let registry = Registry::from_env().await?;
+    // NewBlobClient
     let pipeline = connect(&registry, &Wire::default())?;
     let blobs = BlobClient::new(pipeline.clone(), name.parse()?);
     let others = BlobClient::new(pipeline, other.parse()?);
@@ -32,31 +32,65 @@ async fn main() -> Result<(), BoxError> {
 }
 
 async fn run(blobs: &BlobClient, others: &BlobClient) -> Result<(), BoxError> {
-    // StartUpload, UploadChunk, GetUploadStatus, CompleteUpload
-    let mut session = blobs.start_upload().await?;
-    session.write("sample ").await?;
-    println!("status   {} bytes", session.status().await?);
-    let blob = session.complete("layer", None).await?;
-    println!("stored   {} {} bytes", blob.digest, blob.size);
-    // CancelUpload
-    blobs.start_upload().await?.cancel().await?;
+    let blob = upload(blobs, b"sample layer").await?;
     // MountBlob
     match others.mount(&blob.digest, blobs.repository()).await? {
         Mount::Mounted => println!("mounted  in {}", others.repository()),
         _ => return Err("the registry does not mount".into()),
     }
-    // CheckBlobExists, CheckChunkExists
+    // CheckBlobExists
+    let found = blobs.stat(&blob.digest).await?.ok_or("it is not there")?;
+    println!("exists   {} {} bytes", found.digest, found.size);
+    // CheckChunkExists
     let part = ByteRange::new(7, Some(11))?;
-    let has_part = blobs.has_range(&blob.digest, part).await?;
-    println!("exists   {}, its part {has_part}", blobs.exists(&blob.digest).await?);
-    // GetChunk, GetBlob
-    let bytes = blobs.download_range(&blob.digest, part).await?.bytes(LIMIT).await?;
-    println!("part     {}", String::from_utf8_lossy(&bytes));
-    let bytes = blobs.download(&blob.digest).await?.bytes(LIMIT).await?;
-    println!("whole    {}", String::from_utf8_lossy(&bytes));
+    println!("part     7-11: {}", blobs.has_range(&blob.digest, part).await?);
+    download(blobs, &blob).await?;
     // DeleteBlob
     for client in [blobs, others] {
         println!("deletion {:?}", client.delete(&blob.digest).await?);
     }
     Ok(())
 }
+
+/// In chunks, and another one that is given up.
+async fn upload(blobs: &BlobClient, content: &[u8]) -> Result<BlobInfo, BoxError> {
+    // StartUpload
+    let mut session = blobs.start_upload().await?;
+    // UploadChunk; the session knows the newest location and the range
+    for chunk in content.chunks(CHUNK) {
+        session.write(chunk.to_vec()).await?;
+    }
+    // GetUploadStatus
+    println!("status   {} bytes", session.status().await?);
+    // CompleteUpload; the session has hashed what it sent
+    let blob = session.complete(Bytes::new(), None).await?;
+    println!("stored   {} {} bytes", blob.digest, blob.size);
+    // CancelUpload
+    blobs.start_upload().await?.cancel().await?;
+    Ok(blob)
+}
+
+/// In parts, which whoever asks for them verifies, and as a whole, which is verified.
+async fn download(blobs: &BlobClient, blob: &BlobInfo) -> Result<(), BoxError> {
+    // GetChunk
+    let mut parts = Vec::new();
+    while (parts.len() as u64) < blob.size {
+        let first = parts.len() as u64;
+        let range = ByteRange::new(first, Some(first + CHUNK as u64 - 1))?;
+        parts.extend_from_slice(
+            &blobs.download_range(&blob.digest, range).await?.bytes(CHUNK).await?,
+        );
+    }
+    if Digest::sha256(&parts) != blob.digest {
+        return Err("the parts do not make the blob".into());
+    }
+    println!("parts    {}", String::from_utf8_lossy(&parts));
+    // GetBlob
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("blob_file");
+    let size = blobs.download(&blob.digest).to_file(&file).await?;
+    println!("file     {size} bytes, verified");
+    Ok(())
+}
+
+const CHUNK: usize = 5;

@@ -1,4 +1,5 @@
-//! Deletes an image: its manifest by digest, then its layers and its config.
+//! Deletes an image: its manifest by digest, then its layers and its config; the other way round
+//! at the end of Python's `sample_set_get_image`.
 //!
 //! ```text
 //! cargo run -p acr-examples --example delete_image -- REPOSITORY:TAG
@@ -7,7 +8,7 @@
 //! The registry does not check whether other manifests of the repository name the same
 //! blobs: do not use this where images share layers. Without `CONTAINERREGISTRY_ENDPOINT`
 //! (see `src/registry.rs`) it pushes images to an emulator of its own first: one of ours, and
-//! what the sample of the Python package pushes.
+//! what the samples of the packages for Python and Go push.
 
 #![allow(clippy::print_stdout, reason = "a program that talks to a person")]
 
@@ -15,7 +16,9 @@ use std::collections::BTreeSet;
 
 use acr_blob::BlobClient;
 use acr_core::{BoxError, Pipeline};
-use acr_examples::{Image, Registry, Wire, connect, push, push_as_python, read_manifest};
+use acr_examples::{
+    Image, Registry, Wire, connect, push, push_as_go, push_as_python, read_manifest,
+};
 use acr_registry::RepositoryClient;
 
 #[tokio::main]
@@ -25,7 +28,8 @@ async fn main() -> Result<(), BoxError> {
     let images = match std::env::args().nth(1) {
         Some(image) => vec![image.parse()?],
         None if registry.is_emulator() => {
-            vec![sample(&pipeline).await?, push_as_python(&pipeline).await?]
+            let theirs = [push_as_python(&pipeline).await?, push_as_go(&pipeline).await?];
+            [sample(&pipeline).await?].into_iter().chain(theirs).collect()
         }
         None => return Err("usage: delete_image REPOSITORY:TAG".into()),
     };

@@ -38,6 +38,7 @@ async fn main() -> Result<(), BoxError> {
 async fn delete(repository: &RepositoryClient, references: &[Reference]) -> Result<()> {
     for reference in references {
         let deletion = match reference {
+            // DeleteManifest
             Reference::Digest(digest) => repository.delete_manifest(digest).await?,
             Reference::Tag(tag) => repository.delete_manifest_of_tag(tag).await?.outcome,
             // There are no others today.

@@ -1,4 +1,5 @@
-//! Lists the repositories of a registry, with what it knows about each.
+//! Lists the repositories of a registry, with what it knows about each: what Go's
+//! `Example_listRepositories` does, and Python's `sample_hello_world` first.
 //!
 //! ```text
 //! cargo run -p acr-examples --example list_repositories
@@ -16,6 +17,7 @@ use acr_registry::RegistryClient;
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     let registry = Registry::from_env().await?;
+    // NewClient
     let client = RegistryClient::new(connect(&registry, &Wire::default())?);
     if registry.is_emulator() {
         push_samples(&client.repository("library/app")?, &["v1", "v2"]).await?;
@@ -27,6 +29,7 @@ async fn main() -> Result<(), BoxError> {
 }
 
 async fn list(client: &RegistryClient) -> Result<()> {
+    // NewListRepositoriesPager
     let mut names = client.list_repositories();
     while let Some(name) = names.try_next().await? {
         let properties = client.repository(name)?.get_properties().await?;

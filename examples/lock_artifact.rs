@@ -1,4 +1,5 @@
-//! Locks a tag and its manifest against overwriting and deleting, or unlocks them.
+//! Locks a tag and its manifest against overwriting and deleting, or unlocks them; Go's
+//! `Example_setArtifactProperties` locks the one, Python's `sample_set_image_properties` the other.
 //!
 //! ```text
 //! cargo run -p acr-examples --example lock_artifact -- [--unlock] REPOSITORY TAG

@@ -1,4 +1,5 @@
-//! Deletes the old images of repositories, and keeps the newest.
+//! Deletes the old images of repositories, and keeps the newest, as Go's `Example_deleteImages`
+//! and Python's `sample_delete_images`.
 //!
 //! ```text
 //! cargo run -p acr-examples --example prune_images -- [--keep N] [--delete] [--unlock] [REPOSITORY…]

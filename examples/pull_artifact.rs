@@ -1,5 +1,6 @@
 //! Pulls an OCI artifact into a folder: its manifest, its config, and each layer into a file
-//! of its title. A file appears only when its content has the digest that the manifest names.
+//! of its title, as Go's `Example_downloadImage` and Python's `sample_set_get_image`. A file
+//! appears only when its content has the digest that the manifest names.
 //!
 //! ```text
 //! cargo run -p acr-examples --example pull_artifact -- REPOSITORY:TAG FOLDER
@@ -7,8 +8,9 @@
 //!
 //! Without `CONTAINERREGISTRY_ENDPOINT` (see `src/registry.rs`) it pushes an artifact to
 //! an emulator of its own first, and pulls it twice: whole, and with a byte that is flipped
-//! on its way, which must leave no file of that layer. Then it pulls what the sample of the
-//! Python package pushes, whose config says `sizeInBytes` in place of `size`.
+//! on its way, which must leave no file of that layer. Then it pulls what the samples of other
+//! packages push: that of Python's, whose config says `sizeInBytes` in place of `size`, and that
+//! of Go's, whose sizes are wrong.
 
 #![allow(clippy::print_stdout, reason = "a program that talks to a person")]
 
@@ -17,7 +19,7 @@ use std::path::Path;
 use acr_blob::BlobClient;
 use acr_core::{BoxError, Error, ErrorKind, Pipeline};
 use acr_examples::{
-    Descriptor, Image, Registry, Wire, connect, push, push_as_python, read_manifest,
+    Descriptor, Image, Registry, Wire, connect, push, push_as_go, push_as_python, read_manifest,
 };
 use acr_testkit::{FakeRegistry, Fault, Operation};
 
@@ -48,12 +50,11 @@ async fn pull(pipeline: &Pipeline, image: &Image, folder: &Path) -> Result<(), B
 }
 
 async fn fetch(blobs: &BlobClient, part: &Descriptor, target: &Path) -> Result<(), BoxError> {
-    let mut download = blobs.download(&part.digest);
-    if let Some(size) = part.size {
-        download = download.size(size);
-    }
-    let size = download.to_file(target).await?;
-    println!("{} {size} bytes, verified", target.display());
+    // The digest proves the content; the size is what somebody wrote beside it.
+    let size = blobs.download(&part.digest).to_file(target).await?;
+    let said = part.size.filter(|said| *said != size);
+    let said = said.map(|said| format!(", though the manifest says {said}")).unwrap_or_default();
+    println!("{} {size} bytes, verified{said}", target.display());
     Ok(())
 }
 
@@ -88,6 +89,11 @@ async fn show() -> Result<(), BoxError> {
     pull(&pipeline, &image, folder.path()).await?;
     if std::fs::read(folder.path().join("config.json"))? != br#"{"sample config":"content"}"# {
         return Err("the config has another content".into());
+    }
+    let image = push_as_go(&pipeline).await?;
+    pull(&pipeline, &image, folder.path()).await?;
+    if std::fs::read(folder.path().join("config.json"))? != b"hello world" {
+        return Err("what stands for the config has another content".into());
     }
     registry.shutdown().await;
     Ok(())

@@ -1,4 +1,5 @@
-//! Pushes a file as an OCI artifact: an empty config, one layer, a manifest under a tag.
+//! Pushes a file as an OCI artifact: an empty config, one layer, a manifest under a tag. Go's
+//! `Example_uploadImage` and Python's `sample_set_get_image` push texts.
 //!
 //! ```text
 //! cargo run -p acr-examples --example push_artifact -- [FILE] [REPOSITORY:TAG]

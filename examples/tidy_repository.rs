@@ -1,20 +1,24 @@
-//! Changes the properties of a repository, deletes one of its tags, or deletes all of it.
+//! Changes the properties of a repository, deletes one of its tags or all but the newest (what
+//! Python's `sample_delete_tags` does), or deletes all of it (as `sample_hello_world` in the end).
 //!
 //! ```text
 //! cargo run -p acr-examples --example tidy_repository -- REPOSITORY lock
 //! cargo run -p acr-examples --example tidy_repository -- REPOSITORY unlock
 //! cargo run -p acr-examples --example tidy_repository -- REPOSITORY delete-tag TAG
+//! cargo run -p acr-examples --example tidy_repository -- REPOSITORY keep-tags COUNT
 //! cargo run -p acr-examples --example tidy_repository -- REPOSITORY delete
 //! ```
 //!
 //! Talks to the registry named by `CONTAINERREGISTRY_ENDPOINT` (see `src/registry.rs`), or
-//! to the emulator, where it does all of it with a repository of two tags.
+//! to the emulator, where it does all of it with a repository of five tags.
 
 #![allow(clippy::print_stdout, reason = "a program that talks to a person")]
 
 use acr_core::{BoxError, Result, Tag};
 use acr_examples::{Registry, Wire, connect, push_samples};
-use acr_registry::{Permissions, RegistryClient, RepositoryClient};
+use acr_registry::{Order, Permissions, RegistryClient, RepositoryClient};
+
+const USAGE: &str = "usage: tidy_repository REPOSITORY lock|unlock|delete-tag|keep-tags|delete";
 
 #[tokio::main]
 async fn main() -> std::result::Result<(), BoxError> {
@@ -26,16 +30,20 @@ async fn main() -> std::result::Result<(), BoxError> {
         [name, "lock"] => set(&client.repository(name)?, false).await?,
         [name, "unlock"] => set(&client.repository(name)?, true).await?,
         [name, "delete-tag", tag] => delete_tag(&client.repository(name)?, &tag.parse()?).await?,
+        [name, "keep-tags", count] => {
+            keep_tags(&client.repository(name)?, count.parse()?).await?;
+        }
         [name, "delete"] => delete(&client.repository(name)?).await?,
         [] if registry.is_emulator() => {
             let repository = client.repository("library/app")?;
-            push_samples(&repository, &["v1", "v2"]).await?;
+            push_samples(&repository, &["v1", "v2", "v3", "v4", "v5"]).await?;
             set(&repository, false).await?;
             set(&repository, true).await?;
-            delete_tag(&repository, &"v1".parse()?).await?;
+            keep_tags(&repository, 3).await?;
+            delete_tag(&repository, &"v3".parse()?).await?;
             delete(&repository).await?;
         }
-        _ => return Err("usage: tidy_repository REPOSITORY lock|unlock|delete-tag|delete".into()),
+        _ => return Err(USAGE.into()),
     }
     registry.shutdown().await;
     Ok(())
@@ -51,12 +59,28 @@ async fn set(repository: &RepositoryClient, allowed: bool) -> Result<()> {
 
 /// Deletes a name; the manifest stays, with its other tags or with none.
 async fn delete_tag(repository: &RepositoryClient, tag: &Tag) -> Result<()> {
+    // DeleteTag
     let deletion = repository.delete_tag(tag).await?;
     println!("tag {tag}: {:?}", deletion.outcome);
     Ok(())
 }
 
+/// Deletes all names but the newest. What changes while they are listed could be missed, so they
+/// are listed first.
+async fn keep_tags(repository: &RepositoryClient, count: usize) -> Result<()> {
+    let mut newest_first = repository.list_tags().order_by(Order::NEWEST_FIRST);
+    let mut names = Vec::new();
+    while let Some(tag) = newest_first.try_next().await? {
+        names.push(tag.name);
+    }
+    for name in names.iter().skip(count) {
+        delete_tag(repository, name).await?;
+    }
+    Ok(())
+}
+
 async fn delete(repository: &RepositoryClient) -> Result<()> {
+    // DeleteRepository
     let deletion = repository.delete().await?;
     println!("repository {}: {:?}", repository.name(), deletion.outcome);
     Ok(())

@@ -34,8 +34,8 @@ pub struct Document {
 pub struct Descriptor {
     /// Its digest.
     pub digest: Digest,
-    /// Its size in bytes, as whoever pushed it says. Not everybody does: the sample of the
-    /// Python package says `sizeInBytes`.
+    /// Its size in bytes, as whoever pushed it says. Not everybody does, or rightly: the sample of
+    /// the Python package says `sizeInBytes`, that of Go's says what another blob has.
     pub size: Option<u64>,
     #[serde(default)]
     annotations: BTreeMap<String, String>,
@@ -122,6 +122,43 @@ pub async fn push_as_python(pipeline: &Pipeline) -> Result<Image, BoxError> {
     });
     let repository = RepositoryClient::new(pipeline.clone(), image.repository.clone());
     repository.put_manifest(serde_json::to_vec(&document)?).tag(image.tag.clone()).await?;
+    Ok(image)
+}
+
+/// Pushes what `example_upload_image_test.go` of the Go package pushes: a manifest of Docker's type,
+/// whose config and layer stand in each other's place, so that each has the size of the other.
+///
+/// # Errors
+///
+/// Those of the registry.
+pub async fn push_as_go(pipeline: &Pipeline) -> Result<Image, BoxError> {
+    let image: Image = "library/hello-world:1.0.0".parse()?;
+    let blobs = BlobClient::new(pipeline.clone(), image.repository.clone());
+    let layer = blobs.upload("hello world").await?;
+    // No JSON either: its keys have no quotes.
+    let config = format!(
+        "{{\n  architecture: \"amd64\",\n  os: \"windows\",\n  rootfs: {{\n\ttype: \"layers\",\n\tdiff_ids: [{}],\n  }},\n}}",
+        layer.digest
+    );
+    let config = blobs.upload(config).await?;
+    let document = json!({
+        "schemaVersion": 2,
+        "mediaType": MediaType::DOCKER_MANIFEST,
+        "config": {
+            "mediaType": "application/vnd.oci.image.config.v1+json",
+            "digest": layer.digest,
+            "size": config.size,
+        },
+        "layers": [{
+            "mediaType": "application/vnd.oci.image.layer.v1.tar",
+            "digest": config.digest,
+            "size": layer.size,
+            "annotations": { "title": "artifact.txt" },
+        }],
+    });
+    let repository = RepositoryClient::new(pipeline.clone(), image.repository.clone());
+    let manifest = repository.put_manifest(serde_json::to_vec(&document)?);
+    manifest.media_type(MediaType::DOCKER_MANIFEST).tag(image.tag.clone()).await?;
     Ok(image)
 }
 

@@ -12,6 +12,9 @@
 //! - after a colon, to the next semicolon or the end: `Type`, `Other`: `one`, `two`.
 //!
 //! Words outside of code are prose and name nothing.
+//!
+//! The samples of both are listed too (Python's files, the functions of Go's
+//! `example_*_test.go`), and each has an example here.
 
 #![allow(
     clippy::unwrap_used,
@@ -175,6 +178,70 @@ fn every_name_of_the_go_module_has_a_row_and_every_row_a_test() {
     check("from-go.md", "go-0.2.2.txt");
 }
 
+/// Why an example does not stand for a sample of the other packages: CI compares what it prints, and
+/// its source says where it does what the sample does.
+fn sample_defect(sample: &str, example: &str, source: &Path) -> Option<String> {
+    let examples = docs().join("../examples");
+    let Ok(text) = fs::read_to_string(source) else {
+        return Some(format!("{} is not there", source.display()));
+    };
+    let known = fs::read_to_string(examples.join("Cargo.toml")).unwrap();
+    if !known.contains(&format!("[[example]]\nname = \"{example}\"\npath = \"{example}.rs\"")) {
+        return Some(format!("`{example}` is no example"));
+    }
+    let first_word = |path: &Path| {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        text.split_whitespace().next().unwrap_or_default().to_owned()
+    };
+    let mut expected = fs::read_dir(examples.join("expected")).unwrap();
+    if !expected.any(|file| first_word(&file.unwrap().path()) == example) {
+        return Some(format!("nobody knows what `{example}` prints"));
+    }
+    // `Example_whole` is a program, `ExampleType_Method_variant` a call, `ExampleNew` a function.
+    // What begins otherwise is a file of Python's.
+    let said = match sample.strip_prefix("Example").and_then(|rest| rest.split_once('_')) {
+        None => sample.trim_start_matches("Example"),
+        Some(("", _)) => sample,
+        Some((_, method)) => method.split('_').next().unwrap(),
+    };
+    let is_said =
+        text.split(|sign: char| !(sign.is_alphanumeric() || sign == '_')).any(|word| word == said);
+    (!is_said).then(|| format!("`{example}` does not say where it does `{said}`"))
+}
+
+/// Each of these samples has a row, and each row an example.
+fn check_samples(document: &str, names: &str, prefix: &str) {
+    let text = fs::read_to_string(docs().join(document)).unwrap();
+    let names = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity").join(names);
+    let names = fs::read_to_string(names).unwrap();
+    let (mut said, mut defects) = (Vec::new(), Vec::new());
+    for row in rows(&text).0.iter().filter(|row| row.cells[0].starts_with(prefix)) {
+        let sample = row.cells[0].trim_matches('`');
+        said.push(sample.to_owned());
+        let found = links(&row.cells[1]);
+        if found.is_empty() {
+            defects.push(format!("line {}: no example", row.line));
+        }
+        for (example, file) in found {
+            let found = sample_defect(sample, &example, &docs().join(file));
+            defects.extend(found.map(|defect| format!("line {}: {defect}", row.line)));
+        }
+    }
+    said.sort_unstable();
+    assert_eq!(said, names.lines().collect::<Vec<_>>(), "{document}");
+    assert!(defects.is_empty(), "{document}:\n{}", defects.join("\n"));
+}
+
+#[test]
+fn g11_every_sample_of_the_go_module_is_an_example_whose_output_is_compared() {
+    check_samples("from-go.md", "go-samples-0.2.3.txt", "`Example");
+}
+
+#[test]
+fn g11_every_sample_of_the_python_package_is_an_example_whose_output_is_compared() {
+    check_samples("from-python.md", "python-samples-1.2.0.txt", "`sample_");
+}
+
 #[test]
 fn every_decision_of_the_emulator_has_a_test() {
     let text = fs::read_to_string(docs().join("emulator.md")).unwrap();
@@ -233,6 +300,26 @@ fn g12_a_member_counts_only_as_the_member_of_its_type() {
     // A type in one row and a member in another, or in words, are no member of it.
     for cell in ["`A`", "`b`", "A.b", "`A`, `b`", "`B`: `b`; `A`", "`B` (`b`), `A`", "A: `b`"] {
         assert!(!named(cell).contains("A.b"), "{cell}");
+    }
+}
+
+#[test]
+fn g11_an_example_that_is_gone_or_does_something_else_is_a_defect() {
+    let of = |sample, example| {
+        sample_defect(sample, example, &docs().join(format!("../examples/{example}.rs")))
+    };
+    assert_eq!(of("ExampleClient_DeleteTag", "tidy_repository"), None);
+    assert_eq!(of("ExampleClient_DeleteTag_again", "tidy_repository"), None);
+    for (sample, example) in [
+        ("ExampleClient_DeleteTag", "blob_steps"),
+        ("ExampleClient_DeleteTags", "tidy_repository"),
+        ("Example_deleteImages", "tidy_repository"),
+        ("ExampleNewClient", "blob_steps"),
+        ("ExampleClient_DeleteTag", "gone"),
+        // Not compared with anything.
+        ("ExampleClient_NewClient", "custom_stack"),
+    ] {
+        assert!(of(sample, example).is_some(), "{sample} {example}");
     }
 }
 
