@@ -9,6 +9,11 @@ export CARGO_INCREMENTAL=0
 # shellcheck disable=SC2034
 crates=(acr-core acr-auth acr-registry acr-blob acr-testkit)
 
+# What is built to be run beside tests: with the features that `cargo test --workspace` has, so
+# that nothing is compiled twice.
+# shellcheck disable=SC2034
+workspace=(--workspace --features acr-interop/suites)
+
 # Prints a command, then runs it.
 run() {
   printf '+ %s\n' "$*"

@@ -5,4 +5,4 @@ set -euo pipefail
 # shellcheck source=.ci/common.sh
 source .ci/common.sh
 
-run cargo test -p acr-testkit --test fidelity -- --nocapture
+run cargo test "${workspace[@]}" --test fidelity -- --nocapture

@@ -87,7 +87,7 @@ changed_answers() {
 # Pushes an image with our clients to the emulator that was started last, for the other side to read.
 # Sets OURS_REPOSITORY (its tag is v1) and OURS_DIGEST.
 push_ours() {
-  run cargo build --quiet -p acr-interop --example ours
+  run cargo build --quiet "${workspace[@]}" --example ours
   OURS_REPOSITORY=cross/ours
   OURS_DIGEST=$("$(target_dir)/debug/examples/ours" push "$OURS_REPOSITORY" v1)
   export OURS_REPOSITORY OURS_DIGEST
