@@ -37,7 +37,7 @@ pub enum Habit {
     LimitsBodies(usize),
     /// Closes connections that were idle for a moment, without a word.
     CutsIdle,
-    /// Waits so long for the registry, then answers 504 and hangs up on it.
+    /// Waits so long for the answer to a `PUT`, then answers 504 and hangs up on the registry.
     GivesUp(Duration),
 }
 
@@ -146,7 +146,7 @@ impl fmt::Display for MiddleBox {
 
 fn nginx(folder: &Path, address: SocketAddr, upstream: SocketAddr, habit: Habit) -> String {
     let folder = folder.display();
-    let habit = match habit {
+    let settings = match habit {
         Habit::Buffers => {
             "client_max_body_size 0; proxy_request_buffering on; proxy_buffering on;".to_owned()
         }
@@ -154,20 +154,30 @@ fn nginx(folder: &Path, address: SocketAddr, upstream: SocketAddr, habit: Habit)
         Habit::CutsIdle => {
             "client_max_body_size 0; keepalive_timeout 200ms; send_timeout 5s;".to_owned()
         }
-        Habit::GivesUp(limit) => {
-            format!("client_max_body_size 0; proxy_read_timeout {}ms;", limit.as_millis())
-        }
+        // No time-out can stand in an `if`; what is returned leads to a place with its own.
+        Habit::GivesUp(_) => "client_max_body_size 0; error_page 420 = @late; \
+            if ($request_method = PUT) { return 420; }"
+            .to_owned(),
     };
     let paths: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .iter()
         .map(|name| format!("{name}_temp_path {folder}/{name};\n"))
         .collect();
+    let pass = format!(
+        "proxy_pass http://{upstream}; proxy_http_version 1.1; proxy_set_header Host $http_host;"
+    );
+    let late = match habit {
+        Habit::GivesUp(limit) => format!(
+            "location @late {{ client_max_body_size 0; proxy_read_timeout {}ms; {pass} }}",
+            limit.as_millis()
+        ),
+        _ => String::new(),
+    };
     format!(
         "daemon off; worker_processes 1; pid {folder}/pid; error_log stderr warn;\n\
          events {{ worker_connections 128; }}\n\
          http {{\n{paths}log_format status '$status'; access_log {folder}/access status;\n\
-         server {{ listen {address}; location / {{ {habit} proxy_pass http://{upstream}; \
-         proxy_http_version 1.1; proxy_set_header Host $http_host; }} }}\n}}\n"
+         server {{ listen {address}; location / {{ {settings} {pass} }} {late} }}\n}}\n"
     )
 }
 
@@ -181,18 +191,23 @@ fn haproxy(address: SocketAddr, upstream: SocketAddr, habit: Habit) -> String {
             ),
         ),
         Habit::CutsIdle => ("timeout http-keep-alive 200ms", String::new()),
-        Habit::GivesUp(_) => ("timeout http-keep-alive 5s", String::new()),
+        Habit::GivesUp(_) => {
+            ("timeout http-keep-alive 5s", "use_backend late if { method PUT }".to_owned())
+        }
     };
-    let patience = if let Habit::GivesUp(limit) = habit { limit } else { PATIENCE }.as_millis();
+    let late = match habit {
+        Habit::GivesUp(limit) => {
+            let limit = limit.as_millis();
+            format!("backend late\n timeout server {limit}ms\n server one {upstream}\n")
+        }
+        _ => String::new(),
+    };
     format!(
-        "defaults\n mode http\n timeout connect 5s\n timeout client 10s\n timeout server {patience}ms\n \
+        "defaults\n mode http\n timeout connect 5s\n timeout client 10s\n timeout server 10s\n \
          {timeouts}\nfrontend door\n bind {address}\n {rule}\n default_backend registry\n\
-         backend registry\n server one {upstream}\n"
+         backend registry\n server one {upstream}\n{late}"
     )
 }
-
-/// How long HAProxy waits for a registry that is not slow.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// 10 seconds: they start in a few milliseconds.
 const POLLS: usize = 500;
