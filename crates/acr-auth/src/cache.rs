@@ -226,6 +226,8 @@ const FAILURE_PAUSE: Duration = Duration::from_millis(100);
 const REFRESH_PAUSE: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
+mod lent;
+#[cfg(test)]
 mod schedules;
 #[cfg(test)]
 mod tests;

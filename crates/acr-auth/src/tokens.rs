@@ -354,4 +354,6 @@ const REFRESH_FALLBACK: Duration = Duration::from_secs(300);
 const MAX_SCOPES: usize = 1_024;
 
 #[cfg(test)]
+mod remembered;
+#[cfg(test)]
 mod tests;

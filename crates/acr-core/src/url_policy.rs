@@ -228,6 +228,8 @@ mod tests {
             ("https://u:p@r.azurecr.io/acr/v1/library/x/_tags?last=a", Err(ErrorKind::Policy)),
             ("/acr/v1/other/_tags?last=a", Err(ErrorKind::Policy)),
             ("/acr/v1/library/x/_tags", Err(ErrorKind::Protocol)),
+            ("/acr/v1/library/x/_tags?", Err(ErrorKind::Protocol)),
+            ("r.azurecr.io:443", Err(ErrorKind::Protocol)),
             ("_tags?last=a", Ok(Some("last=a"))),
             ("./_tags?last=a", Err(ErrorKind::Protocol)),
             ("../x/_tags?last=a", Err(ErrorKind::Protocol)),

@@ -644,4 +644,73 @@ mod tests {
         assert_eq!(waits[0], waits[1]);
         assert!(waits[0] <= Duration::from_millis(500 + 1000 + 2000));
     }
+
+    fn ended(retry_after: Option<u64>) -> Outcome {
+        Outcome {
+            status: Some(StatusCode::SERVICE_UNAVAILABLE),
+            kind: None,
+            retry_after: retry_after.map(Duration::from_secs),
+            is_transient: true,
+            fare: None,
+        }
+    }
+
+    #[test]
+    fn every_bound_of_the_policy_counts_and_is_itself_within() {
+        let seconds = Duration::from_secs;
+        let policy = RetryPolicy::default;
+        for (policy, asked, expected) in [
+            (policy(), 60, Some(60)),
+            (policy(), 61, None),
+            (policy().max_retry_after(seconds(2)), 2, Some(2)),
+            (policy().max_retry_after(seconds(2)), 3, None),
+            (policy().last_start(seconds(9)), 9, Some(9)),
+            (policy().last_start(seconds(9)), 10, None),
+            // At the deadline there is no time left for an attempt.
+            (policy().deadline(seconds(9)), 8, Some(8)),
+            (policy().deadline(seconds(9)), 9, None),
+        ] {
+            let wait = policy.wait(&ended(Some(asked)), 1, Duration::ZERO);
+            assert_eq!(wait, expected.map(seconds), "{asked}: {policy:?}");
+        }
+    }
+
+    #[test]
+    fn waits_lie_within_base_and_cap() {
+        let longest = |policy: RetryPolicy| {
+            let policy = policy.retries(9).seed(1);
+            let waits = (0..200).filter_map(|_| policy.wait(&ended(None), 9, Duration::ZERO));
+            waits.max().unwrap()
+        };
+        let at_most = |longest: Duration, bound: Duration| {
+            assert!((bound * 9 / 10..=bound).contains(&longest), "{longest:?} of {bound:?}");
+        };
+        let policy = RetryPolicy::default;
+        at_most(longest(policy()), Duration::from_secs(30));
+        at_most(longest(policy().base(Duration::from_millis(1))), Duration::from_millis(256));
+        at_most(longest(policy().cap(Duration::from_secs(2))), Duration::from_secs(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_throttled_call_may_repeat_more_often_than_one_that_fails() {
+        for (status, attempts) in [(429, 101), (503, 36)] {
+            let policy = RetryPolicy::default().retries(1_000);
+            let script = vec![Ok((status, Some("1"))); 200];
+            let ran = run_script(policy, Some(Effect::Read), Body::empty(), script).await;
+            assert_eq!(ran.bodies.len(), attempts, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_log_names_the_outcome_and_the_policy() {
+        let outcome = |result| Outcome::of(&result, Effect::Read).to_string();
+        let answer = http::Response::builder().status(503).body(Body::empty()).unwrap();
+        assert_eq!(outcome(Ok(answer)), "503");
+        assert_eq!(outcome(Err(Error::new(ErrorKind::Connect, "down"))), "Connect");
+        let policy = RetryPolicy::default().retries(7).deadline(Duration::from_secs(8));
+        assert_eq!(
+            format!("{policy:?}"),
+            "RetryPolicy { retries: 7, last_start: 180s, deadline: Some(8s), .. }"
+        );
+    }
 }
