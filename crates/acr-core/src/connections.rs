@@ -199,7 +199,7 @@ fn causes<'a>(
 #[cfg(not(feature = "http2"))]
 fn http2(_: &mut Builder) {}
 
-/// A dead peer is noticed, memory is bounded, and nothing is looser than hyper's defaults.
+/// A dead peer is noticed, and memory is bounded for each answer.
 #[cfg(feature = "http2")]
 fn http2(builder: &mut Builder) {
     builder
@@ -233,9 +233,10 @@ const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(10);
 #[cfg(feature = "http2")]
 const HTTP2_STREAM_WINDOW: u32 = 4 << 20;
 
-/// The same for all answers of a connection.
+/// The same for all answers of a connection: as good as no limit, as in Go. What is left of answers
+/// that nobody reads for a while would else use it up, and no other answer came through.
 #[cfg(feature = "http2")]
-const HTTP2_CONNECTION_WINDOW: u32 = 8 << 20;
+const HTTP2_CONNECTION_WINDOW: u32 = 1 << 30;
 
 /// hyper's own limit, written down so that an update cannot loosen it.
 #[cfg(feature = "http2")]

@@ -195,6 +195,23 @@ async fn a_large_answer_passes_through_the_window() {
     assert_eq!(world.read().await.len(), 20 << 20);
 }
 
+/// A download that waits for its reader holds up nobody else, a token call least of all.
+#[tokio::test]
+async fn b3_answers_that_nobody_reads_stop_no_other_one() {
+    let world = World::new(Control { body: 20 << 20, ..Control::default() }).await;
+    let mut idle = Vec::new();
+    for _ in 0..4 {
+        idle.push(world.send(get(&world.server.https())).await.unwrap());
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let read = tokio::time::timeout(Duration::from_secs(60), world.read());
+    assert_eq!(read.await.expect("it never came").len(), 20 << 20);
+    assert_eq!(world.server.connections(), 1);
+    for response in idle {
+        assert_eq!(response.into_body().bytes(usize::MAX).await.unwrap().len(), 20 << 20);
+    }
+}
+
 #[tokio::test]
 async fn large_headers_are_refused() {
     let world = World::new(Control { padding: 10_000, ..Control::default() }).await;
