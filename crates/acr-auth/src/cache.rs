@@ -110,7 +110,10 @@ impl<T: Send + Sync> Slot<T> {
         match (result, live.filter(|lease| lease.is_alive(now))) {
             (Ok(lease), _) => {
                 turn.leave_note(None);
-                *self.lease() = Some(lease.clone());
+                // Left behind, it may be older than what another one got meanwhile.
+                if self.flight.is_current(&turn) || self.fresh().is_none() {
+                    *self.lease() = Some(lease.clone());
+                }
                 Ok((lease, true))
             }
             // Refreshed early, so trouble on the way to a new one costs nothing yet.

@@ -69,6 +69,11 @@ impl<N> Flight<N> {
         }
     }
 
+    /// Whether nobody went to another room for want of signs of life.
+    pub(super) fn is_current(&self, turn: &Turn<N>) -> bool {
+        Arc::ptr_eq(&self.room(), &turn.room)
+    }
+
     fn room(&self) -> Arc<Room<N>> {
         Arc::clone(&self.room.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -53,10 +53,31 @@ async fn b3_a_failure_of_one_who_was_left_behind_drops_no_token_of_another() {
     };
     let mut idle = std::pin::pin!(slot.get(refused));
     assert!(idle.as_mut().now_or_never().is_none());
-    let (lease, is_new) = slot.get(|| async { Ok(self::lease(4_500)) }).await.unwrap();
+    let (lease, is_new) = slot.get(|| async { Ok(lease(4_500)) }).await.unwrap();
     assert!(is_new);
     assert_eq!(idle.await.err().map(|error| error.kind()), Some(ErrorKind::Forbidden));
     assert!(slot.live().is_some_and(|live| Arc::ptr_eq(&live.token, &lease.token)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn b3_the_token_of_one_who_was_left_behind_replaces_no_newer_one() {
+    let slot = Slot::default();
+    let fetch = || async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        Ok(lease(4_500))
+    };
+    for newer_lives in [4_500, 1] {
+        let mut idle = std::pin::pin!(slot.get(fetch));
+        assert!(idle.as_mut().now_or_never().is_none());
+        let (newer, _) = slot.get(|| async { Ok(lease(newer_lives)) }).await.unwrap();
+        tokio::time::advance(Duration::from_secs(2)).await;
+        let (late, is_new) = idle.await.unwrap();
+        assert!(is_new && !Arc::ptr_eq(&late.token, &newer.token));
+        // Unless that one has served its time.
+        let kept = if newer_lives == 1 { &late } else { &newer };
+        assert!(slot.live().is_some_and(|live| Arc::ptr_eq(&live.token, &kept.token)));
+        slot.invalidate(&kept.token);
+    }
 }
 
 #[tokio::test(start_paused = true)]
