@@ -93,6 +93,31 @@ async fn a_session_goes_on_where_the_registry_only_cannot_be_asked() {
     }
 }
 
+/// A success, and nothing said: of a front end, or of a registry that has no bytes yet.
+#[tokio::test(start_paused = true)]
+async fn a_session_goes_on_where_the_answer_says_nothing() {
+    let content = [1u8; 2 * CHUNK];
+    let (blobs, asked) = client(move |request| match *request.method() {
+        Method::GET => HttpResponse::builder().status(204).body(Body::empty()).unwrap(),
+        Method::PUT => {
+            let stored = HttpResponse::builder().status(201);
+            let digest = Digest::sha256(&content);
+            let stored = stored.header("docker-content-digest", digest.as_str());
+            stored.body(Body::empty()).unwrap()
+        }
+        _ => session(),
+    });
+    let mut session = blobs.start_upload().await.unwrap();
+    for _ in 0..2 {
+        let error = session.status().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
+        session.write(vec![1u8; CHUNK]).await.unwrap();
+    }
+    let info = session.complete("", None).await.unwrap();
+    assert_eq!(info.size, 2 * CHUNK as u64);
+    assert_eq!(*asked.lock().unwrap(), ["POST", "GET", "PATCH", "GET", "PATCH", "PUT"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn content_that_can_be_given_again_is_sent_anew() {
     for (status, code) in [(400, "NAME_INVALID"), (405, "UNSUPPORTED"), (501, "UNSUPPORTED")] {

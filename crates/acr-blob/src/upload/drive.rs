@@ -102,7 +102,9 @@ impl Transfer {
                     let before = self.machine.confirmed();
                     self.machine.on(event);
                     self.confirmed(event, before);
-                    if event == Event::Failed(Failure::NoStatus) && self.machine.is_settled() {
+                    let is_mute =
+                        matches!(event, Event::Failed(Failure::NoStatus) | Event::Status(None));
+                    if is_mute && self.machine.is_settled() {
                         match (until, self.error.take()) {
                             (Until::Looked, Some(error)) => return Err(error),
                             _ => continue,
@@ -311,7 +313,12 @@ impl Transfer {
             return Err(wire::lost(self.error.take()));
         };
         match wire.status().await {
-            Ok(received) => Ok(Event::Status(received)),
+            Ok(received) => {
+                if received.is_none() {
+                    self.error.get_or_insert_with(wire::no_status);
+                }
+                Ok(Event::Status(received))
+            }
             // Lost for good: the registry says so. Otherwise what broke first says more.
             Err(Refusal { failure: failure @ (Failure::Lost | Failure::NoStatus), error }) => {
                 self.error = Some(error);

@@ -247,7 +247,7 @@ impl Machine {
                 Some(if named { Action::Finish } else { Action::Verify(Doubt::Unnamed) })
             }
             Event::Status(Some(received)) => self.asked(pending, received),
-            Event::Status(None) => self.restart(),
+            Event::Status(None) => self.failed(pending, Failure::NoStatus),
             Event::Abandoned => {
                 (self.is_open, self.may_be_stored, self.may_hold_some) = (false, false, false);
                 (self.confirmed, self.offered, self.recoveries) = (0, 0, 0);

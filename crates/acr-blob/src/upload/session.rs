@@ -125,8 +125,9 @@ impl UploadSession {
     /// # Errors
     ///
     /// [`acr_core::ErrorKind::Session`] when the registry lost the upload, or has not what it
-    /// confirmed. Some registries cannot be asked (400, 405, 501): that error leaves the session as
-    /// it was, unless there is a doubt about what arrived.
+    /// confirmed. Some registries cannot be asked (400, 405, 501, or a success that says nothing,
+    /// [`acr_core::ErrorKind::Protocol`]): that error leaves the session as it was, unless there
+    /// is a doubt about what arrived.
     ///
     /// # Cancellation
     ///

@@ -320,6 +320,11 @@ pub(crate) fn is_timeout(error: &Error) -> bool {
     error.kind() == ErrorKind::Timeout || matches!(status, 408 | 504 | 524)
 }
 
+/// A success that tells nothing.
+pub(crate) fn no_status() -> Error {
+    Error::new(ErrorKind::Protocol, "the registry does not say how far the upload got")
+}
+
 /// Says of an error that the session is gone.
 pub(crate) fn lost(error: Option<Error>) -> Error {
     let text = "the registry lost the upload session; the upload must start again";

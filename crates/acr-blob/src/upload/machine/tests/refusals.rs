@@ -230,19 +230,20 @@ fn b5_before_all_is_sent_again_a_doubtful_commit_is_looked_for_once_more() {
 #[test]
 fn a_registry_that_cannot_be_asked_ends_only_what_is_in_doubt() {
     let given = Plan { sending: Sending::Given, ..CHUNKS };
-    let mute = Event::Failed(Failure::NoStatus);
-    let mut machine = Machine::new(given, Limit::default());
-    machine.extend(100, false);
-    machine.next();
-    machine.on(Event::Opened { min_chunk: None });
-    assert_eq!(machine.next(), append(0, 100));
-    let mut dropped = machine.clone();
-    machine.on(Event::Accepted(None));
-    machine.ask_now();
-    assert_eq!(told(&mut machine, &[mute]), Action::Read);
-    assert_eq!(machine.confirmed(), 100);
-    dropped.interrupted();
-    assert_eq!(told(&mut dropped, &[mute]), Action::Abandon);
-    let mut resumed = Machine::resumed(given, Limit::default(), 100, 100);
-    assert_eq!(told(&mut resumed, &[mute]), Action::Abandon);
+    for mute in [Event::Failed(Failure::NoStatus), Event::Status(None)] {
+        let mut machine = Machine::new(given, Limit::default());
+        machine.extend(100, false);
+        machine.next();
+        machine.on(Event::Opened { min_chunk: None });
+        assert_eq!(machine.next(), append(0, 100));
+        let mut dropped = machine.clone();
+        machine.on(Event::Accepted(None));
+        machine.ask_now();
+        assert_eq!(told(&mut machine, &[mute]), Action::Read);
+        assert_eq!(machine.confirmed(), 100);
+        dropped.interrupted();
+        assert_eq!(told(&mut dropped, &[mute]), Action::Abandon);
+        let mut resumed = Machine::resumed(given, Limit::default(), 100, 100);
+        assert_eq!(told(&mut resumed, &[mute]), Action::Abandon);
+    }
 }
