@@ -46,9 +46,11 @@ impl Files {
     /// Reads what is there and makes what is not. Two processes may do so at once: whatever is
     /// there first is what both take.
     fn take(&self) -> io::Result<(KeyPair, String)> {
+        // Before the key, which is made first: what another process makes meanwhile is complete.
+        let has_certificate = self.certificate.exists();
         let key = match read(&self.key)? {
             Some(text) => text,
-            None if self.certificate.exists() => {
+            None if has_certificate => {
                 let (certificate, key) = (self.certificate.display(), self.key.display());
                 let text = format!("`{certificate}` is there without its key `{key}`");
                 return Err(io::Error::new(io::ErrorKind::NotFound, text));
