@@ -108,6 +108,7 @@ impl fmt::Display for Operation {
 
 /// Which operations a [`Fault`](crate::Fault) is about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Target {
     /// Every one but [`Operation::Connect`].
     #[default]

@@ -5,7 +5,7 @@ use std::{ffi::OsStr, fs};
 use acr_auth::AuthLayer;
 use acr_core::{Endpoint, Pipeline, TlsConfig, TransportBuilder};
 use acr_interop::{EmulatorProcess, Site};
-use serde_json::Value;
+use serde::Deserialize;
 use tempfile::TempDir;
 
 use crate::support::{self, Result};
@@ -55,19 +55,25 @@ impl Emulator {
     }
 
     /// What the storage was asked so far: the status, and whether with a credential.
-    pub(crate) fn at_the_storage(&self) -> Result<Vec<(u64, bool)>> {
+    pub(crate) fn at_the_storage(&self) -> Result<Vec<(u16, bool)>> {
         let journal = fs::read_to_string(self.folder.path().join(JOURNAL))?;
-        let entries = journal.lines().map(serde_json::from_str::<Value>);
         let mut found = Vec::new();
-        for entry in entries {
-            let entry = entry?;
-            if entry["origin"] == "storage" {
-                let status = entry["status"].as_u64().ok_or("no status")?;
-                found.push((status, entry["authorized"] != false));
+        for line in journal.lines() {
+            let entry: Entry = serde_json::from_str(line)?;
+            if entry.origin == "storage" {
+                found.push((entry.status, entry.authorized));
             }
         }
         Ok(found)
     }
+}
+
+/// What is read of the journal's lines.
+#[derive(Deserialize)]
+struct Entry {
+    origin: String,
+    status: u16,
+    authorized: bool,
 }
 
 const JOURNAL: &str = "journal";
