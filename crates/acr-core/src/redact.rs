@@ -163,6 +163,12 @@ pub(crate) fn is_guid(text: &str) -> bool {
     groups.eq([8, 4, 4, 4, 12]) && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
 }
 
+/// Whether a header's name is one of those that are written down here, and not a text of the
+/// server's.
+pub(crate) fn is_known_header(name: &str) -> bool {
+    HEADERS_ALLOWED.contains(&name) || HEADERS_DENIED.contains(&name)
+}
+
 fn is_name(text: &str) -> bool {
     let is_short = (1..=32).contains(&text.len());
     is_short && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))

@@ -140,7 +140,8 @@ fn headers_limit(url: &str) -> usize {
     MAX_HEADERS.saturating_sub(taken).max(MIN_HEADERS)
 }
 
-/// Header lines for a log, one after another; of those that may repeat a secret, ids alone.
+/// Header lines for a log, one after another; of those that may repeat a secret, ids
+/// and known names alone.
 struct Head<'a>(&'a HeaderMap, &'a Redaction, usize, bool);
 
 impl fmt::Display for Head<'_> {
@@ -148,7 +149,11 @@ impl fmt::Display for Head<'_> {
         let mut left = self.2;
         for (index, (header, value)) in self.0.iter().enumerate() {
             let separator = if index == 0 { "" } else { "; " };
-            let name = printable_up_to(header.as_str(), MAX_NAME);
+            let name = match header.as_str() {
+                name if self.3 && !redact::is_known_header(name) => redact::REDACTED,
+                name => name,
+            };
+            let name = printable_up_to(name, MAX_NAME);
             let value = match value.to_str() {
                 Ok(text) if self.3 && !redact::is_guid(text) => redact::REDACTED.to_owned(),
                 _ => self.1.header(header, value),
