@@ -55,6 +55,18 @@ pub struct DeletedTag {
     pub unknown: UnknownFields,
 }
 
+/// What becomes of a tag that is to come back and stands for another manifest by now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TagConflict {
+    /// Nothing is restored, and the call fails: `force=false`.
+    #[default]
+    Fail,
+    /// The tag moves to the restored manifest: `force=true`. The registry soft-deletes it as it
+    /// stood.
+    Overwrite,
+}
+
 impl RegistryClient {
     /// Lists the soft-deleted repositories: `GET /acr/v1/_deleted/_catalog`.
     pub fn list_deleted_repositories(&self) -> ListPager<DeletedRepository> {
@@ -83,11 +95,11 @@ impl RepositoryClient {
     /// Restores a soft-deleted manifest, with one of its tags or without:
     /// `POST /acr/v1/_deleted/{name}/_manifests/{digest}`.
     ///
-    /// `force` takes a tag away from a manifest that has it by now.
-    ///
     /// # Errors
     ///
-    /// [`acr_core::ErrorKind::NotFound`] when there is nothing to restore.
+    /// [`acr_core::ErrorKind::NotFound`] when there is nothing to restore,
+    /// [`acr_core::ErrorKind::Conflict`] when the tag stands for another manifest by now and is
+    /// not to be overwritten.
     ///
     /// # Cancellation
     ///
@@ -96,7 +108,7 @@ impl RepositoryClient {
         &self,
         digest: &Digest,
         tag: Option<&Tag>,
-        force: bool,
+        conflict: TagConflict,
     ) -> Result<()> {
         let body = match tag {
             Some(tag) => serde_json::json!({ "tag": tag.as_str() }).to_string(),
@@ -105,7 +117,7 @@ impl RepositoryClient {
         let path = ["_deleted", self.name.as_str(), "_manifests", digest.as_str()];
         let request = self
             .versioned(Method::POST, &path)
-            .query("force", force)
+            .query("force", conflict == TagConflict::Overwrite)
             .header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .operation(
                 Operation::new("restore_manifest").on(format_args!("{}@{digest}", self.name)),

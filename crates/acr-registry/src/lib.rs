@@ -53,7 +53,7 @@ mod tags;
 pub use acr_core::Deletion;
 
 #[cfg(feature = "preview")]
-pub use self::deleted::{DeletedManifest, DeletedRepository, DeletedTag};
+pub use self::deleted::{DeletedManifest, DeletedRepository, DeletedTag, TagConflict};
 pub use self::{
     after::After,
     api_version::ApiVersion,

@@ -1,25 +1,20 @@
 //! Blob content: small in memory, large in a temporary folder, or all of it in the folder of a
 //! registry that survives its process; hashed while it arrives.
 
+mod stored;
+
 use std::{
     fs::File,
     io::{self, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
-    pin::Pin,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::{Context, Poll, ready},
+    sync::{Arc, Mutex},
 };
 
 use acr_core::{Body, Digest, Digester, DigesterState};
-use bytes::{Bytes, BytesMut};
-use http_body::{Frame, SizeHint};
+use bytes::Bytes;
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, Take};
-use tokio_util::io::poll_read_buf;
 
+pub(crate) use self::stored::Stored;
 use crate::{
     budget::{Budget, Share},
     ledger::{Ledger, sync_folder},
@@ -54,14 +49,6 @@ pub(crate) enum Content {
 pub(crate) struct Small {
     bytes: Bytes,
     _share: Arc<Share>,
-}
-
-/// A file with content; removed with its last user, unless a record on disk names it.
-#[derive(Debug)]
-pub(crate) struct Stored {
-    path: PathBuf,
-    len: u64,
-    is_recorded: AtomicBool,
 }
 
 /// Content that is still arriving.
@@ -115,15 +102,14 @@ impl Store {
         if found != len {
             return Err(wrong_length(&path, found, len));
         }
-        let is_recorded = AtomicBool::new(true);
-        Ok(Content::File(Arc::new(Stored { path, len, is_recorded })))
+        Ok(Content::File(Arc::new(Stored::recorded(path, len))))
     }
 
     fn create(&self, name: &str) -> io::Result<(File, Stored)> {
         let path = self.path(name)?;
         let file = File::create_new(&path).map_err(|error| named(&path, &error))?;
         // From here on the file goes with `stored`, also when this fails.
-        let stored = Stored { path, len: 0, is_recorded: AtomicBool::new(false) };
+        let stored = Stored::passing(path);
         if let (true, Some(folder)) = (self.is_lasting(), stored.path.parent()) {
             sync_folder(folder).map_err(|error| named(folder, &error))?;
         }
@@ -194,7 +180,7 @@ impl Spool {
             return Err(wrong_length(&path, found, len));
         }
         file.set_len(len).map_err(|error| named(&path, &error))?;
-        let stored = Stored { path, len: 0, is_recorded: AtomicBool::new(true) };
+        let stored = Stored::recorded(path, 0);
         spool.file = Some(OpenFile { handle: None, stored });
         spool.digester = digester;
         Ok(spool)
@@ -355,86 +341,8 @@ impl Content {
                 let index = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
                 Ok(Body::from(bytes.slice(index(from)..index(from.saturating_add(len)))))
             }
-            Self::File(stored) => {
-                let opened = tokio::fs::File::open(&stored.path).await;
-                let mut file = opened.map_err(|error| named(&stored.path, &error))?;
-                file.set_max_buf_size(PIECE);
-                file.seek(SeekFrom::Start(from)).await?;
-                let stored = Arc::clone(stored);
-                let file = file.take(len);
-                Ok(Body::stream(FileBody {
-                    file,
-                    buffer: BytesMut::new(),
-                    left: len,
-                    _stored: stored,
-                }))
-            }
+            Self::File(stored) => stored.body(from, len).await,
         }
-    }
-}
-
-impl Stored {
-    /// A record on disk names the file from now on: it stays.
-    pub(crate) fn record(&self) {
-        self.is_recorded.store(true, Ordering::Release);
-    }
-
-    /// No record on disk names the file any more: it goes with its last user.
-    pub(crate) fn give_up(&self) {
-        self.is_recorded.store(false, Ordering::Release);
-    }
-
-    /// The name of the file in its folder.
-    pub(crate) fn name(&self) -> &str {
-        self.path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
-    }
-}
-
-impl Drop for Stored {
-    fn drop(&mut self) {
-        if self.is_recorded.load(Ordering::Acquire) {
-            return;
-        }
-        // The folder is removed as a whole in the end; a file that stays until then does no harm.
-        let _ = std::fs::remove_file(&self.path);
-    }
-}
-
-struct FileBody {
-    file: Take<tokio::fs::File>,
-    buffer: BytesMut,
-    left: u64,
-    /// Keeps the file until the download is over.
-    _stored: Arc<Stored>,
-}
-
-impl http_body::Body for FileBody {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let this = self.get_mut();
-        if this.left == 0 {
-            return Poll::Ready(None);
-        }
-        this.buffer.reserve(PIECE);
-        let read = ready!(poll_read_buf(Pin::new(&mut this.file), cx, &mut this.buffer))?;
-        if read == 0 {
-            return Poll::Ready(Some(Err(io::ErrorKind::UnexpectedEof.into())));
-        }
-        this.left = this.left.saturating_sub(read as u64);
-        Poll::Ready(Some(Ok(Frame::data(this.buffer.split().freeze()))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.left == 0
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
     }
 }
 
@@ -452,9 +360,6 @@ const MAX_IN_MEMORY: usize = 1 << 20;
 
 /// What small contents take together before they go to disk too.
 const MEMORY: usize = 4 << 20;
-
-/// How much of a file is read at once.
-const PIECE: usize = 128 * 1024;
 
 #[cfg(test)]
 mod tests {

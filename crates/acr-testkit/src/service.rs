@@ -132,22 +132,14 @@ pub(crate) async fn answer(
     let route = routed.as_ref().ok();
     let effects = route.map(|route| strike(&shared, route, &head)).unwrap_or_default();
     let received = Arc::new(AtomicU64::new(0));
-    let mut body =
-        Body::stream(Counted { inner: cut(body, &effects), received: Arc::clone(&received) });
+    let mut body = counted(cut(body, &effects), &received);
     let operation = route.map(|route| route.operation);
     let time = shared.clock.stamp();
     let record = shared.journal.open(entry(origin, &head, &query, operation, time), &received);
 
-    let is_counted =
-        origin == Origin::Registry && !operation.is_some_and(Operation::is_token_service);
-    let meter = shared.meter.as_ref().filter(|_| is_counted);
-    let reading = meter.map(|meter| meter.count(&head.method));
+    let reading = count(&shared, origin, operation, &head.method);
     let result = match routed {
-        Err(Unrouted::NotFound) if shared.settings.is_oci() && is_manifest_push(&head) => {
-            // The real registry has no route.
-            Ok(routes::malformed_digest().answer())
-        }
-        Err(why) => Ok(unrouted(origin, why)),
+        Err(why) => Ok(unrouted(origin, why, shared.settings.is_oci() && is_manifest_push(&head))),
         Ok(route) => {
             let exchange = Exchange {
                 shared: &shared,
@@ -171,27 +163,39 @@ pub(crate) async fn answer(
             }
             if origin == Origin::Registry {
                 headers::finish(&mut answer, &shared, operation, &head.headers);
-                if let Some(reading) = reading {
-                    reading.tell(&mut answer);
-                }
+                reading.into_iter().for_each(|reading| reading.tell(&mut answer));
             }
-            if head.method == Method::HEAD {
-                answer = without_body(answer);
-            }
+            let is_bare = head.method == Method::HEAD;
+            let answer = if is_bare { without_body(answer) } else { answer };
             Ok(damage::apply(answer, &effects))
         }
         Err(error) => Err(error),
     };
-    let status = result.as_ref().ok().map(|answer| {
-        let is_challenge = answer.status() == StatusCode::UNAUTHORIZED
-            && answer.headers().contains_key(header::WWW_AUTHENTICATE);
-        (answer.status().as_u16(), is_challenge)
-    });
+    let status = result.as_ref().ok().map(told);
     let result = send(result, &effects, wire, time).await;
     let is_sent = result.is_ok() || effects.iter().any(Effect::is_raw);
     record.close(status.filter(|_| is_sent), is_taken);
     tracing::debug!(%origin, operation = operation.map_or("unrouted", Operation::name), "answered");
     result
+}
+
+/// Counts a request against the quota; those of the token service and the storage are free.
+fn count(
+    shared: &Shared,
+    origin: Origin,
+    operation: Option<Operation>,
+    method: &Method,
+) -> Option<Reading> {
+    let is_free = origin == Origin::Storage || operation.is_some_and(Operation::is_token_service);
+    let meter = shared.meter.as_ref().filter(|_| !is_free);
+    meter.map(|meter| meter.count(method))
+}
+
+/// What the journal tells of an answer: the status, and whether it is a challenge.
+fn told(answer: &Answer) -> (u16, bool) {
+    let is_challenge = answer.status() == StatusCode::UNAUTHORIZED
+        && answer.headers().contains_key(header::WWW_AUTHENTICATE);
+    (answer.status().as_u16(), is_challenge)
 }
 
 /// Hands the answer to the server, or what is left of it.
@@ -275,6 +279,11 @@ fn strike(shared: &Shared, route: &Route, head: &Parts) -> Vec<Effect> {
     })
 }
 
+/// The body, and how much of it has arrived.
+fn counted(inner: Body, received: &Arc<AtomicU64>) -> Body {
+    Body::stream(Counted { inner, received: Arc::clone(received) })
+}
+
 /// The body, or what a fault leaves of it.
 fn cut(body: Body, effects: &[Effect]) -> Body {
     let after = effects.iter().find_map(|effect| match effect {
@@ -327,8 +336,10 @@ fn authenticate(exchange: &Exchange<'_>, needed: &[access::Grant]) -> Result<(),
     if granted { Ok(()) } else { Err(Challenge::InsufficientScope) }
 }
 
-fn unrouted(origin: Origin, why: Unrouted) -> Answer {
+fn unrouted(origin: Origin, why: Unrouted, is_malformed_digest: bool) -> Answer {
     match why {
+        // The real registry has no route; the specification has words.
+        Unrouted::NotFound if is_malformed_digest => routes::malformed_digest().answer(),
         Unrouted::Method if origin == Origin::Storage => {
             let message = "The resource doesn't support specified Http Verb.";
             storage::error(StatusCode::METHOD_NOT_ALLOWED, "UnsupportedHttpVerb", message)

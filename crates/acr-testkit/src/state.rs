@@ -12,7 +12,7 @@ use std::{
 
 use acr_core::Digest;
 
-pub(crate) use self::deleted::RestoreError;
+pub(crate) use self::deleted::{RestoreError, TagConflict};
 pub(crate) use crate::repository::{ManifestRecord, Repository, TagRecord};
 use crate::{
     answer::Refusal,

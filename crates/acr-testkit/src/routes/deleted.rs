@@ -11,7 +11,7 @@ use crate::{
     exchange::Exchange,
     locks,
     paging::Paging,
-    state::RestoreError,
+    state::{RestoreError, TagConflict},
     sync::lock,
 };
 
@@ -127,12 +127,15 @@ pub(crate) async fn restore(x: &mut Exchange<'_>) -> Reply {
         b"" => Restore::default(),
         body => serde_json::from_slice(body).map_err(|_| malformed())?,
     };
-    let force = x.query.get("force").is_some_and(|text| text.eq_ignore_ascii_case("true"));
+    let conflict = match x.query.get("force") {
+        Some(text) if text.eq_ignore_ascii_case("true") => TagConflict::Overwrite,
+        _ => TagConflict::Fail,
+    };
     let (name, digest) = (&x.route.repository, &x.route.item);
     let mut state = lock(&x.shared.state);
     let now = state.stamp(&x.shared.clock);
     state.purge(now);
-    state.restore_manifest(name, digest, tag.as_deref(), force, now).map_err(refusal)?;
+    state.restore_manifest(name, digest, tag.as_deref(), conflict, now).map_err(refusal)?;
     Ok(json(StatusCode::OK, &Restored { digest, tag: tag.as_deref() }))
 }
 

@@ -17,7 +17,7 @@ impl State {
         name: &str,
         digest: &str,
         tag: Option<&str>,
-        force: bool,
+        conflict: TagConflict,
         now: Stamp,
     ) -> Result<(), RestoreError> {
         let live = self.repositories.get(name);
@@ -31,7 +31,7 @@ impl State {
                 return Err(RestoreError::NoTag);
             }
             let own = live.and_then(|known| known.tags.get(tag));
-            if !force && own.is_some_and(|own| own.digest != digest) {
+            if conflict == TagConflict::Fail && own.is_some_and(|own| own.digest != digest) {
                 return Err(RestoreError::TagExists);
             }
             live.map_or(Ok(()), |live| locks::push(live, tag)).map_err(|_| RestoreError::Locked)?;
@@ -88,6 +88,15 @@ impl State {
             self.drop_blobs(&name);
         }
     }
+}
+
+/// What becomes of a tag that is to come back and points elsewhere by now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TagConflict {
+    /// Nothing is restored.
+    Fail,
+    /// The tag is soft-deleted as it stands, and then restored.
+    Overwrite,
 }
 
 /// Why something cannot be restored.

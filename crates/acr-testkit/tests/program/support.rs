@@ -19,7 +19,13 @@ pub(crate) struct Emulator {
     _output: tokio::io::Lines<BufReader<ChildStdout>>,
 }
 
-/// An answer read to the end of the connection.
+/// A connection that is kept for one request after another.
+pub(crate) struct Kept {
+    address: String,
+    stream: Option<BufReader<TcpStream>>,
+}
+
+/// An answer read to its end.
 #[derive(Debug)]
 pub(crate) struct Got {
     pub(crate) status: u16,
@@ -151,6 +157,49 @@ impl Emulator {
             self.ask_with(&line, &format!("Content-Type: {OCI_MANIFEST}\r\n"), &manifest).await;
         assert_eq!(got.status, 201, "{got:?}");
         Digest::sha256(manifest.as_bytes())
+    }
+}
+
+impl Kept {
+    pub(crate) fn to(emulator: &Emulator) -> Self {
+        Self { address: emulator.address().to_owned(), stream: None }
+    }
+
+    /// Sends one request; on a new connection where the last answer closed the old one.
+    pub(crate) async fn ask(&mut self, line: &str, headers: &str, body: &[u8]) -> Got {
+        let mut stream = match self.stream.take() {
+            Some(stream) => stream,
+            None => BufReader::new(TcpStream::connect(&self.address).await.unwrap()),
+        };
+        let head = Emulator::head_for(&self.address, line, headers, body.len());
+        let head = head.replace("Connection: close\r\n", "");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(body).await.unwrap();
+        let (mut bytes, mut length) = (Vec::new(), None);
+        let (mut is_chunked, mut is_closed) = (false, false);
+        loop {
+            let start = bytes.len();
+            assert!(stream.read_until(b'\n', &mut bytes).await.unwrap() > 0, "no whole answer");
+            let text = String::from_utf8_lossy(&bytes[start..]).to_ascii_lowercase();
+            match text.trim().split_once(": ") {
+                Some(("content-length", value)) => length = Some(value.parse().unwrap()),
+                Some(("transfer-encoding", value)) => is_chunked = value == "chunked",
+                Some(("connection", value)) => is_closed = value == "close",
+                _ if text == "\r\n" => break,
+                _ => {}
+            }
+        }
+        let start = bytes.len();
+        if is_chunked {
+            while !bytes[start..].ends_with(b"0\r\n\r\n") {
+                assert!(stream.read_until(b'\n', &mut bytes).await.unwrap() > 0, "no whole body");
+            }
+        } else {
+            bytes.resize(start + length.unwrap_or(0), 0);
+            stream.read_exact(&mut bytes[start..]).await.unwrap();
+        }
+        self.stream = Some(stream).filter(|_| !is_closed);
+        Got::read(&bytes)
     }
 }
 
