@@ -9,7 +9,9 @@ use std::{
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
+        mpsc::{self, SyncSender},
     },
+    thread,
 };
 
 use http::Method;
@@ -106,7 +108,8 @@ struct Records {
     bytes: usize,
     /// Gets each entry as a line of JSON when its request is over.
     file: Option<File>,
-    prints_reasons: bool,
+    /// Takes why requests were refused to standard error.
+    reasons: Option<SyncSender<String>>,
 }
 
 /// A request that is not over yet; dropped, it was given up.
@@ -214,9 +217,21 @@ impl Journal {
     }
 
     /// Writes from now on to standard error why a request was refused, where [`Entry::reason`]
-    /// tells.
-    pub fn print_reasons(&self) {
-        lock(&self.0).prints_reasons = true;
+    /// tells. Where nobody reads them, as from a pipe that is full, no request waits: the reasons
+    /// that find no place any more are left out.
+    ///
+    /// # Errors
+    ///
+    /// When there is no thread for it.
+    pub fn print_reasons(&self) -> io::Result<()> {
+        let (sender, receiver) = mpsc::sync_channel::<String>(MAX_REASONS);
+        let print = move || {
+            // Nobody is left to tell if standard error is closed.
+            receiver.into_iter().try_for_each(|line| io::stderr().write_all(line.as_bytes()))
+        };
+        thread::Builder::new().name("reasons".to_owned()).spawn(print)?;
+        lock(&self.0).reasons = Some(sender);
+        Ok(())
     }
 
     /// Adds a request on arrival.
@@ -252,11 +267,11 @@ impl Journal {
 
     fn write(&self, number: u64) {
         let mut records = lock(&self.0);
-        let Records { first, entries, file, prints_reasons, .. } = &mut *records;
+        let Records { first, entries, file, reasons, .. } = &mut *records;
         let index = number.checked_sub(*first).and_then(|i| usize::try_from(i).ok());
         let entry = index.and_then(|i| entries.get(i));
-        if let (true, Some(entry)) = (*prints_reasons, entry) {
-            entry.print_reason();
+        if let (Some(reasons), Some(line)) = (reasons, entry.and_then(Entry::reason_line)) {
+            let _ = reasons.try_send(line);
         }
         if let (Some(file), Some(entry)) = (file, entry) {
             let mut line = serde_json::to_vec(entry).unwrap_or_default();
@@ -321,11 +336,10 @@ impl Records {
 }
 
 impl Entry {
-    fn print_reason(&self) {
-        let Some(reason) = &self.reason else { return };
+    fn reason_line(&self) -> Option<String> {
+        let reason = self.reason.as_ref()?;
         let (method, path, status) = (&self.method, self.path.escape_debug(), self.status);
-        // Nobody is left to tell if standard error is closed.
-        let _ = writeln!(io::stderr(), "{method} {path}: {status}, {reason}");
+        Some(format!("{method} {path}: {status}, {reason}\n"))
     }
 
     /// Cuts what a client can make as long as it likes.
@@ -406,6 +420,9 @@ const UNROUTED: &str = "unrouted";
 
 /// What the entries may weigh together, so that no client fills the memory.
 const MAX_BYTES: usize = 8 << 20;
+
+/// How many reasons may wait for standard error: 4 MiB of them, at their longest.
+const MAX_REASONS: usize = 1024;
 
 /// What is kept of a text.
 const MAX_TEXT: usize = 2048;

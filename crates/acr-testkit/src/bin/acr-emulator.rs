@@ -206,7 +206,7 @@ fn registry(mut arguments: Arguments) -> io::Result<FakeRegistry> {
     for (layout, repository) in seeds {
         registry.seed_layout(&layout, &repository)?;
     }
-    registry.journal().print_reasons();
+    registry.journal().print_reasons()?;
     plans.iter().for_each(|plan| registry.inject_plan(plan));
     if let Some(path) = journal {
         let named = |error| io::Error::other(format!("the journal `{}`: {error}", path.display()));

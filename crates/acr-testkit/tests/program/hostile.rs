@@ -1,6 +1,6 @@
 //! What a client may send at its worst: memory stays bounded, and every refusal has a reason.
 
-use std::{ops::Range, path::Path};
+use std::{ops::Range, path::Path, time::Duration};
 
 use acr_core::Digest;
 use tempfile::TempDir;
@@ -96,6 +96,21 @@ async fn attack_with(emulator: &Emulator, numbers: Range<usize>) {
 
 #[cfg(target_os = "linux")]
 const CLIENTS: usize = 8;
+
+#[tokio::test]
+async fn e6_a_standard_error_that_nobody_reads_stops_nobody() {
+    let emulator = Emulator::start(&[]).await;
+    let kind = format!("Content-Type: {}\r\n", "x".repeat(1_900));
+    let all = async {
+        // Several times what a pipe holds.
+        for number in 0..400 {
+            let line = format!("PUT /v2/a/manifests/{number}");
+            assert_eq!(emulator.ask_with(&line, &kind, "{}").await.status, 400);
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), all).await.expect("it waits for a reader");
+    emulator.stop().await;
+}
 
 #[tokio::test]
 async fn e6_manifests_have_a_bound_that_is_named_and_comes_back() {
