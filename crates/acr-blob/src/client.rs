@@ -190,7 +190,8 @@ impl BlobClient {
     /// # Errors
     ///
     /// [`ErrorKind::Session`] when the session is gone or got further than the checkpoint;
-    /// [`ErrorKind::InvalidInput`] for the checkpoint of another repository.
+    /// [`ErrorKind::InvalidInput`] for the checkpoint of another repository. Any other error
+    /// leaves the session as it was: try again later.
     ///
     /// # Cancellation
     ///

@@ -44,7 +44,9 @@ use crate::{
 /// length or its times;
 /// [`acr_core::ErrorKind::Integrity`] when it does not have the digest expected, or the
 /// registry stored something else; [`acr_core::ErrorKind::Session`] when the registry
-/// lost the upload. After an error the session on the registry is cancelled, best effort.
+/// lost the upload. After an error the session on the registry is cancelled, best effort; but
+/// an upload that has a checkpoint is left to be resumed where trouble may pass: sign-in, rights,
+/// throttling, a 5xx, time-outs and broken connections.
 ///
 /// # Cancellation
 ///
@@ -265,6 +267,7 @@ impl<'a> UploadBlob<'a> {
         }
         let mut transfer = Transfer::new(client, machine, feed);
         (transfer.wire, transfer.saved) = (wire, saved);
+        *transfer.is_noted.get_mut() = self.checkpoint.is_some() || self.saver.is_some();
         (transfer.mount, transfer.saver) = (self.mount_from, self.saver);
         Ok(transfer)
     }

@@ -5,6 +5,7 @@ mod look;
 use std::{
     future::{Future as _, poll_fn},
     pin::pin,
+    sync::atomic::AtomicBool,
     time::Duration,
 };
 
@@ -41,6 +42,8 @@ pub(crate) struct Transfer {
     pub(crate) saver: Saver,
     /// What another process hashed, and of what file.
     pub(crate) saved: Option<(Digester, Option<Stamp>)>,
+    /// Somebody has a checkpoint, and so can go on later.
+    pub(crate) is_noted: AtomicBool,
     /// What the registry says it has, where nothing was sent.
     mounted: Option<BlobInfo>,
     /// What the commit named.
@@ -73,6 +76,7 @@ impl Transfer {
             observer: Observer::default(),
             saver: Saver::default(),
             saved: None,
+            is_noted: AtomicBool::new(false),
             mounted: None,
             digest: None,
             waited: (Duration::ZERO, false),
@@ -88,7 +92,9 @@ impl Transfer {
         }
         self.machine.interrupted();
         loop {
-            let outcome = match self.machine.next() {
+            let action = self.machine.next();
+            let is_question = until == Until::Looked && matches!(action, Action::Ask { .. });
+            let outcome = match action {
                 Action::Read if self.feed.is_given() => return Ok(()),
                 Action::Finish => {
                     self.client.learned.note(&self.machine);
@@ -98,6 +104,11 @@ impl Transfer {
                 action => self.perform(action).await,
             };
             match outcome {
+                // Nothing was learned and nothing changed. The machine is not told, as if nobody
+                // had waited for the answer: it asks before it sends.
+                Ok(Event::Failed(Failure::Refused)) if is_question => {
+                    return Err(self.error.take().unwrap_or_else(|| wire::lost(None)));
+                }
                 Ok(event) => {
                     let before = self.machine.confirmed();
                     self.machine.on(event);
@@ -116,6 +127,7 @@ impl Transfer {
                     match error.kind() {
                         ErrorKind::Connect => {}
                         ErrorKind::Session => self.wire = None,
+                        kind if *self.is_noted.get_mut() && may_pass(kind) => {}
                         _ => self.abandon().await,
                     }
                     return Err(error);
@@ -408,4 +420,18 @@ impl Transfer {
         ledger.settle(waiting).await;
         Ok(())
     }
+}
+
+/// Whether the same upload may well go on another time.
+const fn may_pass(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::Credential
+            | ErrorKind::Unauthenticated
+            | ErrorKind::Forbidden
+            | ErrorKind::Throttled
+            | ErrorKind::Server
+            | ErrorKind::Timeout
+            | ErrorKind::Transport
+    )
 }

@@ -1,5 +1,7 @@
 //! An upload step by step, for those who have the content piece by piece.
 
+use std::sync::atomic::Ordering;
+
 use acr_core::{Digest, Digester, Operation, RepositoryName, Result};
 use bytes::Bytes;
 
@@ -76,6 +78,7 @@ impl UploadSession {
         let machine = Machine::resumed(plan, limit, start, start);
         let mut session = Self::new(client, machine, start, digester);
         session.transfer.wire = Some(wire);
+        *session.transfer.is_noted.get_mut() = true;
         session.transfer.machine.forget(start);
         session.transfer.machine.extend(start, false);
         session.advance(Until::Looked).await?;
@@ -100,7 +103,9 @@ impl UploadSession {
     /// # Errors
     ///
     /// [`acr_core::ErrorKind::Session`] when the registry lost the upload. After any error the upload
-    /// is over; its session is cancelled, best effort.
+    /// is over; its session is cancelled, best effort. But if a [checkpoint](Self::checkpoint) was
+    /// taken, or it was gone on with from one, it is left to be resumed where trouble may pass:
+    /// sign-in, rights, throttling, a 5xx, time-outs and broken connections.
     ///
     /// # Cancellation
     ///
@@ -125,9 +130,10 @@ impl UploadSession {
     /// # Errors
     ///
     /// [`acr_core::ErrorKind::Session`] when the registry lost the upload, or has not what it
-    /// confirmed. Some registries cannot be asked (400, 405, 501, or a success that says nothing,
-    /// [`acr_core::ErrorKind::Protocol`]): that error leaves the session as it was, unless there
-    /// is a doubt about what arrived.
+    /// confirmed. A question that gets no answer leaves the session as it was, whatever the error:
+    /// ask again, or write on. Some registries cannot be asked at all (400, 405, 501, or a success
+    /// that says nothing, [`acr_core::ErrorKind::Protocol`]): with them an upload whose last bytes
+    /// may or may not have arrived is lost.
     ///
     /// # Cancellation
     ///
@@ -141,7 +147,10 @@ impl UploadSession {
     /// What another process needs to go on with [`BlobClient::resume_upload`]; `None` once
     /// the session is lost.
     pub fn checkpoint(&self) -> Option<UploadCheckpoint> {
-        self.transfer.wire.as_ref().and_then(|wire| self.transfer.checkpoint(wire))
+        let checkpoint =
+            self.transfer.wire.as_ref().and_then(|wire| self.transfer.checkpoint(wire));
+        self.transfer.is_noted.fetch_or(checkpoint.is_some(), Ordering::Relaxed);
+        checkpoint
     }
 
     /// Ends the upload with its last bytes, possibly none: `PUT {location}&digest=`. With

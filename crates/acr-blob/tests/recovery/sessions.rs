@@ -3,7 +3,9 @@
 use std::{
     future::Future as _,
     pin::pin,
+    sync::{Arc, Mutex},
     task::{Context, Waker},
+    time::Duration,
 };
 
 use acr_blob::{BlobClient, UploadSession};
@@ -161,4 +163,83 @@ async fn a11_a_write_dropped_while_it_begins_anew_goes_on_with_the_next() {
         let info = session.complete("world", None).await.unwrap();
         assert_eq!(info.digest, Digest::sha256(b"hello new world"), "{polls}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn asking_in_vain_ends_no_upload() {
+    let registry = FakeRegistry::new();
+    let blobs = client(&registry);
+    let mut session = blobs.start_upload().await.unwrap();
+    session.write("hello ").await.unwrap();
+    let checkpoint = session.checkpoint().unwrap();
+    for status in [403, 429, 503] {
+        let fault = Fault::status(Operation::UploadStatus, 1, status).retry_after("600").forever();
+        registry.inject(fault);
+        let told = session.status().await.unwrap_err().status().unwrap();
+        let resumed = blobs.resume_upload(&checkpoint).await.unwrap_err();
+        assert_eq!((told, resumed.status().unwrap()), (told, told), "{resumed}");
+        assert_eq!(told.as_u16(), status);
+        assert_eq!(registry.open_uploads(), 1, "{status}");
+        registry.clear_faults();
+        assert_eq!(session.status().await.unwrap(), 6);
+    }
+    // After a write that was dropped its owner still asks before anything is sent.
+    registry.inject(Fault::delay(Operation::UploadChunk, Duration::from_secs(3600)));
+    let dropped = tokio::time::timeout(Duration::from_secs(1), session.write("new ")).await;
+    assert!(dropped.is_err());
+    registry.inject(Fault::status(Operation::UploadStatus, 1, 403).forever());
+    session.status().await.unwrap_err();
+    registry.clear_faults();
+    registry.journal().clear();
+    let info = session.complete("world", None).await.unwrap();
+    assert_eq!(info.digest, Digest::sha256(b"hello new world"));
+    let operations = registry.journal().operations();
+    assert_eq!(operations.first(), Some(&Some(Operation::UploadStatus)), "{operations:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_resumes_in_times_of_trouble_can_do_so_later() {
+    let registry = FakeRegistry::new();
+    let blobs = client(&registry);
+    let whole = content(4 * CHUNK);
+    let mut session = blobs.start_upload().await.unwrap();
+    session.write(whole.slice(..2 * CHUNK)).await.unwrap();
+    let checkpoint = session.checkpoint().unwrap();
+    drop(session);
+    for operation in [Operation::UploadStatus, Operation::UploadChunk, Operation::CompleteUpload] {
+        registry.inject(Fault::status(operation, 1, 403).forever());
+        let upload = blobs.upload(whole.clone()).chunk_size(CHUNK).resume(checkpoint.clone());
+        assert_eq!(upload.await.unwrap_err().kind(), ErrorKind::Forbidden);
+        assert_eq!(registry.open_uploads(), 1, "{operation}");
+        registry.clear_faults();
+    }
+    registry.journal().clear();
+    let upload = blobs.upload(whole.clone()).chunk_size(CHUNK).resume(checkpoint);
+    assert_eq!(upload.await.unwrap().digest, Digest::sha256(&whole));
+    assert_eq!(registry.journal().count_of(Operation::StartUpload), 0);
+    let mut session = blobs.start_upload().await.unwrap();
+    session.write("hello ").await.unwrap();
+    let checkpoint = session.checkpoint().unwrap();
+    registry.inject(Fault::status(Operation::UploadChunk, 1, 403).forever());
+    assert_eq!(session.write("new ").await.unwrap_err().kind(), ErrorKind::Forbidden);
+    registry.clear_faults();
+    let session = blobs.resume_upload(&checkpoint).await.unwrap();
+    let info = session.complete("world", None).await.unwrap();
+    assert_eq!(info.digest, Digest::sha256(b"hello world"));
+    // Who writes checkpoints down can do so too.
+    let saved = Arc::new(Mutex::new(None));
+    let last = Arc::clone(&saved);
+    let other = content(4 * CHUNK + 1);
+    registry.inject(Fault::status(Operation::UploadChunk, 3, 503).forever());
+    registry.inject(Fault::status(Operation::UploadStatus, 1, 503).forever());
+    let upload = blobs.upload(other.clone()).chunk_size(CHUNK);
+    let upload = upload.on_checkpoint(move |c| *last.lock().unwrap() = Some(c.clone()));
+    assert_eq!(upload.await.unwrap_err().kind(), ErrorKind::Server);
+    registry.clear_faults();
+    assert_eq!(registry.open_uploads(), 1);
+    let checkpoint = saved.lock().unwrap().take().unwrap();
+    assert_eq!(checkpoint.confirmed(), 2 * CHUNK as u64);
+    let upload = blobs.upload(other.clone()).chunk_size(CHUNK).resume(checkpoint);
+    assert_eq!(upload.await.unwrap().digest, Digest::sha256(&other));
+    assert_eq!(registry.open_uploads(), 0);
 }
