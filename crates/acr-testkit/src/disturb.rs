@@ -171,16 +171,7 @@ fn challenge(x: &Exchange<'_>, kind: ChallengeKind) -> Answer {
 /// Moves the request's tag to an index that nobody else pushed.
 fn push_as_rival(x: &Exchange<'_>) {
     let tag = x.route.item.as_str();
-    let names_a_tag = matches!(
-        x.route.operation,
-        Operation::GetManifest
-            | Operation::Resolve
-            | Operation::PutManifest
-            | Operation::GetTag
-            | Operation::UpdateTag
-            | Operation::DeleteTag
-    );
-    if !names_a_tag || is_digest(tag) {
+    if !x.route.operation.names_a_tag() || is_digest(tag) {
         return;
     }
     let id = x.shared.uuid();

@@ -387,7 +387,7 @@ impl fmt::Display for Journal {
     }
 }
 
-/// `registry get_blob GET /v2/app/blobs/sha256:… 307`, with control characters escaped.
+/// `registry download_blob GET /v2/app/blobs/sha256:… 307`, with control characters escaped.
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.escape_debug();

@@ -187,6 +187,19 @@ impl Operation {
         )
     }
 
+    /// Whether its request can be about a tag.
+    pub(crate) fn names_a_tag(self) -> bool {
+        matches!(
+            self,
+            Self::GetManifest
+                | Self::Resolve
+                | Self::PutManifest
+                | Self::GetTag
+                | Self::UpdateTag
+                | Self::DeleteTag
+        )
+    }
+
     /// Whether it belongs to the token service.
     pub(crate) fn is_token_service(self) -> bool {
         matches!(self, Self::ExchangeEntraToken | Self::FetchAccessToken)

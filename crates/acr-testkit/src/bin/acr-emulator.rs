@@ -362,10 +362,11 @@ fn seed(text: &str) -> Result<(PathBuf, RepositoryName), String> {
 
 /// A file if there is one of that name, else the faults themselves.
 fn faults(text: &str) -> Result<FaultPlan, String> {
-    let plan = match fs::read_to_string(text) {
-        Ok(content) => content.parse::<FaultPlan>(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => text.parse(),
-        Err(error) => return Err(error.to_string()),
-    };
-    plan.map_err(|error| error.to_string())
+    match fs::read_to_string(text) {
+        Ok(content) => content.parse::<FaultPlan>().map_err(|error| error.to_string()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            text.parse::<FaultPlan>().map_err(|why| format!("there is no such file, and {why}"))
+        }
+        Err(error) => Err(error.to_string()),
+    }
 }

@@ -30,6 +30,10 @@ impl Authority {
         let files = Files { certificate: folder.join(CERTIFICATE), key: folder.join(KEY) };
         fs::create_dir_all(folder).map_err(|error| named(folder, &error))?;
         let (key, pem) = files.take().map_err(|error| {
+            // Of rights and of the disk the error says enough, and nothing need be removed.
+            if !matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::NotFound) {
+                return error;
+            }
             let text = format!(
                 "{error}; put back what was there, or remove `{}` and `{}` for a new authority, which clients must then be told to trust",
                 files.certificate.display(),

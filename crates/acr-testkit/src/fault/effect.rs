@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::operation::{Operation, Target};
+
 /// What happens to the request or its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
@@ -62,10 +64,6 @@ macro_rules! words {
 
             pub(crate) fn word(self) -> &'static str {
                 match self { $(Self::$variant => $word,)* }
-            }
-
-            pub(crate) fn parse(text: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|own| own.word() == text)
             }
         }
     };
@@ -146,6 +144,39 @@ words! {
 }
 
 impl Effect {
+    /// Whether it does something to a request of the operation: of any, to some of them.
+    pub(crate) fn acts_on(&self, target: Target) -> bool {
+        let operation = match target {
+            Target::Any => return !self.is_of_connection(),
+            Target::One(operation) => operation,
+        };
+        match self {
+            _ if self.is_of_connection() => operation == Operation::Connect,
+            Self::DropRequest | Self::Stall | Self::Delay { .. } => true,
+            _ if operation == Operation::Connect => false,
+            Self::TokenLifetime { .. }
+            | Self::TokenSkew { .. }
+            | Self::TokenText { .. }
+            | Self::TokenGrantsNothing => operation.is_token_service(),
+            Self::LoseSession => matches!(
+                operation,
+                Operation::UploadChunk
+                    | Operation::UploadStatus
+                    | Operation::CompleteUpload
+                    | Operation::CancelUpload
+            ),
+            Self::Lag { .. } => {
+                matches!(operation, Operation::PutManifest | Operation::CompleteUpload)
+            }
+            Self::Rival => operation.names_a_tag(),
+            _ => true,
+        }
+    }
+
+    fn is_of_connection(&self) -> bool {
+        matches!(self, Self::Refuse | Self::UnknownHost | Self::TlsFailure(_))
+    }
+
     /// Whether it needs the bytes of the connection, which no answer of hyper can express.
     pub(crate) fn is_raw(&self) -> bool {
         matches!(

@@ -39,7 +39,9 @@ pub use self::{
 /// ```
 ///
 /// The operation is an [`Operation`], or [`Target::Any`] for each of them but
-/// [`Operation::Connect`], which stands for the connection before any request. The content of a
+/// [`Operation::Connect`], which stands for the connection before any request. A fault that does
+/// nothing to its operation, such as a status for a connection, panics when it is made, and its
+/// text is refused. The content of a
 /// redirected download comes from `get_storage`; the answer of `download_blob` is then only the
 /// redirect. The storage knows no repositories: its requests are told apart by the digest in
 /// their path.
@@ -135,7 +137,7 @@ impl Fault {
     }
 }
 
-/// The tokens in the answers of `exchange` and `token`.
+/// The tokens in the answers of `exchange_entra_token` and `fetch_access_token`.
 impl Fault {
     /// Issues a token that lives only so many seconds; none at all if negative.
     pub fn token_lifetime(operation: impl Into<Target>, seconds: i64) -> Self {
@@ -335,8 +337,12 @@ impl Fault {
         self
     }
 
+    #[track_caller]
     fn new(operation: impl Into<Target>, effect: Effect) -> Self {
-        let selector = Selector { operation: operation.into(), ..Selector::default() };
+        let operation = operation.into();
+        // A test that injects what never strikes would prove nothing.
+        assert!(effect.acts_on(operation), "this fault does nothing to `{operation}`");
+        let selector = Selector { operation, ..Selector::default() };
         Self { selector, effect, nth: 1, times: 1 }
     }
 }

@@ -151,10 +151,16 @@ fn print(effect: &Effect, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 fn read(text: &str) -> Result<Fault, Cow<'static, str>> {
     let mut words = text.split_ascii_whitespace();
     let kind = words.next().ok_or("it is empty")?;
+    if !KINDS.contains(&kind) {
+        return Err(format!("its kind is none of {}", KINDS.join(", ")).into());
+    }
     let mut words = Words::read(words)?;
     let operation = words.take("op").ok_or("`op=` is missing")?;
     let operation = operation.parse::<Target>().map_err(|error| error.to_string())?;
     let effect = effect(kind, &mut words)?;
+    if !effect.acts_on(operation) {
+        return Err(format!("`{kind}` does nothing to `op={operation}`").into());
+    }
     let selector = Selector {
         operation,
         repository: words.take("repo"),
@@ -169,20 +175,22 @@ fn read(text: &str) -> Result<Fault, Cow<'static, str>> {
         Some("forever") => u32::MAX,
         Some(text) => text.parse().map_err(|_| "`times=` is no number")?,
     };
-    if !words.0.is_empty() {
-        return Err("a key is unknown or repeated".into());
+    if let Some((key, _)) = words.0.first() {
+        return Err(format!("`{key}=` comes twice, or `{kind}` has no such key").into());
     }
     Ok(Fault { selector, effect, nth: nth.max(1), times })
 }
 
-fn effect(kind: &str, words: &mut Words) -> Result<Effect, &'static str> {
+fn effect(kind: &str, words: &mut Words) -> Result<Effect, Cow<'static, str>> {
     Ok(match kind {
         "status" => {
             let (status, retry_after) = (words.number("status")?, words.take("retry_after"));
             Effect::Status { status: status_code(status)?, retry_after }
         }
         "early_status" => Effect::EarlyStatus { status: status_code(words.number("status")?)? },
-        "challenge" => Effect::Challenge(words.word("kind", ChallengeKind::parse)?),
+        "challenge" => {
+            Effect::Challenge(words.word("kind", ChallengeKind::ALL, ChallengeKind::word)?)
+        }
         "drop_request" => Effect::DropRequest,
         "cut_request" => Effect::CutRequest { after: words.number("after")? },
         "stall" => Effect::Stall,
@@ -196,12 +204,12 @@ fn effect(kind: &str, words: &mut Words) -> Result<Effect, &'static str> {
         "token_skew" => Effect::TokenSkew { seconds: words.number("seconds")? },
         "token_text" => Effect::TokenText { text: words.text("text")? },
         "token_grants_nothing" => Effect::TokenGrantsNothing,
-        "json" => Effect::Json(words.word("kind", JsonKind::parse)?),
+        "json" => Effect::Json(words.word("kind", JsonKind::ALL, JsonKind::word)?),
         "corrupt" => Effect::Corrupt { at: words.number("at")? },
         "truncate" => Effect::Truncate { after: words.number("after")? },
         "stall_body" => Effect::StallBody { after: words.number("after")? },
         "trickle" => match words.number("rate")? {
-            0 => return Err("a rate of 0 is a stall"),
+            0 => return Err("a rate of 0 is a stall".into()),
             rate => Effect::Trickle { rate },
         },
         "extend" => Effect::Extend { bytes: words.small("bytes")?.into() },
@@ -209,7 +217,10 @@ fn effect(kind: &str, words: &mut Words) -> Result<Effect, &'static str> {
         "add_header" => Effect::AddHeader { name: words.header()?, value: words.text("value")? },
         "remove_header" => Effect::RemoveHeader { name: words.header()? },
         "header_flood" => Effect::HeaderFlood { count: words.small("count")? },
-        "cut" => Effect::Cut { at: words.number("at")?, end: words.word("end", CutEnd::parse)? },
+        "cut" => Effect::Cut {
+            at: words.number("at")?,
+            end: words.word("end", CutEnd::ALL, CutEnd::word)?,
+        },
         "length" => Effect::Length { by: words.number("by")? },
         "close_delimited" => Effect::CloseDelimited,
         "garbage_chunk" => Effect::GarbageChunk { after: words.number("after")? },
@@ -217,8 +228,8 @@ fn effect(kind: &str, words: &mut Words) -> Result<Effect, &'static str> {
         "close_idle" => Effect::CloseIdle { after: Duration::from_millis(words.number("ms")?) },
         "refuse" => Effect::Refuse,
         "unknown_host" => Effect::UnknownHost,
-        "tls" => Effect::TlsFailure(words.word("kind", TlsFault::parse)?),
-        _ => return Err("the kind is unknown"),
+        "tls" => Effect::TlsFailure(words.word("kind", TlsFault::ALL, TlsFault::word)?),
+        _ => return Err("its kind is unknown".into()),
     })
 }
 
@@ -242,35 +253,85 @@ impl Words {
         Some(self.0.remove(index).1)
     }
 
-    fn text(&mut self, key: &str) -> Result<String, &'static str> {
-        self.take(key).ok_or("a value is missing")
+    fn text(&mut self, key: &str) -> Result<String, String> {
+        self.take(key).ok_or_else(|| format!("`{key}=` is missing"))
     }
 
-    fn header(&mut self) -> Result<String, &'static str> {
+    fn header(&mut self) -> Result<String, String> {
         Ok(self.text("name")?.to_ascii_lowercase())
     }
 
-    fn number<T: FromStr>(&mut self, key: &str) -> Result<T, &'static str> {
-        self.optional(key)?.ok_or("a number is missing")
+    fn number<T: FromStr>(&mut self, key: &str) -> Result<T, String> {
+        self.optional(key)?.ok_or_else(|| format!("`{key}=` is missing"))
     }
 
     /// A number of things that are made in memory.
-    fn small(&mut self, key: &str) -> Result<u32, &'static str> {
+    fn small(&mut self, key: &str) -> Result<u32, String> {
         match self.number(key)? {
             count if count <= MAX_COUNT => Ok(count),
-            _ => Err("a number is too large"),
+            _ => Err(format!("`{key}=` is above {MAX_COUNT}")),
         }
     }
 
-    fn optional<T: FromStr>(&mut self, key: &str) -> Result<Option<T>, &'static str> {
-        let parse = |text: String| text.parse().map_err(|_| "a value is malformed or too large");
+    fn optional<T: FromStr>(&mut self, key: &str) -> Result<Option<T>, String> {
+        let parse = |text: String| {
+            text.parse().map_err(|_| format!("the value of `{key}=` is malformed or too large"))
+        };
         self.take(key).map(parse).transpose()
     }
 
-    fn word<T>(&mut self, key: &str, parse: fn(&str) -> Option<T>) -> Result<T, &'static str> {
-        parse(&self.text(key)?).ok_or("a word is unknown")
+    fn word<T: Copy>(
+        &mut self,
+        key: &str,
+        known: &[T],
+        word: fn(T) -> &'static str,
+    ) -> Result<T, String> {
+        let text = self.text(key)?;
+        known.iter().copied().find(|own| word(*own) == text).ok_or_else(|| {
+            let words: Vec<_> = known.iter().map(|own| word(*own)).collect();
+            format!("`{key}=` is none of {}", words.join(", "))
+        })
     }
 }
+
+/// The words that a fault can begin with.
+const KINDS: &[&str] = &[
+    "status",
+    "early_status",
+    "challenge",
+    "drop_request",
+    "cut_request",
+    "stall",
+    "delay",
+    "lose_response",
+    "lose_session",
+    "rival",
+    "lag",
+    "revoke_refresh",
+    "token_lifetime",
+    "token_skew",
+    "token_text",
+    "token_grants_nothing",
+    "json",
+    "corrupt",
+    "truncate",
+    "stall_body",
+    "trickle",
+    "extend",
+    "set_header",
+    "add_header",
+    "remove_header",
+    "header_flood",
+    "cut",
+    "length",
+    "close_delimited",
+    "garbage_chunk",
+    "informational",
+    "close_idle",
+    "refuse",
+    "unknown_host",
+    "tls",
+];
 
 /// A bound on what a fault makes: headers, answers in between, bytes.
 pub(super) const MAX_COUNT: u32 = 1_000_000;
@@ -348,11 +409,13 @@ mod tests {
                 authorized,
             });
         let times = prop_oneof![any::<u32>(), Just(u32::MAX)];
-        (selector, effects(), 1..u32::MAX, times).prop_map(|(selector, effect, nth, times)| Fault {
-            selector,
-            effect,
-            nth,
-            times,
+        (selector, effects(), 1..u32::MAX, times).prop_map(|(mut selector, effect, nth, times)| {
+            if !effect.acts_on(selector.operation) {
+                let targets = Operation::ALL.iter().copied().map(Target::One);
+                selector.operation =
+                    targets.chain([Target::Any]).find(|own| effect.acts_on(*own)).unwrap();
+            }
+            Fault { selector, effect, nth, times }
         })
     }
 
@@ -394,9 +457,51 @@ mod tests {
             assert!(Operation::ALL.iter().all(|known| error.contains(known.name())), "{error}");
         }
         for operation in Operation::ALL.iter().copied() {
-            let fault = Fault::status(operation, 1, 503);
             assert_eq!(operation.name().parse(), Ok(operation));
+            if operation == Operation::Connect {
+                continue;
+            }
+            let fault = Fault::status(operation, 1, 503);
             assert_eq!(fault.to_string().parse(), Ok(fault));
+        }
+    }
+
+    #[test]
+    fn e4_what_cannot_strike_is_no_fault() {
+        for text in [
+            "refuse op=ping",
+            "unknown_host op=any",
+            "tls op=list_tags kind=expired",
+            "status op=connect status=503",
+            "token_lifetime op=ping seconds=1",
+            "lose_session op=start_upload",
+            "rival op=upload_chunk",
+            "lag op=get_manifest reads=1",
+        ] {
+            let error = text.parse::<Fault>().unwrap_err().to_string();
+            assert!(error.contains("does nothing to `op="), "{error}");
+        }
+        let built = std::panic::catch_unwind(|| Fault::status(Operation::Connect, 1, 503));
+        assert!(built.is_err());
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_fault_is_named() {
+        for (text, told) in [
+            ("statsu op=ping status=503", "its kind is none of status, early_status, "),
+            ("status op=ping", "`status=` is missing"),
+            ("set_header op=ping name=a", "`value=` is missing"),
+            ("status op=ping status=many", "`status=` is malformed"),
+            ("status op=ping status=503 ntn=2", "`ntn=` comes twice, or `status` has no such key"),
+            ("cut op=ping at=1 end=soft", "`end=` is none of fin, reset, stall"),
+            ("extend op=ping bytes=99999999", "`bytes=` is above 1000000"),
+        ] {
+            let error = text.parse::<Fault>().unwrap_err().to_string();
+            assert!(error.contains(told), "{error}");
+        }
+        for kind in KINDS {
+            let error = format!("{kind} op=x").parse::<Fault>().unwrap_err().to_string();
+            assert!(error.contains("`x` is no operation"), "{error}");
         }
     }
 

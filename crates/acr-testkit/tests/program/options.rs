@@ -93,6 +93,16 @@ async fn faults_come_from_a_file_or_the_line_and_the_journal_tells() {
 }
 
 #[tokio::test]
+async fn a_file_of_faults_that_is_not_there_is_told_as_one() {
+    for (text, told) in
+        [("no/such.file", "there is no such file"), ("status op=ping", "`status=` is missing")]
+    {
+        let error = refused(&["--faults", text]).await;
+        assert!(error.contains(text) && error.contains(told), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn time_runs_at_its_rate() {
     // A minute is over within a microsecond at this rate.
     let arguments = ["--clock-rate", "100000000", "--upload-lifetime", "60"];
