@@ -203,7 +203,9 @@ impl FromStr for Endpoint {
             None => text,
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => rest,
             Some((scheme, _)) if scheme.eq_ignore_ascii_case("http") => {
-                return refuse("https is required");
+                return refuse(
+                    "https is required; `Endpoint::insecure_loopback` is for one on this machine",
+                );
             }
             Some(_) => return refuse("unknown scheme"),
         };

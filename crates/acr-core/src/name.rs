@@ -50,10 +50,16 @@ pub struct Tag(String);
 #[non_exhaustive]
 pub enum ParseNameError {
     /// The text is not a repository name.
-    #[error("`{}` is not a repository name", crate::redact::printable(.0))]
+    #[error(
+        "`{}` is not a repository name: lower-case letters and digits, with `.`, `_` or `-` between them, in parts that `/` separates, 255 characters at most; no host and no tag",
+        crate::redact::printable(.0)
+    )]
     Repository(String),
     /// The text is not a tag.
-    #[error("`{}` is not a tag", crate::redact::printable(.0))]
+    #[error(
+        "`{}` is not a tag: up to 128 letters, digits, `_`, `.` and `-`, not beginning with `.` or `-`",
+        crate::redact::printable(.0)
+    )]
     Tag(String),
 }
 
@@ -167,6 +173,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_refused_name_says_what_one_is() {
+        let error = "myregistry.azurecr.io/App:v1".parse::<RepositoryName>().unwrap_err();
+        let error = error.to_string();
+        for word in ["`myregistry.azurecr.io/App:v1`", "lower-case", "no host and no tag"] {
+            assert!(error.contains(word), "{error}");
+        }
+        let error = "-v1".parse::<Tag>().unwrap_err().to_string();
+        assert!(error.contains("not beginning with `.` or `-`"), "{error}");
+    }
 
     #[test]
     fn repository_grammar() {

@@ -1,6 +1,8 @@
 //! Which Azure.
 
-use acr_core::{Endpoint, Error, Result};
+use acr_core::{Endpoint, Error, ErrorKind, Result};
+
+use super::foreign_text::printable;
 
 /// A cloud: whom to ask for tokens, and for which audience.
 ///
@@ -55,7 +57,8 @@ impl Cloud {
     /// [`acr_core::ErrorKind::InvalidInput`] unless it is a host, or its `https` URL without
     /// a path.
     pub fn custom(authority: &str) -> Result<Self> {
-        let endpoint: Endpoint = authority.parse()?;
+        let endpoint: Endpoint =
+            authority.parse().map_err(|_| no_authority("the authority", authority))?;
         let known = [Self::public(), Self::china(), Self::us_government()];
         Ok(known
             .into_iter()
@@ -104,6 +107,18 @@ impl Cloud {
             Authority::Custom(endpoint) => endpoint.to_string(),
         }
     }
+}
+
+/// Says that what names the authority, `who`, names none.
+pub(super) fn no_authority(who: &str, text: &str) -> Error {
+    // What stands before an `@` may be a password.
+    let shown = if text.contains('@') { "a URL with a user" } else { text };
+    let text = format!(
+        "{who} is `{}`, not the https address of an authority, such as \
+         `https://login.microsoftonline.com`",
+        printable(shown, 100)
+    );
+    Error::new(ErrorKind::InvalidInput, text)
 }
 
 impl Default for Cloud {

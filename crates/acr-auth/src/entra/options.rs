@@ -2,10 +2,13 @@
 
 use std::{fmt, time::Duration};
 
-use acr_core::{Endpoint, Error, ErrorKind, Pipeline, Result, Transport, layer::RetryPolicy};
+use acr_core::{Endpoint, Pipeline, Result, Transport, layer::RetryPolicy};
 
 use super::{
-    cloud::Cloud, environment::Environment, failure::Failure, foreign_text::printable, platform_url,
+    cloud::{Cloud, no_authority},
+    environment::Environment,
+    failure::Failure,
+    platform_url,
 };
 
 /// Settings of the built-in sources. The defaults serve the public cloud.
@@ -175,16 +178,7 @@ fn direct_transport() -> Result<Option<Transport>> {
 
 /// The authority that `AZURE_AUTHORITY_HOST` names.
 fn authority_of_environment(authority: &str) -> Result<Cloud> {
-    Cloud::custom(authority).map_err(|_| {
-        // What stands before an `@` may be a password.
-        let shown = if authority.contains('@') { "a URL with a user" } else { authority };
-        let text = format!(
-            "AZURE_AUTHORITY_HOST is `{}`, not the https address of an authority, such as \
-             `https://login.microsoftonline.com`",
-            printable(shown, 100)
-        );
-        Error::new(ErrorKind::InvalidInput, text)
-    })
+    Cloud::custom(authority).map_err(|_| no_authority("AZURE_AUTHORITY_HOST", authority))
 }
 
 const POD_IDENTITY: &str = "AZURE_POD_IDENTITY_AUTHORITY_HOST";

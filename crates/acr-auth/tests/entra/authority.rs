@@ -155,7 +155,11 @@ fn what_cannot_be_is_refused_before_anything_is_sent() {
     for bad in
         ["http://login.example", "https://login.example/adfs", "https://u:p@login.example", ""]
     {
-        assert_eq!(Cloud::custom(bad).unwrap_err().kind(), ErrorKind::InvalidInput, "{bad}");
+        let error = Cloud::custom(bad).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{bad}");
+        let text = error.to_string();
+        assert!(text.contains("not the https address of an authority"), "{text}");
+        assert!(!text.contains("u:p") && !text.contains("registry"), "{text}");
     }
 }
 
