@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Talks to the emulator, or to the registry named by `CONTAINERREGISTRY_ENDPOINT`
-//! (see `src/registry.rs`), and deletes there what it pushed.
+//! (see `src/registry.rs`), and deletes there what it pushed. The tag must be a new one.
 
 #![allow(clippy::print_stdout, reason = "a program that talks to a person")]
 
@@ -30,6 +30,12 @@ async fn main() -> Result<(), BoxError> {
 }
 
 async fn run(repository: &RepositoryClient, tag: &Tag) -> Result<(), BoxError> {
+    // Not over somebody's tag, which would be deleted in the end.
+    match repository.resolve(tag).await {
+        Ok(_) => return Err(format!("the tag `{tag}` is there already; name a new one").into()),
+        Err(error) if error.is_not_found() => {}
+        Err(error) => return Err(error.into()),
+    }
     // UploadManifest by reference and by tag: the digest that comes back is compared with ours
     let document = ImageIndex::new().annotation("sample", "properties").to_json()?;
     let digest = repository.put_manifest(document.clone()).await?;
