@@ -149,4 +149,21 @@ mod tests {
         limit.take(WANTED / 2 - 1, WANTED);
         assert_eq!(limit, before);
     }
+
+    #[test]
+    fn the_shortest_refusal_bounds_a_whole_body_and_the_stricter_of_two_counts() {
+        let mut limit = Limit::default();
+        limit.refuse(10, WANTED);
+        limit.refuse(100, WANTED);
+        for (len, allowed) in [(9, true), (10, false), (11, false), (50, false), (51, false)] {
+            assert_eq!(limit.allows_whole(len), allowed, "{len}");
+        }
+        let none = Limit::default();
+        assert_eq!((none.stricter(limit), limit.stricter(none)), (limit, limit));
+        // Of two that allow as much, the one that is there stays.
+        let mut later = limit;
+        later.take(50, WANTED);
+        assert_ne!(limit, later);
+        assert_eq!((limit.stricter(later), later.stricter(limit)), (limit, later));
+    }
 }

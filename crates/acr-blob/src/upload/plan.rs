@@ -63,3 +63,29 @@ impl Closing {
 
 /// Large enough to make requests rare, small enough for every front end.
 pub(crate) const CHUNK: u64 = 8 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_ride_on_the_closing_request() {
+        use Closing as C;
+        for (closing, from, rest, rides) in [
+            (C::Nothing, 5, 0, true),
+            (C::Nothing, 0, 1, false),
+            (C::ShortContent, 0, 10, true),
+            (C::ShortContent, 0, 11, false),
+            (C::ShortContent, 1, 10, false),
+            (C::ShortContent, 1, 0, true),
+            (C::LastChunk, 1, 10, true),
+            (C::LastChunk, 1, 11, false),
+            (C::Anything, 1, 11, true),
+        ] {
+            assert_eq!(closing.takes(from, rest, 10), rides, "{closing:?} {from} {rest}");
+        }
+        assert_eq!(C::Anything.without(0), C::Nothing);
+        assert_eq!(C::Anything.without(1), C::ShortContent);
+        assert_eq!(C::Nothing.without(1), C::Nothing);
+    }
+}

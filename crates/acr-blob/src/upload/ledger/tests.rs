@@ -77,3 +77,45 @@ fn a1_the_first_bytes_are_compared_exactly_where_the_proof_ends() {
     ledger.prove(&Digester::default());
     assert_eq!(ledger.is_proven(), Some(false));
 }
+
+#[test]
+fn a_body_breaks_off_only_when_all_of_it_is_there_and_is_other_content() {
+    for (content, is_right) in [(&b"abcd"[..], true), (b"abXd", false)] {
+        let ledger = Ledger::new(Digester::default());
+        assert!(ledger.check().is_ok(), "nothing is expected");
+        ledger.expect(Digest::sha256(b"abcd"), 4);
+        for (at, piece) in content.chunks(2).enumerate() {
+            assert!(ledger.check().is_ok(), "not all is there");
+            ledger.hash_now(at as u64 * 2, &Bytes::copy_from_slice(piece)).unwrap();
+        }
+        let kind = ledger.check().err().map(|error| error.kind());
+        assert_eq!(kind, (!is_right).then_some(ErrorKind::Integrity));
+    }
+}
+
+#[test]
+fn why_a_body_broke_off_is_kept_for_the_driver_once() {
+    let ledger = Ledger::new(Digester::default());
+    assert!(ledger.take_broken().is_none());
+    let copy = ledger.breaks(Error::new(ErrorKind::Integrity, "other content"));
+    let kept = ledger.take_broken().unwrap();
+    assert_eq!((copy.kind(), copy.to_string()), (kept.kind(), kept.to_string()));
+    assert!(ledger.take_broken().is_none());
+}
+
+#[test]
+fn what_was_sent_is_told_also_after_a_new_beginning() {
+    let told = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let count = std::sync::Arc::clone(&told);
+    let ledger = Ledger::new(Digester::default());
+    ledger.note_sent(1);
+    ledger.observe(
+        Observer::new(move |_| {
+            count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }),
+        Some(4),
+    );
+    ledger.note_sent(2);
+    ledger.anew(Digester::default()).note_sent(3);
+    assert_eq!(told.load(std::sync::atomic::Ordering::Relaxed), 2);
+}
