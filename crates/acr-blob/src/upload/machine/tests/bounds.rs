@@ -105,3 +105,8 @@ fn chunks_shrink_to_the_least_that_the_registry_takes() {
         assert_eq!(machine.next(), next);
     }
 }
+
+#[test]
+fn the_lengths_are_those_that_are_told() {
+    assert_eq!((MIN_CHUNK, CHUNK), (16_384, 8_388_608));
+}
