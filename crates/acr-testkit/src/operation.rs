@@ -20,7 +20,8 @@ macro_rules! operations {
         /// Of some requests the clients do not speak: [`Operation::GetStorage`] is where
         /// [`Operation::DownloadBlob`] is redirected to, [`Operation::Connect`] the connection
         /// before any request, [`Operation::ListCatalog`] and [`Operation::ListTagNames`] are the
-        /// lists of the content interface.
+        /// lists of the content interface. Errors of a whole upload say `upload_blob`, which is many
+        /// requests and so no name here.
         ///
         /// ```
         /// use acr_testkit::Operation;

@@ -140,6 +140,9 @@ impl<'a> UploadBlob<'a> {
     /// and change are those that the checkpoint has, on Unix. Writing through a memory mapping
     /// may leave them as they are: if your file is written so, name its [`UploadBlob::digest`].
     ///
+    /// The checkpoint itself is believed: whoever may write the file that you keep it in can
+    /// decide how the blob begins, unless its digest is named.
+    ///
     /// If the session is gone or the content is another one, the session is cancelled and the
     /// upload starts anew. Streams and readers pass only once: if they turn out to be another
     /// content, it is [`acr_core::ErrorKind::Source`].

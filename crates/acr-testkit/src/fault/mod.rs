@@ -342,7 +342,13 @@ impl Fault {
         let operation = operation.into();
         // A test that injects what never strikes would prove nothing.
         assert!(effect.acts_on(operation), "this fault does nothing to `{operation}`");
+        if let Effect::Status { status, .. } | Effect::EarlyStatus { status } = effect {
+            assert!(STATUSES.contains(&status), "a status is 200 to 999, not {status}");
+        }
         let selector = Selector { operation, ..Selector::default() };
         Self { selector, effect, nth: 1, times: 1 }
     }
 }
+
+/// What HTTP can say as the end of a request.
+const STATUSES: std::ops::Range<u16> = 200..1000;

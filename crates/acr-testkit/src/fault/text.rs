@@ -234,7 +234,7 @@ fn effect(kind: &str, words: &mut Words) -> Result<Effect, Cow<'static, str>> {
 }
 
 fn status_code(status: u16) -> Result<u16, &'static str> {
-    if (200..1000).contains(&status) { Ok(status) } else { Err("a status is 200 to 999") }
+    if super::STATUSES.contains(&status) { Ok(status) } else { Err("a status is 200 to 999") }
 }
 
 impl Words {
