@@ -141,23 +141,23 @@ mod tests {
 
     use super::*;
 
-    fn flight() -> Flight<u32> {
+    fn flight() -> Flight<u64> {
         Flight::new(Clock::default())
     }
 
-    async fn fetch(flight: &Flight<u32>, seconds: u64) -> Duration {
+    async fn fetch(flight: &Flight<u64>, seconds: u64) -> Duration {
         let start = Instant::now();
         let mut turn = flight.enter().await;
         let waited = start.elapsed();
         turn.run(sleep(Duration::from_secs(seconds))).await;
-        turn.leave_note(Some(1));
+        turn.leave_note(Some(seconds));
         waited
     }
 
     #[tokio::test(start_paused = true)]
     async fn b3_whoever_is_polled_no_more_keeps_nobody_waiting() {
         let flight = flight();
-        let mut idle = pin!(fetch(&flight, 1));
+        let mut idle = pin!(fetch(&flight, 7));
         assert!(idle.as_mut().now_or_never().is_none());
         let (first, second) = tokio::join!(fetch(&flight, 1), fetch(&flight, 1));
         assert!(first > STALL && first < STALL + 2 * SIGN, "{first:?}");
