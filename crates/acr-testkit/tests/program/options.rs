@@ -172,3 +172,38 @@ fn e4_the_guide_lists_every_operation() {
         assert!(list.contains(&format!("`{operation}`")), "{operation}");
     }
 }
+
+/// One that there is not would keep the emulator from starting, and a suite of another language
+/// compiles with it.
+#[test]
+fn e4_guides_and_suites_name_operations_that_there_are() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut folders = vec![root.join("docs"), root.join("interop/suites")];
+    let (mut named, mut unknown) = (0, Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            if path.is_dir() {
+                if !matches!(name, "node_modules" | "target") {
+                    folders.push(path);
+                }
+                continue;
+            }
+            // What is no text names nothing.
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            for (_, after) in
+                text.match_indices(" op=").map(|(at, sign)| text.split_at(at + sign.len()))
+            {
+                let is_of_name = |c: char| c.is_ascii_lowercase() || c == '_';
+                let end = after.find(|c| !is_of_name(c)).unwrap_or(after.len());
+                named += 1;
+                if after[..end].parse::<acr_testkit::Target>().is_err() {
+                    unknown.push(format!("{}: `{}`", path.display(), &after[..end]));
+                }
+            }
+        }
+    }
+    assert!(unknown.is_empty(), "{}", unknown.join("\n"));
+    assert!(named >= 15, "{named}: they are looked for in the wrong place");
+}
