@@ -10,14 +10,18 @@
 
 mod hostile;
 
-use std::error::Error as _;
+use std::{
+    error::Error as _,
+    time::{Duration, SystemTime},
+};
 
-use acr_auth::{AuthLayer, Credential};
+use acr_auth::{AccessToken, AuthLayer, Credential, credential_fn};
 use acr_blob::BlobClient;
 use acr_core::{
-    CallOptions, Digest, Error, Pipeline, RepositoryName, Tag, Transport, layer::RetryPolicy,
+    ByteRange, CallOptions, Digest, Error, Pipeline, RepositoryName, Tag, Transport,
+    layer::RetryPolicy,
 };
-use acr_registry::RegistryClient;
+use acr_registry::{ImageIndex, Permissions, RegistryClient};
 
 use crate::hostile::{log::Captured, server::Server};
 
@@ -70,24 +74,64 @@ async fn use_everything(pipeline: &Pipeline, longest: &mut Longest) {
             longest.see(error);
         }
     };
+    see(registry.ping().await);
     see(registry.list_repositories().try_next().await.map(drop));
     see(repo.list_tags().try_next().await.map(drop));
     see(repo.list_manifests().try_next().await.map(drop));
     see(repo.get_properties().await.map(drop));
+    see(repo.list_referrers(&digest).try_next().await.map(drop));
     see(repo.get_tag(&tag).await.map(drop));
+    see(repo.get_manifest_properties(&digest).await.map(drop));
+    let permissions = || Permissions::new().read(true);
+    see(repo.update_properties(permissions()).await.map(drop));
+    see(repo.update_tag(&tag, permissions()).await.map(drop));
+    see(repo.update_manifest_properties(&digest, permissions()).await.map(drop));
+    see(repo.resolve(tag.clone()).await.map(drop));
     see(repo.get_manifest(tag.clone()).await.map(drop));
+    let index = ImageIndex::new().to_json().unwrap();
+    see(repo.put_manifest(index).tag(tag.clone()).await.map(drop));
+    see(repo.retag(&digest, &tag).await.map(drop));
     see(repo.delete_tag(&tag).await.map(drop));
     see(repo.delete_manifest(&digest).await.map(drop));
+    see(repo.delete_manifest_of_tag(&tag).await.map(drop));
+    see(repo.delete().await.map(drop));
     see(blobs.stat(&digest).await.map(drop));
     see(blobs.delete(&digest).await.map(drop));
+    see(blobs.mount(&digest, &"library/other".parse().unwrap()).await.map(drop));
     see(blobs.upload(vec![7_u8; 100_000]).await.map(drop));
+    see(session(&blobs).await);
     see(download(&blobs, &digest).await);
+    see(part(&blobs, &digest).await);
+}
+
+async fn session(blobs: &BlobClient) -> Result<(), Error> {
+    let mut session = blobs.start_upload().await?;
+    session.status().await?;
+    session.write(vec![7_u8; 100_000]).await?;
+    session.complete("end", None).await.map(drop)
 }
 
 async fn download(blobs: &BlobClient, digest: &Digest) -> Result<(), Error> {
     let mut reader = blobs.download(digest).await?;
     while reader.chunk().await?.is_some() {}
     Ok(())
+}
+
+async fn part(blobs: &BlobClient, digest: &Digest) -> Result<(), Error> {
+    let range = ByteRange::new(3, Some(6)).unwrap();
+    let mut reader = blobs.download_range(digest, range).await?;
+    while reader.chunk().await?.is_some() {}
+    Ok(())
+}
+
+fn credential(seed: u64) -> Credential {
+    if seed % 3 == 1 {
+        return Credential::password("me", "CANARY-password");
+    }
+    Credential::entra(credential_fn(|_| async {
+        let end = SystemTime::now() + Duration::from_secs(3600);
+        Ok(AccessToken::new("CANARY-token", end))
+    }))
 }
 
 #[tokio::test(start_paused = true)]
@@ -98,7 +142,6 @@ async fn d1_no_answer_makes_a_long_line_or_a_large_error() {
     let mut longest = Longest::default();
     for seed in 0..cases {
         let endpoint = "myregistry.azurecr.io".parse().unwrap();
-        let credential = Credential::password("me", "CANARY-password");
         let pipeline = Pipeline::builder(endpoint)
             .transport(Transport::new(Server::new(seed)))
             .retry(RetryPolicy::default().retries(1).seed(seed));
@@ -106,7 +149,7 @@ async fn d1_no_answer_makes_a_long_line_or_a_large_error() {
             0 => pipeline,
             _ => {
                 let endpoint = "myregistry.azurecr.io".parse().unwrap();
-                pipeline.layer_per_hop(AuthLayer::new(&endpoint, credential))
+                pipeline.layer_per_hop(AuthLayer::new(&endpoint, credential(seed)))
             }
         };
         let pipeline = pipeline.build().unwrap().with(CallOptions::new());
