@@ -49,7 +49,8 @@ impl Limit {
     /// A body was taken, where chunks of a length are wanted.
     pub(crate) fn take(&mut self, len: u64, wanted: u64) {
         let is_known = self.chunk < u64::MAX || self.refused < u64::MAX;
-        if !is_known || len < self.cap(wanted) {
+        // Shorter ones pass any limit.
+        if !is_known || len < self.chunk {
             return;
         }
         self.has_taken = true;
@@ -147,6 +148,11 @@ mod tests {
         limit.refuse(WANTED, WANTED);
         let before = limit;
         limit.take(WANTED / 2 - 1, WANTED);
+        assert_eq!(limit, before);
+        // Full ones of an upload that wants short ones are no others.
+        for _ in 0..2 * MAX_WAIT {
+            limit.take(WANTED / 8, WANTED / 8);
+        }
         assert_eq!(limit, before);
     }
 
