@@ -104,7 +104,7 @@ impl<T: Send + Sync> Slot<T> {
             _ => {}
         }
         let was = live.as_ref().map(|lease| Arc::clone(&lease.token));
-        let result = turn.run(fetch()).await;
+        let result = turn.run(Box::pin(fetch())).await;
         let round = self.rounds.fetch_add(1, Ordering::AcqRel).saturating_add(1);
         let now = self.clock.now();
         match (result, live.filter(|lease| lease.is_alive(now))) {

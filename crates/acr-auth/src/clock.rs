@@ -50,7 +50,10 @@ impl Clock {
 
     /// What a future gives in so long a time, by the monotonic clock. A clock of a test sets no
     /// limit.
-    pub(crate) async fn within<F: Future>(&self, time: Duration, future: F) -> Option<F::Output> {
+    pub(crate) async fn within<F>(&self, time: Duration, future: F) -> Option<F::Output>
+    where
+        F: Future<Output: Send> + Send,
+    {
         #[cfg(test)]
         if self.0.is_some() {
             return Some(future.await);

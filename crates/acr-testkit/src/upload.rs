@@ -234,4 +234,4 @@ pub(crate) fn size_invalid() -> Refusal {
 }
 
 /// A bound, so that a client that leaks sessions meets an error and not the end of memory.
-const MAX_SESSIONS: usize = 10_000;
+const MAX_SESSIONS: usize = 2_000;

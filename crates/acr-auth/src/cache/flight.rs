@@ -36,7 +36,7 @@ pub(super) struct Turn<N> {
     note: OwnedMutexGuard<Option<N>>,
 }
 
-impl<N> Flight<N> {
+impl<N: Send + Sync> Flight<N> {
     pub(super) fn new(clock: Clock) -> Self {
         let room = Mutex::new(Arc::new(Room::new(&clock)));
         Self { clock, room }
@@ -96,7 +96,7 @@ impl<N> Room<N> {
     }
 }
 
-impl<N> Turn<N> {
+impl<N: Send + Sync> Turn<N> {
     fn new(clock: &Clock, room: Arc<Room<N>>, note: OwnedMutexGuard<Option<N>>) -> Self {
         let turn = Self { clock: clock.clone(), room, note };
         turn.show();
@@ -113,7 +113,10 @@ impl<N> Turn<N> {
     }
 
     /// Drives a future and shows signs of life.
-    pub(super) async fn run<F: Future>(&self, future: F) -> F::Output {
+    pub(super) async fn run<F>(&self, future: F) -> F::Output
+    where
+        F: Future<Output: Send> + Send,
+    {
         let mut future = pin!(future);
         loop {
             if let Some(output) = self.clock.within(SIGN, future.as_mut()).await {

@@ -31,9 +31,10 @@ use crate::{
 /// After a failure whose outcome is unknown it asks the registry how far it got and sends
 /// what is missing, in chunks, which get smaller while nothing arrives. If the session is
 /// lost, content that can be read again (bytes, files, and anything of which only the first
-/// chunk was read) is sent again from its first byte, at most twice. Before that, if a closing
-/// request of more than a chunk had no answer, the blob is looked for during five times as
-/// long as that took, a quarter of an hour at most.
+/// chunk was read) is sent again from its first byte, at most twice. Before that, if the closing
+/// request of content longer than a chunk had no answer, the blob is looked for during five times
+/// as long as that took, but a minute at least if it timed out and the content is longer than
+/// 8 MiB, and a quarter of an hour at most.
 ///
 /// Memory in use: about 1.5 MiB for bytes and files sent as one body; else two chunks, one
 /// being sent and one being read, three after a failure.

@@ -288,6 +288,7 @@ impl Machine {
             }
             _ => {
                 self.confirmed = to;
+                self.may_hold_some = false;
                 self.recoveries = 0;
                 self.limit.take(to.saturating_sub(from), self.plan.chunk);
                 None
@@ -376,6 +377,8 @@ impl Machine {
             self.recoveries = 0;
         }
         self.confirmed = received;
+        // What stands for none may stand for one.
+        self.may_hold_some &= received == 0;
         (self.origin == Origin::Unproven).then_some(Action::Prove { from: received })
     }
 

@@ -101,6 +101,8 @@ pub(crate) async fn put(x: &mut Exchange<'_>) -> Reply {
     let now = state.stamp(&x.shared.clock);
     let share = x.shared.manifests.take(bytes.len() + parsed.weight());
     let share = share.ok_or_else(|| full(&x.shared.manifests))?;
+    // What is counted is what is kept: a piece of a larger buffer would keep all of that.
+    let bytes = Bytes::copy_from_slice(&bytes);
     let document = Document { form, parsed, media_type, bytes, share };
     let manifest = record(&state, now, name, document);
     state.put_manifest(name, &digest, &push, manifest)?;

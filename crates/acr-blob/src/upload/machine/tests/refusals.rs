@@ -236,7 +236,7 @@ fn a_registry_that_cannot_be_asked_ends_only_what_is_in_doubt() {
         machine.next();
         machine.on(Event::Opened { min_chunk: None });
         assert_eq!(machine.next(), append(0, 100));
-        let mut dropped = machine.clone();
+        let (sent, mut dropped) = (machine.clone(), machine.clone());
         machine.on(Event::Accepted(None));
         machine.ask_now();
         assert_eq!(told(&mut machine, &[mute]), Action::Read);
@@ -245,5 +245,20 @@ fn a_registry_that_cannot_be_asked_ends_only_what_is_in_doubt() {
         assert_eq!(told(&mut dropped, &[mute]), Action::Abandon);
         let mut resumed = Machine::resumed(given, Limit::default(), 100, 100);
         assert_eq!(told(&mut resumed, &[mute]), Action::Abandon);
+        // A doubt that was cleared up is none any more.
+        for arrived in [100, 60] {
+            let mut machine = sent.clone();
+            machine.on(doubtful());
+            assert!(matches!(machine.next(), Action::Ask { recovery: 1, .. }));
+            machine.on(bytes(arrived));
+            if arrived < 100 {
+                machine.next();
+                machine.on(Event::Accepted(NONE));
+            }
+            machine.ask_now();
+            machine.next();
+            machine.on(mute);
+            assert!(machine.is_settled() && machine.confirmed() == 100, "{arrived}");
+        }
     }
 }
