@@ -299,7 +299,7 @@ fn endpoint(address: SocketAddr, tls: Tls) -> io::Result<Endpoint> {
 }
 
 /// For each connection; large enough for speed, small enough to serve many.
-const MAX_BUFFER: usize = 256 * 1024;
+const MAX_BUFFER: usize = 96 * 1024;
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);

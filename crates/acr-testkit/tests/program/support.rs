@@ -172,9 +172,9 @@ impl Kept {
             None => BufReader::new(TcpStream::connect(&self.address).await.unwrap()),
         };
         let head = Emulator::head_for(&self.address, line, headers, body.len());
+        // In one piece: a second one would wait for the other side to acknowledge the first.
         let head = head.replace("Connection: close\r\n", "");
-        stream.write_all(head.as_bytes()).await.unwrap();
-        stream.write_all(body).await.unwrap();
+        stream.write_all(&[head.as_bytes(), body].concat()).await.unwrap();
         let (mut bytes, mut length) = (Vec::new(), None);
         let (mut is_chunked, mut is_closed) = (false, false);
         loop {

@@ -105,8 +105,8 @@ fn why_a_body_broke_off_is_kept_for_the_driver_once() {
 
 #[test]
 fn what_was_sent_is_told_also_after_a_new_beginning() {
-    let told = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
-    let count = std::sync::Arc::clone(&told);
+    let told = Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let count = Arc::clone(&told);
     let ledger = Ledger::new(Digester::default());
     ledger.note_sent(1);
     ledger.observe(
