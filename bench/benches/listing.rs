@@ -24,6 +24,9 @@ const PAGE: usize = 1_000;
 
 const COUNTS: [usize; 2] = [1_000, 100_000];
 
+/// Room for that many manifests, which is more than a registry of a test needs.
+const MEMORY: usize = 64 << 20;
+
 /// What the longest list may need more than the shortest, in KiB: the allocator's.
 const TOLERANCE: u64 = 4 << 10;
 
@@ -43,7 +46,8 @@ fn main() -> ExitCode {
 async fn measure() -> ExitCode {
     let mut peaks = Vec::new();
     for count in COUNTS {
-        let registry = FakeRegistry::builder().user("bench", "bench").build();
+        let registry = FakeRegistry::builder();
+        let registry = registry.user("bench", "bench").manifest_memory(MEMORY).build();
         let repository = client(registry.endpoint(), Some(registry.transport()));
         for n in 0..count {
             let index = ImageIndex::new().annotation("n", n.to_string());

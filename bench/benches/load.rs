@@ -62,7 +62,7 @@ fn main() {
 }
 
 async fn run(load: Load) {
-    let registry = FakeRegistry::builder().user("owner", "secret").build();
+    let registry = FakeRegistry::builder().user("owner", "secret").manifest_memory(MEMORY).build();
     let start = Instant::now();
     fill(&registry, &load).await;
     println!(
@@ -242,3 +242,6 @@ fn resident_mib(line: &str) -> u64 {
 }
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+
+/// Room for the manifests, which is more than a registry of a test needs.
+const MEMORY: usize = 64 << 20;
