@@ -232,7 +232,7 @@ impl FakeRegistryBuilder {
     }
 
     /// How many bytes of memory manifests may take, their descriptors and annotations included;
-    /// 12 MiB by default. A push beyond that is answered with 507. What a folder or a layout
+    /// 16 MiB by default. A push beyond that is answered with 507. What a folder or a layout
     /// brings along is taken all the same.
     pub fn manifest_memory(mut self, bytes: usize) -> Self {
         self.manifest_memory = bytes;
@@ -372,4 +372,4 @@ const LINK_LIFETIME: Duration = Duration::from_secs(20 * 60);
 const UPLOAD_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Room for some 50,000 manifests of the usual size.
-const MANIFEST_MEMORY: usize = 12 << 20;
+const MANIFEST_MEMORY: usize = 16 << 20;

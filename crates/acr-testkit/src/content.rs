@@ -359,7 +359,7 @@ fn named(path: &Path, error: &io::Error) -> io::Error {
 const MAX_IN_MEMORY: usize = 1 << 20;
 
 /// What small contents take together before they go to disk too.
-const MEMORY: usize = 4 << 20;
+const MEMORY: usize = 2 << 20;
 
 #[cfg(test)]
 mod tests {
