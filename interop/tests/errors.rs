@@ -10,9 +10,7 @@
 )]
 
 use std::{
-    fs,
     num::NonZeroU32,
-    path::Path,
     time::{Duration, SystemTime},
 };
 
@@ -23,7 +21,7 @@ use acr_core::{
     Scope, Tag, layer::RetryPolicy, response,
 };
 use acr_registry::{ImageIndex, MediaType, Permissions, RegistryClient, RepositoryClient};
-use acr_testkit::{FakeRegistry, Fault, Operation, Target};
+use acr_testkit::{FakeRegistry, Fault, Operation};
 use http::{Method, StatusCode};
 
 fn pipeline(registry: &FakeRegistry, credential: Credential) -> Pipeline {
@@ -370,19 +368,4 @@ async fn e4_the_journal_calls_every_request_as_the_clients_do() {
         Operation::ListTagNames,
     ];
     assert_eq!(rest, expected);
-}
-
-#[test]
-fn e4_the_suites_speak_of_operations_that_there_are() {
-    let suites = Path::new(env!("CARGO_MANIFEST_DIR")).join("suites");
-    let folders = fs::read_dir(&suites).unwrap().map(|entry| entry.unwrap().path().join("run"));
-    let mut found = 0;
-    for script in folders.filter(|path| path.exists()).chain([suites.join("common.sh")]) {
-        let text = fs::read_to_string(&script).unwrap();
-        for name in text.split([' ', '\'', '"']).filter_map(|word| word.strip_prefix("op=")) {
-            name.parse::<Target>().unwrap_or_else(|error| panic!("{}: {error}", script.display()));
-            found += 1;
-        }
-    }
-    assert!(found > 10, "{found} faults were found");
 }

@@ -231,6 +231,8 @@ const REFRESH_PAUSE: Duration = Duration::from_secs(30);
 #[cfg(test)]
 mod lent;
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod schedules;
 #[cfg(test)]
 mod tests;

@@ -203,7 +203,6 @@ async fn b3_answers_that_nobody_reads_stop_no_other_one() {
     for _ in 0..4 {
         idle.push(world.send(get(&world.server.https())).await.unwrap());
     }
-    tokio::time::sleep(Duration::from_millis(500)).await;
     let read = tokio::time::timeout(Duration::from_secs(60), world.read());
     assert_eq!(read.await.expect("it never came").len(), 20 << 20);
     assert_eq!(world.server.connections(), 1);

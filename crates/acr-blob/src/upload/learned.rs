@@ -108,6 +108,22 @@ mod tests {
     }
 
     #[test]
+    fn what_one_upload_unlearned_is_not_known_again_when_an_older_one_ends_after_it() {
+        let learned = Learned::default();
+        let mut first = begin(&learned);
+        refuse(&mut first, 1);
+        learned.note(&first);
+        let (older, mut newer) = (begin(&learned), begin(&learned));
+        for _ in 0..4 {
+            newer.next();
+            newer.on(Event::Accepted(None));
+        }
+        learned.note(&newer);
+        learned.note(&older);
+        assert_eq!(learned.apply(PLAN, None).1.cap(PLAN.chunk), PLAN.chunk);
+    }
+
+    #[test]
     fn of_two_that_met_something_the_stricter_one_counts() {
         for first in [1, 2] {
             let learned = Learned::default();

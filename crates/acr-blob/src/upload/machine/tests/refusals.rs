@@ -246,7 +246,7 @@ fn a_registry_that_cannot_be_asked_ends_only_what_is_in_doubt() {
         let mut resumed = Machine::resumed(given, Limit::default(), 100, 100);
         assert_eq!(told(&mut resumed, &[mute]), Action::Abandon);
         // A doubt that was cleared up is none any more.
-        for arrived in [100, 60] {
+        for arrived in [100, 60, 0] {
             let mut machine = sent.clone();
             machine.on(doubtful());
             assert!(matches!(machine.next(), Action::Ask { recovery: 1, .. }));
