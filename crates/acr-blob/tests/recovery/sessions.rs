@@ -105,7 +105,8 @@ async fn a3_a_checkpoint_after_a_dropped_write_counts_what_was_taken_over() {
     let whole = content(300_000);
     let mut session = blobs.start_upload().await.unwrap();
     session.write(whole.slice(..1000)).await.unwrap();
-    write_dropped(&mut session, whole.slice(1000..), 1).await;
+    registry.inject(Fault::delay(Operation::UploadChunk, Duration::from_secs(1)));
+    assert!(!write_dropped(&mut session, whole.slice(1000..), 20).await);
     let checkpoint = session.checkpoint().unwrap();
     drop(session);
     assert_eq!(checkpoint.confirmed(), 1000);
