@@ -37,6 +37,7 @@ pub struct TransportBuilder {
     proxy: Option<Proxy>,
     connect_timeout: Duration,
     pool_idle_timeout: Duration,
+    offers_http2: bool,
 }
 
 impl TransportBuilder {
@@ -47,6 +48,7 @@ impl TransportBuilder {
             proxy: None,
             connect_timeout: CONNECT_TIMEOUT,
             pool_idle_timeout: POOL_IDLE_TIMEOUT,
+            offers_http2: false,
         }
     }
 
@@ -82,6 +84,21 @@ impl TransportBuilder {
         self
     }
 
+    /// Whether HTTP/2 is offered to servers on TLS (default no: HTTP/1.1 only). All requests to a
+    /// host then share one connection.
+    ///
+    /// ```no_run
+    /// use acr_core::TransportBuilder;
+    ///
+    /// let transport = TransportBuilder::new().http2(true).build()?;
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
+    #[cfg(feature = "http2")]
+    pub fn http2(mut self, is_offered: bool) -> Self {
+        self.offers_http2 = is_offered;
+        self
+    }
+
     /// Builds the transport; it connects when the first request is sent.
     ///
     /// # Errors
@@ -89,7 +106,7 @@ impl TransportBuilder {
     /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for a TLS setting that cannot be used, the
     /// platform's trust store included.
     pub fn build(self) -> Result<Transport> {
-        let tls = self.tls.client_configs()?;
+        let tls = self.tls.client_configs(self.offers_http2)?;
         let endpoint = Connector {
             tls: tls.endpoint,
             proxy_tls: tls.proxy,

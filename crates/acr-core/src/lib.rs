@@ -34,7 +34,7 @@
 //! |---|---|---|
 //! | `aws-lc-rs` | yes | transport on hyper-util and rustls with the aws-lc-rs provider |
 //! | `ring` | no | the same with the ring provider; aws-lc-rs wins when both are on |
-//! | `http2` | no | HTTP/2 where the server offers it |
+//! | `http2` | no | `TransportBuilder::http2`: HTTP/2 where the server speaks it, if asked for |
 //! | `webpki-roots` | no | `TlsConfig::webpki_roots`, for machines without a trust store |
 //!
 //! Without either, bring your own transport: [`Transport::new`].

@@ -122,10 +122,10 @@ impl TlsConfig {
         Ok(self)
     }
 
-    pub(crate) fn client_configs(&self) -> Result<ClientConfigs> {
+    pub(crate) fn client_configs(&self, offers_http2: bool) -> Result<ClientConfigs> {
         let proxy = self.anonymous()?;
         let mut foreign = proxy.clone();
-        if cfg!(feature = "http2") {
+        if offers_http2 {
             foreign.alpn_protocols.insert(0, b"h2".to_vec());
         }
         let mut endpoint = foreign.clone();
@@ -226,17 +226,22 @@ mod tests {
         let key = rcgen::KeyPair::generate().unwrap();
         let params = rcgen::CertificateParams::new(vec!["client".to_owned()]).unwrap();
         let certificate = params.self_signed(&key).unwrap().pem();
-        let config = TlsConfig::only_roots(certificate.as_bytes())
+        let settings = TlsConfig::only_roots(certificate.as_bytes())
             .unwrap()
             .client_certificate(certificate.as_bytes(), key.serialize_pem().as_bytes())
-            .unwrap()
-            .client_configs()
             .unwrap();
+        let config = settings.client_configs(false).unwrap();
         assert!(config.endpoint.client_auth_cert_resolver.has_certs());
         assert!(!config.foreign.client_auth_cert_resolver.has_certs());
         assert!(!config.proxy.client_auth_cert_resolver.has_certs());
         assert_eq!(config.proxy.alpn_protocols, [b"http/1.1"]);
-        let offers_h2 = config.endpoint.alpn_protocols.contains(&b"h2".to_vec());
-        assert_eq!(offers_h2, cfg!(feature = "http2"));
+        assert_eq!(config.endpoint.alpn_protocols, [b"http/1.1"]);
+
+        // Never to a proxy: the tunnel is HTTP/1.1.
+        let config = settings.client_configs(true).unwrap();
+        for offered in [&config.endpoint, &config.foreign] {
+            assert_eq!(offered.alpn_protocols, [&b"h2"[..], b"http/1.1"]);
+        }
+        assert_eq!(config.proxy.alpn_protocols, [b"http/1.1"]);
     }
 }

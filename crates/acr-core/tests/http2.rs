@@ -74,6 +74,7 @@ impl World {
         })
         .await;
         let transport = TransportBuilder::new()
+            .http2(true)
             .no_proxy()
             .tls(TlsConfig::only_roots(&authority.pem()).unwrap())
             .build()
@@ -180,6 +181,7 @@ async fn a_server_without_http2_is_spoken_to_in_http1() {
     let acceptor = authority.leaf("127.0.0.1").acceptor();
     let server = Server::tls(acceptor, network::OK).await;
     let transport = TransportBuilder::new()
+        .http2(true)
         .no_proxy()
         .tls(TlsConfig::only_roots(&authority.pem()).unwrap())
         .build()
