@@ -9,8 +9,8 @@ export CARGO_INCREMENTAL=0
 # shellcheck disable=SC2034
 crates=(acr-core acr-auth acr-registry acr-blob acr-testkit)
 
-# What is built to be run beside tests: with the features that `cargo test --workspace` has, so
-# that nothing is compiled twice.
+# What is built beside `cargo test --workspace`: with the same features, so that nothing is compiled
+# twice. Cargo chooses others for a single crate, and for programs without a test or an example.
 # shellcheck disable=SC2034
 workspace=(--workspace --features acr-interop/suites)
 
@@ -29,4 +29,14 @@ fail() {
 # The folder that cargo builds into.
 target_dir() {
   printf '%s' "${CARGO_TARGET_DIR:-$PWD/target}"
+}
+
+# The features of a crate, one a line, without `default`.
+features_of() {
+  cargo metadata --no-deps --format-version 1 | python3 -c '
+import json, sys
+for package in json.load(sys.stdin)["packages"]:
+    if package["name"] == sys.argv[1]:
+        print(*sorted(set(package["features"]) - {"default"}), sep="\n")
+' "$1"
 }

@@ -2,7 +2,7 @@
 //! `Example_listTagsWithAnonymousAccess` and Python's `sample_list_tags` do.
 //!
 //! ```text
-//! cargo run -p acr-examples --example anonymous_tags [REPOSITORY]
+//! cargo run --example anonymous_tags [REPOSITORY]
 //! ```
 //!
 //! Talks to the registry named by `CONTAINERREGISTRY_ANONREGISTRY_ENDPOINT`, or to an

@@ -2,7 +2,7 @@
 //! what the registry knows of the repository, its manifests and its tags.
 //!
 //! ```text
-//! cargo run -p acr-examples --example artifact_properties -- [REPOSITORY] [TAG]
+//! cargo run --example artifact_properties -- [REPOSITORY] [TAG]
 //! ```
 //!
 //! Talks to the emulator, or to the registry named by `CONTAINERREGISTRY_ENDPOINT`

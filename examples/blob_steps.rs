@@ -2,7 +2,7 @@
 //! a mount, a look at a blob and at a part of it, all its parts, the whole of it, its deletion.
 //!
 //! ```text
-//! cargo run -p acr-examples --example blob_steps -- [REPOSITORY] [OTHER-REPOSITORY]
+//! cargo run --example blob_steps -- [REPOSITORY] [OTHER-REPOSITORY]
 //! ```
 //!
 //! Talks to the emulator, or to the registry named by `CONTAINERREGISTRY_ENDPOINT`

@@ -1,7 +1,7 @@
 //! Your own pieces in the stack, and our layers in a stack of your own.
 //!
 //! ```text
-//! cargo run -p acr-examples --example custom_stack
+//! cargo run --example custom_stack
 //! ```
 //!
 //! 1. **In a `Pipeline`**: a transport that writes down what passes it; around the whole

@@ -2,7 +2,7 @@
 //! at the end of Python's `sample_set_get_image`.
 //!
 //! ```text
-//! cargo run -p acr-examples --example delete_image -- REPOSITORY:TAG
+//! cargo run --example delete_image -- REPOSITORY:TAG
 //! ```
 //!
 //! The registry does not check whether other manifests of the repository name the same

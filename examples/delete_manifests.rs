@@ -1,7 +1,7 @@
 //! Deletes manifests by digest or by one of their tags, with all their tags.
 //!
 //! ```text
-//! cargo run -p acr-examples --example delete_manifests -- REPOSITORY DIGEST-OR-TAG…
+//! cargo run --example delete_manifests -- REPOSITORY DIGEST-OR-TAG…
 //! ```
 //!
 //! Talks to the registry named by `CONTAINERREGISTRY_ENDPOINT` (see `src/registry.rs`), or

@@ -1,8 +1,8 @@
 //! A service around the stack: a read-only caching proxy in front of a registry.
 //!
 //! ```text
-//! cargo run -p acr-examples --example embed_in_service                 # shows itself, then ends
-//! cargo run -p acr-examples --example embed_in_service -- --serve [--listen 127.0.0.1:5000]
+//! cargo run --example embed_in_service                 # shows itself, then ends
+//! cargo run --example embed_in_service -- --serve [--listen 127.0.0.1:5000]
 //! ```
 //!
 //! Clients need no credential: the proxy signs in for them, which is why it listens on

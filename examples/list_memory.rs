@@ -1,7 +1,7 @@
 //! Lists 1,000 and then 100,000 manifests and prints the memory that took at most.
 //!
 //! ```text
-//! cargo run -p acr-examples --example list_memory
+//! cargo run --example list_memory
 //! ```
 //!
 //! The registry is a function that writes pages as they are asked for, so that all

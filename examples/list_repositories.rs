@@ -2,7 +2,7 @@
 //! `Example_listRepositories` does, and Python's `sample_hello_world` first.
 //!
 //! ```text
-//! cargo run -p acr-examples --example list_repositories
+//! cargo run --example list_repositories
 //! ```
 //!
 //! Talks to the emulator, or to the registry named by `CONTAINERREGISTRY_ENDPOINT`

@@ -2,7 +2,7 @@
 //! `Example_setArtifactProperties` locks the one, Python's `sample_set_image_properties` the other.
 //!
 //! ```text
-//! cargo run -p acr-examples --example lock_artifact -- [--unlock] REPOSITORY TAG
+//! cargo run --example lock_artifact -- [--unlock] REPOSITORY TAG
 //! ```
 //!
 //! Talks to the emulator, or to the registry named by `CONTAINERREGISTRY_ENDPOINT`

@@ -2,7 +2,7 @@
 //! and Python's `sample_delete_images`.
 //!
 //! ```text
-//! cargo run -p acr-examples --example prune_images -- [--keep N] [--delete] [--unlock] [REPOSITORY…]
+//! cargo run --example prune_images -- [--keep N] [--delete] [--unlock] [REPOSITORY…]
 //! ```
 //!
 //! Without `--delete` it only says what it would do. It keeps what is locked (unless

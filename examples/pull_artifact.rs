@@ -3,7 +3,7 @@
 //! appears only when its content has the digest that the manifest names.
 //!
 //! ```text
-//! cargo run -p acr-examples --example pull_artifact -- REPOSITORY:TAG FOLDER
+//! cargo run --example pull_artifact -- REPOSITORY:TAG FOLDER
 //! ```
 //!
 //! Without `CONTAINERREGISTRY_ENDPOINT` (see `src/registry.rs`) it pushes an artifact to

@@ -2,7 +2,7 @@
 //! `Example_uploadImage` and Python's `sample_set_get_image` push texts.
 //!
 //! ```text
-//! cargo run -p acr-examples --example push_artifact -- [FILE] [REPOSITORY:TAG]
+//! cargo run --example push_artifact -- [FILE] [REPOSITORY:TAG]
 //! ```
 //!
 //! Talks to the registry named by `CONTAINERREGISTRY_ENDPOINT` (see `src/registry.rs`), or

@@ -2,11 +2,11 @@
 //! Python's `sample_delete_tags` does), or deletes all of it (as `sample_hello_world` in the end).
 //!
 //! ```text
-//! cargo run -p acr-examples --example tidy_repository -- REPOSITORY lock
-//! cargo run -p acr-examples --example tidy_repository -- REPOSITORY unlock
-//! cargo run -p acr-examples --example tidy_repository -- REPOSITORY delete-tag TAG
-//! cargo run -p acr-examples --example tidy_repository -- REPOSITORY keep-tags COUNT
-//! cargo run -p acr-examples --example tidy_repository -- REPOSITORY delete
+//! cargo run --example tidy_repository -- REPOSITORY lock
+//! cargo run --example tidy_repository -- REPOSITORY unlock
+//! cargo run --example tidy_repository -- REPOSITORY delete-tag TAG
+//! cargo run --example tidy_repository -- REPOSITORY keep-tags COUNT
+//! cargo run --example tidy_repository -- REPOSITORY delete
 //! ```
 //!
 //! Talks to the registry named by `CONTAINERREGISTRY_ENDPOINT` (see `src/registry.rs`), or

@@ -1,7 +1,7 @@
 //! The main job, end to end: push, inspect, lock, pull, delete.
 //!
 //! ```text
-//! cargo run -p acr-examples --example tour [-- FILE_OR_FOLDER]
+//! cargo run --example tour [-- FILE_OR_FOLDER]
 //! ```
 //!
 //! Pushes a file or folder as an OCI artifact (one layer per file), lists what is

@@ -1,7 +1,7 @@
 //! The spans of the stack, exported through OpenTelemetry.
 //!
 //! ```text
-//! cargo run -p acr-examples --example trace_export
+//! cargo run --example trace_export
 //! ```
 //!
 //! The library only opens `tracing` spans; the program decides where they go. Here

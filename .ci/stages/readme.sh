@@ -9,5 +9,5 @@ try() {
   run "$@"
 }
 
-try cargo run -p acr-examples --example tour
+try cargo run --example tour
 try cargo test --workspace

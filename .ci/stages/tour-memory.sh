@@ -19,11 +19,11 @@ mkdir "$folder/tour"
 mv "$folder/small" "$folder/tour/small"
 head -c $((1024 * 1024 * 1024)) /dev/urandom >"$folder/tour/large.bin"
 
-run cargo build -p acr-examples --example tour
+run cargo build "${workspace[@]}" --example tour
 # What the tour writes goes to the same disk: a temporary folder in memory is not its fault.
 export TMPDIR="$folder/tmp"
 run timeout --kill-after=5 "$limit" \
-  cargo run -p acr-examples --example tour -- "$folder/tour" | tee "$folder/output"
+  "$(target_dir)/debug/examples/tour" "$folder/tour" | tee "$folder/output"
 
 peak=$(sed -n 's/.*peak memory: *\([0-9][0-9]*\).*/\1/p' "$folder/output" | tail -n 1)
 [[ -n "$peak" ]] || fail "the tour did not print its peak memory"

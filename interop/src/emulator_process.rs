@@ -56,10 +56,12 @@ impl EmulatorProcess {
     }
 }
 
-/// The program, built. Tests run with the build finished, so cargo can be called again.
+/// The program, built. Tests run with the build finished, so cargo can be called again. Of the whole
+/// workspace, and with an example, it chooses the features that `cargo test --workspace` has: then
+/// it has nothing to do.
 async fn program() -> Result<PathBuf> {
     let status = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "-p", "acr-testkit", "--bin", "acr-emulator"])
+        .args(["build", "--quiet", "--workspace", "--bin", "acr-emulator", "--example", "tour"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .stdin(Stdio::null())
         .status()

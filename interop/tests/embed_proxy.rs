@@ -143,10 +143,11 @@ impl Setup {
     }
 }
 
-/// The example, built. Tests run with the build finished, so cargo can be called again.
+/// The example, built. Tests run with the build finished, so cargo can be called again; of the whole
+/// workspace it has nothing to do.
 async fn program() -> Result<PathBuf> {
     let status = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "-p", "acr-examples"])
+        .args(["build", "--quiet", "--workspace"])
         .args(["--example", "embed_in_service"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .stdin(Stdio::null())

@@ -107,6 +107,13 @@ impl<T: Send + Sync> Slot<T> {
         let result = turn.run(Box::pin(fetch())).await;
         let round = self.rounds.fetch_add(1, Ordering::AcqRel).saturating_add(1);
         let now = self.clock.now();
+        // Left behind, and somebody else has got what this call could not.
+        if result.as_ref().is_err_and(|error| !is_refusal(error))
+            && !self.flight.is_current(&turn)
+            && let Some(lease) = self.fresh()
+        {
+            return Ok((lease, false));
+        }
         match (result, live.filter(|lease| lease.is_alive(now))) {
             (Ok(lease), _) => {
                 turn.leave_note(None);

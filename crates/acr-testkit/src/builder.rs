@@ -371,5 +371,5 @@ const LINK_LIFETIME: Duration = Duration::from_secs(20 * 60);
 /// What the registry software that the service descends from purges by default.
 const UPLOAD_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// Room for some 50,000 manifests of the usual size.
+/// Room for some ten thousand manifests of the usual size, with their records.
 const MANIFEST_MEMORY: usize = 16 << 20;

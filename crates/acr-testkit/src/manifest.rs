@@ -169,7 +169,8 @@ impl Parsed {
         let own = [&self.config, &self.subject].into_iter().flatten();
         let all = own.chain(self.manifests.iter().flatten());
         let descriptors = all.fold(0, |sum: usize, descriptor| sum + descriptor.weight());
-        descriptors + of_annotations(self.annotations.as_ref())
+        let kind = self.artifact_type.as_ref().map_or(0, String::len);
+        descriptors + kind + of_annotations(self.annotations.as_ref())
     }
 
     /// The blobs that must be there: foreign layers live elsewhere.

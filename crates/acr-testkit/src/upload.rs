@@ -109,6 +109,11 @@ impl Uploads {
             }
             open.order.push_back((started, id.clone()));
             open.sessions.insert(id, slot);
+            // The list of starts may not grow with sessions that are long over.
+            if open.order.len() > MAX_SESSIONS.saturating_mul(2) {
+                let Open { sessions, order } = &mut *open;
+                order.retain(|(_, id)| sessions.contains_key(id));
+            }
         }
         settle(guard).await
     }
@@ -181,11 +186,7 @@ impl Uploads {
         if open.sessions.remove(&session.told.id).is_none() && session.is_open() {
             return Err(unknown().into());
         }
-        // The list of starts may not grow with sessions that are long over.
-        if open.order.len() > MAX_SESSIONS.saturating_mul(2) {
-            let Open { sessions, order } = &mut *open;
-            order.retain(|(_, id)| sessions.contains_key(id));
-        }
+        drop(open);
         Ok(session.take().ok_or_else(unknown)?)
     }
 }
@@ -235,3 +236,20 @@ pub(crate) fn size_invalid() -> Refusal {
 
 /// A bound, so that a client that leaks sessions meets an error and not the end of memory.
 const MAX_SESSIONS: usize = 2_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_list_of_starts_does_not_grow_with_sessions_that_are_over() {
+        let (uploads, store) = (Uploads::default(), Arc::new(Store::default()));
+        for number in 0..3 * MAX_SESSIONS {
+            let id = number.to_string();
+            let session = uploads.start("a", id.clone(), Stamp::default(), &store).await.unwrap();
+            drop(session);
+            uploads.lose(&id);
+        }
+        assert!(lock(&uploads.0).order.len() <= 2 * MAX_SESSIONS);
+    }
+}

@@ -32,7 +32,7 @@ pub(crate) fn tour() -> PathBuf {
 
 /// The path of an example, built.
 pub(crate) fn example(program: &str) -> PathBuf {
-    build(&["-p", "acr-examples", "--example", program]);
+    build(&["--example", program]);
     target_folder().join("examples").join(name(program))
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct Emulator {
 impl Emulator {
     /// Starts it with TLS and these further arguments, and waits for its line of JSON.
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        build(&["-p", "acr-testkit", "--bin", "acr-emulator"]);
+        build(&["--bin", "acr-emulator", "--example", "tour"]);
         let mut child = Command::new(target_folder().join(name("acr-emulator")))
             .args(["--listen", "127.0.0.1:0", "--tls"])
             .args(arguments)
@@ -98,7 +98,7 @@ pub(crate) struct Proxy {
 impl Proxy {
     /// Starts it in front of the registry of this environment, and waits for its line of JSON.
     pub(crate) fn start(environment: Vec<(&'static str, String)>) -> Self {
-        build(&["-p", "acr-examples", "--example", "embed_in_service"]);
+        build(&["--example", "embed_in_service"]);
         let program = target_folder().join("examples").join(name("embed_in_service"));
         let mut child = Command::new(program)
             .arg("--serve")
@@ -137,10 +137,11 @@ fn ready(child: &mut Child) -> serde_json::Value {
     serde_json::from_str(&line).expect("the line is JSON")
 }
 
-/// Tests run with the build finished, so cargo can be called again; it has little to do.
+/// Tests run with the build finished, so cargo can be called again. Of the whole workspace, and with
+/// an example, it chooses the features that `cargo test --workspace` has: then it has nothing to do.
 fn build(arguments: &[&str]) {
     let status = Command::new(env!("CARGO"))
-        .args(["build", "--quiet"])
+        .args(["build", "--quiet", "--workspace"])
         .args(arguments)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .stdin(Stdio::null())

@@ -42,8 +42,16 @@ impl<N: Send + Sync> Flight<N> {
         Self { clock, room }
     }
 
-    /// The right, if nobody has it.
+    /// The right, if nobody has it, or nobody that shows a sign of life.
     pub(super) fn try_enter(&self) -> Option<Turn<N>> {
+        let room = self.room();
+        if let Ok(note) = Arc::clone(&room.note).try_lock_owned() {
+            return Some(Turn::new(&self.clock, room, note));
+        }
+        if self.clock.now().since(room.sign()) <= STALL {
+            return None;
+        }
+        self.leave(&room);
         let room = self.room();
         let note = Arc::clone(&room.note).try_lock_owned().ok()?;
         Some(Turn::new(&self.clock, room, note))
@@ -181,6 +189,18 @@ mod tests {
         let waited = fetch(&flight, 1).await;
         assert!(waited < STALL + 2 * SIGN, "{waited:?}");
         next.await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn b3_whoever_refreshes_early_and_is_polled_no_more_is_left_behind_too() {
+        let flight = flight();
+        let turn = flight.try_enter().unwrap();
+        sleep(STALL).await;
+        assert!(flight.try_enter().is_none());
+        sleep(SIGN).await;
+        let next = flight.try_enter().unwrap();
+        assert!(flight.is_current(&next) && !flight.is_current(&turn));
+        assert!(flight.try_enter().is_none());
     }
 
     #[tokio::test(start_paused = true)]

@@ -60,6 +60,20 @@ async fn b3_a_failure_of_one_who_was_left_behind_drops_no_token_of_another() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn b3_who_was_left_behind_and_fails_takes_what_another_one_got() {
+    let slot = Slot::default();
+    let dead_line = || async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        Err(Error::new(ErrorKind::Connect, "gone"))
+    };
+    let mut idle = std::pin::pin!(slot.get(dead_line));
+    assert!(idle.as_mut().now_or_never().is_none());
+    let (lease, _) = slot.get(|| async { Ok(lease(4_500)) }).await.unwrap();
+    let (taken, is_new) = idle.await.unwrap();
+    assert!(!is_new && Arc::ptr_eq(&taken.token, &lease.token));
+}
+
+#[tokio::test(start_paused = true)]
 async fn b3_the_token_of_one_who_was_left_behind_replaces_no_newer_one() {
     let slot = Slot::default();
     let fetch = || async {

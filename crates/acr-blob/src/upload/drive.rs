@@ -114,8 +114,10 @@ impl Transfer {
                     let before = self.machine.confirmed();
                     self.machine.on(event);
                     self.confirmed(event, before);
-                    let is_mute =
-                        matches!(event, Event::Failed(Failure::NoStatus) | Event::Status(None));
+                    let is_mute = matches!(
+                        event,
+                        Event::Failed(Failure::NoStatus | Failure::Refused) | Event::Status(None)
+                    );
                     if is_mute && self.machine.is_settled() {
                         match (until, self.error.take()) {
                             (Until::Looked, Some(error)) => return Err(error),

@@ -207,7 +207,11 @@ impl Machine {
         if !self.is_open {
             return Action::Start;
         }
-        if self.ended && self.plan.closing.takes(from, rest, chunk) {
+        let closing = match self.plan.closing {
+            Closing::Anything if !self.limit.allows_whole(rest) => Closing::LastChunk,
+            closing => closing,
+        };
+        if self.ended && closing.takes(from, rest, chunk) {
             return Action::Commit { from, is_first };
         }
         let to = match self.plan.sending {
@@ -299,7 +303,11 @@ impl Machine {
     fn failed(&mut self, pending: Action, failure: Failure) -> Option<Action> {
         match (pending, failure) {
             // The caller wanted to know; what was sent has arrived.
-            (Action::Ask { recovery: 0, .. }, Failure::NoStatus) if !self.is_in_doubt() => None,
+            (Action::Ask { recovery: 0, .. }, Failure::NoStatus | Failure::Refused)
+                if !self.is_in_doubt() =>
+            {
+                None
+            }
             // No way to go on: it is as if the registry had lost the session.
             (Action::Ask { .. }, Failure::Lost | Failure::NoStatus) => self.restart(),
             // A registry that is busy with the commit may not answer.

@@ -244,12 +244,30 @@ async fn b6_a_real_limit_is_tried_ever_more_rarely() {
     let mut refused = 0;
     for len in 0..20 {
         blobs.upload(content(1_000_000 + len)).await.unwrap();
-        let seen = registry.take_seen();
-        let large =
-            |line: &&String| line.split(' ').nth(1).unwrap().parse::<usize>().unwrap() > 40_000;
-        refused += seen.iter().filter(large).count();
+        refused += registry.take_seen().iter().filter(|line| is_above(line, 40_000)).count();
     }
     assert!(refused < 20, "{refused}");
+}
+
+/// One upload that met a limit tells those that are written piece by piece, too.
+#[tokio::test(start_paused = true)]
+async fn b6_a_session_knows_the_limit_that_another_one_met() {
+    let registry = Unkind::new(Manners { most: 40_000, ..Manners::default() });
+    let blobs = registry.client();
+    let mut refused = 0;
+    for len in 0..20 {
+        let session = blobs.start_upload().await.unwrap();
+        let whole = content(1_000_000 + len);
+        let info = session.complete(whole.clone(), None).await.unwrap();
+        assert_eq!(info.digest, Digest::sha256(&whole));
+        refused += registry.take_seen().iter().filter(|line| is_above(line, 40_000)).count();
+    }
+    assert!(refused < 20, "{refused}");
+}
+
+/// Whether a line of what was seen tells of a longer body.
+fn is_above(line: &str, most: usize) -> bool {
+    line.split(' ').nth(1).unwrap().parse::<usize>().unwrap() > most
 }
 
 /// Those of `/proc` say that they have no bytes, and have some.

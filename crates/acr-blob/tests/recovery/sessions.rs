@@ -184,6 +184,15 @@ async fn asking_in_vain_ends_no_upload() {
         registry.clear_faults();
         assert_eq!(session.status().await.unwrap(), 6);
     }
+    // Nothing is in doubt, so nothing needs to be asked before more is written.
+    for (at, status) in [(7, 403), (8, 429), (9, 503)] {
+        let fault = Fault::status(Operation::UploadStatus, 1, status).retry_after("600").forever();
+        registry.inject(fault);
+        session.status().await.unwrap_err();
+        session.write("-").await.unwrap();
+        assert_eq!(session.offset(), at);
+        registry.clear_faults();
+    }
     // After a write that was dropped its owner still asks before anything is sent.
     registry.inject(Fault::delay(Operation::UploadChunk, Duration::from_secs(3600)));
     let dropped = tokio::time::timeout(Duration::from_secs(1), session.write("new ")).await;
@@ -193,7 +202,7 @@ async fn asking_in_vain_ends_no_upload() {
     registry.clear_faults();
     registry.journal().clear();
     let info = session.complete("world", None).await.unwrap();
-    assert_eq!(info.digest, Digest::sha256(b"hello new world"));
+    assert_eq!(info.digest, Digest::sha256(b"hello ---new world"));
     let operations = registry.journal().operations();
     assert_eq!(operations.first(), Some(&Some(Operation::UploadStatus)), "{operations:?}");
 }

@@ -277,3 +277,17 @@ async fn large_chunks_pass_through_the_disk() {
     let got = Client::bare(&client.registry).get(&link).await;
     assert_eq!(Digest::sha256(&got.body), digest);
 }
+
+#[tokio::test]
+async fn open_uploads_have_a_bound_and_one_that_is_over_makes_room() {
+    let client = client().await;
+    let mut last = String::new();
+    for _ in 0..2_000 {
+        last = client.start("a").await;
+    }
+    let got = client.send("POST", "/v2/a/blobs/uploads/", &[], "").await;
+    assert_eq!((got.status, got.code().as_str()), (429, "TOOMANYREQUESTS"));
+    assert_eq!(client.send("DELETE", &last, &[], "").await.status, 204);
+    client.start("a").await;
+    assert_eq!(client.registry.open_uploads(), 2_000);
+}
