@@ -10,8 +10,6 @@
 
 #![allow(clippy::print_stdout, reason = "a program that talks to a person")]
 
-use std::num::NonZeroU32;
-
 use acr_core::{BoxError, Tag};
 use acr_examples::{Registry, Wire, connect};
 use acr_registry::{ImageIndex, MediaType, Order, Permissions, RegistryClient, RepositoryClient};
@@ -46,9 +44,9 @@ async fn run(repository: &RepositoryClient, tag: &Tag) -> Result<(), BoxError> {
     println!("same     {}", by_tag.content == by_digest.content);
 
     // GetRepositoryProperties, GetTagProperties, GetManifestProperties
-    let of_repository = repository.get_properties().await?;
+    let of_repository = repository.properties().await?;
     let (of_tag, of_manifest) =
-        (repository.get_tag(tag).await?, repository.get_manifest_properties(&digest).await?);
+        (repository.tag_properties(tag).await?, repository.manifest_properties(&digest).await?);
     println!("name     {} at {}", of_repository.name, of_repository.registry);
     println!("counts   {:?} {:?}", of_repository.manifest_count, of_repository.tag_count);
     println!("tag      {} {}", of_tag.name, of_tag.digest);
@@ -57,11 +55,11 @@ async fn run(repository: &RepositoryClient, tag: &Tag) -> Result<(), BoxError> {
     // UpdateRepositoryProperties, UpdateTagProperties, UpdateManifestProperties, and back
     let locked = Permissions::new().write(false);
     repository.update_properties(locked).await?;
-    repository.update_tag(tag, locked).await?;
+    repository.update_tag_properties(tag, locked).await?;
     let now = repository.update_manifest_properties(&digest, locked).await?;
     println!("write    {:?}", now.permissions.can_write());
     repository.update_manifest_properties(&digest, &of_manifest).await?;
-    repository.update_tag(tag, &of_tag).await?;
+    repository.update_tag_properties(tag, &of_tag).await?;
     repository.update_properties(&of_repository).await?;
 
     // NewListManifestsPager, NewListTagsPager
@@ -69,12 +67,12 @@ async fn run(repository: &RepositoryClient, tag: &Tag) -> Result<(), BoxError> {
     while let Some(manifest) = manifests.try_next().await? {
         println!("manifest {}", manifest.digest);
     }
-    let mut pages = repository.list_tags().page_size(NonZeroU32::MIN).into_pages();
+    let mut pages = repository.list_tags().page_size(1).into_pages();
     while let Some(page) = pages.try_next().await? {
         let names: Vec<_> = page.items.iter().map(|tag| tag.name.as_str()).collect();
         println!("tags     {names:?}");
     }
     // DeleteManifest
-    println!("deletion {:?}", repository.delete_manifest(&digest).await?);
+    println!("deletion: {}", repository.delete_manifest(&digest).await?);
     Ok(())
 }

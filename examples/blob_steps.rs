@@ -39,7 +39,7 @@ async fn run(blobs: &BlobClient, others: &BlobClient) -> Result<(), BoxError> {
         _ => return Err("the registry does not mount".into()),
     }
     // CheckBlobExists
-    let found = blobs.stat(&blob.digest).await?.ok_or("it is not there")?;
+    let found = blobs.blob_properties(&blob.digest).await?;
     println!("exists   {} {} bytes", found.digest, found.size);
     // CheckChunkExists
     let part = ByteRange::new(7, Some(11))?;
@@ -47,7 +47,7 @@ async fn run(blobs: &BlobClient, others: &BlobClient) -> Result<(), BoxError> {
     download(blobs, &blob).await?;
     // DeleteBlob
     for client in [blobs, others] {
-        println!("deletion {:?}", client.delete(&blob.digest).await?);
+        println!("deletion: {}", client.delete_blob(&blob.digest).await?);
     }
     Ok(())
 }

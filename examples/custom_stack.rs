@@ -72,7 +72,7 @@ async fn own_pieces_in_the_pipeline(registry: &Registry) -> Result<(), BoxError>
     let digest = blobs.upload("content").await?.digest;
     let reads = (0..READS).map(|_| async { blobs.download(&digest).await?.bytes(1024).await });
     let contents = try_join_all(reads).await?;
-    blobs.delete(&digest).await?;
+    blobs.delete_blob(&digest).await?;
 
     let Measured { done, failed, longest } = *calls.lock();
     println!("calls: {done}, failed: {failed}, the longest took {longest:?}");

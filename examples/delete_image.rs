@@ -45,12 +45,12 @@ async fn delete(pipeline: &Pipeline, image: &Image) -> Result<(), BoxError> {
     let repository = RepositoryClient::new(pipeline.clone(), image.repository.clone());
     let (digest, document) = read_manifest(pipeline, image).await?;
     // The manifest first: an image whose layers are gone is worse than layers without one.
-    println!("manifest {digest} {:?}", repository.delete_manifest(&digest).await?);
+    println!("manifest {digest} {}", repository.delete_manifest(&digest).await?);
     let parts = document.layers.into_iter().chain([document.config]);
     // A digest may stand there twice.
     let parts: BTreeSet<_> = parts.map(|part| part.digest).collect();
     for part in parts {
-        println!("blob     {part} {:?}", blobs.delete(&part).await?);
+        println!("blob     {part} {}", blobs.delete_blob(&part).await?);
         if blobs.exists(&part).await? {
             return Err(format!("{part} is still there").into());
         }

@@ -11,7 +11,7 @@
 
 use acr_core::{BoxError, Error, ErrorKind, Reference, Result};
 use acr_examples::{Registry, Wire, connect, push_samples};
-use acr_registry::{Deletion, RegistryClient, RepositoryClient};
+use acr_registry::{RegistryClient, RepositoryClient};
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
@@ -40,7 +40,7 @@ async fn delete(repository: &RepositoryClient, references: &[Reference]) -> Resu
         let deletion = match reference {
             // DeleteManifest
             Reference::Digest(digest) => repository.delete_manifest(digest).await?,
-            Reference::Tag(tag) => repository.delete_manifest_of_tag(tag).await?.outcome,
+            Reference::Tag(tag) => repository.delete_manifest_of_tag(tag).await?,
             // There are no others today.
             other => {
                 return Err(Error::new(
@@ -49,9 +49,10 @@ async fn delete(repository: &RepositoryClient, references: &[Reference]) -> Resu
                 ));
             }
         };
-        match deletion {
-            Deletion::Deleted => println!("deleted {reference}"),
-            _ => println!("was not there: {reference}"),
+        if deletion.existed() {
+            println!("deleted {reference}");
+        } else {
+            println!("was not there: {reference}");
         }
     }
     Ok(())

@@ -230,7 +230,7 @@ impl Artifact {
         repo.delete_manifest(&self.manifest).await?;
         let blobs = BlobClient::new(pipeline.clone(), name);
         for digest in [&self.layer, &self.config] {
-            blobs.delete(digest).await?;
+            blobs.delete_blob(digest).await?;
         }
         Ok(())
     }

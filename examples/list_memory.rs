@@ -11,7 +11,6 @@
 
 use std::{
     fmt::Write as _,
-    num::NonZeroU32,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -59,7 +58,7 @@ async fn list(total: usize) -> Result<usize, BoxError> {
     let endpoint = "myregistry.azurecr.io".parse()?;
     let pipeline = Pipeline::builder(endpoint).transport(transport).build()?;
     let repository = RegistryClient::new(pipeline).repository("library/app")?;
-    let size = u32::try_from(PAGE).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
+    let size = u32::try_from(PAGE).unwrap_or(u32::MAX);
     let mut manifests = repository.list_manifests().page_size(size);
     let mut seen = 0;
     while manifests.try_next().await?.is_some() {

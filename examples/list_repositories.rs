@@ -32,7 +32,7 @@ async fn list(client: &RegistryClient) -> Result<()> {
     // NewListRepositoriesPager
     let mut names = client.list_repositories();
     while let Some(name) = names.try_next().await? {
-        let properties = client.repository(name)?.get_properties().await?;
+        let properties = client.repository(name)?.properties().await?;
         println!(
             "{}: {} manifests, {} tags, updated {}",
             properties.name,

@@ -49,7 +49,7 @@ async fn run(
     is_emulator: bool,
 ) -> Result<(), BoxError> {
     let permissions = Permissions::new().write(unlock).delete(unlock);
-    let of_tag = repository.update_tag(tag, permissions).await?;
+    let of_tag = repository.update_tag_properties(tag, permissions).await?;
     // A locked tag does not lock its manifest, nor the other way round.
     repository.update_manifest_properties(&of_tag.digest, permissions).await?;
     println!("{}:{tag} and {}: {:?}", of_tag.repository, of_tag.digest, of_tag.permissions);

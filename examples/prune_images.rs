@@ -88,7 +88,7 @@ async fn prune(repository: &RepositoryClient, arguments: &Arguments) -> Result<(
     }
     let kept = kept(repository, &manifests, arguments).await?;
     for manifest in manifests.iter().filter(|manifest| !kept.contains(&manifest.digest)) {
-        let what = format!("{}@{} {:?}", repository.name(), manifest.digest, manifest.tags);
+        let what = format!("{}@{} {:?}", repository.repository(), manifest.digest, manifest.tags);
         if !arguments.delete {
             println!("would delete {what}");
             continue;
@@ -168,7 +168,7 @@ async fn unlock(repository: &RepositoryClient, manifest: &ManifestProperties) ->
     let open = Permissions::new().delete(true).write(true);
     repository.update_manifest_properties(&manifest.digest, open).await?;
     for tag in &manifest.tags {
-        repository.update_tag(tag, open).await?;
+        repository.update_tag_properties(tag, open).await?;
     }
     Ok(())
 }

@@ -61,7 +61,7 @@ async fn set(repository: &RepositoryClient, allowed: bool) -> Result<()> {
 async fn delete_tag(repository: &RepositoryClient, tag: &Tag) -> Result<()> {
     // DeleteTag
     let deletion = repository.delete_tag(tag).await?;
-    println!("tag {tag}: {:?}", deletion.outcome);
+    println!("tag {tag}: {deletion}");
     Ok(())
 }
 
@@ -82,6 +82,6 @@ async fn keep_tags(repository: &RepositoryClient, count: usize) -> Result<()> {
 async fn delete(repository: &RepositoryClient) -> Result<()> {
     // DeleteRepository
     let deletion = repository.delete().await?;
-    println!("repository {}: {:?}", repository.name(), deletion.outcome);
+    println!("repository {}: {deletion}", repository.repository());
     Ok(())
 }

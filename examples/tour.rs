@@ -25,9 +25,9 @@ mod report;
 use std::{path::PathBuf, process::ExitCode};
 
 use acr_blob::{BlobClient, Content};
-use acr_core::{BoxError, Digest, ErrorKind, Pipeline, RepositoryName, Tag};
+use acr_core::{BoxError, Digest, ErrorKind, Pipeline, RepositoryName, Tag, Was};
 use acr_examples::{Registry, Wire, connect};
-use acr_registry::{Deletion, MediaType, Permissions, RegistryClient, RepositoryClient};
+use acr_registry::{MediaType, Permissions, RegistryClient, RepositoryClient};
 use clap::Parser;
 
 use self::{artifact::Artifact, progress::Bars};
@@ -105,21 +105,22 @@ pub async fn run(options: Options, pipeline: Pipeline, wire: &Wire) -> Result<()
         properties(&repo, &tag, &digest).await?;
 
         wire.step("lock");
-        repo.update_tag(&tag, &Permissions::new().delete(false).write(false)).await?;
+        repo.update_tag_properties(&tag, &Permissions::new().delete(false).write(false)).await?;
         println!("locked {tag}");
 
         wire.step("delete locked");
         expect_locked(&repo, &tag).await?;
 
         wire.step("unlock");
-        repo.update_tag(&tag, &Permissions::new().delete(true).write(true)).await?;
+        repo.update_tag_properties(&tag, &Permissions::new().delete(true).write(true)).await?;
 
         wire.step("pull");
         pull(&repo, &blobs, &artifact, &tag, &folder).await
     };
     if let Err(error) = tour.await {
         // Unlocking what is not locked does no harm; the first error is the one to tell.
-        let _ = repo.update_tag(&tag, &Permissions::new().delete(true).write(true)).await;
+        let _ =
+            repo.update_tag_properties(&tag, &Permissions::new().delete(true).write(true)).await;
         let _ = delete(&registry, &repo, &blobs, &digest).await;
         return Err(error);
     }
@@ -150,7 +151,7 @@ async fn push(
         "pushed {} files, {} bytes as {}:{tag} ({digest})",
         layers.len(),
         artifact.total(),
-        repo.name()
+        repo.repository()
     );
     Ok(digest)
 }
@@ -174,9 +175,9 @@ async fn list(registry: &RegistryClient, repo: &RepositoryClient) -> Result<(), 
 }
 
 async fn properties(repo: &RepositoryClient, tag: &Tag, digest: &Digest) -> Result<(), BoxError> {
-    let repository = repo.get_properties().await?;
-    let of_tag = repo.get_tag(tag).await?;
-    let of_manifest = repo.get_manifest_properties(digest).await?;
+    let repository = repo.properties().await?;
+    let of_tag = repo.tag_properties(tag).await?;
+    let of_manifest = repo.manifest_properties(digest).await?;
     println!(
         "{}: manifests {}, tags {}; {tag} was last moved {}; the manifest has the tags {:?}",
         repository.name,
@@ -233,10 +234,10 @@ async fn delete(
     digest: &Digest,
 ) -> Result<(), BoxError> {
     let manifest = repo.get_manifest(digest).await?;
-    same("deletion of the manifest", &repo.delete_manifest(digest).await?, &Deletion::Deleted)?;
+    same("deletion of the manifest", &repo.delete_manifest(digest).await?.was, &Was::Existed)?;
     let named = artifact::blobs(&manifest)?;
     for blob in &named {
-        blobs.delete(blob).await?;
+        blobs.delete_blob(blob).await?;
         if blobs.exists(blob).await? {
             return Err(format!("blob {blob} is still there").into());
         }

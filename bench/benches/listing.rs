@@ -9,7 +9,6 @@
 
 use std::{
     env, fs,
-    num::NonZeroU32,
     process::{Command, ExitCode},
 };
 
@@ -109,7 +108,7 @@ fn child(order: &str) -> ExitCode {
     let repository = client(endpoint, None);
     let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let size = u32::try_from(PAGE).ok().and_then(NonZeroU32::new).unwrap();
+        let size = u32::try_from(PAGE).unwrap();
         let mut manifests =
             repository.list_manifests().order_by(Order::OLDEST_FIRST).page_size(size);
         for _ in 0..take {

@@ -53,8 +53,14 @@ struct Load {
 }
 
 /// The kinds of requests, in turn.
-const KINDS: [&str; 6] =
-    ["get_manifest", "get_tag", "list_tags", "list_manifests", "put_manifest", "upload_blob"];
+const KINDS: [&str; 6] = [
+    "get_manifest",
+    "tag_properties",
+    "list_tags",
+    "list_manifests",
+    "put_manifest",
+    "upload_blob",
+];
 
 fn main() {
     let load = Load::parse();
@@ -183,7 +189,7 @@ impl Worker {
         let page = format!("?n=100&last=tag-{:06}", random.usize(..self.load.tags));
         match KINDS[kind] {
             "get_manifest" => self.get(&format!("/v2/load/app/manifests/{tag}")).await,
-            "get_tag" => self.get(&format!("/acr/v1/load/app/_tags/{tag}")).await,
+            "tag_properties" => self.get(&format!("/acr/v1/load/app/_tags/{tag}")).await,
             "list_tags" => self.get(&format!("/acr/v1/load/app/_tags{page}")).await,
             "list_manifests" => {
                 let from = format!("sha256%3A{:02x}", random.u8(..));

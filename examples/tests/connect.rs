@@ -51,7 +51,7 @@ async fn program(folder: &Path) -> Result<()> {
         println!("{} {}", tag.name, tag.digest);
     }
 
-    let blobs = BlobClient::new(pipeline, repo.name().clone());
+    let blobs = BlobClient::new(pipeline, repo.repository().clone());
     let layer = blobs.upload(&b"sample layer"[..]).await?;
     blobs.download(&layer.digest).to_file(folder.join("layer.bin")).await?;
     Ok(())

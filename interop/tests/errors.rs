@@ -9,10 +9,7 @@
     reason = "tests may stop at the first surprise"
 )]
 
-use std::{
-    num::NonZeroU32,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use acr_auth::{AccessToken, AuthLayer, Credential, credential_fn};
 use acr_blob::BlobClient;
@@ -45,7 +42,7 @@ fn clients(registry: &FakeRegistry) -> (RegistryClient, RepositoryClient, BlobCl
     let pipeline = pipeline(registry, entra(registry));
     let all = RegistryClient::new(pipeline.clone());
     let repo = all.repository("library/app").unwrap();
-    let blobs = BlobClient::new(pipeline, repo.name().clone());
+    let blobs = BlobClient::new(pipeline, repo.repository().clone());
     (all, repo, blobs)
 }
 
@@ -87,18 +84,18 @@ async fn what_is_not_there_is_told_by_its_code() {
     let (_, repo, blobs) = clients(&registry);
     let nothing = Digest::sha256(b"nothing");
     let unknown = ErrorKind::NotFound;
-    is(&repo.get_properties().await.unwrap_err(), unknown, 404, "NAME_UNKNOWN");
+    is(&repo.properties().await.unwrap_err(), unknown, 404, "NAME_UNKNOWN");
     is(&repo.list_tags().try_next().await.unwrap_err(), unknown, 404, "NAME_UNKNOWN");
     is(&repo.list_manifests().try_next().await.unwrap_err(), unknown, 404, "NAME_UNKNOWN");
     let changed = repo.update_properties(Permissions::new().read(true)).await;
     is(&changed.unwrap_err(), unknown, 404, "NAME_UNKNOWN");
     repo.put_manifest(ImageIndex::new().to_json().unwrap()).tag(tag("v1")).await.unwrap();
-    is(&repo.get_tag(&tag("v2")).await.unwrap_err(), unknown, 404, "TAG_UNKNOWN");
-    let changed = repo.update_tag(&tag("v2"), Permissions::new().read(true)).await;
+    is(&repo.tag_properties(&tag("v2")).await.unwrap_err(), unknown, 404, "TAG_UNKNOWN");
+    let changed = repo.update_tag_properties(&tag("v2"), Permissions::new().read(true)).await;
     is(&changed.unwrap_err(), unknown, 404, "TAG_UNKNOWN");
-    let by_tag = repo.get_manifest_properties(&tag("v2")).await.unwrap_err();
+    let by_tag = repo.manifest_properties(&tag("v2")).await.unwrap_err();
     is(&by_tag, unknown, 404, "TAG_UNKNOWN");
-    let by_digest = repo.get_manifest_properties(&nothing).await.unwrap_err();
+    let by_digest = repo.manifest_properties(&nothing).await.unwrap_err();
     is(&by_digest, unknown, 404, "MANIFEST_UNKNOWN");
     is(&repo.get_manifest(&nothing).await.unwrap_err(), unknown, 404, "MANIFEST_UNKNOWN");
     let by_tag = repo.get_manifest(tag("v2")).await.unwrap_err();
@@ -174,13 +171,13 @@ async fn what_is_locked_is_told_for_every_operation_that_a_lock_stops() {
         repo.get_manifest(&digest).await.unwrap_err(),
         blobs.upload(&b"other"[..]).await.unwrap_err(),
         blobs.download(&blob.digest).await.unwrap_err(),
-        blobs.delete(&blob.digest).await.unwrap_err(),
+        blobs.delete_blob(&blob.digest).await.unwrap_err(),
     ];
     for error in errors {
         is(&error, ErrorKind::Disallowed, 405, "REGISTRY_DISALLOWED_OPERATION");
     }
     // Its flags stay readable, and can be changed back.
-    assert_eq!(repo.get_properties().await.unwrap().permissions.can_write(), Some(false));
+    assert_eq!(repo.properties().await.unwrap().permissions.can_write(), Some(false));
     let open = Permissions::new().delete(true).write(true).read(true);
     repo.update_properties(open).await.unwrap();
     assert!(repo.get_manifest(&digest).await.is_ok());
@@ -228,24 +225,24 @@ async fn trouble_on_the_way_is_told_by_its_status_for_every_read() {
         is(&all.ping().await.unwrap_err(), kind, status, code);
         fault(Operation::ListRepositories);
         is(&all.list_repositories().try_next().await.unwrap_err(), kind, status, code);
-        fault(Operation::GetProperties);
-        is(&repo.get_properties().await.unwrap_err(), kind, status, code);
-        fault(Operation::UpdateProperties);
+        fault(Operation::RepositoryProperties);
+        is(&repo.properties().await.unwrap_err(), kind, status, code);
+        fault(Operation::UpdateRepositoryProperties);
         is(&repo.update_properties(Permissions::new()).await.unwrap_err(), kind, status, code);
         fault(Operation::ListTags);
-        let mut tags = repo.list_tags().page_size(NonZeroU32::MIN);
+        let mut tags = repo.list_tags().page_size(1);
         is(&tags.try_next().await.unwrap_err(), kind, status, code);
         // The same page is asked for again.
         assert_eq!(tags.try_next().await.unwrap().unwrap().name, tag("v1"));
-        fault(Operation::GetTag);
-        is(&repo.get_tag(&tag("v1")).await.unwrap_err(), kind, status, code);
-        fault(Operation::UpdateTag);
-        let changed = repo.update_tag(&tag("v1"), Permissions::new()).await;
+        fault(Operation::TagProperties);
+        is(&repo.tag_properties(&tag("v1")).await.unwrap_err(), kind, status, code);
+        fault(Operation::UpdateTagProperties);
+        let changed = repo.update_tag_properties(&tag("v1"), Permissions::new()).await;
         is(&changed.unwrap_err(), kind, status, code);
         fault(Operation::ListManifests);
         is(&repo.list_manifests().try_next().await.unwrap_err(), kind, status, code);
-        fault(Operation::GetManifestProperties);
-        is(&repo.get_manifest_properties(&digest).await.unwrap_err(), kind, status, code);
+        fault(Operation::ManifestProperties);
+        is(&repo.manifest_properties(&digest).await.unwrap_err(), kind, status, code);
         fault(Operation::UpdateManifestProperties);
         let changed = repo.update_manifest_properties(&digest, Permissions::new()).await;
         is(&changed.unwrap_err(), kind, status, code);
@@ -265,7 +262,7 @@ async fn trouble_on_the_way_is_told_by_its_status_for_every_read() {
         fault(Operation::DownloadBlob);
         is(&blobs.download(&digest).await.unwrap_err(), kind, status, code);
         fault(Operation::DeleteBlob);
-        is(&blobs.delete(&digest).await.unwrap_err(), kind, status, code);
+        is(&blobs.delete_blob(&digest).await.unwrap_err(), kind, status, code);
         assert_eq!(registry.pending_faults(), 0);
     }
 }
@@ -296,20 +293,20 @@ async fn e4_the_journal_calls_every_request_as_the_clients_do() {
     same(all.ping().await.unwrap_err());
     fault(Operation::ListRepositories);
     same(all.list_repositories().try_next().await.unwrap_err());
-    fault(Operation::GetProperties);
-    same(repo.get_properties().await.unwrap_err());
-    fault(Operation::UpdateProperties);
+    fault(Operation::RepositoryProperties);
+    same(repo.properties().await.unwrap_err());
+    fault(Operation::UpdateRepositoryProperties);
     same(repo.update_properties(Permissions::new()).await.unwrap_err());
     fault(Operation::ListTags);
     same(repo.list_tags().try_next().await.unwrap_err());
-    fault(Operation::GetTag);
-    same(repo.get_tag(&tag("v1")).await.unwrap_err());
-    fault(Operation::UpdateTag);
-    same(repo.update_tag(&tag("v1"), Permissions::new()).await.unwrap_err());
+    fault(Operation::TagProperties);
+    same(repo.tag_properties(&tag("v1")).await.unwrap_err());
+    fault(Operation::UpdateTagProperties);
+    same(repo.update_tag_properties(&tag("v1"), Permissions::new()).await.unwrap_err());
     fault(Operation::ListManifests);
     same(repo.list_manifests().try_next().await.unwrap_err());
-    fault(Operation::GetManifestProperties);
-    same(repo.get_manifest_properties(&digest).await.unwrap_err());
+    fault(Operation::ManifestProperties);
+    same(repo.manifest_properties(&digest).await.unwrap_err());
     fault(Operation::UpdateManifestProperties);
     same(repo.update_manifest_properties(&digest, Permissions::new()).await.unwrap_err());
     fault(Operation::Resolve);
@@ -320,8 +317,8 @@ async fn e4_the_journal_calls_every_request_as_the_clients_do() {
     same(repo.put_manifest(ImageIndex::new().to_json().unwrap()).await.unwrap_err());
     fault(Operation::ListReferrers);
     same(repo.list_referrers(&digest).try_next().await.unwrap_err());
-    fault(Operation::StatBlob);
-    same(blobs.stat(&blob.digest).await.unwrap_err());
+    fault(Operation::BlobProperties);
+    same(blobs.blob_properties(&blob.digest).await.unwrap_err());
     fault(Operation::DownloadBlob);
     same(blobs.download(&blob.digest).await.unwrap_err());
     fault(Operation::MountBlob);
@@ -341,7 +338,7 @@ async fn e4_the_journal_calls_every_request_as_the_clients_do() {
     fault(Operation::CancelUpload);
     same(session.cancel().await.unwrap_err());
     fault(Operation::DeleteBlob);
-    same(blobs.delete(&blob.digest).await.unwrap_err());
+    same(blobs.delete_blob(&blob.digest).await.unwrap_err());
     fault(Operation::DeleteTag);
     same(repo.delete_tag(&tag("v1")).await.unwrap_err());
     fault(Operation::DeleteManifest);
@@ -352,7 +349,7 @@ async fn e4_the_journal_calls_every_request_as_the_clients_do() {
     for operation in [Operation::ExchangeEntraToken, Operation::FetchAccessToken] {
         let (_, repo, _) = clients(&registry);
         fault(operation);
-        same(repo.get_properties().await.unwrap_err());
+        same(repo.properties().await.unwrap_err());
     }
     // What the clients name otherwise, or do not ask for.
     let rest = Operation::ALL.iter().filter(|operation| !asked.contains(operation));

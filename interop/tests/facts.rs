@@ -9,16 +9,13 @@
     reason = "tests may stop at the first surprise"
 )]
 
-use std::{
-    num::NonZeroU32,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use acr_auth::{AccessToken, AuthLayer, Credential, TokenClient, credential_fn};
 use acr_blob::BlobClient;
 use acr_core::{
-    Action, Body, Deletion, Digest, Effect, ErrorKind, Pipeline, RepositoryName, Request,
-    RequestBuilder, Scope, Secret, Tag, Transport,
+    Action, Body, Digest, Effect, ErrorKind, Pipeline, RepositoryName, Request, RequestBuilder,
+    Scope, Secret, Tag, Transport, Was,
 };
 use acr_registry::{
     Architecture, Descriptor, ImageIndex, ImageManifest, MediaType, OperatingSystem, Platform,
@@ -96,7 +93,7 @@ async fn fact_1_the_link_of_a_filtered_list_forgets_the_filter() {
     assert!(link.contains("last=a") && !link.contains("digest"), "{link}");
 
     registry.journal().clear();
-    let mut pager = repo.list_tags().of(&wanted).page_size(NonZeroU32::MIN);
+    let mut pager = repo.list_tags().of(&wanted).page_size(1);
     let mut names = Vec::new();
     while let Some(item) = pager.try_next().await.unwrap() {
         assert_eq!(item.digest, wanted);
@@ -168,7 +165,7 @@ async fn fact_4_malformed_names_are_a_plain_404_without_a_challenge() {
     let plain = Pipeline::builder(registry.endpoint()).transport(plain).build().unwrap();
     let repo = RegistryClient::new(plain).repository("library/app").unwrap();
     let deletion = repo.delete_tag(&tag("v1")).await.unwrap();
-    assert_eq!(deletion, Deletion::AlreadyAbsent);
+    assert_eq!(deletion, Was::Absent);
 }
 
 #[tokio::test(start_paused = true)]
@@ -189,7 +186,7 @@ async fn fact_5_missing_rights_are_401_and_end_after_one_try() {
     assert_eq!(error.status(), Some(StatusCode::UNAUTHORIZED));
     let asked = registry.journal().entries();
     assert!(asked.iter().filter(|e| e.operation == Some(Operation::DeleteTag)).count() <= 2);
-    assert!(repo.get_tag(&tag("v1")).await.is_ok());
+    assert!(repo.tag_properties(&tag("v1")).await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
@@ -246,7 +243,7 @@ async fn fact_8_manifest_bytes_are_sacred() {
     let repo = client(&registry);
     let content = br#"{"schemaVersion":2,"mediaType":"application\/vnd.oci.image.index.v1+json","manifests":[]}"#;
     let digest = repo.put_manifest(&content[..]).tag(tag("v1")).await.unwrap();
-    let pull = Scope::repository(repo.name(), &[Action::PULL]);
+    let pull = Scope::repository(repo.repository(), &[Action::PULL]);
     let path = ["v2", "library/app", "manifests", "v1"];
     let (_, headers, body) = raw(&pipeline(&registry), &path, "", pull, Some("*/*")).await;
     assert_eq!(body.as_bytes(), content);
@@ -255,13 +252,13 @@ async fn fact_8_manifest_bytes_are_sacred() {
     // Reading it as a document and writing that is another manifest.
     let view: ImageIndex = repo.get_manifest(&digest).await.unwrap().json().unwrap();
     assert_ne!(Digest::sha256(&view.to_json().unwrap()), digest);
-    assert_eq!(repo.retag(&digest, &tag("v2")).await.unwrap(), digest);
+    assert_eq!(repo.tag(&digest, &tag("v2")).await.unwrap(), digest);
 }
 
 /// An image for linux/amd64 and the index that names it, both pushed.
 async fn multi_platform(registry: &FakeRegistry) -> (Digest, Digest) {
     let repo = client(registry);
-    let blobs = BlobClient::new(pipeline(registry), repo.name().clone());
+    let blobs = BlobClient::new(pipeline(registry), repo.repository().clone());
     let config = json!({"architecture": "amd64", "os": "linux"}).to_string().into_bytes();
     blobs.upload(config.clone()).await.unwrap();
     let mut image = ImageManifest::new(Descriptor::of(MediaType::DOCKER_CONFIG, &config));
@@ -307,5 +304,5 @@ async fn fact_10_a_blob_is_elsewhere_and_the_token_stays_here() {
     let content = blobs.download(&blob.digest).await.unwrap().bytes(100).await.unwrap();
     assert_eq!(content, &b"content"[..]);
     // HEAD is answered here, with the whole size.
-    assert_eq!(blobs.stat(&blob.digest).await.unwrap().unwrap().size, 7);
+    assert_eq!(blobs.blob_properties(&blob.digest).await.unwrap().size, 7);
 }

@@ -71,7 +71,7 @@ async fn got_and_tagged_again(
     assert_eq!(again.content != first.content, signed == Signed::Anew);
     assert_eq!(again.document().err().map(|error| error.kind()), Some(ErrorKind::Protocol));
 
-    let moved = repo.retag(&v1, &v2).await?;
+    let moved = repo.tag(&v1, &v2).await?;
     assert_eq!(moved, first.digest);
     assert_eq!(repo.get_manifest(&v2).await?.digest, first.digest);
     // Under its digest as well, where the registry checks it.

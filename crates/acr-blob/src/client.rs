@@ -2,8 +2,8 @@
 
 use acr_core::{
     Action, ByteRange, CallOptions, ContentRange, Deletion, Digest, Effect, Error, ErrorKind,
-    Operation, Pipeline, RepositoryName, RequestBuilder, Response, Result, Scope, layer::drain,
-    response,
+    Operation, Pipeline, RepositoryName, RequestBuilder, Response, Result, Scope, Was,
+    layer::drain, response,
 };
 use http::{HeaderValue, Method, StatusCode, header};
 
@@ -11,7 +11,7 @@ use crate::{
     content::Content,
     download::{Download, DownloadRange, range_header},
     info::BlobInfo,
-    upload::{Learned, Mount, UploadBlob, UploadCheckpoint, UploadSession},
+    upload::{Learned, Mount, Upload, UploadCheckpoint, UploadSession},
 };
 
 /// The blobs of one repository. Cheap to clone.
@@ -39,39 +39,44 @@ impl BlobClient {
         &self.repository
     }
 
-    /// Asks for a blob's size: `HEAD /v2/{name}/blobs/{digest}`; `None` when it is absent.
+    /// Asks for a blob's size: `HEAD /v2/{name}/blobs/{digest}`.
     ///
     /// Where the registry refuses a `HEAD`, or its storage a link for one, a `GET` is sent
     /// in its place, whose content is not read.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Protocol`] when the answer has no size; [`ErrorKind::Integrity`] when it
-    /// is about another blob.
+    /// [`ErrorKind::NotFound`] when it is absent; [`ErrorKind::Protocol`] when the answer has
+    /// no size; [`ErrorKind::Integrity`] when it is about another blob.
     ///
     /// # Cancellation
     ///
     /// Dropping the future sends nothing more.
-    pub async fn stat(&self, digest: &Digest) -> Result<Option<BlobInfo>> {
+    pub async fn blob_properties(&self, digest: &Digest) -> Result<BlobInfo> {
         let mut answer = Box::pin(self.look(Method::HEAD, digest, None)).await?;
         if is_refused_look(&answer) {
             drain(answer.into_body()).await;
             answer = Box::pin(self.look(Method::GET, digest, None)).await?;
         }
-        let answer = match response::expect(answer, &[StatusCode::OK]).await {
-            Ok(answer) => answer,
-            Err(error) if error.is_not_found() => return Ok(None),
-            Err(error) => return Err(error),
-        };
+        let answer = response::expect(answer, &[StatusCode::OK]).await?;
         // The content of a `GET` is not read: dropping it closes the connection.
         let head = answer.into_parts().0;
         response::check_digest_header(&head, digest)?;
         match response::header_u64(&head.headers, &header::CONTENT_LENGTH) {
-            Some(size) => Ok(Some(BlobInfo { digest: digest.clone(), size })),
+            Some(size) => Ok(BlobInfo { digest: digest.clone(), size }),
             None => {
                 let error = Error::new(ErrorKind::Protocol, "the answer has no size");
                 Err(response::describe(error, &head))
             }
+        }
+    }
+
+    /// The same, or `None` when it is absent.
+    pub(crate) async fn find(&self, digest: &Digest) -> Result<Option<BlobInfo>> {
+        match self.blob_properties(digest).await {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
@@ -83,7 +88,7 @@ impl BlobClient {
         range: Option<ByteRange>,
     ) -> Result<Response> {
         let mut request = self
-            .blob_request(method, digest, "stat_blob")
+            .blob_request(method, digest, "blob_properties")
             // The size that is told must be that of the content, and not of an encoding.
             .header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))
             .scope(Scope::repository(&self.repository, &[Action::PULL]))
@@ -99,26 +104,26 @@ impl BlobClient {
     ///
     /// # Errors
     ///
-    /// As [`BlobClient::stat`].
+    /// As [`BlobClient::blob_properties`], but no error of absence.
     ///
     /// # Cancellation
     ///
     /// Dropping the future sends nothing more.
     pub async fn exists(&self, digest: &Digest) -> Result<bool> {
-        Ok(self.stat(digest).await?.is_some())
+        Ok(self.find(digest).await?.is_some())
     }
 
     /// Downloads a blob: `GET /v2/{name}/blobs/{digest}` and the redirect it answers with.
     ///
     /// Await the builder for a [`crate::BlobReader`], or call `to_file`.
-    pub fn download(&self, digest: &Digest) -> Download<'_> {
-        Download::new(self, digest.clone())
+    pub fn download(&self, digest: &Digest) -> Download {
+        Download::new(self.clone(), digest.clone())
     }
 
     /// Downloads a part of a blob, which nothing can verify: `GET` with `Range`, and the
     /// redirect it answers with. Await the builder for a [`crate::PartialReader`].
-    pub fn download_range(&self, digest: &Digest, range: ByteRange) -> DownloadRange<'_> {
-        DownloadRange::new(self, digest.clone(), range)
+    pub fn download_range(&self, digest: &Digest, range: ByteRange) -> DownloadRange {
+        DownloadRange::new(self.clone(), digest.clone(), range)
     }
 
     /// Whether a blob exists and reaches to the end of a range, or into it if the range
@@ -126,7 +131,7 @@ impl BlobClient {
     ///
     /// # Errors
     ///
-    /// As [`BlobClient::stat`].
+    /// As [`BlobClient::exists`].
     ///
     /// # Cancellation
     ///
@@ -139,7 +144,7 @@ impl BlobClient {
         }
         if is_refused_look(&answer) {
             drain(answer.into_body()).await;
-            return Ok(self.stat(digest).await?.is_some_and(|blob| blob.size > wanted));
+            return Ok(self.find(digest).await?.is_some_and(|blob| blob.size > wanted));
         }
         let expected = [StatusCode::OK, StatusCode::PARTIAL_CONTENT];
         let head = match response::expect(answer, &expected).await {
@@ -165,8 +170,8 @@ impl BlobClient {
     /// `PUT`. Content of at most one chunk takes two requests.
     ///
     /// Await the builder.
-    pub fn upload(&self, content: impl Into<Content>) -> UploadBlob<'_> {
-        UploadBlob::new(self, content.into())
+    pub fn upload(&self, content: impl Into<Content>) -> Upload {
+        Upload::new(self.clone(), content.into())
     }
 
     /// Opens an upload to write to piece by piece: `POST …/blobs/uploads/`.
@@ -185,7 +190,7 @@ impl BlobClient {
     /// Goes on with an upload of [`UploadSession`], perhaps of another process: asks the
     /// registry how far it got (`GET {location}`). Nobody can check that what is written to it
     /// goes on from what was sent: whoever calls this vouches for it. To go on with content
-    /// that can be given again from its start, use [`UploadBlob::resume`], which compares.
+    /// that can be given again from its start, use [`Upload::resume`], which compares.
     ///
     /// # Errors
     ///
@@ -227,7 +232,7 @@ impl BlobClient {
     /// # Cancellation
     ///
     /// After a drop the deletion may or may not have happened.
-    pub async fn delete(&self, digest: &Digest) -> Result<Deletion> {
+    pub async fn delete_blob(&self, digest: &Digest) -> Result<Deletion> {
         let request = self
             .blob_request(Method::DELETE, digest, "delete_blob")
             .scope(Scope::repository(&self.repository, &[Action::DELETE]))
@@ -235,9 +240,9 @@ impl BlobClient {
             .build()?;
         let answer = self.pipeline.send(request).await?;
         match response::expect_deleted(answer).await {
-            Ok(()) => Ok(Deletion::Deleted),
+            Ok(()) => Ok(Deletion::new(Was::Existed).digest(digest.clone())),
             Err(error) if error.is_not_found() && !error.is_foreign() => {
-                Ok(Deletion::AlreadyAbsent)
+                Ok(Deletion::new(Was::Absent))
             }
             Err(error) => Err(error),
         }

@@ -56,7 +56,7 @@ impl Content {
     /// anything. A file that was written to within the last moments before this call, when
     /// the clock of the file system may be too coarse to show another change, is read a
     /// second time before the upload ends. What is written through a memory mapping may move
-    /// none of the times for a while; then only [`UploadBlob::digest`](crate::UploadBlob::digest)
+    /// none of the times for a while; then only [`Upload::digest`](crate::Upload::digest)
     /// tells.
     ///
     /// # Errors

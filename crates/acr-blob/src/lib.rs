@@ -40,7 +40,7 @@ mod range;
 mod stamp;
 mod upload;
 
-pub use acr_core::Deletion;
+pub use acr_core::{Deletion, Was};
 
 pub use self::{
     client::BlobClient,
@@ -48,5 +48,5 @@ pub use self::{
     download::{BlobReader, Download, DownloadCheckpoint, DownloadRange, PartialReader},
     info::BlobInfo,
     progress::{Phase, Progress},
-    upload::{Chunker, Mount, UploadBlob, UploadCheckpoint, UploadSession},
+    upload::{Chunker, Mount, Upload, UploadCheckpoint, UploadSession},
 };

@@ -10,7 +10,7 @@
 
 use acr_blob::{
     BlobClient, BlobInfo, BlobReader, Chunker, Content, Download, DownloadCheckpoint, Mount,
-    PartialReader, Phase, Progress, UploadBlob, UploadCheckpoint, UploadSession,
+    PartialReader, Phase, Progress, Upload, UploadCheckpoint, UploadSession,
 };
 use acr_core::{Body, Digest, Error, Pipeline, Request, Transport};
 
@@ -35,10 +35,10 @@ fn g8_builders_streams_sessions_and_futures_are_send() {
     send::<BlobReader>();
     send::<Chunker>();
     send::<Content>();
-    send::<Download<'static>>();
+    send::<Download>();
     send::<Mount>();
     send::<PartialReader>();
-    send::<UploadBlob<'static>>();
+    send::<Upload>();
     send::<UploadSession>();
     let transport = Transport::new(tower::service_fn(|_: Request| async {
         Ok::<_, Error>(http::Response::new(Body::empty()))
@@ -49,7 +49,7 @@ fn g8_builders_streams_sessions_and_futures_are_send() {
     let digest = Digest::sha256(b"");
     send_future(blobs.upload("text").into_future());
     send_future(blobs.download(&digest).into_future());
-    send_future(blobs.stat(&digest));
-    send_future(blobs.delete(&digest));
+    send_future(blobs.blob_properties(&digest));
+    send_future(blobs.delete_blob(&digest));
     send_future(blobs.start_upload());
 }

@@ -343,7 +343,7 @@ async fn a6_a_look_that_is_answered_with_another_blob_is_none() {
             status(200).header("content-length", 5).header("docker-content-digest", other.as_str())
         }
     });
-    assert_eq!(blobs.stat(&ours).await.unwrap_err().kind(), ErrorKind::Integrity);
+    assert_eq!(blobs.blob_properties(&ours).await.unwrap_err().kind(), ErrorKind::Integrity);
     let upload = blobs.upload(content.clone()).digest(ours.clone()).skip_existing();
     assert_eq!(upload.await.unwrap_err().kind(), ErrorKind::Integrity);
     assert_eq!(blobs.upload(content).await.unwrap_err().kind(), ErrorKind::Integrity);

@@ -16,7 +16,7 @@ use std::{
 };
 
 use acr_auth::{AccessToken, AuthLayer, Credential, credential_fn};
-use acr_blob::{BlobClient, Content, Deletion, Phase};
+use acr_blob::{BlobClient, Content, Phase, Was};
 use acr_core::{BoxError, Digest, ErrorKind, Pipeline};
 use acr_testkit::{BlobDelivery, FakeRegistry, Fault, Kind, Operation};
 use bytes::Bytes;
@@ -88,7 +88,7 @@ async fn large_content_goes_in_chunks_and_the_last_rides_on_the_commit() {
             Operation::CompleteUpload,
         ]
     );
-    assert_eq!(blobs.stat(&info.digest).await.unwrap().unwrap().size, content.len() as u64);
+    assert_eq!(blobs.blob_properties(&info.digest).await.unwrap().size, content.len() as u64);
 }
 
 #[tokio::test(start_paused = true)]
@@ -199,9 +199,9 @@ async fn what_is_absent_is_none_or_not_found_or_already_absent() {
     let blobs = client(&registry);
     let info = blobs.upload(content(10)).await.unwrap();
     assert!(blobs.exists(&info.digest).await.unwrap());
-    assert_eq!(blobs.delete(&info.digest).await.unwrap(), Deletion::Deleted);
-    assert_eq!(blobs.delete(&info.digest).await.unwrap(), Deletion::AlreadyAbsent);
-    assert_eq!(blobs.stat(&info.digest).await.unwrap(), None);
+    assert_eq!(blobs.delete_blob(&info.digest).await.unwrap(), Was::Existed);
+    assert_eq!(blobs.delete_blob(&info.digest).await.unwrap(), Was::Absent);
+    assert!(blobs.blob_properties(&info.digest).await.unwrap_err().is_not_found());
     assert!(blobs.download(&info.digest).await.unwrap_err().is_not_found());
 }
 

@@ -64,6 +64,7 @@ mod framing;
 mod host;
 pub mod layer;
 pub mod link;
+mod listed;
 mod name;
 #[cfg(feature = "rustls")]
 mod no_proxy;
@@ -92,6 +93,7 @@ mod tls;
 mod transport;
 #[cfg(feature = "rustls")]
 mod tunnel;
+mod unknown_fields;
 mod unreadable;
 pub mod url_policy;
 mod verify;
@@ -100,13 +102,14 @@ pub use self::{
     body::{Body, DataStream},
     call_options::CallOptions,
     challenge::Challenge,
-    deletion::Deletion,
+    deletion::{Deletion, Was},
     digest::{Algorithm, Digest, Digester, DigesterState, ParseDigestError},
     endpoint::Endpoint,
     error::{BoxError, Error, ErrorKind, Result},
     error_code::{ErrorCode, ErrorDetail},
     framing::Framing,
     layer::HttpService,
+    listed::Listed,
     name::{ParseNameError, RepositoryName, Tag},
     operation::{Attempt, Effect, FollowRedirects, Operation, Recoveries},
     pager::{Continuation, Page, PageRequest, Pager, Pages},
@@ -122,6 +125,7 @@ pub use self::{
     secret::Secret,
     timestamp::{ParseTimestampError, Timestamp},
     transport::Transport,
+    unknown_fields::UnknownFields,
     unreadable::Unreadable,
     verify::Verified,
 };

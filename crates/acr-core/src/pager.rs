@@ -4,7 +4,6 @@ use std::{
     collections::{HashSet, VecDeque},
     fmt,
     future::{Future, poll_fn},
-    num::NonZeroU32,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -31,7 +30,7 @@ pub struct Continuation {
 #[non_exhaustive]
 pub struct PageRequest {
     /// How many items to ask for; the registry's default (100) when absent.
-    pub page_size: Option<NonZeroU32>,
+    pub page_size: Option<u32>,
     /// Where to go on; the first page when absent.
     pub continuation: Option<Continuation>,
 }
@@ -68,7 +67,7 @@ pub struct Pager<T> {
 #[must_use = "pages are not fetched until they are asked for"]
 pub struct Pages<T> {
     fetch: Arc<Fetch<T>>,
-    page_size: Option<NonZeroU32>,
+    page_size: Option<u32>,
     state: State<T>,
     /// What the page in flight, or else the page delivered last, was fetched by.
     from: Option<Continuation>,
@@ -137,8 +136,9 @@ impl<T: Send + 'static> Pager<T> {
     }
 
     /// Asks for pages of this many items; a registry may send fewer (Azure: 1,000 at most).
-    pub fn page_size(mut self, size: NonZeroU32) -> Self {
-        self.pages.page_size = Some(size);
+    /// Pages of 0 items are [`ErrorKind::InvalidInput`] when the first one is asked for.
+    pub fn page_size(mut self, items: u32) -> Self {
+        self.pages.page_size = Some(items);
         self
     }
 
@@ -230,6 +230,12 @@ impl<T: Send + 'static> Pages<T> {
                     return Poll::Ready(lacking.map(Err));
                 }
                 State::Failed(error) => return Poll::Ready(Some(Err(Error::shared(error)))),
+                State::Ready(_) if self.page_size == Some(0) => {
+                    // To some registries it means no page, to others everything at once.
+                    let text = "pages of 0 items: ask for at least 1, or leave `page_size` out";
+                    let error = self.fail(Error::new(ErrorKind::InvalidInput, text));
+                    return Poll::Ready(Some(Err(error)));
+                }
                 State::Ready(continuation) => {
                     self.from = continuation.take();
                     let request =

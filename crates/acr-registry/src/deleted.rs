@@ -1,15 +1,11 @@
-//! Soft-deleted artifacts: what can still be restored. A preview of the registry,
+//! Soft-deleted artifacts: what can still be restored (`restore_manifest.rs`). A preview of the registry,
 //! known from the requests of Microsoft's command line only.
 
-use acr_core::{
-    Action, Body, Digest, Effect, Operation, RepositoryName, Result, Scope, Tag, Timestamp,
-};
-use http::{HeaderValue, Method, StatusCode, header};
+use acr_core::{Action, Digest, RepositoryName, Result, Scope, Tag, Timestamp};
 use serde_json::value::RawValue;
 
 use crate::{
     after::After,
-    answer,
     list::{Item, List},
     list_pager::ListPager,
     model::{Fields, Owner, UnknownFields, value},
@@ -55,18 +51,6 @@ pub struct DeletedTag {
     pub unknown: UnknownFields,
 }
 
-/// What becomes of a tag that is to come back and stands for another manifest by now.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum TagConflict {
-    /// Nothing is restored, and the call fails: `force=false`.
-    #[default]
-    Fail,
-    /// The tag moves to the restored manifest: `force=true`. The registry soft-deletes it as it
-    /// stood.
-    Overwrite,
-}
-
 impl RegistryClient {
     /// Lists the soft-deleted repositories: `GET /acr/v1/_deleted/_catalog`.
     pub fn list_deleted_repositories(&self) -> ListPager<DeletedRepository> {
@@ -92,52 +76,7 @@ impl RepositoryClient {
         ListPager::new(list, List::pager)
     }
 
-    /// Restores a soft-deleted manifest, with one of its tags or without:
-    /// `POST /acr/v1/_deleted/{name}/_manifests/{digest}`.
-    ///
-    /// # Errors
-    ///
-    /// [`acr_core::ErrorKind::NotFound`] when there is nothing to restore,
-    /// [`acr_core::ErrorKind::Conflict`] when the tag stands for another manifest by now and is
-    /// not to be overwritten.
-    ///
-    /// # Cancellation
-    ///
-    /// After a drop the manifest may or may not have been restored.
-    pub async fn restore_manifest(
-        &self,
-        digest: &Digest,
-        tag: Option<&Tag>,
-        conflict: TagConflict,
-    ) -> Result<()> {
-        let body = match tag {
-            Some(tag) => serde_json::json!({ "tag": tag.as_str() }).to_string(),
-            None => "{}".to_owned(),
-        };
-        let path = ["_deleted", self.name.as_str(), "_manifests", digest.as_str()];
-        let request = self
-            .versioned(Method::POST, &path)
-            .query("force", conflict == TagConflict::Overwrite)
-            .header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
-            .operation(
-                Operation::new("restore_manifest").on(format_args!("{}@{digest}", self.name)),
-            )
-            .scope(self.deleted(&[DELETED_READ, DELETED_RESTORE]))
-            // With a tag it may take the name from another manifest.
-            .effect(if tag.is_some() { Effect::Move } else { Effect::Set })
-            .body(Body::from(body))
-            .build()?;
-        let answer = self.pipeline.send(request).await?;
-        let (head, _) = answer::success(answer, MAX_RESTORED).await?;
-        let expected =
-            [StatusCode::OK, StatusCode::CREATED, StatusCode::ACCEPTED, StatusCode::NO_CONTENT];
-        if !expected.contains(&head.status) {
-            self.resolve(digest).await?;
-        }
-        Ok(())
-    }
-
-    fn deleted(&self, actions: &[&str]) -> Scope {
+    pub(crate) fn deleted(&self, actions: &[&str]) -> Scope {
         let actions = actions.iter().map(|&action| Action::new(action));
         Scope::resource("repository", self.name.as_str(), actions)
     }
@@ -212,9 +151,5 @@ impl From<&Tag> for After<DeletedTag> {
     }
 }
 
-const DELETED_READ: &str = "deleted_read";
-const DELETED_RESTORE: &str = "deleted_restore";
+pub(crate) const DELETED_READ: &str = "deleted_read";
 const DELETED_AT: &str = "deletedAt";
-
-/// Nothing is read of the answer but errors.
-const MAX_RESTORED: usize = 1024 * 1024;

@@ -33,38 +33,49 @@ mod after;
 mod answer;
 mod api_version;
 mod child;
-mod content;
 #[cfg(feature = "preview")]
 mod deleted;
+mod get_manifest;
 mod list;
 mod list_pager;
 mod locks;
+mod manifest_request;
 mod manifests;
 mod model;
 mod proof;
+mod put_manifest;
 mod referrers;
 mod registry;
 mod repeats;
 mod repository;
+mod resolve;
+#[cfg(feature = "preview")]
+mod restore_manifest;
 mod shape;
 mod signed;
+mod tag_manifest;
 mod tags;
 
-pub use acr_core::Deletion;
+pub use acr_core::{Deletion, Was};
 
-#[cfg(feature = "preview")]
-pub use self::deleted::{DeletedManifest, DeletedRepository, DeletedTag, TagConflict};
 pub use self::{
     after::After,
     api_version::ApiVersion,
-    content::{GetManifest, PutManifest},
+    get_manifest::GetManifest,
     list_pager::ListPager,
     model::{
         Architecture, ArtifactManifest, Descriptor, Document, ImageIndex, ImageManifest, Listed,
         Manifest, ManifestChanges, ManifestProperties, ManifestReference, MediaType,
-        OperatingSystem, Order, Permissions, Platform, RepositoryDeletion, RepositoryProperties,
-        TagDeletion, TagProperties, UnknownFields,
+        OperatingSystem, Order, Permissions, Platform, RepositoryProperties, TagProperties,
+        UnknownFields,
     },
+    put_manifest::PutManifest,
     registry::RegistryClient,
     repository::RepositoryClient,
+    tag_manifest::TagManifest,
+};
+#[cfg(feature = "preview")]
+pub use self::{
+    deleted::{DeletedManifest, DeletedRepository, DeletedTag},
+    restore_manifest::{RestoreManifest, TagConflict},
 };

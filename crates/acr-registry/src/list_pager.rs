@@ -2,7 +2,6 @@
 
 use std::{
     fmt,
-    num::NonZeroU32,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -25,7 +24,7 @@ use crate::{
 pub struct ListPager<T> {
     list: List,
     open: fn(List) -> Pager<T>,
-    page_size: Option<NonZeroU32>,
+    page_size: Option<u32>,
     from: Option<Continuation>,
     skips: bool,
     started: Option<Pager<T>>,
@@ -37,8 +36,9 @@ impl<T: Send + 'static> ListPager<T> {
     }
 
     /// Asks for pages of this many items; a registry may send fewer (Azure: 1,000 at most).
-    pub fn page_size(mut self, size: NonZeroU32) -> Self {
-        self.page_size = Some(size);
+    /// Pages of 0 items are [`acr_core::ErrorKind::InvalidInput`] when the first one is asked for.
+    pub fn page_size(mut self, items: u32) -> Self {
+        self.page_size = Some(items);
         self.anew()
     }
 

@@ -1,7 +1,7 @@
 //! Manifests as the registry lists them: properties, locks, deletion.
 
 use acr_core::{
-    Action, Deletion, Digest, Effect, Operation, Reference, RequestBuilder, Result, Scope, Tag,
+    Action, Deletion, Digest, Effect, Operation, Reference, RequestBuilder, Result, Scope, Tag, Was,
 };
 use http::Method;
 use serde_json::value::RawValue;
@@ -10,7 +10,7 @@ use crate::{
     list::{Item, List, metadata_read},
     list_pager::ListPager,
     locks,
-    model::{Fields, ManifestChanges, ManifestProperties, Owner, TagDeletion, value},
+    model::{Fields, ManifestChanges, ManifestProperties, Owner, value},
     repository::RepositoryClient,
 };
 
@@ -25,7 +25,7 @@ impl RepositoryClient {
     }
 
     /// Reads a manifest's properties: `GET /acr/v1/{name}/_manifests/{digest}`. A tag is
-    /// resolved first, with [`RepositoryClient::get_tag`].
+    /// resolved first, with [`RepositoryClient::tag_properties`].
     ///
     /// # Errors
     ///
@@ -35,13 +35,13 @@ impl RepositoryClient {
     /// # Cancellation
     ///
     /// Dropping the future sends nothing more.
-    pub async fn get_manifest_properties(
+    pub async fn manifest_properties(
         &self,
         reference: impl Into<Reference> + Send,
     ) -> Result<ManifestProperties> {
         let digest = self.digest_of(reference.into()).await?;
         let below = ["_manifests", digest.as_str()];
-        let operation = self.on_manifest("get_manifest_properties", &digest);
+        let operation = self.on_manifest("manifest_properties", &digest);
         self.read_properties(&below, operation, |fields| one(fields, self.owner())).await
     }
 
@@ -98,8 +98,8 @@ impl RepositoryClient {
         // Not by its properties: this interface is the one that every registry has.
         let look = Box::pin(async { self.resolve(digest).await.map(drop) });
         Ok(match self.send_deletion(request, locks::DELETE_MANIFEST, look).await? {
-            Some(_) => Deletion::Deleted,
-            None => Deletion::AlreadyAbsent,
+            Some(_) => Deletion::new(Was::Existed).digest(digest.clone()),
+            None => Deletion::new(Was::Absent),
         })
     }
 
@@ -109,27 +109,26 @@ impl RepositoryClient {
     /// # Errors
     ///
     /// As [`RepositoryClient::delete_manifest`]. A tag that does not exist is
-    /// [`Deletion::AlreadyAbsent`].
+    /// [`Was::Absent`].
     ///
     /// # Cancellation
     ///
     /// After a drop the deletion may or may not have happened.
-    pub async fn delete_manifest_of_tag(&self, tag: &Tag) -> Result<TagDeletion> {
-        let digest = match self.get_tag(tag).await {
+    pub async fn delete_manifest_of_tag(&self, tag: &Tag) -> Result<Deletion> {
+        let digest = match self.tag_properties(tag).await {
             Ok(properties) => properties.digest,
             Err(error) if error.is_not_found() && !error.is_foreign() => {
-                return Ok(TagDeletion { outcome: Deletion::AlreadyAbsent, digest: None });
+                return Ok(Deletion::new(Was::Absent));
             }
             Err(error) => return Err(error),
         };
-        let outcome = self.delete_manifest(&digest).await?;
-        Ok(TagDeletion { outcome, digest: Some(digest) })
+        Ok(self.delete_manifest(&digest).await?.digest(digest))
     }
 
     /// The digest itself, or what the tag points to by its properties.
     async fn digest_of(&self, reference: Reference) -> Result<Digest> {
         match reference {
-            Reference::Tag(tag) => Ok(self.get_tag(&tag).await?.digest),
+            Reference::Tag(tag) => Ok(self.tag_properties(&tag).await?.digest),
             Reference::Digest(digest) => Ok(digest),
             _ => Err(acr_core::Error::new(
                 acr_core::ErrorKind::InvalidInput,

@@ -1,9 +1,9 @@
-//! The client of one repository: the repository itself. Tags, manifests and
-//! content are further `impl` blocks in `tags.rs`, `manifests.rs` and `content.rs`.
+//! The client of one repository: the repository itself. Tags, manifests and their content
+//! are further `impl` blocks, each beside what it gives.
 
 use acr_core::{
     Action, Body, CallOptions, Deletion, Effect, Error, ErrorKind, Operation, Pipeline,
-    RepositoryName, Request, RequestBuilder, Result, Scope, response,
+    RepositoryName, Request, RequestBuilder, Result, Scope, Was, response,
 };
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header, response::Parts};
@@ -14,10 +14,7 @@ use crate::{
     api_version::ApiVersion,
     list::{List, metadata_read},
     locks,
-    model::{
-        Fields, Listed, Owner, Permissions, RepositoryDeletion, RepositoryProperties,
-        UnknownFields, value,
-    },
+    model::{Fields, Owner, Permissions, RepositoryProperties, value},
 };
 
 /// Everything inside one repository. Cheap to clone.
@@ -47,8 +44,8 @@ impl RepositoryClient {
         Self { pipeline: self.pipeline.with(options), ..self.clone() }
     }
 
-    /// The repository's name.
-    pub fn name(&self) -> &RepositoryName {
+    /// The repository.
+    pub fn repository(&self) -> &RepositoryName {
         &self.name
     }
 
@@ -61,8 +58,8 @@ impl RepositoryClient {
     /// # Cancellation
     ///
     /// Dropping the future sends nothing more.
-    pub async fn get_properties(&self) -> Result<RepositoryProperties> {
-        let operation = Operation::new("get_properties").on(&self.name);
+    pub async fn properties(&self) -> Result<RepositoryProperties> {
+        let operation = Operation::new("repository_properties").on(&self.name);
         let read = |fields: Fields<'_>| RepositoryProperties::read(fields, self.owner());
         self.read_properties(&[], operation, read).await
     }
@@ -81,7 +78,7 @@ impl RepositoryClient {
         &self,
         permissions: impl Into<Permissions> + Send,
     ) -> Result<RepositoryProperties> {
-        let operation = Operation::new("update_properties").on(&self.name);
+        let operation = Operation::new("update_repository_properties").on(&self.name);
         let permissions = permissions.into();
         let read = |fields: Fields<'_>| RepositoryProperties::read(fields, self.owner());
         let is_done = |got: &RepositoryProperties| permissions.are_those_of(&got.permissions);
@@ -90,7 +87,8 @@ impl RepositoryClient {
 
     /// Deletes the repository with all it holds: `DELETE /acr/v1/{name}`.
     ///
-    /// What it took along is told if the registry tells it.
+    /// What it took along is told if the registry tells it: [`Deletion::manifests`] and
+    /// [`Deletion::tags`].
     ///
     /// # Errors
     ///
@@ -100,7 +98,7 @@ impl RepositoryClient {
     /// # Cancellation
     ///
     /// After a drop the deletion may or may not have happened.
-    pub async fn delete(&self) -> Result<RepositoryDeletion> {
+    pub async fn delete(&self) -> Result<Deletion> {
         let request = RequestBuilder::new(
             Method::DELETE,
             self.pipeline.endpoint(),
@@ -112,15 +110,10 @@ impl RepositoryClient {
         .scope(Scope::repository(&self.name, &[Action::DELETE]))
         .effect(Effect::Set)
         .build()?;
-        let look = Box::pin(async { self.get_properties().await.map(drop) });
+        let look = Box::pin(async { self.properties().await.map(drop) });
         let answer = self.send_deletion(request, locks::DELETE_REPOSITORY, look).await?;
-        let outcome = if answer.is_some() { Deletion::Deleted } else { Deletion::AlreadyAbsent };
-        let mut deletion = RepositoryDeletion {
-            outcome,
-            manifests: Listed::default(),
-            tags: Listed::default(),
-            unknown: UnknownFields::default(),
-        };
+        let was = if answer.is_some() { Was::Existed } else { Was::Absent };
+        let mut deletion = Deletion::new(was);
         let body = answer.as_ref().map_or(&[][..], |(_, body)| body.as_ref());
         if let Ok(mut fields) = serde_json::from_slice::<Fields<'_>>(body) {
             deletion.manifests = fields.listed("manifestsDeleted", value);

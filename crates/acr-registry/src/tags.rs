@@ -1,6 +1,6 @@
 //! Tags: list, read, lock, remove.
 
-use acr_core::{Action, Deletion, Effect, Operation, Result, Scope, Tag};
+use acr_core::{Action, Deletion, Digest, Effect, Operation, Result, Scope, Tag, Was};
 use http::{HeaderName, Method};
 use serde_json::value::RawValue;
 
@@ -8,7 +8,7 @@ use crate::{
     list::{Filter, Item, List, metadata_read},
     list_pager::ListPager,
     locks,
-    model::{Fields, Owner, Permissions, TagDeletion, TagProperties, value},
+    model::{Fields, Owner, Permissions, TagProperties, value},
     repository::RepositoryClient,
 };
 
@@ -31,8 +31,8 @@ impl RepositoryClient {
     /// # Cancellation
     ///
     /// Dropping the future sends nothing more.
-    pub async fn get_tag(&self, tag: &Tag) -> Result<TagProperties> {
-        let operation = self.on_tag("get_tag", tag);
+    pub async fn tag_properties(&self, tag: &Tag) -> Result<TagProperties> {
+        let operation = self.on_tag("tag_properties", tag);
         let below = ["_tags", tag.as_str()];
         self.read_properties(&below, operation, |fields| one(fields, self.owner())).await
     }
@@ -47,20 +47,21 @@ impl RepositoryClient {
     /// # Cancellation
     ///
     /// After a drop the change may or may not have happened.
-    pub async fn update_tag(
+    pub async fn update_tag_properties(
         &self,
         tag: &Tag,
         permissions: impl Into<Permissions> + Send,
     ) -> Result<TagProperties> {
         let below = ["_tags", tag.as_str()];
-        let operation = self.on_tag("update_tag", tag);
+        let operation = self.on_tag("update_tag_properties", tag);
         let permissions = permissions.into();
         let read = |fields: Fields<'_>| one(fields, self.owner());
         let is_done = |tag: &TagProperties| permissions.are_those_of(&tag.permissions);
         self.write_properties(&below, &permissions, operation, read, is_done).await
     }
 
-    /// Removes a tag and leaves its manifest: `DELETE /acr/v1/{name}/_tags/{tag}`.
+    /// Removes a tag and leaves its manifest: `DELETE /acr/v1/{name}/_tags/{tag}`. What it stood
+    /// for is [`Deletion::digest`](Deletion#structfield.digest), where the registry says it.
     ///
     /// To delete the manifest behind a tag, with all its tags, is
     /// [`RepositoryClient::delete_manifest_of_tag`].
@@ -73,21 +74,21 @@ impl RepositoryClient {
     /// # Cancellation
     ///
     /// After a drop the removal may or may not have happened.
-    pub async fn delete_tag(&self, tag: &Tag) -> Result<TagDeletion> {
+    pub async fn delete_tag(&self, tag: &Tag) -> Result<Deletion> {
         let request = self
             .metadata(Method::DELETE, &["_tags", tag.as_str()])
             .operation(self.on_tag("delete_tag", tag))
             .scope(Scope::repository(&self.name, &[Action::DELETE]))
             .effect(Effect::Move)
             .build()?;
-        let look = Box::pin(async { self.get_tag(tag).await.map(drop) });
+        let look = Box::pin(async { self.tag_properties(tag).await.map(drop) });
         Ok(match self.send_deletion(request, locks::DELETE_TAG, look).await? {
             Some((head, _)) => {
                 let digest = acr_core::response::header_text(&head.headers, &POINTED_TO);
-                let digest = digest.and_then(|text| text.parse().ok());
-                TagDeletion { outcome: Deletion::Deleted, digest }
+                let digest: Option<Digest> = digest.and_then(|text| text.parse().ok());
+                Deletion::new(Was::Existed).digest(digest)
             }
-            None => TagDeletion { outcome: Deletion::AlreadyAbsent, digest: None },
+            None => Deletion::new(Was::Absent),
         })
     }
 

@@ -10,9 +10,9 @@
 
 use acr_core::{Body, Error, Pipeline, Request, Transport};
 use acr_registry::{
-    ApiVersion, Descriptor, Document, GetManifest, ImageIndex, ImageManifest, ListPager, Manifest,
-    ManifestChanges, ManifestProperties, Permissions, Platform, PutManifest, RegistryClient,
-    RepositoryClient, RepositoryDeletion, RepositoryProperties, TagDeletion, TagProperties,
+    ApiVersion, Deletion, Descriptor, Document, GetManifest, ImageIndex, ImageManifest, ListPager,
+    Manifest, ManifestChanges, ManifestProperties, Permissions, Platform, PutManifest,
+    RegistryClient, RepositoryClient, RepositoryProperties, TagProperties,
 };
 
 fn send<T: Send>() {}
@@ -26,6 +26,7 @@ fn g8_clients_and_values_are_send_sync_clone() {
     send_sync_clone::<RegistryClient>();
     send_sync_clone::<RepositoryClient>();
     send_sync_clone::<ApiVersion>();
+    send_sync_clone::<Deletion>();
     send_sync_clone::<Descriptor>();
     send_sync_clone::<Document>();
     send_sync_clone::<ImageIndex>();
@@ -35,16 +36,14 @@ fn g8_clients_and_values_are_send_sync_clone() {
     send_sync_clone::<ManifestProperties>();
     send_sync_clone::<Permissions>();
     send_sync_clone::<Platform>();
-    send_sync_clone::<RepositoryDeletion>();
     send_sync_clone::<RepositoryProperties>();
-    send_sync_clone::<TagDeletion>();
     send_sync_clone::<TagProperties>();
 }
 
 #[test]
 fn g8_builders_pagers_and_futures_are_send() {
-    send::<GetManifest<'static>>();
-    send::<PutManifest<'static>>();
+    send::<GetManifest>();
+    send::<PutManifest>();
     send::<ListPager<TagProperties>>();
     let transport = Transport::new(tower::service_fn(|_: Request| async {
         Ok::<_, Error>(http::Response::new(Body::empty()))
@@ -57,8 +56,8 @@ fn g8_builders_pagers_and_futures_are_send() {
     send_future(registry.list_repositories().try_next());
     send_future(repo.list_tags().try_next());
     send_future(repo.list_manifests().into_pages().try_next());
-    send_future(repo.get_properties());
-    send_future(repo.get_tag(&tag));
+    send_future(repo.properties());
+    send_future(repo.tag_properties(&tag));
     send_future(repo.get_manifest(tag.clone()).into_future());
     send_future(repo.put_manifest("{}").into_future());
     send_future(repo.delete_tag(&tag));

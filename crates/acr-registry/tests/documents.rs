@@ -70,17 +70,17 @@ async fn a_tag_is_pointed_elsewhere_with_the_same_bytes_under_the_same_type() {
     let digest = put.await.unwrap();
     push(&repo, 2, "stable").await;
     registry.journal().clear();
-    assert_eq!(repo.retag(&tag("v1"), &tag("stable")).await.unwrap(), digest);
-    assert_eq!(repo.get_tag(&tag("stable")).await.unwrap().digest, digest);
+    assert_eq!(repo.tag(&tag("v1"), &tag("stable")).await.unwrap(), digest);
+    assert_eq!(repo.tag_properties(&tag("stable")).await.unwrap().digest, digest);
     let tokens = [Operation::FetchAccessToken, Operation::ExchangeEntraToken].map(Some);
     let mut calls = registry.journal().operations();
     calls.retain(|operation| !tokens.contains(operation));
-    let expected = [Operation::GetManifest, Operation::PutManifest, Operation::GetTag];
+    let expected = [Operation::GetManifest, Operation::PutManifest, Operation::TagProperties];
     assert_eq!(calls, expected.map(Some));
     let manifest = repo.get_manifest(tag("stable")).await.unwrap();
     assert_eq!((&manifest.media_type, &manifest.content[..]), (&MediaType::OCI_INDEX, content));
-    assert!(repo.retag(&tag("absent"), &tag("x")).await.unwrap_err().is_not_found());
-    assert!(repo.get_tag(&tag("x")).await.unwrap_err().is_not_found());
+    assert!(repo.tag(&tag("absent"), &tag("x")).await.unwrap_err().is_not_found());
+    assert!(repo.tag_properties(&tag("x")).await.unwrap_err().is_not_found());
 }
 
 #[tokio::test]
@@ -92,7 +92,7 @@ async fn properties_of_tags_and_repositories_have_every_field() {
         "signed":true,"quarantineState":"Odd","changeableAttributes":{ATTRIBUTES},"new":{{}}}}}}"#
     );
     let (all, _) = scripted(200, &[], &body);
-    let got = all.repository("x").unwrap().get_tag(&tag("v1")).await.unwrap();
+    let got = all.repository("x").unwrap().tag_properties(&tag("v1")).await.unwrap();
     assert_eq!((got.registry.as_str(), got.repository.as_str()), ("r.azurecr.io", "a/b"));
     assert_eq!((got.name.as_str(), &got.digest, got.signed), ("v1", &digest, Some(true)));
     assert_eq!(got.created_at.unwrap().to_string(), "2023-05-04T08:26:43.4961132Z");
@@ -113,7 +113,7 @@ async fn properties_of_tags_and_repositories_have_every_field() {
         "changeableAttributes":{ATTRIBUTES},"new":1}}"#
     );
     let (all, _) = scripted(200, &[], &body);
-    let got = all.repository("x").unwrap().get_properties().await.unwrap();
+    let got = all.repository("x").unwrap().properties().await.unwrap();
     assert_eq!((got.registry.as_str(), got.name.as_str()), ("r.azurecr.io", "a/b"));
     assert_eq!(
         (got.manifest_count, got.tag_count, got.teleport),

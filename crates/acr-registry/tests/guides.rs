@@ -35,15 +35,15 @@ async fn g12_the_api_version_of_a_repository_goes_with_each_of_its_calls() {
     let newer = registry.clone().api_version(ApiVersion::unchecked("2031-01-01"));
     let inherits = newer.repository("a").unwrap();
     let own = inherits.clone().api_version(ApiVersion::unchecked("2032-02-02"));
-    inherits.get_properties().await.unwrap();
-    own.get_properties().await.unwrap();
+    inherits.properties().await.unwrap();
+    own.properties().await.unwrap();
     own.update_properties(Permissions::new().write(true)).await.unwrap();
     own.list_tags().try_next().await.unwrap().unwrap();
-    own.get_tag(&tag("v1")).await.unwrap();
-    own.update_tag(&tag("v1"), Permissions::new().write(true)).await.unwrap();
+    own.tag_properties(&tag("v1")).await.unwrap();
+    own.update_tag_properties(&tag("v1"), Permissions::new().write(true)).await.unwrap();
     // A clone has its own; the clients it came from keep theirs.
-    inherits.get_properties().await.unwrap();
-    registry.repository("a").unwrap().get_properties().await.unwrap();
+    inherits.properties().await.unwrap();
+    registry.repository("a").unwrap().properties().await.unwrap();
 
     let versions: Vec<String> = lines(&asked)
         .iter()
@@ -89,7 +89,7 @@ async fn g12_calls_of_one_client_wait_beside_each_other_on_one_thread() {
     let pipeline = Pipeline::builder("reg.azurecr.io".parse().unwrap()).transport(transport);
     let repo = RegistryClient::new(pipeline.build().unwrap()).repository("a").unwrap();
     let (first, second, third) =
-        tokio::join!(repo.get_properties(), repo.get_properties(), repo.get_properties());
+        tokio::join!(repo.properties(), repo.properties(), repo.properties());
     for properties in [first, second, third] {
         assert_eq!(properties.unwrap().name.as_str(), "a");
     }
@@ -100,13 +100,13 @@ async fn g12_properties_of_a_manifest_are_read_by_digest_and_by_tag() {
     let registry = acr_testkit::FakeRegistry::new();
     let repo = client(&registry);
     let digest = push(&repo, 1, "v1").await;
-    let by_tag = repo.get_manifest_properties(tag("v1")).await.unwrap();
-    let by_digest = repo.get_manifest_properties(digest.clone()).await.unwrap();
+    let by_tag = repo.manifest_properties(tag("v1")).await.unwrap();
+    let by_digest = repo.manifest_properties(digest.clone()).await.unwrap();
     assert_eq!(by_tag.digest, digest);
     assert_eq!(by_tag, by_digest);
     let locked = Permissions::new().write(false);
     let changed = repo.update_manifest_properties(tag("v1"), locked).await.unwrap();
     assert_eq!(changed.permissions.can_write(), Some(false));
     // The lock is the manifest's, not the tag's.
-    assert_eq!(repo.get_tag(&tag("v1")).await.unwrap().permissions.can_write(), Some(true));
+    assert_eq!(repo.tag_properties(&tag("v1")).await.unwrap().permissions.can_write(), Some(true));
 }

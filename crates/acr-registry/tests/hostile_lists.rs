@@ -11,7 +11,6 @@
 
 use std::{
     collections::BTreeSet,
-    num::NonZeroU32,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -367,7 +366,7 @@ async fn a_long_list_is_one_request_a_page_and_none_ahead_of_need() {
     let endpoint = "reg.azurecr.io".parse().unwrap();
     let pipeline = Pipeline::builder(endpoint).transport(transport).build().unwrap();
     let repo = RegistryClient::new(pipeline).repository("a").unwrap();
-    let mut pager = repo.list_manifests().page_size(NonZeroU32::new(1000).unwrap());
+    let mut pager = repo.list_manifests().page_size(1000);
     let mut count = 0;
     while pager.try_next().await.unwrap().is_some() {
         assert_eq!(asked.load(Ordering::Relaxed), count / 1000 + 1);

@@ -137,7 +137,7 @@ async fn f1_counts_that_are_null_or_odd_are_unknown_and_not_zero() {
             r#"{{"imageName":"a","createdTime":"2024-01-01T00:00:00Z","lastUpdateTime":{{}},"manifestCount":{count}}}"#
         );
         let (registry, _) = scripted(200, &[], &body);
-        let got = registry.repository("a").unwrap().get_properties().await.unwrap();
+        let got = registry.repository("a").unwrap().properties().await.unwrap();
         assert_eq!((got.manifest_count, got.tag_count), (read, None), "{count}");
         assert!(got.created_at.is_some() && got.updated_at.is_none());
         assert_eq!(

@@ -11,9 +11,9 @@
 
 mod support;
 
-use std::{num::NonZeroU32, time::Duration};
+use std::time::Duration;
 
-use acr_core::{Deletion, Digest, ErrorCode, ErrorKind};
+use acr_core::{Digest, ErrorCode, ErrorKind, Was};
 use acr_registry::{
     ApiVersion, Descriptor, Document, ImageIndex, ImageManifest, ManifestChanges, MediaType, Order,
     Permissions, Platform, RegistryClient,
@@ -32,7 +32,7 @@ async fn lists_come_in_the_order_of_time_and_resume_in_it() {
     for (order, expected) in
         [(Order::OLDEST_FIRST, ["b", "c", "a"]), (Order::NEWEST_FIRST, ["a", "c", "b"])]
     {
-        let mut pager = repo.list_tags().order_by(order.clone()).page_size(NonZeroU32::MIN);
+        let mut pager = repo.list_tags().order_by(order.clone()).page_size(1);
         let first = pager.try_next().await.unwrap().unwrap();
         assert_eq!(first.name.as_str(), expected[0]);
         let stored = serde_json::to_string(pager.continuation().unwrap()).unwrap();
@@ -66,7 +66,7 @@ async fn pages_and_items_are_the_same_list() {
     for n in 0..5 {
         push(&repo, n, &format!("v{n}")).await;
     }
-    let mut pages = repo.list_tags().page_size(NonZeroU32::new(2).unwrap()).into_pages();
+    let mut pages = repo.list_tags().page_size(2).into_pages();
     let mut sizes = Vec::new();
     while let Some(page) = pages.try_next().await.unwrap() {
         sizes.push(page.items.len());
@@ -83,23 +83,26 @@ async fn a_whole_properties_value_restores_the_flags() {
     push(&repo, 1, "v1").await;
     let v1 = tag("v1");
     let (before, of_manifest, of_repository) = (
-        repo.get_tag(&v1).await.unwrap(),
-        repo.get_manifest_properties(&v1).await.unwrap(),
-        repo.get_properties().await.unwrap(),
+        repo.tag_properties(&v1).await.unwrap(),
+        repo.manifest_properties(&v1).await.unwrap(),
+        repo.properties().await.unwrap(),
     );
     assert_eq!(
         (before.registry.as_str(), before.repository.as_str()),
         ("fakeregistry.azurecr.io", "library/app")
     );
     let locked = Permissions::new().delete(false).write(false).list(false).read(false);
-    assert_eq!(repo.update_tag(&v1, locked).await.unwrap().permissions, locked);
+    assert_eq!(repo.update_tag_properties(&v1, locked).await.unwrap().permissions, locked);
     repo.update_manifest_properties(&of_manifest.digest, locked).await.unwrap();
     repo.update_properties(locked).await.unwrap();
     assert_eq!(
         repo.update_properties(&of_repository).await.unwrap().permissions,
         before.permissions
     );
-    assert_eq!(repo.update_tag(&v1, &before).await.unwrap().permissions, before.permissions);
+    assert_eq!(
+        repo.update_tag_properties(&v1, &before).await.unwrap().permissions,
+        before.permissions
+    );
     let restored = repo.update_manifest_properties(&v1, &of_manifest).await.unwrap();
     assert_eq!(restored.permissions, of_manifest.permissions);
 }
@@ -109,15 +112,15 @@ async fn a_tag_goes_alone_or_its_manifest_goes_with_all_tags() {
     let registry = FakeRegistry::new();
     let repo = client(&registry);
     let digest = push(&repo, 1, "v1").await;
-    repo.retag(tag("v1"), &tag("v2")).await.unwrap();
+    repo.tag(tag("v1"), &tag("v2")).await.unwrap();
     let removed = repo.delete_tag(&tag("v1")).await.unwrap();
-    assert_eq!((removed.outcome, removed.digest.as_ref()), (Deletion::Deleted, Some(&digest)));
+    assert_eq!((removed.was, removed.digest.as_ref()), (Was::Existed, Some(&digest)));
     assert!(repo.get_manifest(&digest).await.is_ok());
     let deleted = repo.delete_manifest_of_tag(&tag("v2")).await.unwrap();
-    assert_eq!((deleted.outcome, deleted.digest), (Deletion::Deleted, Some(digest.clone())));
+    assert_eq!((deleted.was, deleted.digest), (Was::Existed, Some(digest.clone())));
     assert!(repo.get_manifest(&digest).await.unwrap_err().is_not_found());
     let again = repo.delete_manifest_of_tag(&tag("v2")).await.unwrap();
-    assert_eq!((again.outcome, again.digest), (Deletion::AlreadyAbsent, None));
+    assert_eq!((again.was, again.digest), (Was::Absent, None));
 }
 
 #[tokio::test(start_paused = true)]
@@ -127,7 +130,7 @@ async fn every_lock_names_the_flags_that_can_be_behind_it() {
     let digest = push(&repo, 1, "v1").await;
     let v1 = tag("v1");
     let locked = Permissions::new().delete(false).write(false).read(false);
-    repo.update_tag(&v1, locked).await.unwrap();
+    repo.update_tag_properties(&v1, locked).await.unwrap();
     repo.update_manifest_properties(&digest, locked).await.unwrap();
     registry.journal().clear();
     let put = repo.put_manifest(index(2).to_json().unwrap()).tag(&v1);
@@ -178,7 +181,7 @@ async fn referrers_are_listed_filtered_and_paged() {
             .subject(Descriptor::of(MediaType::OCI_INDEX, &subject_bytes));
         repo.put_manifest(referrer.to_json().unwrap()).await.unwrap();
     }
-    let mut all = repo.list_referrers(&subject).page_size(NonZeroU32::MIN);
+    let mut all = repo.list_referrers(&subject).page_size(1);
     let mut kinds = Vec::new();
     while let Some(referrer) = all.try_next().await.unwrap() {
         assert!(referrer.digest().is_ok());
@@ -186,8 +189,7 @@ async fn referrers_are_listed_filtered_and_paged() {
     }
     kinds.sort();
     assert_eq!(kinds, ["application/a", "application/a", "application/b", "application/b"]);
-    let mut some =
-        repo.list_referrers(&subject).artifact_type("application/b").page_size(NonZeroU32::MIN);
+    let mut some = repo.list_referrers(&subject).artifact_type("application/b").page_size(1);
     let mut count = 0;
     while let Some(referrer) = some.try_next().await.unwrap() {
         assert_eq!(referrer.artifact_type.as_deref(), Some("application/b"));
@@ -366,13 +368,13 @@ async fn each_error_of_the_registry_comes_out_as_what_it_is() {
         let digest = Digest::sha256(b"{}");
         for error in [
             all.list_repositories().try_next().await.unwrap_err(),
-            repo.get_properties().await.unwrap_err(),
+            repo.properties().await.unwrap_err(),
             repo.update_properties(Permissions::new()).await.unwrap_err(),
             repo.list_tags().try_next().await.unwrap_err(),
-            repo.get_tag(&tag("t")).await.unwrap_err(),
-            repo.update_tag(&tag("t"), Permissions::new()).await.unwrap_err(),
+            repo.tag_properties(&tag("t")).await.unwrap_err(),
+            repo.update_tag_properties(&tag("t"), Permissions::new()).await.unwrap_err(),
             repo.list_manifests().try_next().await.unwrap_err(),
-            repo.get_manifest_properties(&digest).await.unwrap_err(),
+            repo.manifest_properties(&digest).await.unwrap_err(),
             repo.update_manifest_properties(&digest, Permissions::new()).await.unwrap_err(),
             repo.get_manifest(&digest).await.unwrap_err(),
             repo.put_manifest("{}").await.unwrap_err(),
@@ -382,12 +384,12 @@ async fn each_error_of_the_registry_comes_out_as_what_it_is() {
             assert_eq!(error.code().map_or("", ErrorCode::as_str), code);
         }
         for outcome in [
-            repo.delete().await.map(|deletion| deletion.outcome),
-            repo.delete_tag(&tag("t")).await.map(|deletion| deletion.outcome),
+            repo.delete().await,
+            repo.delete_tag(&tag("t")).await,
             repo.delete_manifest(&digest).await,
         ] {
             match outcome {
-                Ok(outcome) => assert_eq!((status, outcome), (404, Deletion::AlreadyAbsent)),
+                Ok(deletion) => assert_eq!((status, deletion.was), (404, Was::Absent)),
                 Err(error) => assert_eq!(error.kind(), kind),
             }
         }

@@ -9,14 +9,11 @@
     reason = "tests may stop at the first surprise"
 )]
 
-use std::{
-    num::NonZeroU32,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use acr_auth::{AccessToken, AuthLayer, Credential, credential_fn};
-use acr_core::{Digest, ErrorCode, ErrorKind, Pipeline, Tag};
-use acr_registry::{Deletion, MediaType, Permissions, RegistryClient, RepositoryClient};
+use acr_core::{Digest, ErrorCode, ErrorKind, Pipeline, Tag, Was};
+use acr_registry::{MediaType, Permissions, RegistryClient, RepositoryClient};
 use acr_testkit::{FakeRegistry, Fault, Kind, Operation};
 
 fn pipeline(registry: &FakeRegistry) -> Pipeline {
@@ -77,7 +74,7 @@ async fn lists_give_every_item_once_at_one_request_per_page() {
     let registry = FakeRegistry::new();
     let repo = filled(&registry, 7).await;
     registry.journal().clear();
-    let mut tags = repo.list_tags().page_size(NonZeroU32::new(3).unwrap());
+    let mut tags = repo.list_tags().page_size(3);
     let mut seen = Vec::new();
     while let Some(tag) = tags.try_next().await.unwrap() {
         seen.push(tag.name.to_string());
@@ -87,7 +84,7 @@ async fn lists_give_every_item_once_at_one_request_per_page() {
     let entries = registry.journal().entries();
     assert_eq!(entries.iter().filter(|e| e.operation == Some(Operation::ListTags)).count(), 3);
 
-    let mut manifests = repo.list_manifests().page_size(NonZeroU32::new(2).unwrap());
+    let mut manifests = repo.list_manifests().page_size(2);
     let mut digests = Vec::new();
     while let Some(manifest) = manifests.try_next().await.unwrap() {
         assert_eq!(manifest.tags.len(), 1);
@@ -107,7 +104,7 @@ async fn the_catalog_is_empty_then_lists_names_in_order() {
         client.repository(name).unwrap().put_manifest(index(0)).await.unwrap();
     }
     let mut names = Vec::new();
-    let mut pager = client.list_repositories().page_size(NonZeroU32::MIN);
+    let mut pager = client.list_repositories().page_size(1);
     while let Some(name) = pager.try_next().await.unwrap() {
         names.push(name.to_string());
     }
@@ -118,19 +115,19 @@ async fn the_catalog_is_empty_then_lists_names_in_order() {
 async fn properties_are_read_and_locks_are_set_one_by_one() {
     let registry = FakeRegistry::new();
     let repo = filled(&registry, 2).await;
-    let properties = repo.get_properties().await.unwrap();
+    let properties = repo.properties().await.unwrap();
     assert_eq!(properties.name.as_str(), "library/app");
     assert_eq!((properties.manifest_count, properties.tag_count), (Some(2), Some(2)));
     let all = Permissions::new().delete(true).write(true).list(true).read(true);
     assert_eq!(properties.permissions, all);
 
     let v0 = tag("v000");
-    let digest = repo.get_tag(&v0).await.unwrap().digest;
-    let locked = repo.update_tag(&v0, &Permissions::new().delete(false)).await.unwrap();
+    let digest = repo.tag_properties(&v0).await.unwrap().digest;
+    let locked = repo.update_tag_properties(&v0, &Permissions::new().delete(false)).await.unwrap();
     assert_eq!(locked.permissions, all.delete(false));
-    let locked = repo.update_tag(&v0, &Permissions::new().write(false)).await.unwrap();
+    let locked = repo.update_tag_properties(&v0, &Permissions::new().write(false)).await.unwrap();
     assert_eq!(locked.permissions, all.delete(false).write(false));
-    let manifest = repo.get_manifest_properties(&digest).await.unwrap();
+    let manifest = repo.manifest_properties(&digest).await.unwrap();
     assert_eq!(manifest.permissions, all, "a locked tag does not lock its manifest");
     let manifest =
         repo.update_manifest_properties(&digest, &Permissions::new().read(false)).await.unwrap();
@@ -144,7 +141,7 @@ async fn a_locked_tag_cannot_be_deleted_and_says_so() {
     let registry = FakeRegistry::new();
     let repo = filled(&registry, 1).await;
     let v0 = tag("v000");
-    repo.update_tag(&v0, &Permissions::new().delete(false)).await.unwrap();
+    repo.update_tag_properties(&v0, &Permissions::new().delete(false)).await.unwrap();
     let error = repo.delete_tag(&v0).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Disallowed);
     assert_eq!(error.code(), Some(&ErrorCode::REGISTRY_DISALLOWED_OPERATION));
@@ -154,22 +151,22 @@ async fn a_locked_tag_cannot_be_deleted_and_says_so() {
         text.starts_with("delete_tag `library/app:v000`: 405 REGISTRY_DISALLOWED_OPERATION: "),
         "{text}"
     );
-    repo.update_tag(&v0, &Permissions::new().delete(true)).await.unwrap();
-    assert_eq!(repo.delete_tag(&v0).await.unwrap(), Deletion::Deleted);
+    repo.update_tag_properties(&v0, &Permissions::new().delete(true)).await.unwrap();
+    assert_eq!(repo.delete_tag(&v0).await.unwrap(), Was::Existed);
 }
 
 #[tokio::test(start_paused = true)]
 async fn deletions_tell_deleted_from_absent() {
     let registry = FakeRegistry::new();
     let repo = filled(&registry, 2).await;
-    assert_eq!(repo.delete_tag(&tag("v000")).await.unwrap(), Deletion::Deleted);
-    assert_eq!(repo.delete_tag(&tag("v000")).await.unwrap(), Deletion::AlreadyAbsent);
-    let digest = repo.get_tag(&tag("v001")).await.unwrap().digest;
-    assert_eq!(repo.delete_manifest(&digest).await.unwrap(), Deletion::Deleted);
-    assert_eq!(repo.delete_manifest(&digest).await.unwrap(), Deletion::AlreadyAbsent);
+    assert_eq!(repo.delete_tag(&tag("v000")).await.unwrap(), Was::Existed);
+    assert_eq!(repo.delete_tag(&tag("v000")).await.unwrap(), Was::Absent);
+    let digest = repo.tag_properties(&tag("v001")).await.unwrap().digest;
+    assert_eq!(repo.delete_manifest(&digest).await.unwrap(), Was::Existed);
+    assert_eq!(repo.delete_manifest(&digest).await.unwrap(), Was::Absent);
     let gone = repo.delete().await.unwrap();
-    assert_eq!((gone.outcome, gone.manifests.len()), (Deletion::Deleted, 1));
-    assert_eq!(repo.delete().await.unwrap().outcome, Deletion::AlreadyAbsent);
+    assert_eq!((gone.was, gone.manifests.len()), (Was::Existed, 1));
+    assert_eq!(repo.delete().await.unwrap().was, Was::Absent);
 }
 
 #[tokio::test(start_paused = true)]
@@ -178,12 +175,12 @@ async fn what_does_not_exist_is_not_found_with_the_registrys_code() {
     let repo = filled(&registry, 1).await;
     let absent = Digest::sha256(b"absent");
     let errors = [
-        (repo.get_tag(&tag("x")).await.unwrap_err(), ErrorCode::TAG_UNKNOWN),
+        (repo.tag_properties(&tag("x")).await.unwrap_err(), ErrorCode::TAG_UNKNOWN),
         (repo.get_manifest(tag("x")).await.unwrap_err(), ErrorCode::MANIFEST_UNKNOWN),
         (repo.get_manifest(&absent).await.unwrap_err(), ErrorCode::MANIFEST_UNKNOWN),
-        (repo.get_manifest_properties(&absent).await.unwrap_err(), ErrorCode::MANIFEST_UNKNOWN),
+        (repo.manifest_properties(&absent).await.unwrap_err(), ErrorCode::MANIFEST_UNKNOWN),
         (
-            client(&registry).repository("other").unwrap().get_properties().await.unwrap_err(),
+            client(&registry).repository("other").unwrap().properties().await.unwrap_err(),
             ErrorCode::NAME_UNKNOWN,
         ),
     ];
@@ -215,7 +212,7 @@ async fn a_wrong_byte_in_a_manifest_is_an_integrity_error() {
     let registry = FakeRegistry::new();
     let repo = filled(&registry, 1).await;
     registry.inject(Fault::corrupt(Operation::GetManifest, 10).times(2));
-    let digest = repo.get_tag(&tag("v000")).await.unwrap().digest;
+    let digest = repo.tag_properties(&tag("v000")).await.unwrap().digest;
     for error in [
         repo.get_manifest(&digest).await.unwrap_err(),
         repo.get_manifest(tag("v000")).await.unwrap_err(),
@@ -237,12 +234,12 @@ async fn a_manifest_beyond_the_limit_is_refused_while_it_is_read() {
 async fn server_failures_are_retried_for_reads_and_not_for_moves() {
     let registry = FakeRegistry::new();
     let repo = filled(&registry, 1).await;
-    registry.inject(Fault::status(Operation::GetTag, 1, 503).times(2));
-    assert!(repo.get_tag(&tag("v000")).await.is_ok());
+    registry.inject(Fault::status(Operation::TagProperties, 1, 503).times(2));
+    assert!(repo.tag_properties(&tag("v000")).await.is_ok());
     registry.inject(Fault::status(Operation::DeleteTag, 1, 503));
     let error = repo.delete_tag(&tag("v000")).await.unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::Server, 1));
-    assert!(repo.get_tag(&tag("v000")).await.is_ok(), "nothing was deleted");
+    assert!(repo.tag_properties(&tag("v000")).await.is_ok(), "nothing was deleted");
 }
 
 #[tokio::test(start_paused = true)]

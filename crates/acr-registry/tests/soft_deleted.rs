@@ -11,7 +11,7 @@
 
 mod support;
 
-use std::{num::NonZeroU32, time::Duration};
+use std::time::Duration;
 
 use acr_core::{ErrorCode, ErrorKind};
 use acr_registry::{RegistryClient, TagConflict};
@@ -35,13 +35,13 @@ async fn what_was_deleted_is_listed_in_pages_and_comes_back() {
     assert_eq!(deletion.manifests.len(), 3);
 
     let gone = all.list_deleted_repositories().try_next().await.unwrap().unwrap();
-    assert_eq!(&gone.name, repo.name());
+    assert_eq!(&gone.name, repo.repository());
     assert!(gone.deleted_at.is_some());
     assert_eq!(gone.unknown.names().collect::<Vec<_>>(), ["createdAt"]);
 
     registry.journal().clear();
     let mut listed = Vec::new();
-    let mut manifests = repo.list_deleted_manifests().page_size(NonZeroU32::MIN);
+    let mut manifests = repo.list_deleted_manifests().page_size(1);
     while let Some(manifest) = manifests.try_next().await.unwrap() {
         assert!(manifest.deleted_at.is_some());
         listed.push(manifest.digest);
@@ -52,10 +52,8 @@ async fn what_was_deleted_is_listed_in_pages_and_comes_back() {
     let mut tags = repo.list_deleted_tags();
     let mut names = Vec::new();
     while let Some(deleted) = tags.try_next().await.unwrap() {
-        repo.restore_manifest(&deleted.digest, Some(&deleted.name), TagConflict::Fail)
-            .await
-            .unwrap();
-        assert_eq!(repo.get_tag(&deleted.name).await.unwrap().digest, deleted.digest);
+        repo.restore_manifest(&deleted.digest).tag(&deleted.name).await.unwrap();
+        assert_eq!(repo.tag_properties(&deleted.name).await.unwrap().digest, deleted.digest);
         names.push(deleted.name.to_string());
     }
     assert_eq!(names, ["v0", "v1", "v2"]);
@@ -70,12 +68,13 @@ async fn a_tag_that_others_took_comes_back_only_by_force() {
     let old = push(&repo, 1, "v1").await;
     repo.delete_manifest(&old).await.unwrap();
     push(&repo, 2, "v1").await;
-    let error = repo.restore_manifest(&old, Some(&v1), TagConflict::Fail).await.unwrap_err();
+    let error =
+        repo.restore_manifest(&old).tag(&v1).on_conflict(TagConflict::Fail).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert_eq!(error.code().map(ErrorCode::as_str), Some("TAG_ALREADY_EXISTS"));
-    repo.restore_manifest(&old, Some(&v1), TagConflict::Overwrite).await.unwrap();
-    assert_eq!(repo.get_tag(&v1).await.unwrap().digest, old);
-    let error = repo.restore_manifest(&old, None, TagConflict::Fail).await.unwrap_err();
+    repo.restore_manifest(&old).tag(&v1).on_conflict(TagConflict::Overwrite).await.unwrap();
+    assert_eq!(repo.tag_properties(&v1).await.unwrap().digest, old);
+    let error = repo.restore_manifest(&old).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 
@@ -87,9 +86,7 @@ async fn without_the_policy_there_is_nothing() {
     repo.delete_manifest(&digest).await.unwrap();
     assert!(repo.list_deleted_manifests().try_next().await.unwrap().is_none());
     assert!(repo.list_deleted_tags().try_next().await.unwrap().is_none());
-    assert!(
-        repo.restore_manifest(&digest, None, TagConflict::Fail).await.unwrap_err().is_not_found()
-    );
+    assert!(repo.restore_manifest(&digest).await.unwrap_err().is_not_found());
 }
 
 #[tokio::test(start_paused = true)]
@@ -109,10 +106,12 @@ async fn requests_are_those_of_microsofts_command_line_and_names_alone_are_read_
     let manifest = repo.list_deleted_manifests().try_next().await.unwrap().unwrap();
     assert!(manifest.deleted_at.is_some() && !manifest.unknown.is_empty());
     let deleted = repo.list_deleted_tags().try_next().await.unwrap().unwrap();
-    repo.restore_manifest(&deleted.digest, Some(&deleted.name), TagConflict::Overwrite)
+    repo.restore_manifest(&deleted.digest)
+        .tag(&deleted.name)
+        .on_conflict(TagConflict::Overwrite)
         .await
         .unwrap();
-    repo.restore_manifest(&deleted.digest, None, TagConflict::Fail).await.unwrap();
+    repo.restore_manifest(&deleted.digest).await.unwrap();
     let version = "api-version=2021-07-01";
     let restore = format!("POST /acr/v1/_deleted/a/b/_manifests/{digest}?{version}");
     assert_eq!(

@@ -95,14 +95,14 @@ pub(crate) fn required(route: &Route, mount_source: Option<&str>) -> Vec<Grant> 
         Operation::ListRepositories | Operation::ListCatalog => {
             vec![Grant::new("registry", "catalog", &["*"])]
         }
-        Operation::GetProperties
+        Operation::RepositoryProperties
         | Operation::ListTags
-        | Operation::GetTag
+        | Operation::TagProperties
         | Operation::ListManifests
-        | Operation::GetManifestProperties
+        | Operation::ManifestProperties
         | Operation::ListTagNames => one(&["metadata_read"]),
-        Operation::UpdateProperties
-        | Operation::UpdateTag
+        Operation::UpdateRepositoryProperties
+        | Operation::UpdateTagProperties
         | Operation::UpdateManifestProperties => one(&["metadata_write"]),
         Operation::DeleteRepository
         | Operation::DeleteTag
@@ -111,7 +111,7 @@ pub(crate) fn required(route: &Route, mount_source: Option<&str>) -> Vec<Grant> 
         | Operation::CancelUpload => one(&["delete"]),
         Operation::GetManifest
         | Operation::Resolve
-        | Operation::StatBlob
+        | Operation::BlobProperties
         | Operation::DownloadBlob
         | Operation::UploadStatus
         | Operation::ListReferrers => one(&["pull"]),

@@ -56,15 +56,15 @@ pub(crate) fn missed(x: &Exchange<'_>) -> Option<Answer> {
     let mut faults = lock(&x.shared.faults);
     let mut misses = |is_it: &dyn Fn(&str) -> bool| faults.misses(&x.route.repository, is_it);
     let (status, code, message) = match x.route.operation {
-        Operation::GetManifest | Operation::Resolve | Operation::GetManifestProperties => {
+        Operation::GetManifest | Operation::Resolve | Operation::ManifestProperties => {
             misses(&|lagging| lagging == item)?;
             (StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN", "manifest unknown")
         }
-        Operation::GetTag => {
+        Operation::TagProperties => {
             misses(&|lagging| lagging == item)?;
             (StatusCode::NOT_FOUND, "TAG_UNKNOWN", "the specified tag does not exist")
         }
-        Operation::StatBlob | Operation::DownloadBlob => {
+        Operation::BlobProperties | Operation::DownloadBlob => {
             misses(&|lagging| lagging == item)?;
             (StatusCode::NOT_FOUND, "BLOB_UNKNOWN", "blob unknown to registry")
         }

@@ -31,7 +31,7 @@ pub(crate) fn check(state: &State, route: &Route) -> Result<(), Refusal> {
         | Operation::UploadChunk
         | Operation::CompleteUpload => write(repository),
         Operation::GetManifest | Operation::Resolve => read_manifest(repository, item),
-        Operation::DownloadBlob | Operation::StatBlob => read(repository),
+        Operation::DownloadBlob | Operation::BlobProperties => read(repository),
         _ => Ok(()),
     }
 }

@@ -66,21 +66,21 @@ operations! {
     Connect => "connect",
     Ping => "ping",
     ListRepositories => "list_repositories",
-    GetProperties => "get_properties",
-    UpdateProperties => "update_properties",
+    RepositoryProperties => "repository_properties",
+    UpdateRepositoryProperties => "update_repository_properties",
     DeleteRepository => "delete_repository",
     ListTags => "list_tags",
-    GetTag => "get_tag",
-    UpdateTag => "update_tag",
+    TagProperties => "tag_properties",
+    UpdateTagProperties => "update_tag_properties",
     DeleteTag => "delete_tag",
     ListManifests => "list_manifests",
-    GetManifestProperties => "get_manifest_properties",
+    ManifestProperties => "manifest_properties",
     UpdateManifestProperties => "update_manifest_properties",
     GetManifest => "get_manifest",
     Resolve => "resolve",
     PutManifest => "put_manifest",
     DeleteManifest => "delete_manifest",
-    StatBlob => "stat_blob",
+    BlobProperties => "blob_properties",
     DownloadBlob => "download_blob",
     GetStorage => "get_storage",
     DeleteBlob => "delete_blob",
@@ -169,7 +169,7 @@ impl Operation {
             Self::GetManifest
                 | Self::Resolve
                 | Self::PutManifest
-                | Self::StatBlob
+                | Self::BlobProperties
                 | Self::DownloadBlob
                 | Self::StartUpload
                 | Self::MountBlob
@@ -195,8 +195,8 @@ impl Operation {
             Self::GetManifest
                 | Self::Resolve
                 | Self::PutManifest
-                | Self::GetTag
-                | Self::UpdateTag
+                | Self::TagProperties
+                | Self::UpdateTagProperties
                 | Self::DeleteTag
         )
     }

@@ -74,22 +74,22 @@ fn metadata(method: &Method, rest: &str) -> Result<Route, Unrouted> {
     let (front, last) = rest.rsplit_once('/').unwrap_or(("", rest));
     if let Some(name) = front.strip_suffix("/_tags") {
         let methods = [
-            ("GET", Operation::GetTag),
-            ("PATCH", Operation::UpdateTag),
+            ("GET", Operation::TagProperties),
+            ("PATCH", Operation::UpdateTagProperties),
             ("DELETE", Operation::DeleteTag),
         ];
         return pick(method, &methods, repository(name)?, tag(last)?);
     }
     if let Some(name) = front.strip_suffix("/_manifests") {
         let methods = [
-            ("GET", Operation::GetManifestProperties),
+            ("GET", Operation::ManifestProperties),
             ("PATCH", Operation::UpdateManifestProperties),
         ];
         return pick(method, &methods, repository(name)?, digest(last, 1)?);
     }
     let methods = [
-        ("GET", Operation::GetProperties),
-        ("PATCH", Operation::UpdateProperties),
+        ("GET", Operation::RepositoryProperties),
+        ("PATCH", Operation::UpdateRepositoryProperties),
         ("DELETE", Operation::DeleteRepository),
     ];
     pick(method, &methods, repository(rest)?, "")
@@ -148,7 +148,7 @@ fn content(method: &Method, rest: &str, query: &Form) -> Result<Route, Unrouted>
     if let Some(name) = front.strip_suffix("/blobs") {
         let methods = [
             ("GET", Operation::DownloadBlob),
-            ("HEAD", Operation::StatBlob),
+            ("HEAD", Operation::BlobProperties),
             ("DELETE", Operation::DeleteBlob),
         ];
         return pick(method, &methods, repository(name)?, digest(last, MIN_HEX)?);
@@ -257,7 +257,7 @@ mod tests {
             ("PUT", "/v2/a/manifests/latest".to_owned(), "put_manifest", "a", "latest"),
             ("DELETE", "/v2/a/manifests/v1".to_owned(), "delete_manifest", "a", "v1"),
             ("GET", format!("/v2/a/blobs/{d}"), "download_blob", "a", &d),
-            ("HEAD", format!("/v2/a/blobs/{d}"), "stat_blob", "a", &d),
+            ("HEAD", format!("/v2/a/blobs/{d}"), "blob_properties", "a", &d),
             ("DELETE", format!("/v2/a/blobs/{d}"), "delete_blob", "a", &d),
             ("POST", "/v2/a/blobs/uploads/".to_owned(), "start_upload", "a", ""),
             ("POST", format!("/v2/a/blobs/uploads/?mount={e}&from=b%2Fc"), "mount_blob", "a", ""),
@@ -268,18 +268,18 @@ mod tests {
             ("DELETE", "/v2/a/blobs/uploads/u".to_owned(), "cancel_upload", "a", "u"),
             ("GET", format!("/v2/a/referrers/{d}"), "list_referrers", "a", &d),
             ("GET", "/acr/v1/_catalog".to_owned(), "list_repositories", "", ""),
-            ("GET", "/acr/v1/a%2Fb".to_owned(), "get_properties", "a/b", ""),
-            ("PATCH", "/acr/v1/a/b".to_owned(), "update_properties", "a/b", ""),
+            ("GET", "/acr/v1/a%2Fb".to_owned(), "repository_properties", "a/b", ""),
+            ("PATCH", "/acr/v1/a/b".to_owned(), "update_repository_properties", "a/b", ""),
             ("DELETE", "/acr/v1/a".to_owned(), "delete_repository", "a", ""),
             ("GET", "/acr/v1/a%2Fb/_tags".to_owned(), "list_tags", "a/b", ""),
-            ("GET", "/acr/v1/a/_tags/v1".to_owned(), "get_tag", "a", "v1"),
-            ("PATCH", "/acr/v1/a/_tags/v1".to_owned(), "update_tag", "a", "v1"),
+            ("GET", "/acr/v1/a/_tags/v1".to_owned(), "tag_properties", "a", "v1"),
+            ("PATCH", "/acr/v1/a/_tags/v1".to_owned(), "update_tag_properties", "a", "v1"),
             ("DELETE", "/acr/v1/a/_tags/v1".to_owned(), "delete_tag", "a", "v1"),
             ("GET", "/acr/v1/a/_manifests".to_owned(), "list_manifests", "a", ""),
             (
                 "GET",
                 "/acr/v1/a/_manifests/sha256:abcdef".to_owned(),
-                "get_manifest_properties",
+                "manifest_properties",
                 "a",
                 "sha256:abcdef",
             ),

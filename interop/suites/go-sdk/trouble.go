@@ -14,7 +14,7 @@ func throttled(r registry) {
 	same(time.Since(started) >= 2*time.Second, true, "waited as long as `Retry-After` says")
 	same(statuses(func() []entry {
 		return ours.find(func(found entry) bool {
-			return found.Operation == "get_tag" && found.Authorized && isOf(found, "go/throttled")
+			return found.Operation == "tag_properties" && found.Authorized && isOf(found, "go/throttled")
 		})
 	}, 4), "[429 429 401 200]", "answers, one of them to a token for another scope")
 }
@@ -22,7 +22,7 @@ func throttled(r registry) {
 func throttledForGood(r registry) {
 	ctx := context.Background()
 	r.push("go/throttled", "v1", []byte("layer"))
-	asked := func() int { return len(ours.asked("get_properties", "go/throttled")) }
+	asked := func() int { return len(ours.asked("repository_properties", "go/throttled")) }
 	refused(failure(r.GetRepositoryProperties(ctx, "go/throttled", nil)), 429, "TOOMANYREQUESTS")
 	before := asked()
 	refused(failure(r.GetRepositoryProperties(persistent(ctx), "go/throttled", nil)), 429, "TOOMANYREQUESTS")

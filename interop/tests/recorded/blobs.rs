@@ -1,7 +1,7 @@
 //! Recorded calls for blobs: whether one is there, the whole of it, a part of it.
 
 use acr_blob::BlobClient;
-use acr_core::{ByteRange, Deletion, Digest, Pipeline, RepositoryName};
+use acr_core::{ByteRange, Digest, Pipeline, RepositoryName, Was};
 
 use crate::{
     calls::{Failure, Got, no_operation},
@@ -28,10 +28,11 @@ pub(crate) async fn call(
         None => None,
     };
     Ok(match (method, range) {
-        ("HEAD", None) => match blobs.stat(&digest).await? {
-            Some(info) if Some(info.size) == length(last) => Got::Done,
-            Some(info) => return Err(Failure::Harness(format!("the size is {}", info.size))),
-            None => Got::Deleted(false),
+        ("HEAD", None) => match blobs.blob_properties(&digest).await {
+            Ok(info) if Some(info.size) == length(last) => Got::Done,
+            Ok(info) => return Err(Failure::Harness(format!("the size is {}", info.size))),
+            Err(error) if error.is_not_found() => Got::Deleted(false),
+            Err(error) => return Err(error.into()),
         },
         ("HEAD", Some(range)) => {
             let has_it = blobs.has_range(&digest, range).await?;
@@ -52,7 +53,7 @@ pub(crate) async fn call(
         }
         ("GET", None) => Got::Bytes(blobs.download(&digest).await?.bytes(LIMIT).await?.to_vec()),
         ("GET", Some(range)) => part(&blobs, &digest, range, last).await?,
-        ("DELETE", None) => Got::Deleted(blobs.delete(&digest).await? == Deletion::Deleted),
+        ("DELETE", None) => Got::Deleted(blobs.delete_blob(&digest).await? == Was::Existed),
         _ => return Err(no_operation(first)),
     })
 }

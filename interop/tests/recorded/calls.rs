@@ -1,6 +1,6 @@
 //! Which operation of ours a recorded request is, and whether it does the same.
 
-use acr_core::{Deletion, Digest, Error, ErrorKind, Pipeline, Reference, RepositoryName, Tag};
+use acr_core::{Digest, Error, ErrorKind, Pipeline, Reference, RepositoryName, Tag, Was};
 use acr_registry::{
     ApiVersion, Document, ManifestChanges, MediaType, Permissions, RegistryClient, RepositoryClient,
 };
@@ -244,7 +244,7 @@ async fn call(
             Got::Done
         }
         ("GET", Target::Repository(name)) => {
-            Got::Json(fields::repository(&open(name)?.get_properties().await?))
+            Got::Json(fields::repository(&open(name)?.properties().await?))
         }
         ("PATCH", Target::Repository(name)) => {
             let changed = open(name)?.update_properties(permissions(last)).await?;
@@ -252,20 +252,20 @@ async fn call(
         }
         ("DELETE", Target::Repository(name)) => {
             let deletion = open(name)?.delete().await?;
-            match deletion.outcome {
-                Deletion::Deleted if last.json().is_some() => {
+            match deletion.was {
+                Was::Existed if last.json().is_some() => {
                     Got::Json(fields::repository_deletion(&deletion))
                 }
-                outcome => Got::Deleted(outcome == Deletion::Deleted),
+                outcome => Got::Deleted(outcome == Was::Existed),
             }
         }
         ("GET", Target::Tag(name, tag)) => {
-            let properties = open(name)?.get_tag(&tag.parse::<Tag>()?).await?;
+            let properties = open(name)?.tag_properties(&tag.parse::<Tag>()?).await?;
             Got::Json(fields::one_tag(&properties))
         }
         ("PATCH", Target::Tag(name, tag)) => {
             let tag = tag.parse::<Tag>()?;
-            let properties = open(name)?.update_tag(&tag, permissions(last)).await?;
+            let properties = open(name)?.update_tag_properties(&tag, permissions(last)).await?;
             Got::Json(fields::one_tag(&properties))
         }
         ("DELETE", Target::Tag(name, tag)) => {
@@ -274,11 +274,11 @@ async fn call(
             if pointed_to.and_then(|text| text.parse().ok()) != deletion.digest {
                 return Err(Failure::Harness("the tag's digest was lost".to_owned()));
             }
-            Got::Deleted(deletion == Deletion::Deleted)
+            Got::Deleted(deletion == Was::Existed)
         }
         ("GET", Target::ManifestProperties(name, digest)) => {
             let digest = digest.parse::<Digest>()?;
-            let properties = open(name)?.get_manifest_properties(&digest).await?;
+            let properties = open(name)?.manifest_properties(&digest).await?;
             Got::Json(fields::one_manifest(&properties))
         }
         ("PATCH", Target::ManifestProperties(name, digest)) => {
@@ -309,7 +309,7 @@ async fn manifest(
 ) -> Result<Got, Failure> {
     if method == "DELETE" {
         let digest = reference.parse::<Digest>()?;
-        return Ok(Got::Deleted(repository.delete_manifest(&digest).await? == Deletion::Deleted));
+        return Ok(Got::Deleted(repository.delete_manifest(&digest).await? == Was::Existed));
     }
     let reference: Reference = reference.parse()?;
     Ok(match method {

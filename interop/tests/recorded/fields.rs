@@ -1,9 +1,9 @@
 //! Our values written as the wire has them, so that a recorded field that we lost shows.
 
-use acr_core::{Digest, Page, RepositoryName, Tag, Timestamp};
+use acr_core::{Deletion, Digest, Page, RepositoryName, Tag, Timestamp};
 use acr_registry::{
-    ManifestProperties, ManifestReference, Permissions, RepositoryDeletion, RepositoryProperties,
-    TagProperties, UnknownFields,
+    ManifestProperties, ManifestReference, Permissions, RepositoryProperties, TagProperties,
+    UnknownFields,
 };
 use serde_json::{Map, Value, json};
 
@@ -90,7 +90,7 @@ pub(crate) fn one_manifest(p: &ManifestProperties) -> Value {
     json!({ "registry": p.registry, "imageName": p.repository.as_str(), "manifest": manifest(p) })
 }
 
-pub(crate) fn repository_deletion(deletion: &RepositoryDeletion) -> Value {
+pub(crate) fn repository_deletion(deletion: &Deletion) -> Value {
     json!({
         "manifestsDeleted": deletion.manifests.iter().map(Digest::as_str).collect::<Vec<_>>(),
         "tagsDeleted": deletion.tags.iter().map(Tag::as_str).collect::<Vec<_>>(),

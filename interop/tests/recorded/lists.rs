@@ -1,7 +1,5 @@
 //! Recorded lists: the options recovered from the first request, then page by page.
 
-use std::num::NonZeroU32;
-
 use acr_core::{Continuation, Digest, Pages};
 use acr_registry::{Descriptor, ListPager, Order, RegistryClient};
 use serde_json::{Value, json};
@@ -71,7 +69,7 @@ fn options<T: Send + 'static>(mut pager: ListPager<T>, first: &Exchange) -> List
     }
 }
 
-fn page_size(first: &Exchange) -> Option<NonZeroU32> {
+fn page_size(first: &Exchange) -> Option<u32> {
     first.query().get("n")?.parse().ok()
 }
 

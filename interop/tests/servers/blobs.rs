@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use acr_blob::{Deletion, DownloadCheckpoint};
+use acr_blob::DownloadCheckpoint;
 use acr_core::{ByteRange, Digest, ErrorKind};
 use acr_interop::Trials;
 use tempfile::TempDir;
@@ -28,7 +28,7 @@ pub(crate) async fn run(server: &Server, trials: &mut Trials) -> Result {
 async fn stat(server: &Server) -> Result {
     let blobs = server.blobs(REPOSITORY)?;
     let blob = blobs.upload(noise(SIZE, 20)).await?;
-    let found = blobs.stat(&blob.digest).await?.ok_or("it is not there")?;
+    let found = blobs.blob_properties(&blob.digest).await?;
     same(found.size, SIZE as u64, "size")?;
     ensure(blobs.has_range(&blob.digest, ByteRange::new(0, Some(99))?).await?, "no first bytes")?;
     let beyond = ByteRange::new(SIZE as u64, None)?;
@@ -70,7 +70,9 @@ async fn resumed(server: &Server) -> Result {
 async fn missing(server: &Server) -> Result {
     let blobs = server.blobs(REPOSITORY)?;
     let absent = Digest::sha256(b"absent");
-    ensure(blobs.stat(&absent).await?.is_none(), "it tells of a blob that is not there")?;
+    ensure(!blobs.exists(&absent).await?, "it tells of a blob that is not there")?;
+    let error = blobs.blob_properties(&absent).await.err().ok_or("it has what nobody pushed")?;
+    same(error.kind(), ErrorKind::NotFound, "kind of its properties")?;
     let error = blobs.download(&absent).await.err().ok_or("it has what nobody pushed")?;
     same(error.kind(), ErrorKind::NotFound, "kind")?;
     same(error.code().map(ToString::to_string), Some("BLOB_UNKNOWN".to_owned()), "code")
@@ -79,7 +81,7 @@ async fn missing(server: &Server) -> Result {
 async fn delete(server: &Server) -> Result {
     let blobs = server.blobs(REPOSITORY)?;
     let blob = blobs.upload(noise(100, 24)).await?;
-    let first = blobs.delete(&blob.digest).await?;
-    ensure(matches!(first, Deletion::Deleted), "it was not there")?;
+    let first = blobs.delete_blob(&blob.digest).await?;
+    ensure(first.existed(), "it was not there")?;
     ensure(!blobs.exists(&blob.digest).await?, "it is still there")
 }

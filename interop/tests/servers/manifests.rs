@@ -62,7 +62,7 @@ async fn retag(server: &Server) -> Result {
     let content = image(server, "retag").await?;
     let digest = repository.put_manifest(content).tag("before".parse::<Tag>()?).await?;
     let after: Tag = "after".parse()?;
-    same(&repository.retag("before".parse::<Tag>()?, &after).await?, &digest, "digest")?;
+    same(&repository.tag("before".parse::<Tag>()?, &after).await?, &digest, "digest")?;
     same(&repository.resolve(after).await?, &digest, "the new tag")
 }
 

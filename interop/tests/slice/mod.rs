@@ -136,7 +136,7 @@ async fn delete(
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
 
     let layer = Digest::sha256(layer);
-    blobs.delete(&layer).await?;
+    blobs.delete_blob(&layer).await?;
     assert!(!blobs.exists(&layer).await?);
     Ok(())
 }

@@ -25,10 +25,10 @@ use crate::{
 /// # Cancellation
 ///
 /// Dropping the future sends nothing more.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[must_use = "nothing is sent until it is awaited"]
-pub struct Download<'a> {
-    client: &'a BlobClient,
+pub struct Download {
+    client: BlobClient,
     digest: Digest,
     size: Option<u64>,
     max_size: Option<u64>,
@@ -36,8 +36,8 @@ pub struct Download<'a> {
     observer: Observer,
 }
 
-impl<'a> Download<'a> {
-    pub(crate) fn new(client: &'a BlobClient, digest: Digest) -> Self {
+impl Download {
+    pub(crate) fn new(client: BlobClient, digest: Digest) -> Self {
         Self {
             client,
             digest,
@@ -102,7 +102,7 @@ impl<'a> Download<'a> {
 
     async fn send(self) -> Result<BlobReader> {
         let Self { client, digest, size, max_size, checkpoint, observer } = self;
-        let described = |error: Error| error.with_operation(Some(&operation(client, &digest)));
+        let described = |error: Error| error.with_operation(Some(&operation(&client, &digest)));
         let (digester, len) = match checkpoint {
             Some(checkpoint) => {
                 (checkpoint.open(&client.repository, &digest)?, size.or(checkpoint.len()))
@@ -111,20 +111,20 @@ impl<'a> Download<'a> {
         };
         let machine = Machine::new(digest.clone(), digester).bounds(len, max_size);
         let mut machine = machine.map_err(described)?;
-        let body = match ask(client, &digest, machine.ask()).await? {
+        let body = match ask(&client, &digest, machine.ask()).await? {
             Some((answer, body)) => {
                 machine.answered(answer).map_err(described)?;
                 body
             }
             None => Body::empty().into_data_stream(),
         };
-        Ok(BlobReader::new(client.clone(), digest, machine, body, observer))
+        Ok(BlobReader::new(client, digest, machine, body, observer))
     }
 }
 
-impl<'a> IntoFuture for Download<'a> {
+impl IntoFuture for Download {
     type Output = Result<BlobReader>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.send())

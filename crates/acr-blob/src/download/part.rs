@@ -31,10 +31,10 @@ use crate::{
 /// # Cancellation
 ///
 /// Dropping the future sends nothing more.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[must_use = "nothing is sent until it is awaited"]
-pub struct DownloadRange<'a> {
-    client: &'a BlobClient,
+pub struct DownloadRange {
+    client: BlobClient,
     digest: Digest,
     range: ByteRange,
 }
@@ -68,15 +68,15 @@ struct Place {
     total: Option<u64>,
 }
 
-impl<'a> DownloadRange<'a> {
-    pub(crate) fn new(client: &'a BlobClient, digest: Digest, range: ByteRange) -> Self {
+impl DownloadRange {
+    pub(crate) fn new(client: BlobClient, digest: Digest, range: ByteRange) -> Self {
         Self { client, digest, range }
     }
 
     async fn send(self) -> Result<PartialReader> {
         let Self { client, digest, range } = self;
-        let operation = request::operation(client, &digest);
-        let (answer, body) = request::get(client, &digest, Some(range)).await?;
+        let operation = request::operation(&client, &digest);
+        let (answer, body) = request::get(&client, &digest, Some(range)).await?;
         let place = Place::of(answer, range).map_err(|text| {
             Error::new(ErrorKind::Protocol, text).with_operation(Some(&operation))
         })?;
@@ -219,9 +219,9 @@ impl Stream for PartialReader {
     }
 }
 
-impl<'a> IntoFuture for DownloadRange<'a> {
+impl IntoFuture for DownloadRange {
     type Output = Result<PartialReader>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.send())

@@ -55,8 +55,8 @@ use crate::{
 /// registry.
 #[derive(Debug)]
 #[must_use = "nothing is sent until it is awaited"]
-pub struct UploadBlob<'a> {
-    client: &'a BlobClient,
+pub struct Upload {
+    client: BlobClient,
     content: Content,
     expected: Option<Digest>,
     chunk_size: Option<usize>,
@@ -76,8 +76,8 @@ enum Rest {
     Vouched,
 }
 
-impl<'a> UploadBlob<'a> {
-    pub(crate) fn new(client: &'a BlobClient, content: Content) -> Self {
+impl Upload {
+    pub(crate) fn new(client: BlobClient, content: Content) -> Self {
         Self {
             client,
             content,
@@ -105,7 +105,7 @@ impl<'a> UploadBlob<'a> {
     }
 
     /// Asks first (`HEAD`) whether the repository has the blob, and sends nothing then.
-    /// Needs the digest: without [`UploadBlob::digest`] it has no effect.
+    /// Needs the digest: without [`Upload::digest`] it has no effect.
     pub fn skip_existing(mut self) -> Self {
         self.skip_existing = true;
         self
@@ -113,7 +113,7 @@ impl<'a> UploadBlob<'a> {
 
     /// Asks the registry to take the blob over from another of its repositories, in the
     /// same request that starts the upload, and looks (`HEAD`) whether it did; if not, or if
-    /// it refuses, the content is sent. Needs the digest: without [`UploadBlob::digest`] it
+    /// it refuses, the content is sent. Needs the digest: without [`Upload::digest`] it
     /// has no effect.
     pub fn mount_from(mut self, repository: RepositoryName) -> Self {
         self.mount_from = Some(repository);
@@ -139,7 +139,7 @@ impl<'a> UploadBlob<'a> {
     /// read of so many bytes from the disk and a second of one processor for each gigabyte or
     /// two. It is left out for a file whose device, inode, length and times of modification
     /// and change are those that the checkpoint has, on Unix. Writing through a memory mapping
-    /// may leave them as they are: if your file is written so, name its [`UploadBlob::digest`].
+    /// may leave them as they are: if your file is written so, name its [`Upload::digest`].
     ///
     /// The checkpoint itself is believed: whoever may write the file that you keep it in can
     /// decide how the blob begins, unless its digest is named.
@@ -182,7 +182,7 @@ impl<'a> UploadBlob<'a> {
     /// Goes on with an upload whose beginning cannot be read again: the content given starts
     /// at the byte [`UploadCheckpoint::confirmed`], and nobody can check that it is the rest
     /// of what was sent. You vouch for it; with another rest the blob is a mixture, unless
-    /// [`UploadBlob::digest`] tells what it must be.
+    /// [`Upload::digest`] tells what it must be.
     ///
     /// If the session is gone, it is [`acr_core::ErrorKind::Session`].
     ///
@@ -212,14 +212,13 @@ impl<'a> UploadBlob<'a> {
     async fn run(self) -> Result<BlobInfo> {
         let Self { client, expected, observer, .. } = &self;
         if let (true, Some(digest)) = (self.skip_existing, expected)
-            && let Some(info) = client.stat(digest).await?
+            && let Some(info) = client.find(digest).await?
         {
             observer.tell(Phase::Done, info.size, Some(info.size), 0);
             return Ok(info);
         }
         let (expected, observer) = (expected.clone(), observer.clone());
-        let client = (*client).clone();
-        let mut transfer = self.plan(client.clone())?;
+        let mut transfer = self.plan()?;
         let total = transfer.feed.replayable_len();
         transfer.feed.ledger().observe(observer.clone(), total);
         (transfer.observer, transfer.expected) = (observer.clone(), expected);
@@ -229,7 +228,8 @@ impl<'a> UploadBlob<'a> {
         Ok(info)
     }
 
-    fn plan(mut self, client: BlobClient) -> Result<Transfer> {
+    fn plan(mut self) -> Result<Transfer> {
+        let client = self.client;
         let is_vouched = matches!(self.checkpoint, Some((_, Rest::Vouched)));
         if is_vouched {
             self.content = self.content.passing();
@@ -277,9 +277,9 @@ impl<'a> UploadBlob<'a> {
     }
 }
 
-impl<'a> IntoFuture for UploadBlob<'a> {
+impl IntoFuture for Upload {
     type Output = Result<BlobInfo>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.send())

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::stamp::Stamp;
 
 /// How far an upload got: write it down, and another process goes on from there with
-/// [`crate::UploadBlob::resume`].
+/// [`crate::Upload::resume`].
 ///
 /// Holds the address of the session, which lets whoever may push to the repository go on
 /// with this upload, the inner state of the hash, and of a file its place on the disk, its

@@ -24,7 +24,7 @@ mod wire;
 
 pub(crate) use self::learned::Learned;
 pub use self::{
-    builder::UploadBlob,
+    builder::Upload,
     checkpoint::UploadCheckpoint,
     chunker::Chunker,
     session::{Mount, UploadSession},

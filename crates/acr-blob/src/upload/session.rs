@@ -147,7 +147,7 @@ impl UploadSession {
     /// What another process needs to go on with [`BlobClient::resume_upload`]; `None` once
     /// the session is lost. It counts all that was written: while some of it was not sent (a
     /// `write` that was dropped, or fewer bytes than `OCI-Chunk-Min-Length`), only
-    /// [`UploadBlob::resume`](crate::UploadBlob::resume) can go on, which has the content.
+    /// [`Upload::resume`](crate::Upload::resume) can go on, which has the content.
     pub fn checkpoint(&self) -> Option<UploadCheckpoint> {
         let checkpoint =
             self.transfer.wire.as_ref().and_then(|wire| self.transfer.checkpoint(wire));

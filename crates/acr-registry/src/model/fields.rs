@@ -87,7 +87,8 @@ impl<'a> Fields<'a> {
             // Nested deeper than a value may be: kept as text.
             serde_json::from_str(raw.get()).unwrap_or_else(|_| raw.get().into())
         };
-        UnknownFields::new(self.0.into_iter().map(|(name, raw)| (name, value(raw))).collect())
+        let fields = self.0.into_iter().map(|(name, raw)| (name, value(raw)));
+        UnknownFields::from(fields.collect::<serde_json::Map<_, _>>())
     }
 }
 

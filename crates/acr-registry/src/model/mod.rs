@@ -1,11 +1,9 @@
 //! What the registry tells.
 
-mod deletion;
 mod descriptor;
 mod document;
 mod fields;
 pub(crate) mod lenient_json;
-mod listed;
 mod manifest;
 mod manifest_changes;
 mod open;
@@ -18,21 +16,19 @@ mod selection;
 mod shown;
 pub(crate) mod strict_json;
 mod trouble;
-mod unknown_fields;
 mod wire;
 
+pub use acr_core::{Listed, UnknownFields};
+
 pub use self::{
-    deletion::{RepositoryDeletion, TagDeletion},
     descriptor::Descriptor,
     document::{ArtifactManifest, ImageIndex, ImageManifest},
-    listed::Listed,
     manifest::{Document, Manifest},
     manifest_changes::ManifestChanges,
     open::{Architecture, MediaType, OperatingSystem, Order},
     permissions::Permissions,
     platform::Platform,
     properties::{ManifestProperties, ManifestReference, RepositoryProperties, TagProperties},
-    unknown_fields::UnknownFields,
 };
 pub(crate) use self::{
     fields::{Fields, value},

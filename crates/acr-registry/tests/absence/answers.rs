@@ -32,9 +32,9 @@ async fn a4_a_success_without_the_list_is_no_empty_list() {
             repo.list_tags().of(&digest()).try_next().await.expect_err(body),
             repo.list_manifests().try_next().await.expect_err(body),
             repo.list_referrers(&digest()).try_next().await.expect_err(body),
-            repo.get_properties().await.expect_err(body),
-            repo.get_tag(&tag("v1")).await.expect_err(body),
-            repo.get_manifest_properties(&digest()).await.expect_err(body),
+            repo.properties().await.expect_err(body),
+            repo.tag_properties(&tag("v1")).await.expect_err(body),
+            repo.manifest_properties(&digest()).await.expect_err(body),
         ] {
             assert_eq!(error.kind(), ErrorKind::Protocol, "{body}: {error}");
         }
@@ -123,7 +123,7 @@ async fn b5_where_there_is_no_head_a_tag_is_resolved_by_getting_it() {
     let registry = FakeRegistry::new();
     let repo = client(&registry);
     push(&repo, 1, "v1").await;
-    repo.update_tag(&tag("v1"), Permissions::new().read(false)).await.unwrap();
+    repo.update_tag_properties(&tag("v1"), Permissions::new().read(false)).await.unwrap();
     let error = repo.resolve(tag("v1")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Disallowed, "a lock is told as one: {error}");
 }

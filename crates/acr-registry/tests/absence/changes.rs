@@ -1,6 +1,6 @@
 //! Changes and deletions that are done, whatever the status.
 
-use acr_core::{Deletion, Digest, ErrorKind};
+use acr_core::{Digest, ErrorKind, Was};
 use acr_registry::Permissions;
 
 use crate::{
@@ -16,10 +16,10 @@ async fn a9_a_deletion_that_is_done_is_success_by_any_status() {
         let (all, asked) = scripted(status, &[], body);
         let repo = all.repository("a").unwrap();
         let deletion = repo.delete().await.unwrap();
-        assert_eq!(deletion.outcome, Deletion::Deleted, "{status} {body}");
+        assert_eq!(deletion.was, Was::Existed, "{status} {body}");
         assert!(deletion.manifests.is_empty() && deletion.tags.is_empty());
-        assert_eq!(repo.delete_tag(&tag("v1")).await.unwrap(), Deletion::Deleted);
-        assert_eq!(repo.delete_manifest(&digest()).await.unwrap(), Deletion::Deleted);
+        assert_eq!(repo.delete_tag(&tag("v1")).await.unwrap(), Was::Existed);
+        assert_eq!(repo.delete_manifest(&digest()).await.unwrap(), Was::Existed);
         assert_eq!(lines(&asked).len(), 3, "nothing is asked that is beyond doubt");
     }
 }
@@ -40,12 +40,12 @@ async fn a9_a_success_that_does_not_say_deleted_is_looked_at() {
             });
             let repo = all.repository("a").unwrap();
             for outcome in [
-                repo.delete().await.map(|deletion| deletion.outcome),
-                repo.delete_tag(&tag("v1")).await.map(|deletion| deletion.outcome),
+                repo.delete().await,
+                repo.delete_tag(&tag("v1")).await,
                 repo.delete_manifest(&digest()).await,
             ] {
                 match outcome {
-                    Ok(outcome) => assert!(is_gone && outcome == Deletion::Deleted, "{status}"),
+                    Ok(outcome) => assert!(is_gone && outcome == Was::Existed, "{status}"),
                     Err(error) => {
                         assert!(!is_gone, "{status} {body}: {error}");
                         assert_eq!(error.kind(), ErrorKind::Protocol);
@@ -80,7 +80,7 @@ async fn a9_a_change_that_is_done_is_success_by_any_status_and_shows_itself() {
             let locked = Permissions::new().write(false);
             for outcome in [
                 repo.update_properties(locked).await.map(|got| got.permissions),
-                repo.update_tag(&tag("v1"), locked).await.map(|got| got.permissions),
+                repo.update_tag_properties(&tag("v1"), locked).await.map(|got| got.permissions),
                 repo.update_manifest_properties(&digest(), locked).await.map(|got| got.permissions),
             ] {
                 match outcome {
@@ -154,13 +154,13 @@ async fn g3_a_404_without_a_code_is_absence_for_every_deletion_unless_it_is_fore
         let (all, _) = scripted(404, &[("content-type", media_type)], body);
         let repo = all.repository("a").unwrap();
         for outcome in [
-            repo.delete().await.map(|deletion| deletion.outcome),
-            repo.delete_tag(&tag("v1")).await.map(|deletion| deletion.outcome),
+            repo.delete().await,
+            repo.delete_tag(&tag("v1")).await,
             repo.delete_manifest(&digest()).await,
-            repo.delete_manifest_of_tag(&tag("v1")).await.map(|deletion| deletion.outcome),
+            repo.delete_manifest_of_tag(&tag("v1")).await,
         ] {
             match outcome {
-                Ok(outcome) => assert!(is_absent && outcome == Deletion::AlreadyAbsent, "{body}"),
+                Ok(outcome) => assert!(is_absent && outcome == Was::Absent, "{body}"),
                 Err(error) => {
                     assert!(!is_absent, "{body}: {error}");
                     assert_eq!(error.kind(), ErrorKind::NotFound);

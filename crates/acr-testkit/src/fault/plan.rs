@@ -151,7 +151,7 @@ const OPERATIONS: &[Target] = &[
     Target::Any,
     Target::One(Operation::ListRepositories),
     Target::One(Operation::ListTags),
-    Target::One(Operation::GetManifestProperties),
+    Target::One(Operation::ManifestProperties),
     Target::One(Operation::GetManifest),
     Target::One(Operation::Resolve),
     Target::One(Operation::PutManifest),

@@ -139,7 +139,7 @@ async fn the_state_is_disturbed() {
     assert_eq!(registry.open_uploads(), 0);
 
     let own = client.push_image("a", "v1", "own").await;
-    registry.inject(Fault::rival(Operation::GetTag));
+    registry.inject(Fault::rival(Operation::TagProperties));
     let got = client.get("/acr/v1/a/_tags/v1").await.json();
     assert_ne!(got["tag"]["digest"], own.as_str(), "somebody else moved the tag");
 

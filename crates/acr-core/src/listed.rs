@@ -2,7 +2,7 @@
 
 use std::{fmt, ops::Deref, slice, vec};
 
-use acr_core::Unreadable;
+use crate::unreadable::Unreadable;
 
 /// A list within properties: what could be read of it, and what could not.
 ///
@@ -10,11 +10,11 @@ use acr_core::Unreadable;
 /// manifest whose only tag cannot be read is not an untagged one.
 ///
 /// ```no_run
-/// # fn run(manifest: &acr_registry::ManifestProperties) {
-/// for tag in &manifest.tags {
+/// # fn run(tags: acr_core::Listed<acr_core::Tag>) {
+/// for tag in &tags {
 ///     println!("{tag}");
 /// }
-/// let is_untagged = manifest.tags.is_empty();
+/// let is_untagged = tags.is_empty();
 /// # let _ = is_untagged; }
 /// ```
 #[derive(Clone, PartialEq, Eq)]
@@ -24,7 +24,8 @@ pub struct Listed<T> {
 }
 
 impl<T> Listed<T> {
-    pub(crate) fn new(readable: Vec<T>, unreadable: Vec<Unreadable>) -> Self {
+    /// What could be read, and what could not.
+    pub fn new(readable: Vec<T>, unreadable: Vec<Unreadable>) -> Self {
         Self { readable, unreadable }
     }
 

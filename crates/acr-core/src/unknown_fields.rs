@@ -13,10 +13,6 @@ use serde_json::{Map, Value};
 pub struct UnknownFields(BTreeMap<String, Value>);
 
 impl UnknownFields {
-    pub(crate) fn new(fields: BTreeMap<String, Value>) -> Self {
-        Self(fields)
-    }
-
     /// The names, ascending.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)

@@ -1,0 +1,209 @@
+//! Gets a manifest: exact bytes, verified.
+
+use std::{future::IntoFuture, pin::Pin};
+
+use acr_core::{Digest, ErrorKind, Reference, Result, response};
+use bytes::Bytes;
+use http::{Method, StatusCode, header, response::Parts};
+
+use crate::{
+    child, locks,
+    manifest_request::{operation, read_request},
+    model::{Manifest, MediaType, Platform},
+    proof::Hashed,
+    repository::RepositoryClient,
+    shape::{fitting_media_type, refuse_ambiguity},
+};
+
+impl RepositoryClient {
+    /// Gets a manifest: `GET /v2/{name}/manifests/{reference}`.
+    ///
+    /// Await the builder. The bytes are verified: against the digest asked for, and against
+    /// the digest the registry names, by its algorithm. Of a signed schema 1 image the
+    /// digest covers what is signed; the signatures may differ each time.
+    pub fn get_manifest(&self, reference: impl Into<Reference>) -> GetManifest {
+        GetManifest {
+            client: self.clone(),
+            reference: reference.into(),
+            max_size: MAX_MANIFEST,
+            accept: None,
+            allow_ambiguous: false,
+            platform: None,
+        }
+    }
+}
+
+/// Gets a manifest when awaited.
+///
+/// # Errors
+///
+/// [`ErrorKind::NotFound`]; [`ErrorKind::Integrity`] when the bytes do not have the
+/// digest; [`ErrorKind::TooLarge`] beyond [`GetManifest::max_size`];
+/// [`ErrorKind::Protocol`] for a document that can be read in two ways (see
+/// [`GetManifest::allow_ambiguous`]); [`ErrorKind::Disallowed`] when reading it is off. With
+/// [`GetManifest::platform`], [`ErrorKind::NotFound`] also when nothing runs there.
+///
+/// # Cancellation
+///
+/// Dropping the future sends nothing more.
+#[derive(Clone, Debug)]
+#[must_use = "nothing is sent until it is awaited"]
+pub struct GetManifest {
+    client: RepositoryClient,
+    reference: Reference,
+    max_size: usize,
+    accept: Option<Vec<MediaType>>,
+    allow_ambiguous: bool,
+    platform: Option<Platform>,
+}
+
+impl GetManifest {
+    /// Refuses a larger manifest while it is read (default 4 MiB, the registry's own limit).
+    pub fn max_size(mut self, bytes: usize) -> Self {
+        self.max_size = bytes;
+        self
+    }
+
+    /// Asks for these media types only. Default: every type there is.
+    ///
+    /// With a narrow list a registry answers 404 for what it has, or, for the tag of an
+    /// index, its linux/amd64 child: whoever sets it gets what it names.
+    pub fn accept(mut self, media_types: impl IntoIterator<Item = MediaType>) -> Self {
+        self.accept = Some(media_types.into_iter().collect());
+        self
+    }
+
+    /// Takes also a document that is an index and an image at once, that disagrees with the
+    /// media type it is kept under, or that has names which come twice or which some readers
+    /// take for others, such as `Layers`. Whoever interprets such bytes may see another
+    /// artifact than the next tool; to store or to hash them is safe.
+    pub fn allow_ambiguous(mut self) -> Self {
+        self.allow_ambiguous = true;
+        self
+    }
+
+    /// Gets, where the reference stands for an index, the manifest in it that suits a
+    /// platform best (see [`ImageIndex::select`](crate::ImageIndex::select)), with one more
+    /// request. Indexes within are followed: 8 deep at most, 32 requests in all. What is no
+    /// index is given as it is, whatever it runs on.
+    pub fn platform(mut self, platform: Platform) -> Self {
+        self.platform = Some(platform);
+        self
+    }
+
+    async fn send(mut self) -> Result<Manifest> {
+        let Some(wanted) = self.platform.take() else { return self.get().await };
+        let operation = operation("get_manifest", &self.client.name, &self.reference);
+        let first = self.clone().get().await?;
+        let get = |digest: &Digest| {
+            let reference = Reference::from(digest);
+            // Whatever may be said of the index, not of what it leads to.
+            GetManifest { reference, allow_ambiguous: false, ..self.clone() }.get()
+        };
+        let found = child::follow(first, &wanted, get).await;
+        found.map_err(|error| error.with_operation(Some(&operation)))
+    }
+
+    async fn get(self) -> Result<Manifest> {
+        let Self { client, reference, max_size, accept, allow_ambiguous, platform: _ } = self;
+        let operation = operation("get_manifest", &client.name, &reference);
+        let accept = accept.as_deref();
+        let request = read_request(Method::GET, &client, &reference, operation, accept)?;
+        let answer = client.pipeline.send(request).await?;
+        let answer = response::expect(answer, &[StatusCode::OK])
+            .await
+            .map_err(|error| locks::explain(error, locks::GET_MANIFEST))?;
+        let (head, content, framing) = response::read_content(answer, max_size).await?;
+        let read = content.len() as u64;
+        let manifest = decode(&head, content, &reference)?;
+        if !is_proven(&head, &reference) {
+            framing.confirm(read).map_err(|error| response::describe(error, &head))?;
+        }
+        if !allow_ambiguous {
+            refuse_ambiguity(&manifest.content, &manifest.media_type, ErrorKind::Protocol)
+                .map_err(|error| response::describe(error, &head))?;
+        }
+        Ok(manifest)
+    }
+}
+
+impl IntoFuture for GetManifest {
+    type Output = Result<Manifest>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.send())
+    }
+}
+
+/// Whether there was a digest to compare with: ours, or the one that the registry names.
+fn is_proven(head: &Parts, reference: &Reference) -> bool {
+    reference.digest().is_some()
+        || response::header_text(&head.headers, &response::DOCKER_CONTENT_DIGEST).is_some()
+}
+
+fn decode(head: &Parts, content: Bytes, reference: &Reference) -> Result<Manifest> {
+    response::check_encoding(head)?;
+    let digest = Hashed::of(&content).verified(reference.digest(), head)?;
+    let media_type = response::header_text(&head.headers, &header::CONTENT_TYPE)
+        .map(|text| text.split(';').next().unwrap_or_default().trim())
+        .filter(|text| !text.is_empty())
+        .map_or_else(|| fitting_media_type(&content), MediaType::from);
+    Ok(Manifest { digest, media_type, content })
+}
+
+/// The registry's own limit.
+const MAX_MANIFEST: usize = 4 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(headers: &[(&'static str, &str)]) -> Parts {
+        let mut response = http::Response::new(());
+        for (name, value) in headers {
+            response.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        response.into_parts().0
+    }
+
+    #[test]
+    fn the_digest_asked_for_is_the_only_authority() {
+        let content = Bytes::from_static(b"{}");
+        let right = Digest::sha256(&content);
+        let wrong = Digest::sha256(b"other");
+        let tag: Reference = "v1".parse().unwrap();
+        for (reference, header, accepted) in [
+            (Reference::from(&right), None, true),
+            (Reference::from(&right), Some(&right), true),
+            (Reference::from(&right), Some(&wrong), false),
+            (Reference::from(&wrong), None, false),
+            (Reference::from(&wrong), Some(&wrong), false),
+            (tag.clone(), None, true),
+            (tag.clone(), Some(&right), true),
+            (tag, Some(&wrong), false),
+        ] {
+            let header: Vec<_> =
+                header.map(|d| ("docker-content-digest", d.as_str())).into_iter().collect();
+            let got = decode(&head(&header), content.clone(), &reference);
+            match got {
+                Ok(manifest) => assert!(accepted && manifest.digest == right),
+                Err(error) => assert!(!accepted && error.kind() == ErrorKind::Integrity),
+            }
+        }
+    }
+
+    #[test]
+    fn media_type_comes_from_the_header_then_the_document() {
+        let reference: Reference = "v1".parse().unwrap();
+        let document = Bytes::from_static(br#"{"mediaType":"application/x"}"#);
+        for (header, expected) in
+            [(Some("application/y; charset=utf-8"), "application/y"), (None, "application/x")]
+        {
+            let header: Vec<_> = header.map(|text| ("content-type", text)).into_iter().collect();
+            let manifest = decode(&head(&header), document.clone(), &reference).unwrap();
+            assert_eq!(manifest.media_type.as_str(), expected);
+        }
+        assert_eq!(fitting_media_type(b"not json"), MediaType::OCI_MANIFEST);
+    }
+}

@@ -1,0 +1,199 @@
+//! Puts a manifest: the bytes as they are, under a tag or their digest.
+
+use std::{future::IntoFuture, pin::Pin};
+
+use acr_core::{
+    Action, Digest, Effect, Endpoint, Error, ErrorKind, Reference, RepositoryName, Request,
+    RequestBuilder, Result, Scope, Tag, response,
+};
+use bytes::Bytes;
+use http::{Method, StatusCode, header};
+
+use crate::{
+    answer::success,
+    locks,
+    manifest_request::{header_value, operation},
+    model::MediaType,
+    proof::Hashed,
+    repository::RepositoryClient,
+    shape::{fitting_media_type, refuse_ambiguity},
+    tag_manifest::Stands,
+};
+
+impl RepositoryClient {
+    /// Puts a manifest: `PUT /v2/{name}/manifests/{tag or digest}`.
+    ///
+    /// Await the builder. The bytes are sent as they are.
+    pub fn put_manifest(&self, content: impl Into<Bytes>) -> PutManifest {
+        PutManifest {
+            client: self.clone(),
+            content: content.into(),
+            tag: None,
+            media_type: None,
+            allow_ambiguous: false,
+            stands: Stands::Anywhere,
+        }
+    }
+}
+
+/// Puts a manifest when awaited, and gives its digest: the one it was put under, or, for a
+/// tag, the one that the registry names, which is checked.
+///
+/// # Errors
+///
+/// [`ErrorKind::InvalidInput`], and nothing is sent, for a document that can be read in two
+/// ways (see [`PutManifest::allow_ambiguous`]);
+/// [`ErrorKind::Rejected`] when the registry finds a blob missing or the document
+/// malformed; [`ErrorKind::Conflict`], and nothing is put, when the tag does not stand where
+/// it is expected to; [`ErrorKind::Disallowed`] when the tag or the repository is locked;
+/// [`ErrorKind::Integrity`] when the registry stored something else.
+///
+/// # Cancellation
+///
+/// After a drop the manifest may or may not have been stored.
+#[derive(Clone, Debug)]
+#[must_use = "nothing is sent until it is awaited"]
+pub struct PutManifest {
+    client: RepositoryClient,
+    content: Bytes,
+    tag: Option<Tag>,
+    media_type: Option<MediaType>,
+    allow_ambiguous: bool,
+    stands: Stands,
+}
+
+impl PutManifest {
+    /// Points this tag to the manifest; without a tag it is stored under its digest.
+    pub fn tag(mut self, tag: impl Into<Tag>) -> Self {
+        self.tag = Some(tag.into());
+        self
+    }
+
+    /// Only if the tag stands for this manifest now: one more request (`HEAD`), right before
+    /// the `PUT`. The interface has no condition of its own, so somebody who moves the tag in
+    /// the moment between the two is overwritten.
+    pub fn if_tag_is(self, digest: &Digest) -> Self {
+        self.only(Stands::At(digest.clone()))
+    }
+
+    /// Only if there is no such tag yet; looked at as by [`PutManifest::if_tag_is`].
+    pub fn if_absent(self) -> Self {
+        self.only(Stands::Nowhere)
+    }
+
+    pub(crate) fn only(mut self, stands: Stands) -> Self {
+        self.stands = stands;
+        self
+    }
+
+    /// Stores it under this media type. Default: the document's own `mediaType`, else what
+    /// its fields are those of, else that of an OCI image manifest.
+    pub fn media_type(mut self, media_type: impl Into<MediaType>) -> Self {
+        self.media_type = Some(media_type.into());
+        self
+    }
+
+    /// Sends also a document that readers may read differently; as
+    /// [`GetManifest::allow_ambiguous`].
+    pub fn allow_ambiguous(mut self) -> Self {
+        self.allow_ambiguous = true;
+        self
+    }
+
+    async fn send(self) -> Result<Digest> {
+        let Self { client, content, tag, media_type, allow_ambiguous, stands } = self;
+        let media_type = media_type.unwrap_or_else(|| fitting_media_type(&content));
+        if !allow_ambiguous {
+            refuse_ambiguity(&content, &media_type, ErrorKind::InvalidInput)?;
+        }
+        match &tag {
+            Some(tag) => stands.check(&client, tag).await?,
+            None if stands == Stands::Anywhere => {}
+            None => {
+                let text = "where a tag stands matters to no manifest without a tag: \
+                    say which one with `tag`";
+                return Err(Error::new(ErrorKind::InvalidInput, text));
+            }
+        }
+        let is_tagged = tag.is_some();
+        let hashed = Hashed::of(&content);
+        let digest = hashed.digest();
+        let endpoint = client.pipeline.endpoint();
+        let reference = tag.clone().map_or_else(|| Reference::from(&digest), Reference::Tag);
+        let body = content.clone();
+        let request = put_request(endpoint, &client.name, tag, &digest, &media_type, body)?;
+        let answer = client.pipeline.send(request).await?;
+        let (head, _) = success(answer, MAX_PUT)
+            .await
+            .map_err(|error| locks::explain(error, locks::PUT_MANIFEST))?;
+        let named = hashed.named(&head)?;
+        if head.status != StatusCode::CREATED && named.is_none() {
+            // Not the status of something stored, and no word of what was.
+            let stored = client.get_manifest(reference).allow_ambiguous().await?.digest;
+            if !hashed.has(&stored) {
+                let text = format!("put `{digest}`, the registry has `{stored}`");
+                return Err(response::describe(Error::new(ErrorKind::Integrity, text), &head));
+            }
+        }
+        Ok(named.filter(|_| is_tagged).unwrap_or(digest))
+    }
+}
+
+impl IntoFuture for PutManifest {
+    type Output = Result<Digest>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.send())
+    }
+}
+
+fn put_request(
+    endpoint: &Endpoint,
+    name: &RepositoryName,
+    tag: Option<Tag>,
+    digest: &Digest,
+    media_type: &MediaType,
+    content: Bytes,
+) -> Result<Request> {
+    let media_type = header_value(media_type.as_str())?;
+    // Content under its digest is a fact; a tag is a name that others move too.
+    let (reference, effect) = match tag {
+        Some(tag) => (Reference::Tag(tag), Effect::Move),
+        None => (Reference::from(digest), Effect::Set),
+    };
+    let path = ["v2", name.as_str(), "manifests", reference.as_str()];
+    RequestBuilder::new(Method::PUT, endpoint, &path)
+        .header(header::CONTENT_TYPE, media_type)
+        .operation(operation("put_manifest", name, &reference))
+        .scope(Scope::repository(name, &[Action::PULL, Action::PUSH]))
+        .effect(effect)
+        .body(content)
+        .build()
+}
+
+/// Nothing is read of the answer to a `PUT` but errors.
+const MAX_PUT: usize = 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_put_by_tag_is_a_move_and_by_digest_a_fact() {
+        let endpoint: Endpoint = "r.azurecr.io".parse().unwrap();
+        let name: RepositoryName = "a/b".parse().unwrap();
+        let digest = Digest::sha256(b"{}");
+        for (tag, effect, path) in [
+            (Some("v1".parse().unwrap()), Effect::Move, "/v2/a/b/manifests/v1".to_owned()),
+            (None, Effect::Set, format!("/v2/a/b/manifests/{digest}")),
+        ] {
+            let content = Bytes::from_static(b"{}");
+            let request =
+                put_request(&endpoint, &name, tag, &digest, &MediaType::OCI_MANIFEST, content)
+                    .unwrap();
+            assert_eq!(request.uri().path(), path);
+            assert_eq!(request.extensions().get::<Effect>(), Some(&effect));
+        }
+    }
+}

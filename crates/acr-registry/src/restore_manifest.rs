@@ -1,0 +1,121 @@
+//! Brings a soft-deleted manifest back.
+
+use std::{future::IntoFuture, pin::Pin};
+
+use acr_core::{Body, Digest, Effect, Error, ErrorKind, Operation, Result, Tag};
+use http::{HeaderValue, Method, StatusCode, header};
+
+use crate::{answer, deleted::DELETED_READ, repository::RepositoryClient};
+
+/// What becomes of a tag that is to come back and stands for another manifest by now; see
+/// [`RestoreManifest::on_conflict`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TagConflict {
+    /// Nothing is restored, and the call fails: `force=false`.
+    #[default]
+    Fail,
+    /// The tag moves to the restored manifest: `force=true`. The registry soft-deletes it as it
+    /// stood.
+    Overwrite,
+}
+
+impl RepositoryClient {
+    /// Restores a soft-deleted manifest, with one of its tags or without:
+    /// `POST /acr/v1/_deleted/{name}/_manifests/{digest}`.
+    ///
+    /// Await the builder.
+    ///
+    /// ```no_run
+    /// # async fn run(repo: acr_registry::RepositoryClient) -> acr_core::Result<()> {
+    /// let mut tags = repo.list_deleted_tags();
+    /// while let Some(tag) = tags.try_next().await? {
+    ///     repo.restore_manifest(&tag.digest).tag(&tag.name).await?;
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn restore_manifest(&self, digest: &Digest) -> RestoreManifest {
+        let (client, digest) = (self.clone(), digest.clone());
+        RestoreManifest { client, digest, tag: None, conflict: None }
+    }
+}
+
+/// Restores a soft-deleted manifest when awaited.
+///
+/// # Errors
+///
+/// [`ErrorKind::NotFound`] when there is nothing to restore; [`ErrorKind::Conflict`] when the
+/// tag stands for another manifest by now and is not to be overwritten.
+///
+/// # Cancellation
+///
+/// After a drop the manifest may or may not have been restored.
+#[derive(Clone, Debug)]
+#[must_use = "nothing is sent until it is awaited"]
+pub struct RestoreManifest {
+    client: RepositoryClient,
+    digest: Digest,
+    tag: Option<Tag>,
+    conflict: Option<TagConflict>,
+}
+
+impl RestoreManifest {
+    /// Brings this tag back with it.
+    pub fn tag(mut self, tag: &Tag) -> Self {
+        self.tag = Some(tag.clone());
+        self
+    }
+
+    /// What becomes of the tag if it stands for another manifest by now (default
+    /// [`TagConflict::Fail`]). Needs [`RestoreManifest::tag`].
+    pub fn on_conflict(mut self, conflict: TagConflict) -> Self {
+        self.conflict = Some(conflict);
+        self
+    }
+
+    async fn send(self) -> Result<()> {
+        let Self { client, digest, tag, conflict } = self;
+        if tag.is_none() && conflict.is_some() {
+            let text = "`on_conflict` is about a tag: say which one with `tag`";
+            return Err(Error::new(ErrorKind::InvalidInput, text));
+        }
+        let body = match &tag {
+            Some(tag) => serde_json::json!({ "tag": tag.as_str() }).to_string(),
+            None => "{}".to_owned(),
+        };
+        let path = ["_deleted", client.name.as_str(), "_manifests", digest.as_str()];
+        let operation = Operation::new("restore_manifest");
+        let request = client
+            .versioned(Method::POST, &path)
+            .query("force", conflict == Some(TagConflict::Overwrite))
+            .header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
+            .operation(operation.on(format_args!("{}@{digest}", client.name)))
+            .scope(client.deleted(&[DELETED_READ, DELETED_RESTORE]))
+            // With a tag it may take the name from another manifest.
+            .effect(if tag.is_some() { Effect::Move } else { Effect::Set })
+            .body(Body::from(body))
+            .build()?;
+        let answer = client.pipeline.send(request).await?;
+        let (head, _) = answer::success(answer, MAX_RESTORED).await?;
+        let expected =
+            [StatusCode::OK, StatusCode::CREATED, StatusCode::ACCEPTED, StatusCode::NO_CONTENT];
+        if !expected.contains(&head.status) {
+            client.resolve(&digest).await?;
+        }
+        Ok(())
+    }
+}
+
+impl IntoFuture for RestoreManifest {
+    type Output = Result<()>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.send())
+    }
+}
+
+const DELETED_RESTORE: &str = "deleted_restore";
+
+/// Nothing is read of the answer but errors.
+const MAX_RESTORED: usize = 1024 * 1024;

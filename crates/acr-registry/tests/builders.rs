@@ -1,0 +1,127 @@
+//! Builders own what they need: a task can take each as it stands. Options that would do
+//! nothing are errors, and nothing is sent.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests may stop at the first surprise"
+)]
+
+mod support;
+
+use acr_core::{Digest, ErrorKind};
+use acr_testkit::{FakeRegistry, Operation};
+use support::{client, index, lines, push, scripted, tag};
+
+#[tokio::test(start_paused = true)]
+async fn a_task_takes_the_get_of_a_manifest() {
+    let registry = FakeRegistry::new();
+    let repo = client(&registry);
+    let digest = push(&repo, 1, "v1").await;
+    let task = tokio::spawn(repo.get_manifest(&tag("v1")).max_size(1 << 10).into_future());
+    drop(repo);
+    assert_eq!(task.await.unwrap().unwrap().digest, digest);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_takes_the_put_of_a_manifest() {
+    let registry = FakeRegistry::new();
+    let repo = client(&registry);
+    let content = index(1).to_json().unwrap();
+    let task = tokio::spawn(repo.put_manifest(content.clone()).tag(tag("v1")).into_future());
+    assert_eq!(task.await.unwrap().unwrap(), Digest::sha256(&content));
+    assert_eq!(repo.get_manifest(&tag("v1")).await.unwrap().content, content);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_takes_the_move_of_a_tag() {
+    let registry = FakeRegistry::new();
+    let repo = client(&registry);
+    let digest = push(&repo, 1, "v1").await;
+    let task = tokio::spawn(repo.tag(&tag("v1"), &tag("v2")).into_future());
+    assert_eq!(task.await.unwrap().unwrap(), digest);
+    assert_eq!(repo.resolve(&tag("v2")).await.unwrap(), digest);
+}
+
+#[cfg(feature = "preview")]
+#[tokio::test(start_paused = true)]
+async fn a_task_takes_the_restoring_of_a_manifest() {
+    let day = std::time::Duration::from_secs(24 * 3600);
+    let registry = FakeRegistry::builder().soft_delete(day).build();
+    let repo = client(&registry);
+    let digest = push(&repo, 1, "v1").await;
+    repo.delete_manifest(&digest).await.unwrap();
+    let task = tokio::spawn(repo.restore_manifest(&digest).tag(&tag("v1")).into_future());
+    task.await.unwrap().unwrap();
+    assert_eq!(repo.resolve(&tag("v1")).await.unwrap(), digest);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tag_moves_only_from_where_it_is_expected_to_stand() {
+    let registry = FakeRegistry::new();
+    let repo = client(&registry);
+    let (one, two) = (push(&repo, 1, "one").await, push(&repo, 2, "two").await);
+    let stable = tag("stable");
+
+    // Not there yet: only `if_absent` makes it, and only once.
+    let error = repo.tag(&one, &stable).if_tag_is(&two).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(repo.resolve(&stable).await.unwrap_err().is_not_found());
+    assert_eq!(repo.tag(&one, &stable).if_absent().await.unwrap(), one);
+    let error = repo.tag(&two, &stable).if_absent().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(error.to_string().contains(one.as_str()), "{error}");
+
+    // It stands at one.
+    let error = repo.tag(&two, &stable).if_tag_is(&two).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert_eq!(repo.resolve(&stable).await.unwrap(), one);
+    assert_eq!(repo.tag(&two, &stable).if_tag_is(&one).await.unwrap(), two);
+
+    // The same of content that is put.
+    let third = index(3).to_json().unwrap();
+    let put = |expected: &Digest| {
+        repo.put_manifest(third.clone()).tag(stable.clone()).if_tag_is(expected)
+    };
+    registry.journal().clear();
+    assert_eq!(put(&one).await.unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(registry.journal().count_of(Operation::PutManifest), 0);
+    assert_eq!(put(&two).await.unwrap(), Digest::sha256(&third));
+    let put = repo.put_manifest(third.clone()).tag(stable.clone()).if_absent();
+    assert_eq!(put.await.unwrap_err().kind(), ErrorKind::Conflict);
+}
+
+/// A proxy's page that says 404 is no word of the registry's that the tag is free.
+#[tokio::test]
+async fn a_tag_is_absent_only_on_the_registrys_word() {
+    let page = "<html><body>not found</body></html>";
+    let (registry, asked) = scripted(404, &[("content-type", "text/html")], page);
+    let repo = registry.repository("a").unwrap();
+    let error = repo.put_manifest("{}").tag(tag("v1")).if_absent().await.unwrap_err();
+    assert!(error.is_not_found() && error.kind() != ErrorKind::Conflict, "{error}");
+    assert!(lines(&asked).iter().all(|line| !line.starts_with("PUT")), "{:?}", lines(&asked));
+}
+
+#[tokio::test]
+async fn an_option_that_would_do_nothing_is_an_error_before_anything_is_sent() {
+    let (registry, asked) = scripted(200, &[], "{}");
+    let repo = registry.repository("a").unwrap();
+    let digest = Digest::sha256(b"x");
+    for error in [
+        repo.put_manifest("{}").if_absent().await.unwrap_err(),
+        repo.put_manifest("{}").if_tag_is(&digest).await.unwrap_err(),
+        repo.list_tags().page_size(0).try_next().await.map(drop).unwrap_err(),
+        repo.list_manifests().page_size(0).into_pages().try_next().await.map(drop).unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+    }
+    #[cfg(feature = "preview")]
+    {
+        let restore = repo.restore_manifest(&digest);
+        let error = restore.on_conflict(acr_registry::TagConflict::Overwrite).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+    }
+    assert!(lines(&asked).is_empty(), "{:?}", lines(&asked));
+}
