@@ -28,7 +28,8 @@ impl BlobClient {
         Self { pipeline, repository, learned: Learned::default() }
     }
 
-    /// The same client with other options for its calls: a cheap clone.
+    /// The same client with further options for its calls: a cheap clone. What they do not set
+    /// stays as it was.
     #[must_use]
     pub fn with(&self, options: CallOptions) -> Self {
         Self { pipeline: self.pipeline.with(options), ..self.clone() }

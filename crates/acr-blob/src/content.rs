@@ -13,13 +13,29 @@ use futures_core::Stream;
 /// The content of an upload. Read in order and hashed while it passes; bytes and regular
 /// files are read again from where it is needed after a failure.
 ///
-/// ```
+/// It is made of `Bytes`, `Vec<u8>`, `String`, `&'static str` and `&'static [u8]`; of a `PathBuf`
+/// or an open `File` (feature `fs`), which are looked at when the upload is awaited, as by
+/// [`Content::file`]; of a [stream](Content::stream) or a [reader](Content::reader).
+///
+/// ```no_run
+/// use std::path::PathBuf;
+///
 /// use acr_blob::Content;
 ///
-/// let content = Content::from("sample layer");
-/// assert_eq!(content.len(), Some(12));
+/// # async fn run(blobs: acr_blob::BlobClient) -> acr_core::Result<()> {
+/// let layer = blobs.upload(PathBuf::from("layer.tar")).await?;
+/// let config = blobs.upload("{}").await?;
+/// # let _ = (layer, config);
+/// # Ok(()) }
+/// assert_eq!(Content::from("sample layer").len(), Some(12));
 /// ```
-pub struct Content(pub(crate) Source);
+pub struct Content(pub(crate) Given);
+
+pub(crate) enum Given {
+    Ready(Source),
+    #[cfg(feature = "fs")]
+    Unopened(crate::file_content::Unopened),
+}
 
 pub(crate) enum Source {
     Bytes(Bytes),
@@ -42,13 +58,13 @@ impl Content {
         S: Stream<Item = Result<Bytes, E>> + Send + 'static,
         E: Into<BoxError> + 'static,
     {
-        Self(Source::Stream(Box::pin(MapError(Some(Box::pin(stream))))))
+        Self::from(Source::Stream(Box::pin(MapError(Some(Box::pin(stream))))))
     }
 
     /// Anything that can be read to its end; its length need not be known.
     #[cfg(feature = "tokio-io")]
     pub fn reader(reader: impl tokio::io::AsyncRead + Send + 'static) -> Self {
-        Self(Source::Reader(Box::pin(reader)))
+        Self::from(Source::Reader(Box::pin(reader)))
     }
 
     /// A file, read while it is sent. If its length, its times or its place on the disk are
@@ -68,65 +84,24 @@ impl Content {
     /// Safe: nothing was sent.
     #[cfg(feature = "fs")]
     pub async fn file(path: impl AsRef<std::path::Path> + Send) -> acr_core::Result<Self> {
-        let path = path.as_ref();
-        let fail = |error: BoxError| {
-            let text = format!("cannot read `{}`", path.display());
-            acr_core::Error::new(acr_core::ErrorKind::Source, text).with_source(error)
-        };
-        let file = tokio::fs::File::open(path).await.map_err(|e| fail(e.into()))?;
-        let metadata = file.metadata().await.map_err(|e| fail(e.into()))?;
-        if metadata.is_dir() {
-            return Err(fail("it is a directory".into()));
-        }
-        // Only a regular file knows its length beforehand and can be read again.
-        if !metadata.is_file() {
-            return Ok(Self(Source::Reader(Box::pin(file))));
-        }
-        let file = file.into_std().await;
-        let stamp = crate::stamp::Stamp::of(&metadata);
-        if metadata.len() == 0 {
-            let (file, is_empty) = probe(file).await.map_err(fail)?;
-            if !is_empty {
-                return Ok(Self(Source::Reader(Box::pin(tokio::fs::File::from_std(file)))));
-            }
-            return Ok(Self(Source::File { file, stamp }));
-        }
-        Ok(Self(Source::File { file, stamp }))
+        Self::from(path.as_ref().to_owned()).open().await.map(Self::from)
     }
 
-    /// The length in bytes, if known.
+    /// What is to be sent; a file is opened and looked at now, unless it was before.
+    pub(crate) async fn open(self) -> acr_core::Result<Source> {
+        match self.0 {
+            Given::Ready(source) => Ok(source),
+            #[cfg(feature = "fs")]
+            Given::Unopened(file) => file.open().await,
+        }
+    }
+
+    /// The length in bytes, if known; that of a file is known once it was opened.
     pub fn len(&self) -> Option<u64> {
         match &self.0 {
-            Source::Bytes(bytes) => Some(bytes.len() as u64),
-            Source::Stream(_) => None,
-            #[cfg(feature = "tokio-io")]
-            Source::Reader(_) => None,
+            Given::Ready(source) => source.len(),
             #[cfg(feature = "fs")]
-            Source::File { stamp, .. } => Some(stamp.len()),
-        }
-    }
-
-    pub(crate) fn is_replayable(&self) -> bool {
-        match &self.0 {
-            Source::Bytes(_) => true,
-            Source::Stream(_) => false,
-            #[cfg(feature = "tokio-io")]
-            Source::Reader(_) => false,
-            #[cfg(feature = "fs")]
-            Source::File { .. } => true,
-        }
-    }
-
-    /// The same content, but read once from its first byte to its end.
-    pub(crate) fn passing(self) -> Self {
-        match self.0 {
-            Source::Bytes(bytes) => {
-                let pieces = (!bytes.is_empty()).then_some(Ok::<_, BoxError>(bytes));
-                Self::stream(OnceOnly(pieces))
-            }
-            #[cfg(feature = "fs")]
-            Source::File { file, .. } => Self::reader(tokio::fs::File::from_std(file)),
-            other => Self(other),
+            Given::Unopened(_) => None,
         }
     }
 
@@ -136,9 +111,65 @@ impl Content {
     }
 }
 
-impl<T: Into<Bytes>> From<T> for Content {
-    fn from(content: T) -> Self {
-        Self(Source::Bytes(content.into()))
+impl Source {
+    pub(crate) fn len(&self) -> Option<u64> {
+        match self {
+            Self::Bytes(bytes) => Some(bytes.len() as u64),
+            Self::Stream(_) => None,
+            #[cfg(feature = "tokio-io")]
+            Self::Reader(_) => None,
+            #[cfg(feature = "fs")]
+            Self::File { stamp, .. } => Some(stamp.len()),
+        }
+    }
+
+    pub(crate) fn is_replayable(&self) -> bool {
+        match self {
+            Self::Bytes(_) => true,
+            Self::Stream(_) => false,
+            #[cfg(feature = "tokio-io")]
+            Self::Reader(_) => false,
+            #[cfg(feature = "fs")]
+            Self::File { .. } => true,
+        }
+    }
+
+    /// The same content, but read once from its first byte to its end.
+    pub(crate) fn passing(self) -> Self {
+        match self {
+            Self::Bytes(bytes) => {
+                let pieces = (!bytes.is_empty()).then_some(Ok::<_, BoxError>(bytes));
+                Self::Stream(Box::pin(OnceOnly(pieces)))
+            }
+            #[cfg(feature = "fs")]
+            Self::File { file, .. } => Self::Reader(Box::pin(tokio::fs::File::from_std(file))),
+            other => other,
+        }
+    }
+}
+
+impl From<Source> for Content {
+    fn from(source: Source) -> Self {
+        Self(Given::Ready(source))
+    }
+}
+
+/// One conversion for each type and no blanket: that would shut out every other for ever.
+macro_rules! from_bytes {
+    ($($type:ty),+) => {
+        $(impl From<$type> for Content {
+            fn from(content: $type) -> Self {
+                Self::from(Source::Bytes(content.into()))
+            }
+        })+
+    };
+}
+
+from_bytes!(Bytes, Vec<u8>, String, &'static str, &'static [u8]);
+
+impl<const N: usize> From<&'static [u8; N]> for Content {
+    fn from(content: &'static [u8; N]) -> Self {
+        Self::from(&content[..])
     }
 }
 
@@ -146,19 +177,6 @@ impl fmt::Debug for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Content").field("len", &self.len()).finish_non_exhaustive()
     }
-}
-
-/// Whether a file without a length has no content either: those of `/proc` have some, and
-/// tell no length. What follows reads from the first byte.
-#[cfg(feature = "fs")]
-async fn probe(mut file: std::fs::File) -> Result<(std::fs::File, bool), BoxError> {
-    use std::io::{Read as _, Seek as _};
-    let probed = tokio::task::spawn_blocking(move || {
-        let is_empty = file.read(&mut [0])? == 0;
-        file.rewind()?;
-        Ok::<_, std::io::Error>((file, is_empty))
-    });
-    Ok(probed.await??)
 }
 
 /// A stream of one piece.

@@ -33,6 +33,8 @@ mod content;
 mod download;
 #[cfg(feature = "fs")]
 mod file;
+#[cfg(feature = "fs")]
+mod file_content;
 mod info;
 mod pace;
 mod progress;

@@ -1,4 +1,5 @@
-//! Builders own what they need: a task can take each as it stands.
+//! Builders own what they need: a task can take each as it stands. What is uploaded is one of
+//! listed types, and options that would do nothing are errors.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,9 +12,10 @@
 use std::time::{Duration, SystemTime};
 
 use acr_auth::{AccessToken, AuthLayer, Credential, credential_fn};
-use acr_blob::BlobClient;
-use acr_core::{ByteRange, Digest, Pipeline};
-use acr_testkit::FakeRegistry;
+use acr_blob::{BlobClient, Content};
+use acr_core::{ByteRange, Digest, ErrorKind, Pipeline};
+use acr_testkit::{FakeRegistry, Kind};
+use bytes::Bytes;
 
 const CONTENT: &[u8] = b"sample layer";
 
@@ -63,4 +65,66 @@ async fn a_task_takes_the_download_of_a_part() {
     drop(blobs);
     let content = task.await.unwrap().unwrap().bytes(100).await.unwrap();
     assert_eq!(content, &b"layer"[..]);
+}
+
+#[tokio::test]
+async fn every_listed_type_is_content() {
+    let registry = FakeRegistry::new();
+    let blobs = client(&registry);
+    let text = "sample layer";
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("layer");
+    std::fs::write(&path, CONTENT).unwrap();
+    // Wherever it stands, all of it is meant.
+    let mut read = std::fs::File::open(&path).unwrap();
+    std::io::Seek::seek(&mut read, std::io::SeekFrom::Start(7)).unwrap();
+    let contents = [
+        Content::from(Bytes::from_static(CONTENT)),
+        Content::from(CONTENT.to_vec()),
+        Content::from(text.to_owned()),
+        Content::from(text),
+        Content::from(CONTENT),
+        Content::from(b"sample layer"),
+        Content::from(path.clone()),
+        Content::from(std::fs::File::open(&path).unwrap()),
+        Content::from(tokio::fs::File::open(&path).await.unwrap()),
+        Content::from(read),
+    ];
+    for (n, content) in contents.into_iter().enumerate() {
+        let is_file = n > 5;
+        assert_eq!(content.len(), (!is_file).then_some(CONTENT.len() as u64), "{n}");
+        let blob = blobs.upload(content).await.unwrap();
+        assert_eq!((blob.digest, blob.size), (Digest::sha256(CONTENT), 12), "{n}");
+    }
+    for missing in [folder.path().join("gone"), folder.path().to_owned()] {
+        let error = blobs.upload(missing.clone()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Source);
+        assert!(error.to_string().contains(&*missing.to_string_lossy()), "{error}");
+    }
+    assert_eq!(registry.open_uploads(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_option_that_would_do_nothing_is_an_error_before_anything_is_sent() {
+    let registry = FakeRegistry::new();
+    let blobs = client(&registry);
+    let other = "library/base".parse().unwrap();
+    for upload in [blobs.upload(CONTENT).skip_existing(), blobs.upload(CONTENT).mount_from(other)] {
+        let error = upload.await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.to_string().contains("`digest`"), "{error}");
+    }
+    assert!(registry.journal().operations().is_empty());
+    assert_eq!(registry.journal().count(Kind::Challenge), 0);
+
+    let blob = blobs.upload(CONTENT).await.unwrap();
+    let checkpoint = blobs.download(&blob.digest).await.unwrap().checkpoint();
+    registry.journal().clear();
+    let folder = tempfile::tempdir().unwrap();
+    let download = blobs.download(&blob.digest).resume(checkpoint);
+    let error = download.to_file(folder.path().join("x")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("`resume`"), "{error}");
+    assert!(registry.journal().operations().is_empty());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }

@@ -119,6 +119,32 @@ impl CallOptions {
         request.extensions_mut().insert(self.clone());
     }
 
+    /// These options, and where they say nothing those of `others`. Headers are joined, and of
+    /// two with one name it is this one's.
+    ///
+    /// ```
+    /// use acr_core::{CallOptions, Request};
+    ///
+    /// let client = CallOptions::new().header("x-team".parse()?, "builds".parse()?)?;
+    /// let call = CallOptions::new().request_id("build-4711").or(&client);
+    /// let mut request = Request::default();
+    /// call.apply_to(&mut request);
+    /// assert_eq!(request.headers()["x-team"], "builds");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn or(mut self, others: &Self) -> Self {
+        self.retry = self.retry.or_else(|| others.retry.clone());
+        self.timeouts = self.timeouts.or(others.timeouts);
+        self.connect_timeout = self.connect_timeout.or(others.connect_timeout);
+        self.request_id = self.request_id.or_else(|| others.request_id.clone());
+        for (name, value) in &others.headers {
+            self.headers.entry(name).or_insert_with(|| value.clone());
+        }
+        self.is_quiet |= others.is_quiet;
+        self
+    }
+
     /// What a server that the caller did not choose is spared.
     pub(crate) fn for_hop(mut self) -> Self {
         self.request_id = None;

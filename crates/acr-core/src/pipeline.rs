@@ -89,9 +89,14 @@ impl Pipeline {
         &self.endpoint
     }
 
-    /// The same pipeline with other options for the calls made through it: a cheap clone.
+    /// The same pipeline with further options for the calls made through it: a cheap clone.
+    /// What these do not set stays as it was set before; see [`CallOptions::or`].
     #[must_use]
     pub fn with(&self, options: CallOptions) -> Self {
+        let options = match &self.options {
+            Some(before) => options.or(before),
+            None => options,
+        };
         Self { options: Some(Arc::new(options)), ..self.clone() }
     }
 
@@ -108,7 +113,11 @@ impl Pipeline {
     /// unknown.
     pub async fn send(&self, mut request: Request) -> Result<Response> {
         let own = request.extensions().get::<CallOptions>().cloned();
-        if let Some(options) = own.as_ref().or(self.options.as_deref()) {
+        let options = match (own, self.options.as_deref()) {
+            (Some(own), Some(client)) => Some(own.or(client)),
+            (own, client) => own.or_else(|| client.cloned()),
+        };
+        if let Some(options) = options {
             options.apply_to(&mut request);
         }
         // Known out here, so that an error can name it.

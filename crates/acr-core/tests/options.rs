@@ -84,6 +84,26 @@ async fn a_header_and_an_id_are_sent() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn options_set_one_after_the_other_all_hold_and_the_last_word_counts() {
+    let (pipeline, seen) = pipeline();
+    let named = |name: &str, value: &str| {
+        CallOptions::new().header(name.parse().unwrap(), value.parse().unwrap()).unwrap()
+    };
+    let hasty = CallOptions::new().retry(RetryPolicy::default().retries(0));
+    let client = pipeline.with(hasty).with(options()).with(named("x-mine", "2"));
+    let mut request = get(&client, "down");
+    request.extensions_mut().insert(named("x-call", "3").request_id("call-1"));
+    client.send(request).await.unwrap();
+    assert_eq!(seen.lock().unwrap().len(), 1, "the retries of the first");
+    assert_eq!(header(&seen, 0, "x-mine").as_deref(), Some("2"));
+    assert_eq!(header(&seen, 0, "x-call").as_deref(), Some("3"));
+    assert_eq!(header(&seen, 0, "x-ms-client-request-id").as_deref(), Some("call-1"));
+    client.send(get(&client, "ok")).await.unwrap();
+    assert_eq!(header(&seen, 1, "x-ms-client-request-id").as_deref(), Some("build-1"));
+    assert_eq!(header(&seen, 1, "x-call"), None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn time_outs_and_retries_hold_for_the_call_and_its_hops() {
     let (pipeline, seen) = pipeline();
     let hasty = CallOptions::new()

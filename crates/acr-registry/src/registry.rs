@@ -29,7 +29,8 @@ impl RegistryClient {
         Self { pipeline, api_version: ApiVersion::default() }
     }
 
-    /// The same client with other options for its calls: a cheap clone.
+    /// The same client with further options for its calls: a cheap clone. What they do not set
+    /// stays as it was.
     #[must_use]
     pub fn with(&self, options: CallOptions) -> Self {
         Self { pipeline: self.pipeline.with(options), ..self.clone() }

@@ -38,7 +38,8 @@ impl RepositoryClient {
         self
     }
 
-    /// The same client with other options for its calls: a cheap clone.
+    /// The same client with further options for its calls: a cheap clone. What they do not set
+    /// stays as it was.
     #[must_use]
     pub fn with(&self, options: CallOptions) -> Self {
         Self { pipeline: self.pipeline.with(options), ..self.clone() }

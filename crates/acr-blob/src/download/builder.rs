@@ -87,14 +87,20 @@ impl Download {
     /// # Errors
     ///
     /// Those of the download, and [`acr_core::ErrorKind::Source`] when the file cannot be
-    /// written. In every case nothing is left behind.
+    /// written. In every case nothing is left behind. [`acr_core::ErrorKind::InvalidInput`] with
+    /// a checkpoint: what was read before it is not here.
     ///
     /// # Cancellation
     ///
-    /// Dropping the future removes the temporary file. A checkpoint has no effect.
+    /// Dropping the future removes the temporary file.
     #[cfg(feature = "fs")]
-    pub async fn to_file(mut self, path: impl AsRef<std::path::Path> + Send) -> Result<u64> {
-        self.checkpoint = None;
+    pub async fn to_file(self, path: impl AsRef<std::path::Path> + Send) -> Result<u64> {
+        if self.checkpoint.is_some() {
+            let text = "a file is written from the first byte: leave `resume` out, or read on into \
+                the file that `DownloadCheckpoint::reopen` gives";
+            let error = Error::new(acr_core::ErrorKind::InvalidInput, text);
+            return Err(error.with_operation(Some(&operation(&self.client, &self.digest))));
+        }
         // Boxed, so that the futures of callers stay small.
         let reader = Box::pin(self.send()).await?;
         Box::pin(crate::file::store(reader, path.as_ref())).await

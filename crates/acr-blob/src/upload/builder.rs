@@ -2,11 +2,11 @@
 
 use std::{future::IntoFuture, pin::Pin};
 
-use acr_core::{Digest, Operation, RepositoryName, Result};
+use acr_core::{Digest, Error, ErrorKind, Operation, RepositoryName, Result};
 
 use crate::{
     client::BlobClient,
-    content::Content,
+    content::{Content, Source},
     info::BlobInfo,
     progress::{Observer, Phase, Progress},
     upload::{
@@ -105,7 +105,7 @@ impl Upload {
     }
 
     /// Asks first (`HEAD`) whether the repository has the blob, and sends nothing then.
-    /// Needs the digest: without [`Upload::digest`] it has no effect.
+    /// Needs [`Upload::digest`], and is [`acr_core::ErrorKind::InvalidInput`] without.
     pub fn skip_existing(mut self) -> Self {
         self.skip_existing = true;
         self
@@ -113,8 +113,8 @@ impl Upload {
 
     /// Asks the registry to take the blob over from another of its repositories, in the
     /// same request that starts the upload, and looks (`HEAD`) whether it did; if not, or if
-    /// it refuses, the content is sent. Needs the digest: without [`Upload::digest`] it
-    /// has no effect.
+    /// it refuses, the content is sent. Needs [`Upload::digest`], and is
+    /// [`acr_core::ErrorKind::InvalidInput`] without.
     pub fn mount_from(mut self, repository: RepositoryName) -> Self {
         self.mount_from = Some(repository);
         self
@@ -209,7 +209,8 @@ impl Upload {
         Box::pin(self.run()).await.map_err(|error| error.with_operation(Some(&operation)))
     }
 
-    async fn run(self) -> Result<BlobInfo> {
+    async fn run(mut self) -> Result<BlobInfo> {
+        self.check()?;
         let Self { client, expected, observer, .. } = &self;
         if let (true, Some(digest)) = (self.skip_existing, expected)
             && let Some(info) = client.find(digest).await?
@@ -218,7 +219,8 @@ impl Upload {
             return Ok(info);
         }
         let (expected, observer) = (expected.clone(), observer.clone());
-        let mut transfer = self.plan()?;
+        let content = std::mem::replace(&mut self.content, Content::from("")).open().await?;
+        let mut transfer = self.plan(content)?;
         let total = transfer.feed.replayable_len();
         transfer.feed.ledger().observe(observer.clone(), total);
         (transfer.observer, transfer.expected) = (observer.clone(), expected);
@@ -228,14 +230,28 @@ impl Upload {
         Ok(info)
     }
 
-    fn plan(mut self) -> Result<Transfer> {
+    /// Refuses what would do nothing.
+    fn check(&self) -> Result<()> {
+        let options =
+            [("skip_existing", self.skip_existing), ("mount_from", self.mount_from.is_some())];
+        match options.iter().find(|(_, is_set)| *is_set) {
+            Some((option, _)) if self.expected.is_none() => {
+                let text =
+                    format!("`{option}` needs to know which blob it is: say it with `digest`");
+                Err(Error::new(ErrorKind::InvalidInput, text))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn plan(self, mut content: Source) -> Result<Transfer> {
         let client = self.client;
         let is_vouched = matches!(self.checkpoint, Some((_, Rest::Vouched)));
         if is_vouched {
-            self.content = self.content.passing();
+            content = content.passing();
         }
         let is_whole =
-            self.chunk_size.is_none() && !self.saver.is_some() && self.content.is_replayable();
+            self.chunk_size.is_none() && !self.saver.is_some() && content.is_replayable();
         let wanted = Plan {
             chunk: self.chunk_size.map_or(CHUNK, |bytes| bytes as u64),
             sending: if is_whole { Sending::Whole } else { Sending::Chunks },
@@ -245,7 +261,7 @@ impl Upload {
                 _ => Closing::LastChunk,
             },
         };
-        let (plan, limit) = client.learned.apply(wanted, self.content.len());
+        let (plan, limit) = client.learned.apply(wanted, content.len());
         let mut digester = self.expected.as_ref().map(Digest::digester).unwrap_or_default();
         let mut machine = Machine::new(plan, limit);
         let (mut wire, mut saved) = (None, None);
@@ -259,13 +275,13 @@ impl Upload {
                 machine.extend(confirmed, false);
                 digester = hashed;
             } else {
-                let offered = self.content.len().unwrap_or(u64::MAX);
+                let offered = content.len().unwrap_or(u64::MAX);
                 machine = Machine::unproven(plan, limit, confirmed, offered);
                 saved = Some((hashed, checkpoint.source().cloned()));
             }
         }
         let chunk = index(machine.chunk());
-        let mut feed = Feed::new(self.content.0, chunk, digester);
+        let mut feed = Feed::new(content, chunk, digester);
         if is_vouched {
             feed.start_at(machine.confirmed());
         }
