@@ -142,7 +142,7 @@ impl tower_service::Service<Request> for Counting {
     type Future = acr_core::layer::ResponseFuture;
 
     fn poll_ready(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Result<()>> {
-        tower_service::Service::poll_ready(&mut self.inner, cx)
+        tower_service::Service::<Request>::poll_ready(&mut self.inner, cx)
     }
 
     fn call(&mut self, request: Request) -> Self::Future {

@@ -317,7 +317,7 @@ fn g11_an_example_that_is_gone_or_does_something_else_is_a_defect() {
         ("ExampleNewClient", "blob_steps"),
         ("ExampleClient_DeleteTag", "gone"),
         // Not compared with anything.
-        ("ExampleClient_NewClient", "custom_stack"),
+        ("ExampleClient_NewClient", "bring_your_own_layers"),
     ] {
         assert!(of(sample, example).is_some(), "{sample} {example}");
     }

@@ -117,8 +117,8 @@ async fn send<S: HttpService>(
     mut request: Request,
     sent: &[&Secret],
 ) -> Result<Response> {
-    if let Some(id) = &caller.request_id {
-        request.headers_mut().insert(CLIENT_REQUEST_ID, id.clone());
+    if let Some((name, id)) = &caller.request_id {
+        request.headers_mut().insert(name, id.clone());
     }
     if let Some(options) = &caller.options {
         request.extensions_mut().insert(options.clone());

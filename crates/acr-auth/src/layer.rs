@@ -9,9 +9,9 @@ use std::{
 use acr_core::{
     CallOptions, Challenge, Effect, Endpoint, Error, HttpService, MissingRights, Recoveries,
     Request, Response, Result, Scope,
-    layer::{ResponseFuture, call, drain, is_redirect_hop},
+    layer::{RequestId, ResponseFuture, call, drain, is_redirect_hop},
 };
-use http::{HeaderValue, StatusCode, Uri, header};
+use http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -166,7 +166,7 @@ impl<S: HttpService> Service<Request> for Auth<S> {
         }
         let signed = Call {
             tokens: Arc::clone(&self.tokens),
-            request_id: request.headers().get(CLIENT_REQUEST_ID).cloned(),
+            request_id: id_of(&request),
             options: request.extensions().get::<CallOptions>().cloned(),
         };
         match scope {
@@ -176,12 +176,20 @@ impl<S: HttpService> Service<Request> for Auth<S> {
     }
 }
 
+/// The id of the call, and the header that it is sent in.
+fn id_of(request: &Request) -> Option<(HeaderName, HeaderValue)> {
+    let known = request.extensions().get::<RequestId>();
+    let name = known.map_or(CLIENT_REQUEST_ID, |id| id.header().clone());
+    let id = request.headers().get(&name)?.clone();
+    Some((name, id))
+}
+
 /// Headers that can hold a credential.
-const CREDENTIALS: [header::HeaderName; 4] = [
+const CREDENTIALS: [HeaderName; 4] = [
     header::AUTHORIZATION,
     header::COOKIE,
     header::PROXY_AUTHORIZATION,
-    header::HeaderName::from_static("x-ms-authorization-auxiliary"),
+    HeaderName::from_static("x-ms-authorization-auxiliary"),
 ];
 
 /// Requests without a scope that no challenge is answered for: hops that a server chose,
@@ -195,7 +203,7 @@ fn is_none_of_ours(request: &Request) -> bool {
 /// One request and what it takes to sign it in.
 struct Call {
     tokens: Arc<Tokens>,
-    request_id: Option<HeaderValue>,
+    request_id: Option<(HeaderName, HeaderValue)>,
     options: Option<CallOptions>,
 }
 

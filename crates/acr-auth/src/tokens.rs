@@ -11,7 +11,7 @@ use acr_core::{
     BoxError, CallOptions, Challenge, Endpoint, Error, ErrorKind, HttpService, Result, Scope,
     Secret,
 };
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 
 use crate::{
     access_token::AccessToken,
@@ -71,7 +71,7 @@ pub(crate) struct Found {
 pub(crate) struct Caller<'a, S> {
     pub(crate) service: &'a S,
     /// The id of the request that a token is needed for.
-    pub(crate) request_id: Option<HeaderValue>,
+    pub(crate) request_id: Option<(HeaderName, HeaderValue)>,
     /// The options of the call that a token is needed for.
     pub(crate) options: Option<CallOptions>,
 }

@@ -1,6 +1,7 @@
 //! The one body type of requests and responses.
 
 use std::{
+    any::Any,
     fmt, mem,
     pin::Pin,
     sync::Arc,
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::{
     error::{BoxError, Error, ErrorKind, Result},
+    layer::{DeadlineBody, WATCHED_PIECE, WatchedBody},
     paced::Paced,
     patience,
     verify::MAX_TOLD,
@@ -61,6 +63,41 @@ impl Body {
         Self(Inner::Empty)
     }
 
+    /// A body of any kind. One of ours stays what it is, so that it can be sent again if it
+    /// could before; any other that is not empty can be read once, as with [`Body::stream`].
+    ///
+    /// ```
+    /// use acr_core::Body;
+    /// use bytes::Bytes;
+    /// use http_body_util::Full;
+    ///
+    /// assert!(Body::new(Body::from("hello")).try_clone().is_some());
+    /// assert!(Body::new(Full::new(Bytes::new())).try_clone().is_some());
+    /// assert!(Body::new(Full::new(Bytes::from("hello"))).try_clone().is_none());
+    /// ```
+    pub fn new<B>(body: B) -> Self
+    where
+        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        let mut slot = Some(body);
+        let any: &mut dyn Any = &mut slot;
+        if let Some(ours) = any.downcast_mut::<Option<Self>>() {
+            return ours.take().unwrap_or_default();
+        }
+        // What our own layers add comes off again where it is not needed.
+        if let Some(watched) = any.downcast_mut::<Option<WatchedBody<Self>>>() {
+            return watched.take().map_or_else(Self::empty, Self::watched);
+        }
+        if let Some(bound) = any.downcast_mut::<Option<DeadlineBody<Self>>>() {
+            let body = bound.take().map(DeadlineBody::unbound);
+            return body.map_or_else(Self::empty, |body| body.unwrap_or_else(Self::stream));
+        }
+        match slot {
+            Some(body) if !body.is_end_stream() => Self::stream(body),
+            _ => Self::empty(),
+        }
+    }
+
     /// A body that can be read once.
     ///
     /// Whoever it comes from, it neither holds up a thread nor goes on without content for
@@ -81,18 +118,15 @@ impl Body {
         Self(Inner::Stream(Box::pin(body)))
     }
 
-    /// Hands bytes out in pieces of a size and tells somebody of each whether another one
-    /// follows. They can still be sent again. Anything but bytes is given back.
-    pub(crate) fn watched(
-        self,
-        piece: usize,
-        watch: impl Fn(bool) + Send + Sync + 'static,
-    ) -> Result<Self, Self> {
-        match self.0 {
-            Inner::Bytes(bytes) => {
-                Ok(Self(Inner::Pieces(bytes, Watched { piece, watch: Arc::new(watch) })))
+    /// Bytes stay what they are: they are handed out in pieces and can still be sent again.
+    fn watched(watched: WatchedBody<Self>) -> Self {
+        match watched.into_parts() {
+            (Self(Inner::Bytes(bytes)), Some(progress)) => {
+                let watch = move |follows| progress.note(follows);
+                Self(Inner::Pieces(bytes, Watched { piece: WATCHED_PIECE, watch: Arc::new(watch) }))
             }
-            other => Err(Self(other)),
+            (body, Some(progress)) => Self::around(WatchedBody::new(body, Some(progress))),
+            (body, None) => body,
         }
     }
 

@@ -1,5 +1,6 @@
 //! The one error type: what went wrong, where, and whether to try again.
 
+mod adopt;
 mod kept;
 mod shown;
 
@@ -11,9 +12,9 @@ use std::{
 
 use http::StatusCode;
 
+pub(crate) use self::adopt::{kind_name, kind_of};
 use crate::{
     error_code::{ErrorCode, ErrorDetail},
-    foreign::ForeignError,
     operation::Operation,
     redact::shown_id,
 };
@@ -371,15 +372,6 @@ impl Error {
     /// What to pay for a repetition, if this failure was shared with others.
     pub(crate) fn fare(&self) -> Option<Fare> {
         self.0.fare.get().cloned()
-    }
-
-    /// An error of a body: kept if it is one of ours, a broken connection otherwise.
-    pub(crate) fn from_body<E: Into<BoxError>>(error: E) -> Self {
-        match error.into().downcast::<Self>() {
-            Ok(ours) => *ours,
-            Err(other) => Self::new(ErrorKind::Transport, "the connection broke in the body")
-                .with_source(ForeignError::of(&*other)),
-        }
     }
 
     /// What the cause of another error keeps of its details: callers ask the outer one.

@@ -21,7 +21,8 @@ pub struct Operation {
 ///
 /// A request extension. It decides what may be repeated after a failure,
 /// rather than the HTTP method: a `PATCH` of properties may be sent again, a
-/// `PATCH` of an upload may not. A request without it is treated as [`Effect::Append`].
+/// `PATCH` of an upload may not. A request without it gets one from its method
+/// ([`Effect::of`]) when it comes to the retry layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Effect {
@@ -93,6 +94,24 @@ impl Operation {
 }
 
 impl Effect {
+    /// What the rules of HTTP say of a method (RFC 9110, 9.2): `GET`, `HEAD`, `OPTIONS` and
+    /// `TRACE` read, `PUT` and `DELETE` set; `POST`, `PATCH` and any other append.
+    ///
+    /// ```
+    /// use acr_core::Effect;
+    /// use http::Method;
+    ///
+    /// assert_eq!(Effect::of(&Method::DELETE), Effect::Set);
+    /// assert!(Effect::of(&Method::GET).is_repeatable() && !Effect::of(&Method::POST).is_repeatable());
+    /// ```
+    pub fn of(method: &http::Method) -> Self {
+        match method.as_str() {
+            "GET" | "HEAD" | "OPTIONS" | "TRACE" => Self::Read,
+            "PUT" | "DELETE" => Self::Set,
+            _ => Self::Append,
+        }
+    }
+
     /// Whether a request that may already have taken effect can be sent again as it is.
     pub const fn is_repeatable(self) -> bool {
         match self {

@@ -6,6 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use http::HeaderName;
 use tower_layer::Layer;
 use tower_service::Service;
 use tracing::Instrument as _;
@@ -15,8 +16,8 @@ use crate::{
     endpoint::Endpoint,
     error::{Error, Result},
     layer::{
-        self, HttpService, LogLayer, RedirectLayer, RequestId, RequestIdLayer, ResponseFuture,
-        RetryLayer, RetryPolicy, TimeoutLayer, Timeouts, TraceLayer, UserAgentLayer,
+        self, HttpService, LogLayer, RedirectLayer, RequestIdLayer, ResponseFuture, RetryLayer,
+        RetryPolicy, TimeoutLayer, Timeouts, TraceLayer, UserAgentLayer,
     },
     operation::Operation,
     redact::{Redaction, shown_host, shown_subject},
@@ -50,6 +51,7 @@ use crate::{
 pub struct Pipeline {
     endpoint: Endpoint,
     service: Transport,
+    request_id: RequestIdLayer,
     options: Option<Arc<CallOptions>>,
 }
 
@@ -62,6 +64,7 @@ pub struct PipelineBuilder {
     retry: RetryPolicy,
     timeouts: Timeouts,
     application_id: Option<String>,
+    request_id: RequestIdLayer,
     redaction: Redaction,
     per_call: Vec<ErasedLayer>,
     per_hop: Vec<ErasedLayer>,
@@ -78,6 +81,7 @@ impl Pipeline {
             retry: RetryPolicy::default(),
             timeouts: Timeouts::default(),
             application_id: None,
+            request_id: RequestIdLayer::new(),
             redaction: Redaction::new(),
             per_call: Vec::new(),
             per_hop: Vec::new(),
@@ -121,7 +125,7 @@ impl Pipeline {
             options.apply_to(&mut request);
         }
         // Known out here, so that an error can name it.
-        RequestId::of(&mut request);
+        self.request_id.note(&mut request);
         let operation = request.extensions().get::<Operation>();
         let span = tracing::info_span!(
             "acr.operation",
@@ -162,6 +166,13 @@ impl PipelineBuilder {
         self
     }
 
+    /// Sends the id of a call in another header than `x-ms-client-request-id`, which
+    /// registries of Azure log: `x-request-id`, or whatever others look at.
+    pub fn request_id_header(mut self, name: HeaderName) -> Self {
+        self.request_id = self.request_id.header(name);
+        self
+    }
+
     /// Sets which further names logs and spans may show the values of.
     pub fn redaction(mut self, redaction: Redaction) -> Self {
         self.redaction = redaction;
@@ -170,21 +181,45 @@ impl PipelineBuilder {
 
     /// Adds a layer around the whole call, outside of all others: metrics, a
     /// concurrency limit, a cache. The layer added last stands outermost.
+    ///
+    /// Any layer fits whose service answers with an `http::Response<B>`, whatever bytes `B`
+    /// carries and whatever its errors are ([`Error::from`] says what becomes of them): those of
+    /// tower and tower-http, and several of them as one `ServiceBuilder`. `docs/embed.md` of the
+    /// repository has a table. A layer that changes the type of the request body, as a limit of
+    /// its length does, makes of it one that can be sent only once, unless it is empty.
+    ///
+    /// ```
+    /// use acr_core::{Endpoint, Pipeline, Transport};
+    /// use std::time::Duration;
+    /// use tower::{ServiceBuilder, limit::ConcurrencyLimitLayer};
+    ///
+    /// # let transport = Transport::new(tower::service_fn(|_: acr_core::Request| async {
+    /// #     Ok::<_, acr_core::Error>(http::Response::new(acr_core::Body::empty()))
+    /// # }));
+    /// let endpoint: Endpoint = "myregistry.azurecr.io".parse()?;
+    /// let pipeline = Pipeline::builder(endpoint)
+    ///     .transport(transport)
+    ///     .layer_per_hop(ConcurrencyLimitLayer::new(32))
+    ///     .layer_per_call(ServiceBuilder::new().timeout(Duration::from_secs(60)))
+    ///     .build()?;
+    /// # let _ = pipeline;
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     pub fn layer_per_call<L>(mut self, layer: L) -> Self
     where
         L: Layer<Transport, Service: HttpService> + Send + Sync + 'static,
     {
-        self.per_call.push(Arc::new(move |inner| Transport::erase(layer.layer(inner))));
+        self.per_call.push(erased(layer));
         self
     }
 
-    /// Adds a layer around every hop of every attempt: this is where
-    /// authentication stands. The layer added last stands outermost.
+    /// Adds a layer around every hop of every attempt: this is where authentication stands.
+    /// The layer added last stands outermost. What fits is what fits around a call.
     pub fn layer_per_hop<L>(mut self, layer: L) -> Self
     where
         L: Layer<Transport, Service: HttpService> + Send + Sync + 'static,
     {
-        self.per_hop.push(Arc::new(move |inner| Transport::erase(layer.layer(inner))));
+        self.per_hop.push(erased(layer));
         self
     }
 
@@ -204,14 +239,26 @@ impl PipelineBuilder {
         let exchange = TimeoutLayer::new(self.timeouts).layer(transport);
         let exchange = TraceLayer::new(self.redaction.clone())
             .layer(LogLayer::new(self.redaction).layer(exchange));
-        let exchange = Transport::erase(user_agent.layer(exchange));
+        let exchange = Transport::new(user_agent.layer(exchange));
         let hop = self.per_hop.iter().fold(exchange, |inner, layer| layer(inner));
         let call = RetryLayer::new(self.retry).layer(RedirectLayer::new().layer(hop));
-        let call = Transport::erase(RequestIdLayer::new().layer(call));
+        let call = Transport::new(self.request_id.layer(call));
         let service = self.per_call.iter().fold(call, |inner, layer| layer(inner));
 
-        Ok(Pipeline { endpoint: self.endpoint, service, options: None })
+        Ok(Pipeline {
+            endpoint: self.endpoint,
+            service,
+            request_id: self.request_id,
+            options: None,
+        })
     }
+}
+
+fn erased<L>(layer: L) -> ErasedLayer
+where
+    L: Layer<Transport, Service: HttpService> + Send + Sync + 'static,
+{
+    Arc::new(move |inner| Transport::new(layer.layer(inner)))
 }
 
 impl Service<Request> for Pipeline {

@@ -7,13 +7,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use tower::ServiceExt as _;
 use tower_service::Service;
 
 use crate::{
     body::Body,
-    error::{BoxError, Error, ErrorKind, Result},
-    foreign::ForeignError,
+    error::{BoxError, Error, Result},
     layer::{HttpService, ResponseFuture, call},
     request::Request,
     response::Response,
@@ -22,7 +20,8 @@ use crate::{
 /// Sends requests: an erased [`HttpService`], cheap to clone.
 ///
 /// [`Transport::new`] takes any HTTP client whose bodies carry [`Bytes`]; the
-/// feature `rustls` adds `Transport::rustls`, the default.
+/// feature `rustls` adds `Transport::rustls`, the default. As a service it takes requests with
+/// any body of bytes, so that layers that put theirs around a body find it fitting.
 ///
 /// ```
 /// use acr_core::{Body, Request, Transport};
@@ -37,29 +36,13 @@ use crate::{
 pub struct Transport(Arc<dyn Fn(Request) -> ResponseFuture + Send + Sync>);
 
 impl Transport {
-    /// Wraps an HTTP client.
+    /// Wraps an HTTP client, or a stack of layers around one.
     ///
-    /// An error that is already an [`Error`] keeps its kind; any other becomes
-    /// [`ErrorKind::Transport`], with the words of the error and its causes as the source: those
-    /// that are known to be no secret, such as `connection refused`, with `…` for the rest.
-    pub fn new<S, B>(service: S) -> Self
-    where
-        S: Service<Request, Response = http::Response<B>, Future: Send, Error: Into<BoxError>>
-            + Clone
-            + Send
-            + Sync
-            + 'static,
-        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
-    {
-        let service = service
-            .map_response(|response: http::Response<B>| response.map(Body::stream))
-            .map_err(|error: S::Error| classify(error.into()));
-        Self::erase(service)
-    }
-
-    /// Erases a stack of layers. A clone of the result is a reference, whatever the
-    /// stack holds; the stack itself is cloned, one level deep, when it is called.
-    pub(crate) fn erase<S: HttpService>(service: S) -> Self {
+    /// An error that is already an [`Error`] keeps its kind; what any other becomes is written
+    /// at [`Error::from`].
+    pub fn new<S: HttpService>(service: S) -> Self {
+        // A clone of the result is a reference, whatever the stack holds; the stack itself is
+        // cloned, one level deep, when it is called.
         Self(Arc::new(move |request| {
             let mut service = service.clone();
             // Readiness is asked for when the future runs, and not here: one that nobody
@@ -69,7 +52,10 @@ impl Transport {
     }
 }
 
-impl Service<Request> for Transport {
+impl<B> Service<http::Request<B>> for Transport
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
     type Response = Response;
     type Error = Error;
     type Future = ResponseFuture;
@@ -79,8 +65,8 @@ impl Service<Request> for Transport {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
-        (self.0)(request)
+    fn call(&mut self, request: http::Request<B>) -> Self::Future {
+        (self.0)(request.map(Body::new))
     }
 }
 
@@ -90,17 +76,9 @@ impl fmt::Debug for Transport {
     }
 }
 
-fn classify(error: BoxError) -> Error {
-    match error.downcast::<Error>() {
-        Ok(ours) => *ours,
-        Err(other) => Error::new(ErrorKind::Transport, "the exchange with the server broke")
-            .with_source(ForeignError::of(&*other)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use tower::service_fn;
+    use tower::{ServiceExt as _, service_fn};
 
     use super::*;
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use acr_auth::{AccessToken, AuthLayer, Credential, credential_fn};
-use acr_core::{Body, Error, ErrorKind, Pipeline, Request, Transport, layer::RetryPolicy};
+use acr_core::{Body, Effect, Error, ErrorKind, Pipeline, Request, Transport, layer::RetryPolicy};
 
 use crate::{
     compare::same_request,
@@ -102,7 +102,14 @@ impl Stage {
             let stage = stage.clone();
             async move { stage.answer(request).await }
         }));
+        let declared = tower::util::MapRequestLayer::new(|request: Request| {
+            // What may be repeated is never left to the method.
+            let effect = request.extensions().get::<Effect>();
+            assert!(effect.is_some(), "{} {} has no effect", request.method(), request.uri());
+            request
+        });
         Pipeline::builder(HOST.parse().unwrap())
+            .layer_per_call(declared)
             .transport(transport)
             .retry(RetryPolicy::default().retries(0))
     }

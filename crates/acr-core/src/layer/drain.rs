@@ -1,11 +1,13 @@
 //! Reads what is left of a body that nobody wants, so that its connection can be used again.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
+use bytes::Buf as _;
+use http_body::Body;
 use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 
-use crate::{body::Body, patience};
+use crate::patience;
 
 /// Reads up to 64 KiB for up to a second; what is longer or slower is dropped, which
 /// closes its connection.
@@ -13,17 +15,18 @@ use crate::{body::Body, patience};
 /// # Cancellation
 ///
 /// Dropping the future drops the body.
-pub async fn drain(body: Body) {
+pub async fn drain<B: Body>(body: B) {
     // Whether it ended or the time did makes no difference to anybody.
     let _ = patience::until(Instant::now() + MAX_WAIT, read(body)).await;
 }
 
-async fn read(mut body: Body) {
+async fn read<B: Body>(body: B) {
+    let mut body = pin!(body);
     let mut left = MAX_DRAINED;
     while left > 0 {
         match body.frame().await {
             Some(Ok(frame)) => {
-                let len = frame.data_ref().map_or(0, bytes::Bytes::len);
+                let len = frame.data_ref().map_or(0, |data| data.remaining());
                 left = left.saturating_sub(len.max(1));
             }
             Some(Err(_)) | None => return,
@@ -44,7 +47,7 @@ mod tests {
     use http_body_util::StreamBody;
 
     use super::*;
-    use crate::error::Error;
+    use crate::{body::Body, error::Error};
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_drips_for_ever_is_given_up_after_a_second() {

@@ -2,11 +2,14 @@
 
 use std::{
     fmt,
+    future::Future,
+    pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
-use http::HeaderMap;
+use http::{HeaderMap, Method};
+use pin_project_lite::pin_project;
 use tokio::time::Instant;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -14,12 +17,9 @@ use tracing::{Level, debug, enabled, info};
 
 use crate::{
     call_options::CallOptions,
-    error::{Error, Result},
-    layer::{HttpService, ResponseFuture, boxed},
+    error::kind_name,
     operation::Effect,
     redact::{self, Redaction, printable_up_to},
-    request::Request,
-    response::Response,
 };
 
 /// Logs every exchange: one event at level `info` with method, URL, status and
@@ -29,11 +29,13 @@ use crate::{
 /// names; everything else prints as `REDACTED`. Bodies are never logged, at any
 /// level, and no feature or variable turns redaction off. A program that must see
 /// more puts a layer of its own beside this one. Calls with [`CallOptions::quiet`]
-/// are left out. Must stand inside of authentication, beside [`super::TraceLayer`].
+/// are left out. Must stand inside of authentication, beside [`super::TraceLayer`]. It stands
+/// around any service of `http::Request<B>` that answers with an `http::Response<R>`, and
+/// changes nothing of its answers and errors; of an error that is none of ours it tells `_OTHER`.
 ///
 /// ```standalone_crate
 /// use std::sync::{Arc, Mutex};
-/// use acr_core::{Body, Redaction, Request, Transport, layer::LogLayer};
+/// use acr_core::{Redaction, layer::LogLayer};
 /// use tower::{ServiceBuilder, ServiceExt, service_fn};
 /// # #[derive(Clone, Default)]
 /// # struct Captured(Arc<Mutex<Vec<u8>>>);
@@ -51,13 +53,11 @@ use crate::{
 /// let writer = log.clone();
 /// tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).init();
 ///
-/// let transport = Transport::new(service_fn(|_: Request| async {
-///     Ok::<_, acr_core::Error>(http::Response::new(Body::empty()))
-/// }));
-/// let stack = ServiceBuilder::new().layer(LogLayer::new(Redaction::new())).service(transport);
-/// let mut request = Request::default();
-/// *request.uri_mut() = "https://r.azurecr.io/v2/?_state=secret".parse()?;
-/// stack.oneshot(request).await?;
+/// let client = service_fn(|_: http::Request<()>| async {
+///     Ok::<_, std::io::Error>(http::Response::new(()))
+/// });
+/// let stack = ServiceBuilder::new().layer(LogLayer::new(Redaction::new())).service(client);
+/// stack.oneshot(http::Request::get("https://r.azurecr.io/v2/?_state=secret").body(())?).await?;
 ///
 /// let log = String::from_utf8(log.0.lock().unwrap().clone())?;
 /// assert!(log.contains("exchange method=GET"));
@@ -92,44 +92,101 @@ impl<S> Layer<S> for LogLayer {
     }
 }
 
-impl<S: HttpService> Service<Request> for Log<S> {
-    type Response = Response;
-    type Error = Error;
-    type Future = ResponseFuture;
+impl<S, B, R> Service<http::Request<B>> for Log<S>
+where
+    S: Service<http::Request<B>, Response = http::Response<R>, Error: 'static>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = LogFuture<S::Future>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
+    fn call(&mut self, request: http::Request<B>) -> Self::Future {
         let is_quiet = request.extensions().get::<CallOptions>().is_some_and(CallOptions::is_quiet);
-        if is_quiet || !enabled!(Level::INFO) {
-            return boxed(self.inner.call(request));
+        let is_told = !is_quiet && enabled!(Level::INFO);
+        let line = is_told.then(|| Line::begin(&request, &self.redaction));
+        LogFuture { future: self.inner.call(request), line }
+    }
+}
+
+pin_project! {
+    /// The future of [`Log`].
+    pub struct LogFuture<F> {
+        #[pin]
+        future: F,
+        line: Option<Line>,
+    }
+}
+
+impl<F, R, E> Future for LogFuture<F>
+where
+    F: Future<Output = Result<http::Response<R>, E>>,
+    E: 'static,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let result = ready!(this.future.poll(cx));
+        if let Some(line) = this.line.take() {
+            line.end(&result);
         }
+        Poll::Ready(result)
+    }
+}
+
+impl<F> fmt::Debug for LogFuture<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogFuture").finish_non_exhaustive()
+    }
+}
+
+/// What is told of one exchange.
+struct Line {
+    method: Method,
+    url: String,
+    redaction: Arc<Redaction>,
+    /// What is sent there is all secret, and any header may repeat it.
+    is_token_call: bool,
+    limit: usize,
+    start: Instant,
+}
+
+impl Line {
+    fn begin<B>(request: &http::Request<B>, redaction: &Arc<Redaction>) -> Self {
         let method = request.method().clone();
-        // What is sent there is all secret, and any header may repeat it.
-        let is_token_call = request.extensions().get() == Some(&Effect::Token);
-        let redaction = Arc::clone(&self.redaction);
         let url = redaction.url(request.uri());
         let (limit, url) = (headers_limit(&url), printable_up_to(&url, MAX_URL).to_string());
-        let headers = Head(request.headers(), &redaction, limit, false);
+        let headers = Head(request.headers(), redaction, limit, false);
         debug!(%method, %url, %headers, "request");
-        let future = self.inner.call(request);
-        let start = Instant::now();
-        Box::pin(async move {
-            let result = future.await;
-            let ms = start.elapsed().as_millis();
-            match &result {
-                Ok(response) => {
-                    let status = response.status().as_u16();
-                    info!(%method, %url, status, ms, "exchange");
-                    let headers = Head(response.headers(), &redaction, limit, is_token_call);
-                    debug!(%method, %url, %headers, "response");
-                }
-                Err(error) => info!(%method, %url, kind = ?error.kind(), ms, "exchange failed"),
+        Self {
+            method,
+            url,
+            redaction: Arc::clone(redaction),
+            is_token_call: request.extensions().get() == Some(&Effect::Token),
+            limit,
+            start: Instant::now(),
+        }
+    }
+
+    fn end<R, E: 'static>(self, result: &Result<http::Response<R>, E>) {
+        let Self { method, url, redaction, is_token_call, limit, start } = self;
+        let ms = start.elapsed().as_millis();
+        match result {
+            Ok(response) => {
+                let status = response.status().as_u16();
+                info!(%method, %url, status, ms, "exchange");
+                let headers = Head(response.headers(), &redaction, limit, is_token_call);
+                debug!(%method, %url, %headers, "response");
             }
-            result
-        })
+            Err(error) => {
+                let kind = kind_name(error);
+                info!(%method, %url, %kind, ms, "exchange failed");
+            }
+        }
     }
 }
 

@@ -1,6 +1,4 @@
-//! The tower layers, each usable in any stack over [`Request`], [`Response`] and [`Error`].
-//!
-//! Order, outside to inside, and why (docs/architecture.md has the whole argument):
+//! The tower layers. Order, outside to inside, and why (docs/architecture.md has the whole argument):
 //!
 //! | layer | stands outside of | because |
 //! |---|---|---|
@@ -18,6 +16,35 @@
 //! the caller to the storage; log and trace outside authentication leave out token calls
 //! and repetitions; a time-out outside retry ends the waits of the retry, and outside
 //! authentication it makes a token call part of the answer's time.
+//!
+//! All but redirect and authentication wrap any client or server of [`http::Request`] and
+//! [`http::Response`], whatever its bodies and errors are. A layer that never fails by itself
+//! keeps the inner service's error; [`RetryLayer`] and [`TimeoutLayer`] give a [`BoxError`],
+//! which is that error or an [`Error`] of ours. Redirect and authentication send requests of
+//! their own making, so theirs have a [`Body`](crate::Body); what is inside of them may
+//! answer with any body and any error ([`HttpService`]). `docs/embed.md` of the repository
+//! says which layer fits where.
+//!
+//! ```
+//! use acr_core::{BoxError, layer::{RequestIdLayer, RetryLayer, RetryPolicy, TimeoutLayer, Timeouts}};
+//! use bytes::Bytes;
+//! use http_body_util::Full;
+//! use tower::{ServiceBuilder, ServiceExt, service_fn};
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+//! // Any service over `http::Request<_>`: hyper-util's client, reqwest, one of your own.
+//! let client = service_fn(|_: http::Request<_>| async {
+//!     Ok::<_, std::io::Error>(http::Response::new(Full::new(Bytes::from("hello"))))
+//! });
+//! let stack = ServiceBuilder::new()
+//!     .layer(RequestIdLayer::new())
+//!     .layer(RetryLayer::new(RetryPolicy::default()))
+//!     .layer(TimeoutLayer::new(Timeouts::default()))
+//!     .service(client);
+//! let request = http::Request::get("https://service.example/").body(Full::new(Bytes::new()))?;
+//! assert_eq!(stack.oneshot(request).await?.status(), 200);
+//! # Ok::<_, BoxError>(()) }).unwrap();
+//! ```
 
 mod backoff;
 mod budget;
@@ -32,62 +59,70 @@ mod trace;
 mod user_agent;
 
 use std::{
-    any::Any,
-    future::{Future, pending, poll_fn},
+    future::{Future, poll_fn},
     pin::Pin,
 };
 
+use bytes::Bytes;
 use tower_service::Service;
 
 #[cfg(feature = "rustls")]
 pub(crate) use self::redirect::ForeignHop;
+pub(crate) use self::timeout::PIECE as WATCHED_PIECE;
 pub use self::{
+    deadline::DeadlineBody,
     drain::drain,
-    log::{Log, LogLayer},
+    log::{Log, LogFuture, LogLayer},
     redirect::{Redirect, RedirectLayer, is_redirect_hop},
     request_id::{RequestId, RequestIdLayer, RequestIdService},
-    retry::{Retry, RetryLayer, RetryPolicy},
-    timeout::{Timeout, TimeoutLayer, Timeouts},
-    trace::{Trace, TraceLayer},
+    retry::{CloneBody, CopyBody, Retry, RetryFuture, RetryLayer, RetryPolicy},
+    timeout::{Timeout, TimeoutBody, TimeoutFuture, TimeoutLayer, Timeouts, WatchedBody},
+    trace::{Trace, TraceFuture, TraceLayer},
     user_agent::{UserAgent, UserAgentLayer},
 };
 use crate::{
-    error::{Error, Result},
+    body::Body,
+    error::{BoxError, Error, Result},
     operation::Operation,
     request::Request,
     response::{Context, Response},
 };
 
-/// A service every layer here can wrap. Implemented for all that fit; nothing to do by hand.
+/// A service of somebody's that can stand in a [`Pipeline`](crate::Pipeline), or inside of
+/// redirect and authentication: it takes our requests and answers with any body of bytes and
+/// any error. Implemented for all that fit; nothing to do by hand.
+///
+/// What it must be is cheap to clone. tower's rate limit is not: put tower's `BufferLayer`
+/// around it.
 pub trait HttpService:
-    Service<Request, Response = Response, Error = Error, Future: Send> + Clone + Send + Sync + 'static
+    Service<
+        Request,
+        Response = http::Response<<Self as HttpService>::Body>,
+        Error: Into<BoxError>,
+        Future: Send,
+    > + Clone
+    + Send
+    + Sync
+    + 'static
 {
+    /// The body of its answers.
+    type Body: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static;
 }
 
-impl<S> HttpService for S where
-    S: Service<Request, Response = Response, Error = Error, Future: Send>
+impl<S, B> HttpService for S
+where
+    S: Service<Request, Response = http::Response<B>, Error: Into<BoxError>, Future: Send>
         + Clone
         + Send
         + Sync
-        + 'static
+        + 'static,
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
+    type Body = B;
 }
 
-/// The future of the layers that await.
+/// The future of the layers that send requests of their own.
 pub type ResponseFuture = Pin<Box<dyn Future<Output = Result<Response>> + Send>>;
-
-/// Boxes a future that is not a [`ResponseFuture`] already.
-pub(crate) fn boxed<F>(future: F) -> ResponseFuture
-where
-    F: Future<Output = Result<Response>> + Send + 'static,
-{
-    let mut future = Some(future);
-    let boxed = match (&mut future as &mut dyn Any).downcast_mut::<Option<ResponseFuture>>() {
-        Some(boxed) => boxed.take(),
-        None => future.map(|future| Box::pin(future) as ResponseFuture),
-    };
-    boxed.unwrap_or_else(|| Box::pin(pending()))
-}
 
 /// Waits until a service is ready and calls it in the same moment.
 ///
@@ -100,12 +135,21 @@ where
 ///
 /// # Errors
 ///
-/// Those of the service.
+/// Those of the service; what is none of ours becomes one ([`Error::from`]).
 ///
 /// # Cancellation
 ///
 /// Dropping the future drops the reservation or the exchange.
 pub async fn call<S: HttpService>(service: &mut S, request: Request) -> Result<Response> {
+    let answer = ready_call(service, request).await.map_err(|error| Error::from(error.into()))?;
+    Ok(answer.map(Body::new))
+}
+
+/// The same for any service, whose answers and errors stay what they are.
+pub(crate) async fn ready_call<S: Service<Q>, Q>(
+    service: &mut S,
+    request: Q,
+) -> Result<S::Response, S::Error> {
     poll_fn(|cx| service.poll_ready(cx)).await?;
     service.call(request).await
 }

@@ -1,21 +1,23 @@
 //! One span per exchange, with OpenTelemetry's names.
 
 use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
+use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
-use tracing::{Instrument as _, Span, field::Empty};
+use tracing::{Instrument as _, Span, field::Empty, instrument::Instrumented};
 
 use crate::{
-    error::{Error, Result},
-    layer::{HttpService, ResponseFuture, boxed},
+    error::kind_name,
     operation::{Attempt, Effect, Operation},
     redact::{self, Redaction},
-    request::Request,
-    response::{CORRELATION_ID, Response, header_text},
+    response::{CORRELATION_ID, header_text},
 };
 
 /// Opens a `tracing` span around every exchange: each attempt, each redirect hop, each token call.
@@ -24,11 +26,13 @@ use crate::{
 /// `url.full` with redacted query values, `server.address`, `server.port`,
 /// `http.response.status_code`, `http.request.resend_count`, `error.type`) plus
 /// `acr.operation` and `azure.service.request.id`. No body and no header value
-/// is recorded. Must stand inside of retry, redirect and authentication.
+/// is recorded. Must stand inside of retry, redirect and authentication. It stands around any
+/// service of `http::Request<B>` that answers with an `http::Response<R>`, and changes nothing
+/// of its answers and errors; of an error that is none of ours it tells `_OTHER`.
 ///
 /// ```standalone_crate
 /// use std::sync::{Arc, Mutex};
-/// use acr_core::{Body, Redaction, Request, Transport, layer::TraceLayer};
+/// use acr_core::{Redaction, layer::TraceLayer};
 /// use tower::{ServiceBuilder, ServiceExt, service_fn};
 /// # #[derive(Clone, Default)]
 /// # struct Captured(Arc<Mutex<Vec<u8>>>);
@@ -48,13 +52,11 @@ use crate::{
 ///     .with_max_level(tracing::Level::DEBUG)
 ///     .with_span_events(tracing_subscriber::fmt::format::FmtSpan::CLOSE).with_writer(move || writer.clone()).init();
 ///
-/// let transport = Transport::new(service_fn(|_: Request| async {
-///     Ok::<_, acr_core::Error>(http::Response::new(Body::empty()))
-/// }));
-/// let stack = ServiceBuilder::new().layer(TraceLayer::new(Redaction::new())).service(transport);
-/// let mut request = Request::default();
-/// *request.uri_mut() = "https://r.azurecr.io/v2/?_state=secret".parse()?;
-/// stack.oneshot(request).await?;
+/// let client = service_fn(|_: http::Request<()>| async {
+///     Ok::<_, std::io::Error>(http::Response::new(()))
+/// });
+/// let stack = ServiceBuilder::new().layer(TraceLayer::new(Redaction::new())).service(client);
+/// stack.oneshot(http::Request::get("https://r.azurecr.io/v2/?_state=secret").body(())?).await?;
 ///
 /// let log = String::from_utf8(log.0.lock().unwrap().clone())?;
 /// assert!(log.contains("http.exchange{"));
@@ -90,37 +92,62 @@ impl<S> Layer<S> for TraceLayer {
     }
 }
 
-impl<S: HttpService> Service<Request> for Trace<S> {
-    type Response = Response;
-    type Error = Error;
-    type Future = ResponseFuture;
+impl<S, B, R> Service<http::Request<B>> for Trace<S>
+where
+    S: Service<http::Request<B>, Response = http::Response<R>, Error: 'static>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = TraceFuture<S::Future>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
+    fn call(&mut self, request: http::Request<B>) -> Self::Future {
         // Of an answer that may repeat what was sent, an id that looks like one.
         let is_token_call = request.extensions().get() == Some(&Effect::Token);
         let span = exchange_span(&request, &self.redaction);
-        if span.is_disabled() {
-            return boxed(self.inner.call(request));
-        }
         // Entered for the call itself as well, so that inner layers see it.
         let future = span.in_scope(|| self.inner.call(request));
-        let recorded = span.clone();
-        Box::pin(
-            async move {
-                let result = future.await;
-                record(&recorded, &result, is_token_call);
-                result
-            }
-            .instrument(span),
-        )
+        TraceFuture { future: future.instrument(span), is_token_call }
     }
 }
 
-fn exchange_span(request: &Request, redaction: &Redaction) -> Span {
+pin_project! {
+    /// The future of [`Trace`].
+    pub struct TraceFuture<F> {
+        #[pin]
+        future: Instrumented<F>,
+        is_token_call: bool,
+    }
+}
+
+impl<F, R, E> Future for TraceFuture<F>
+where
+    F: Future<Output = Result<http::Response<R>, E>>,
+    E: 'static,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let mut this = self.project();
+        let result = ready!(this.future.as_mut().poll(cx));
+        let span = this.future.span();
+        if !span.is_disabled() {
+            record(span, &result, *this.is_token_call);
+        }
+        Poll::Ready(result)
+    }
+}
+
+impl<F> fmt::Debug for TraceFuture<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TraceFuture").finish_non_exhaustive()
+    }
+}
+
+fn exchange_span<B>(request: &http::Request<B>, redaction: &Redaction) -> Span {
     let operation = request.extensions().get::<Operation>().map(Operation::name);
     let attempt = request.extensions().get::<Attempt>().map_or(1, |a| a.get());
     let uri = request.uri();
@@ -130,7 +157,7 @@ fn exchange_span(request: &Request, redaction: &Redaction) -> Span {
         otel.name = request.method().as_str(),
         otel.status_code = Empty,
         acr.operation = operation,
-        azure.resource_provider.namespace = "Microsoft.ContainerRegistry",
+        azure.resource_provider.namespace = operation.map(|_| "Microsoft.ContainerRegistry"),
         azure.service.request.id = Empty,
         http.request.method = request.method().as_str(),
         http.request.resend_count = (attempt > 1).then_some(attempt.saturating_sub(1)),
@@ -143,7 +170,7 @@ fn exchange_span(request: &Request, redaction: &Redaction) -> Span {
     )
 }
 
-fn record(span: &Span, result: &Result<Response>, is_token_call: bool) {
+fn record<R, E: 'static>(span: &Span, result: &Result<http::Response<R>, E>, is_token_call: bool) {
     match result {
         Ok(response) => {
             let status = response.status();
@@ -158,7 +185,7 @@ fn record(span: &Span, result: &Result<Response>, is_token_call: bool) {
             }
         }
         Err(error) => {
-            span.record("error.type", format!("{:?}", error.kind()));
+            span.record("error.type", kind_name(error));
             span.record("otel.status_code", "ERROR");
         }
     }

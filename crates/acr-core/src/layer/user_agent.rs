@@ -6,31 +6,26 @@ use http::{HeaderValue, header};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{
-    error::{Error, ErrorKind, Result},
-    layer::HttpService,
-    request::Request,
-};
+use crate::error::{Error, ErrorKind, Result};
 
 /// Sets `User-Agent` on every exchange, token calls and redirects included.
 ///
 /// The text names this library, its version and the platform, and before it the
 /// application, if given; it holds no host or user data. A header the caller has
-/// set is kept.
+/// set is kept. It stands around any service of `http::Request<B>` and changes nothing of its
+/// answers and errors.
 ///
 /// ```
-/// use acr_core::{Body, Request, Transport, layer::UserAgentLayer};
+/// use acr_core::layer::UserAgentLayer;
 /// use tower::{ServiceBuilder, ServiceExt, service_fn};
 ///
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-/// let transport = Transport::new(service_fn(|request: Request| async move {
-///     let agent = request.headers()["user-agent"].to_str().unwrap_or_default().to_owned();
-///     Ok::<_, acr_core::Error>(http::Response::new(Body::from(agent)))
-/// }));
+/// let echo = service_fn(|request: http::Request<()>| async move {
+///     Ok::<_, acr_core::Error>(request.headers()["user-agent"].clone())
+/// });
 /// let layer = UserAgentLayer::new(Some("my-service/1.2"))?;
-/// let stack = ServiceBuilder::new().layer(layer).service(transport);
-/// let sent = stack.oneshot(Request::default()).await?.into_body().bytes(500).await?;
-/// assert!(sent.starts_with(b"my-service/1.2 acr-rust/"));
+/// let sent = ServiceBuilder::new().layer(layer).service(echo).oneshot(http::Request::new(())).await?;
+/// assert!(sent.as_bytes().starts_with(b"my-service/1.2 acr-rust/"));
 /// # Ok::<_, acr_core::Error>(()) }).unwrap();
 /// ```
 #[derive(Clone, Debug)]
@@ -83,16 +78,19 @@ impl<S> Layer<S> for UserAgentLayer {
     }
 }
 
-impl<S: HttpService> Service<Request> for UserAgent<S> {
+impl<S, B> Service<http::Request<B>> for UserAgent<S>
+where
+    S: Service<http::Request<B>>,
+{
     type Response = S::Response;
-    type Error = Error;
+    type Error = S::Error;
     type Future = S::Future;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request) -> Self::Future {
+    fn call(&mut self, mut request: http::Request<B>) -> Self::Future {
         request.headers_mut().entry(header::USER_AGENT).or_insert_with(|| self.value.clone());
         self.inner.call(request)
     }
@@ -105,7 +103,7 @@ mod tests {
     use tower::{ServiceExt as _, service_fn};
 
     use super::*;
-    use crate::{body::Body, transport::Transport};
+    use crate::{body::Body, request::Request, transport::Transport};
 
     #[tokio::test]
     async fn a_user_agent_of_the_callers_own_stays() {

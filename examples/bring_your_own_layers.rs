@@ -1,23 +1,27 @@
 //! Your own pieces in the stack, and our layers in a stack of your own.
 //!
 //! ```text
-//! cargo run --example custom_stack
+//! cargo run --example bring_your_own_layers
 //! ```
 //!
 //! 1. **In a `Pipeline`**: a transport that writes down what passes it; around the whole
-//!    call, tower's `ConcurrencyLimitLayer` and a layer that measures; around every hop,
-//!    a layer that counts by host. Talks to the emulator, or to the registry named by
-//!    `CONTAINERREGISTRY_ENDPOINT` (see `src/registry.rs`), and deletes what it pushed.
+//!    call, tower's `ConcurrencyLimitLayer` and a layer of one's own that measures; the same
+//!    layer around every hop, with one that counts by host. Talks to the emulator, or to the
+//!    registry named by `CONTAINERREGISTRY_ENDPOINT` (see `src/registry.rs`), and deletes what
+//!    it pushed.
 //! 2. **Without a `Pipeline`**: single layers of acr-core and acr-auth, put together with
 //!    tower's `ServiceBuilder` around a hyper-util client that knows nothing of us.
 //!    Talks to an emulator without TLS whose first answer is a 503.
 //!
-//! Both parts print what each piece saw and exit with 1 on a surprise.
+//! Both parts print what each piece saw and exit with 1 on a surprise. docs/embed.md says which
+//! layer fits where; `axum_service` puts ours into a server.
 
 #![allow(clippy::print_stdout, reason = "a program that talks to a person")]
 
 use std::{
     collections::BTreeMap,
+    future::Future,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
     time::Duration,
@@ -26,11 +30,11 @@ use std::{
 use acr_auth::{AuthLayer, Credential};
 use acr_blob::BlobClient;
 use acr_core::{
-    Body, BoxError, Effect, Error, HttpService, Operation, Pipeline, Redaction, Request,
-    RequestBuilder, Response, Result, Scope, Transport,
+    Body, BoxError, Effect, Error, Operation, Pipeline, Redaction, Request, RequestBuilder, Result,
+    Scope, Transport,
     layer::{
-        LogLayer, RedirectLayer, RequestIdLayer, ResponseFuture, RetryLayer, RetryPolicy,
-        TimeoutLayer, Timeouts, TraceLayer, UserAgentLayer,
+        LogLayer, RedirectLayer, RequestIdLayer, RetryLayer, RetryPolicy, TimeoutLayer, Timeouts,
+        TraceLayer, UserAgentLayer,
     },
     response,
 };
@@ -57,12 +61,14 @@ async fn main() -> Result<(), BoxError> {
 }
 
 async fn own_pieces_in_the_pipeline(registry: &Registry) -> Result<(), BoxError> {
-    let (exchanges, calls, hops) = (Tally::default(), Calls::default(), Tally::default());
+    let (exchanges, hosts) = (Tally::default(), Tally::default());
+    let (calls, hops) = (Calls::default(), Calls::default());
     let pipeline = Pipeline::builder(registry.endpoint().clone())
         .transport(recording(registry.transport()?, &exchanges))
         .layer_per_hop(registry.auth())
-        // Added last, so outside of the sign-in: it does not see the token calls.
-        .layer_per_hop(CountHosts(hops.clone()))
+        // Added later, so outside of the sign-in: these do not see the token calls.
+        .layer_per_hop(CountHosts(hosts.clone()))
+        .layer_per_hop(Measure(hops.clone()))
         .layer_per_call(ConcurrencyLimitLayer::new(LIMIT))
         // Added last, so outside of the limit: what it measures includes the waiting.
         .layer_per_call(Measure(calls.clone()))
@@ -76,13 +82,14 @@ async fn own_pieces_in_the_pipeline(registry: &Registry) -> Result<(), BoxError>
 
     let Measured { done, failed, longest } = *calls.lock();
     println!("calls: {done}, failed: {failed}, the longest took {longest:?}");
-    println!("hops by host: {:?}", hops.counts());
+    let hops = hops.lock().done;
+    println!("hops: {hops}, by host: {:?}", hosts.counts());
     println!("exchanges by path: {:?}", exchanges.counts());
     ensure(contents.iter().all(|content| content == "content"), "a content differs")?;
     // Two for the upload, one for the deletion: a call is one, whatever it took.
     ensure((done, failed) == (READS + 3, 0), "the number of calls")?;
-    let (hops, exchanges) = (hops.total(), exchanges.total());
-    ensure(hops >= done, "every call is a hop or more")?;
+    let exchanges = exchanges.total();
+    ensure(hops >= done && hops == hosts.total(), "every call is a hop or more")?;
     ensure(exchanges > hops || !registry.is_emulator(), "the token calls are exchanges too")
 }
 
@@ -112,7 +119,8 @@ async fn single_layers_without_pipeline() -> Result<(), BoxError> {
         .scope(Scope::empty())
         .effect(Effect::Read)
         .build()?;
-    let answer = response::expect(stack.oneshot(request).await?, &[StatusCode::OK]).await?;
+    let answer = stack.oneshot(request).await?.map(Body::new);
+    let answer = response::expect(answer, &[StatusCode::OK]).await?;
     println!(
         "without a pipeline: {}, exchanges by path: {:?}",
         answer.status(),
@@ -139,8 +147,9 @@ fn recording(inner: Transport, tally: &Tally) -> Transport {
     }))
 }
 
-/// A layer in full: counts calls and how long they took. For metrics, put your
-/// meter's counter and histogram where `Measured` stands.
+/// A layer in full: counts what passes it and how long it took. For metrics, put your meter's
+/// counter and histogram where `Measured` stands. It asks for no more than it needs, so it fits
+/// around a call, around a hop, and around any other service.
 #[derive(Clone, Debug)]
 struct Measure(Calls);
 
@@ -169,16 +178,19 @@ impl<S> Layer<S> for Measure {
     }
 }
 
-impl<S: HttpService> Service<Request> for MeasureService<S> {
-    type Response = Response;
-    type Error = Error;
-    type Future = ResponseFuture;
+impl<S, Q> Service<Q> for MeasureService<S>
+where
+    S: Service<Q, Future: Send + 'static>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
+    fn call(&mut self, request: Q) -> Self::Future {
         // At once, on the instance that was polled ready. A layer that awaits something first
         // answers `poll_ready` at once and uses `acr_core::layer::call`.
         let future = self.inner.call(request);

@@ -1,0 +1,155 @@
+//! The one loop that repeats requests.
+
+use std::time::Duration;
+
+use http_body::Body;
+use tokio::time::Instant;
+use tower_service::Service;
+use tracing::warn;
+
+use super::{copy::CopyBody, outcome::Outcome, policy::RetryPolicy};
+use crate::{
+    error::{BoxError, Error, ErrorKind, Result},
+    layer::{
+        budget::{Budget, Cost},
+        deadline::{DeadlineBody, after},
+        drain::drain,
+        ready_call,
+    },
+    operation::{Attempt, Effect, Operation, Recoveries},
+    patience,
+};
+
+/// One call and its attempts.
+pub(super) struct Call<C> {
+    pub(super) policy: RetryPolicy,
+    pub(super) budget: Budget,
+    pub(super) copy: C,
+    pub(super) start: Instant,
+}
+
+impl<C> Call<C> {
+    pub(super) async fn run<S, B, R>(
+        self,
+        mut inner: S,
+        request: http::Request<B>,
+    ) -> Result<http::Response<DeadlineBody<R>>, BoxError>
+    where
+        S: Service<http::Request<B>, Response = http::Response<R>, Error: Into<BoxError>>,
+        C: CopyBody<B>,
+        R: Body,
+    {
+        let (mut head, mut body) = request.into_parts();
+        head.extensions.insert(Recoveries::default());
+        let effect = self.effect_of(&mut head);
+        let operation = head.extensions.get::<Operation>().map(Operation::name);
+        let mut attempt = 1;
+        let mut paid = None;
+        loop {
+            let again = self.copy.copy(&body);
+            let mut request = http::Request::from_parts(head.clone(), body);
+            request.extensions_mut().insert(Attempt::new(attempt));
+            let result = self.attempt(&mut inner, request).await;
+            let outcome = Outcome::of(&result, effect);
+            let wait = if again.is_some() { self.wait(&outcome, attempt) } else { None };
+            let (Some((wait, cost)), Some(replay)) = (wait, again) else {
+                if !outcome.is_transient {
+                    self.budget.deposit(paid);
+                }
+                return note_attempts(result, attempt).map(|answer| self.bound(answer));
+            };
+            let wait_ms = wait.as_millis();
+            warn!(operation, attempt, wait_ms, reason = %outcome, "retrying");
+            let next = after(Instant::now(), wait);
+            if let Ok(response) = result {
+                let drained = drain(response.into_body());
+                match self.policy.deadline {
+                    None => drained.await,
+                    // A body that drips must not move the next attempt past the deadline.
+                    Some(_) => drop(patience::until(next, drained).await),
+                }
+            }
+            tokio::time::sleep_until(next).await;
+            body = replay;
+            paid = cost;
+            attempt += 1;
+        }
+    }
+
+    /// What happens if the request takes effect twice: as it says, else as its method says.
+    /// All attempts carry it then.
+    fn effect_of(&self, head: &mut http::request::Parts) -> Effect {
+        if let Some(declared) = head.extensions.get() {
+            return *declared;
+        }
+        let effect =
+            if self.policy.knows_methods { Effect::of(&head.method) } else { Effect::Append };
+        head.extensions.insert(effect);
+        effect
+    }
+
+    /// Ends the answer's body at the call's deadline, if it has one.
+    fn bound<R: Body>(&self, answer: http::Response<R>) -> http::Response<DeadlineBody<R>> {
+        answer.map(|body| DeadlineBody::new(body, self.start, self.policy.deadline))
+    }
+
+    async fn attempt<S, B>(
+        &self,
+        inner: &mut S,
+        request: http::Request<B>,
+    ) -> Result<S::Response, BoxError>
+    where
+        S: Service<http::Request<B>, Error: Into<BoxError>>,
+    {
+        let attempt = ready_call(inner, request);
+        let Some(limit) = self.policy.deadline else {
+            return attempt.await.map_err(Into::into);
+        };
+        let left = limit.saturating_sub(self.start.elapsed());
+        match tokio::time::timeout(left, attempt).await {
+            Ok(result) => result.map_err(Into::into),
+            Err(_) => {
+                let text = format!("the call's deadline of {limit:?} passed");
+                Err(Error::new(ErrorKind::Timeout, text).into())
+            }
+        }
+    }
+
+    /// How long to wait before the next attempt, and what it cost this call; `None` for the
+    /// end.
+    fn wait(&self, outcome: &Outcome, attempt: u32) -> Option<(Duration, Option<Cost>)> {
+        let wait = self.policy.wait(outcome, attempt, self.start.elapsed())?;
+        let withdraw = || self.budget.withdraw(outcome.is_throttled());
+        let cost = match &outcome.fare {
+            None => Some(withdraw()?),
+            Some(fare) => {
+                let mut cost = None;
+                let is_paid = fare.pay(|| {
+                    cost = withdraw();
+                    cost.is_some()
+                });
+                if !is_paid {
+                    return None;
+                }
+                cost
+            }
+        };
+        Some((wait, cost))
+    }
+}
+
+fn note_attempts<R>(
+    result: Result<http::Response<R>, BoxError>,
+    attempts: u32,
+) -> Result<http::Response<R>, BoxError> {
+    match result {
+        Ok(mut response) => {
+            response.extensions_mut().insert(Attempt::new(attempts));
+            Ok(response)
+        }
+        Err(error) => Err(match error.downcast::<Error>() {
+            Ok(ours) => ours.with_attempts(attempts).into(),
+            Err(other) => other,
+        }),
+    }
+}

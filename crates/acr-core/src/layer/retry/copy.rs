@@ -1,0 +1,41 @@
+//! Which request bodies can be sent again.
+
+use crate::body::Body;
+
+/// Keeps a request's body for another attempt.
+///
+/// [`CloneBody`] does it for bodies that can be cloned; a function from `&B` to `Option<B>`
+/// does it for others ([`RetryLayer::copy_bodies`](super::RetryLayer::copy_bodies)).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not know how to send a body `{B}` again",
+    note = "`RetryLayer::copy_bodies` takes a function that does"
+)]
+pub trait CopyBody<B> {
+    /// The same body once more, or `None` if it can be sent only once.
+    fn copy(&self, body: &B) -> Option<B>;
+}
+
+/// Clones what can be cloned, and keeps of a [`Body`] what can be sent again.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CloneBody(());
+
+impl<B: Clone> CopyBody<B> for CloneBody {
+    fn copy(&self, body: &B) -> Option<B> {
+        Some(body.clone())
+    }
+}
+
+impl CopyBody<Body> for CloneBody {
+    fn copy(&self, body: &Body) -> Option<Body> {
+        body.try_clone()
+    }
+}
+
+impl<F, B> CopyBody<B> for F
+where
+    F: Fn(&B) -> Option<B>,
+{
+    fn copy(&self, body: &B) -> Option<B> {
+        self(body)
+    }
+}

@@ -1,0 +1,73 @@
+//! How an attempt ended, as far as it decides about another one. Pure, but for the clock.
+
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
+
+use http::{HeaderMap, StatusCode};
+
+use crate::{
+    error::{BoxError, Error, ErrorKind, Fare, Result, kind_of},
+    operation::Effect,
+    retry_after::RetryAfter,
+};
+
+/// What the policy needs to know about the end of an attempt.
+pub(super) struct Outcome {
+    pub(super) status: Option<StatusCode>,
+    pub(super) kind: Option<ErrorKind>,
+    pub(super) retry_after: Option<Duration>,
+    pub(super) is_transient: bool,
+    /// Of a failure that others met too.
+    pub(super) fare: Option<Fare>,
+}
+
+impl Outcome {
+    pub(super) fn is_throttled(&self) -> bool {
+        self.status == Some(StatusCode::TOO_MANY_REQUESTS)
+    }
+
+    pub(super) fn of<R>(result: &Result<http::Response<R>, BoxError>, effect: Effect) -> Self {
+        match result {
+            Ok(response) => Self::of_answer(response.status(), response.headers(), effect),
+            Err(error) => match error.downcast_ref::<Error>() {
+                Some(ours) => Self::of_error(ours, effect),
+                None => {
+                    let kind = kind_of(error).unwrap_or(ErrorKind::Transport);
+                    Self::of_error(&Error::new(kind, ""), effect)
+                }
+            },
+        }
+    }
+
+    fn of_answer(status: StatusCode, headers: &HeaderMap, effect: Effect) -> Self {
+        let is_transient = match status.as_u16() {
+            429 => true,
+            408 | 500 | 502 | 503 | 504 => effect.is_repeatable(),
+            _ => false,
+        };
+        let retry_after = RetryAfter::of(headers, SystemTime::now());
+        Self { status: Some(status), kind: None, retry_after, is_transient, fare: None }
+    }
+
+    fn of_error(error: &Error, effect: Effect) -> Self {
+        Self {
+            status: error.status(),
+            kind: Some(error.kind()),
+            retry_after: error.retry_after(),
+            is_transient: error.is_retryable() && (error.is_unsent() || effect.is_repeatable()),
+            fare: error.fare(),
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.kind, self.status) {
+            (Some(kind), _) => write!(f, "{kind:?}"),
+            (None, Some(status)) => write!(f, "{}", status.as_u16()),
+            (None, None) => f.write_str("unknown"),
+        }
+    }
+}
