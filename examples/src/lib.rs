@@ -33,3 +33,8 @@ struct FromGo;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/test-your-code.md")]
 struct TestYourCode;
+
+/// Compiles the program of the guide to the layers.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/embed.md")]
+struct Embed;

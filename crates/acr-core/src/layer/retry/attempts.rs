@@ -118,7 +118,10 @@ impl<C> Call<C> {
     /// How long to wait before the next attempt, and what it cost this call; `None` for the
     /// end.
     fn wait(&self, outcome: &Outcome, attempt: u32) -> Option<(Duration, Option<Cost>)> {
-        let wait = self.policy.wait(outcome, attempt, self.start.elapsed())?;
+        if !outcome.is_transient {
+            return None;
+        }
+        let wait = self.policy.wait(outcome.retry_after, attempt, self.start.elapsed())?;
         let withdraw = || self.budget.withdraw(outcome.is_throttled());
         let cost = match &outcome.fare {
             None => Some(withdraw()?),

@@ -15,8 +15,8 @@ use crate::{
 
 /// What the policy needs to know about the end of an attempt.
 pub(super) struct Outcome {
-    pub(super) status: Option<StatusCode>,
-    pub(super) kind: Option<ErrorKind>,
+    status: Option<StatusCode>,
+    kind: Option<ErrorKind>,
     pub(super) retry_after: Option<Duration>,
     pub(super) is_transient: bool,
     /// Of a failure that others met too.

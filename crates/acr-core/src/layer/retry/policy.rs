@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use super::outcome::Outcome;
 use crate::layer::backoff;
 #[cfg(doc)]
 use crate::{error::ErrorKind, operation::Effect};
@@ -92,17 +91,18 @@ impl RetryPolicy {
         self
     }
 
-    /// How long to wait before repeating, or `None` for the end.
+    /// How long to wait before repeating what is worth it, where the server asked for a wait or
+    /// not; `None` for the end.
     pub(super) fn wait(
         &self,
-        outcome: &Outcome,
+        asked: Option<Duration>,
         attempt: u32,
         elapsed: Duration,
     ) -> Option<Duration> {
-        if attempt > self.retries || !outcome.is_transient {
+        if attempt > self.retries {
             return None;
         }
-        let wait = match outcome.retry_after {
+        let wait = match asked {
             Some(asked) if asked > self.max_retry_after => return None,
             Some(asked) => asked,
             None => {

@@ -12,7 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::timed_out;
+use super::timeouts::timed_out;
 use crate::{error::BoxError, layer::deadline::after};
 
 pin_project! {

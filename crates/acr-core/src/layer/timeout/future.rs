@@ -11,7 +11,7 @@ use std::{
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::{TimeoutBody, timed_out, watched::Progress};
+use super::{answered::TimeoutBody, timeouts::timed_out, watched::Progress};
 use crate::{error::BoxError, layer::deadline::after};
 
 pin_project! {

@@ -7,10 +7,7 @@ mod tests;
 mod timeouts;
 mod watched;
 
-use std::{
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::task::{Context, Poll};
 
 use http_body::Body;
 use tower_layer::Layer;
@@ -20,10 +17,9 @@ pub(crate) use self::watched::PIECE;
 pub use self::{
     answered::TimeoutBody, future::TimeoutFuture, timeouts::Timeouts, watched::WatchedBody,
 };
-use crate::{
-    call_options::CallOptions,
-    error::{BoxError, Error, ErrorKind},
-};
+#[cfg(doc)]
+use crate::error::{Error, ErrorKind};
+use crate::{call_options::CallOptions, error::BoxError};
 
 /// Bounds every exchange in time.
 ///
@@ -103,8 +99,4 @@ where
         let progress = request.body().progress().cloned();
         TimeoutFuture::new(self.inner.call(request), progress, head, timeouts.idle)
     }
-}
-
-fn timed_out(what: &str, limit: Duration) -> BoxError {
-    Error::new(ErrorKind::Timeout, format!("{what} within {limit:?}")).into()
 }

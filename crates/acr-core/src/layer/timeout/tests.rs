@@ -1,5 +1,7 @@
 //! Bodies and answers that come, or do not.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures_util::stream;
 use http_body::{Body as _, Frame};
@@ -8,7 +10,13 @@ use tokio::time::Instant;
 use tower::{ServiceExt as _, service_fn};
 
 use super::*;
-use crate::{body::Body, error::Result, operation::Effect, request::Request, transport::Transport};
+use crate::{
+    body::Body,
+    error::{Error, ErrorKind, Result},
+    operation::Effect,
+    request::Request,
+    transport::Transport,
+};
 
 fn slow_body(gap: Duration, pieces: usize) -> Body {
     let frames = stream::unfold(0, move |n| async move {

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::operation::Effect;
+use crate::{
+    error::{BoxError, Error, ErrorKind},
+    operation::Effect,
+};
 
 /// How long the parts of an exchange may take.
 ///
@@ -60,4 +63,8 @@ impl Default for Timeouts {
             idle: Duration::from_secs(30),
         }
     }
+}
+
+pub(super) fn timed_out(what: &str, limit: Duration) -> BoxError {
+    Error::new(ErrorKind::Timeout, format!("{what} within {limit:?}")).into()
 }
