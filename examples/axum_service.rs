@@ -2,7 +2,7 @@
 //! request id, redacted log, time-outs and retry, and our client behind it.
 //!
 //! ```text
-//! cargo run -p acr-examples --example axum_service
+//! cargo run --example axum_service
 //! ```
 //!
 //! - **The server** answers `GET /tags/{repository}` with the tags, asked of a registry. Around

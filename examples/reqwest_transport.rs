@@ -2,7 +2,7 @@
 //! its certificates.
 //!
 //! ```text
-//! cargo run -p acr-examples --example reqwest_transport
+//! cargo run --example reqwest_transport
 //! ```
 //!
 //! Talks to the emulator with TLS, and ends by itself. What to look at: `over_reqwest`, which is
