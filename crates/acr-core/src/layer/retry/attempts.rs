@@ -28,16 +28,22 @@ pub(super) struct Call<C> {
     pub(super) start: Instant,
 }
 
-impl<C> Call<C> {
+impl<C: Send + Sync> Call<C> {
     pub(super) async fn run<S, B, R>(
         self,
         mut inner: S,
         request: http::Request<B>,
     ) -> Result<http::Response<DeadlineBody<R>>, BoxError>
     where
-        S: Service<http::Request<B>, Response = http::Response<R>, Error: Into<BoxError>>,
+        S: Service<
+                http::Request<B>,
+                Response = http::Response<R>,
+                Error: Into<BoxError>,
+                Future: Send,
+            > + Send,
         C: CopyBody<B>,
-        R: Body,
+        B: Send,
+        R: Body + Send,
     {
         let (mut head, mut body) = request.into_parts();
         head.extensions.insert(Recoveries::default());
@@ -99,7 +105,8 @@ impl<C> Call<C> {
         request: http::Request<B>,
     ) -> Result<S::Response, BoxError>
     where
-        S: Service<http::Request<B>, Error: Into<BoxError>>,
+        S: Service<http::Request<B>, Error: Into<BoxError>, Future: Send> + Send,
+        B: Send,
     {
         let attempt = ready_call(inner, request);
         let Some(limit) = self.policy.deadline else {
