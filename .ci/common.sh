@@ -5,7 +5,7 @@ export CARGO_TERM_COLOR=never
 # A machine that builds once has no use for incremental state.
 export CARGO_INCREMENTAL=0
 
-# The crates that are for users; each must stand alone.
+# The libraries that are for users; each must stand alone.
 # shellcheck disable=SC2034
 crates=(acr-core acr-auth acr-registry acr-blob acr-testkit)
 

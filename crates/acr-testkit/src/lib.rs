@@ -3,12 +3,13 @@
 //! It answers the metadata interface (`/acr/v1`), the OCI distribution interface
 //! (`/v2`) and the token service (`/oauth2`) as recorded registries do, down to the
 //! bytes of their errors. It is strict: what a real registry refuses is refused here,
-//! so that a passing test proves something. There are three ways to use it:
+//! so that a passing test proves something. There are two ways to use it:
 //!
 //! 1. **In process**, without a socket: [`FakeRegistry::transport`]. The clock may be
 //!    paused.
 //! 2. **On loopback**, with or without TLS: [`FakeRegistry::serve`].
-//! 3. **As a program**, `acr-emulator`, for clients in other languages.
+//!
+//! For clients in other languages there is the program `acr-emulator`, a crate of its own.
 //!
 //! ```
 //! use acr_core::{Body, Transport};
@@ -45,7 +46,6 @@
 //!
 //! | feature | default | what |
 //! |---|---|---|
-//! | `cli` | yes | the program `acr-emulator` |
 //! | `proptest` | no | [`strategy`](crate): names, digests, contents, manifests for property tests |
 
 #![forbid(unsafe_code)]

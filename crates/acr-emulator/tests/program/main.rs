@@ -1,5 +1,5 @@
 //! The program acr-emulator with a data folder, layouts, rights and limits.
-#![cfg(all(feature = "cli", unix))]
+#![cfg(unix)]
 
 #[cfg(test)]
 mod authority;

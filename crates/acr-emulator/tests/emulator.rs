@@ -1,5 +1,5 @@
 //! The program: its one line, its end, what it refuses.
-#![cfg(all(feature = "cli", unix))]
+#![cfg(unix)]
 
 #[cfg(test)]
 mod tests {
