@@ -348,13 +348,18 @@ async fn a2_a_checkpoint_within_a_piece_goes_on_within_it() {
     let reader = blobs.download(&digest).resume(checkpoint.clone()).await.unwrap();
     held.extend(reader.bytes(4 << 20).await.unwrap());
     assert!(held == whole);
-    // A file is written whole, whatever came before.
+    // A file is written from the first byte: whoever wants to go on in one says so otherwise.
     let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    std::fs::write(&path, "some of it").unwrap();
+    let download = blobs.download(&digest).resume(checkpoint);
+    let error = download.to_file(&path).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("DownloadCheckpoint::reopen"), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), b"some of it");
     for before in [&b""[..], b"some of it", &vec![0; 5 << 20]] {
-        let path = folder.path().join("file");
         std::fs::write(&path, before).unwrap();
-        let download = blobs.download(&digest).resume(checkpoint.clone());
-        assert_eq!(download.to_file(&path).await.unwrap(), whole.len() as u64);
+        assert_eq!(blobs.download(&digest).to_file(&path).await.unwrap(), whole.len() as u64);
         assert!(std::fs::read(&path).unwrap() == whole);
     }
 }
