@@ -19,7 +19,7 @@ use acr_core::{BoxError, Pipeline};
 use acr_examples::{
     Image, Registry, Wire, connect, push, push_as_go, push_as_python, read_manifest,
 };
-use acr_registry::RepositoryClient;
+use acr_registry::{DescriptorView, RepositoryClient};
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
@@ -46,9 +46,9 @@ async fn delete(pipeline: &Pipeline, image: &Image) -> Result<(), BoxError> {
     let (digest, document) = read_manifest(pipeline, image).await?;
     // The manifest first: an image whose layers are gone is worse than layers without one.
     println!("manifest {digest} {}", repository.delete_manifest(&digest).await?);
-    let parts = document.layers.into_iter().chain([document.config]);
+    let parts = document.layers.iter().chain(&document.config);
     // A digest may stand there twice.
-    let parts: BTreeSet<_> = parts.map(|part| part.digest).collect();
+    let parts = parts.map(DescriptorView::digest).collect::<Result<BTreeSet<_>, _>>()?;
     for part in parts {
         println!("blob     {part} {}", blobs.delete_blob(&part).await?);
         if blobs.exists(&part).await? {

@@ -19,8 +19,9 @@ use std::path::Path;
 use acr_blob::BlobClient;
 use acr_core::{BoxError, Error, ErrorKind, Pipeline};
 use acr_examples::{
-    Descriptor, Image, Registry, Wire, connect, push, push_as_go, push_as_python, read_manifest,
+    Image, Registry, Wire, connect, push, push_as_go, push_as_python, read_manifest, title,
 };
+use acr_registry::DescriptorView;
 use acr_testkit::{FakeRegistry, Fault, Operation};
 
 #[tokio::main]
@@ -42,16 +43,19 @@ async fn pull(pipeline: &Pipeline, image: &Image, folder: &Path) -> Result<(), B
     let (_, document) = read_manifest(pipeline, image).await?;
     for layer in &document.layers {
         // Only a plain name stays in the folder; a title is chosen by whoever pushed.
-        let title = layer.title().and_then(|title| Path::new(title).file_name());
-        let name = title.map_or_else(|| layer.digest.hex().into(), ToOwned::to_owned);
+        let digest = layer.digest()?;
+        let title = title(layer).and_then(|title| Path::new(title).file_name());
+        let name = title.map_or_else(|| digest.hex().into(), ToOwned::to_owned);
         fetch(&blobs, layer, &folder.join(name)).await?;
     }
-    fetch(&blobs, &document.config, &folder.join("config.json")).await
+    let config = document.config.ok_or("the manifest has no config")?;
+    fetch(&blobs, &config, &folder.join("config.json")).await
 }
 
-async fn fetch(blobs: &BlobClient, part: &Descriptor, target: &Path) -> Result<(), BoxError> {
-    // The digest proves the content; the size is what somebody wrote beside it.
-    let size = blobs.download(&part.digest).to_file(target).await?;
+async fn fetch(blobs: &BlobClient, part: &DescriptorView, target: &Path) -> Result<(), BoxError> {
+    // The digest proves the content; the size is what somebody wrote beside it, or not: the
+    // sample of the Python package says `sizeInBytes`, that of Go's says what another blob has.
+    let size = blobs.download(&part.digest()?).to_file(target).await?;
     let said = part.size.filter(|said| *said != size);
     let said = said.map(|said| format!(", though the manifest says {said}")).unwrap_or_default();
     println!("{} {size} bytes, verified{said}", target.display());

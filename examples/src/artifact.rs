@@ -1,11 +1,10 @@
 //! An OCI artifact of one layer: how it is pushed, and how its manifest is read.
 
-use std::{collections::BTreeMap, fmt, path::Path, str::FromStr};
+use std::{fmt, path::Path, str::FromStr};
 
 use acr_blob::{BlobClient, BlobInfo};
 use acr_core::{BoxError, Digest, Pipeline, Reference, RepositoryName, Tag};
-use acr_registry::{MediaType, RepositoryClient};
-use serde::Deserialize;
+use acr_registry::{Descriptor, DescriptorView, ImageManifest, MediaType, RepositoryClient};
 use serde_json::json;
 
 /// A tag of a repository, `REPOSITORY:TAG`.
@@ -18,34 +17,9 @@ pub struct Image {
     pub tag: Tag,
 }
 
-/// The parts of a manifest that the examples read.
-#[derive(Debug, Deserialize)]
-#[non_exhaustive]
-pub struct Document {
-    /// The config.
-    pub config: Descriptor,
-    /// The layers, in their order.
-    pub layers: Vec<Descriptor>,
-}
-
-/// A blob as a manifest names it.
-#[derive(Debug, Deserialize)]
-#[non_exhaustive]
-pub struct Descriptor {
-    /// Its digest.
-    pub digest: Digest,
-    /// Its size in bytes, as whoever pushed it says. Not everybody does, or rightly: the sample of
-    /// the Python package says `sizeInBytes`, that of Go's says what another blob has.
-    pub size: Option<u64>,
-    #[serde(default)]
-    annotations: BTreeMap<String, String>,
-}
-
-impl Descriptor {
-    /// The name of the file it was made of.
-    pub fn title(&self) -> Option<&str> {
-        self.annotations.get(TITLE).map(String::as_str)
-    }
+/// The name of the file that a layer was made of.
+pub fn title(layer: &DescriptorView) -> Option<&str> {
+    layer.annotations.get(TITLE).map(String::as_str)
 }
 
 impl FromStr for Image {
@@ -77,22 +51,12 @@ pub async fn push(
     let title = file.as_ref().file_name().unwrap_or_default().to_string_lossy().into_owned();
     let blobs = BlobClient::new(pipeline.clone(), image.repository.clone());
     let empty = Digest::sha256(b"{}");
-    let config = blobs.upload("{}").digest(empty).skip_existing().await?;
-    let document = json!({
-        "schemaVersion": 2,
-        "mediaType": MediaType::OCI_MANIFEST,
-        "artifactType": "application/vnd.acr-rust.sample",
-        "config": { "mediaType": MediaType::OCI_EMPTY, "digest": config.digest, "size": config.size },
-        "layers": [{
-            "mediaType": "application/octet-stream",
-            "digest": layer.digest,
-            "size": layer.size,
-            "annotations": { TITLE: title },
-        }],
-    });
+    blobs.upload("{}").digest(empty).skip_existing().await?;
+    let layer = Descriptor::new("application/octet-stream", &layer.digest, layer.size);
+    let manifest = ImageManifest::artifact("application/vnd.acr-rust.sample")
+        .layer(layer.annotation(TITLE, title));
     let repository = RepositoryClient::new(pipeline.clone(), image.repository.clone());
-    let manifest = repository.put_manifest(serde_json::to_vec(&document)?);
-    Ok(manifest.tag(image.tag.clone()).await?)
+    Ok(repository.put_manifest(manifest.to_json()?).tag(image.tag.clone()).await?)
 }
 
 /// Pushes what `sample_set_get_image.py` of the Python package pushes: a manifest without a
@@ -170,7 +134,7 @@ pub async fn push_as_go(pipeline: &Pipeline) -> Result<Image, BoxError> {
 pub async fn read_manifest(
     pipeline: &Pipeline,
     image: &Image,
-) -> Result<(Digest, Document), BoxError> {
+) -> Result<(Digest, ImageManifest), BoxError> {
     let repository = RepositoryClient::new(pipeline.clone(), image.repository.clone());
     let manifest = repository.get_manifest(Reference::from(image.tag.clone())).await?;
     let document = manifest.json()?;

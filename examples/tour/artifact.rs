@@ -1,15 +1,14 @@
 //! A file or folder as an OCI artifact: an empty config and one layer per file.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     path::{Path, PathBuf},
 };
 
 use acr_blob::BlobInfo;
 use acr_core::{BoxError, Digest};
-use acr_registry::{Manifest, MediaType};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use acr_registry::{Descriptor, ImageManifest, Manifest, MediaType};
+use bytes::Bytes;
 use walkdir::WalkDir;
 
 /// The files of an artifact, in the order of their titles.
@@ -71,55 +70,30 @@ impl Artifact {
 pub(crate) fn manifest(
     config: &BlobInfo,
     layers: &[(String, BlobInfo)],
-) -> Result<Vec<u8>, BoxError> {
-    let layers: Vec<Value> = layers
-        .iter()
-        .map(|(title, blob)| {
-            json!({
-                "mediaType": "application/octet-stream",
-                "digest": blob.digest,
-                "size": blob.size,
-                "annotations": { "org.opencontainers.image.title": title },
-            })
-        })
-        .collect();
-    let document = json!({
-        "schemaVersion": 2,
-        "mediaType": MediaType::OCI_MANIFEST,
-        "artifactType": "application/vnd.acr-rust.tour",
-        "config": { "mediaType": MediaType::OCI_EMPTY, "digest": config.digest, "size": config.size },
-        "layers": layers,
+) -> Result<Bytes, BoxError> {
+    let config = Descriptor::new(MediaType::OCI_EMPTY, &config.digest, config.size);
+    let manifest = ImageManifest::new(config).artifact_type("application/vnd.acr-rust.tour");
+    let manifest = layers.iter().fold(manifest, |manifest, (title, blob)| {
+        let layer = Descriptor::new("application/octet-stream", &blob.digest, blob.size);
+        manifest.layer(layer.annotation(TITLE, title))
     });
-    Ok(serde_json::to_vec(&document)?)
+    Ok(manifest.to_json()?)
 }
 
 pub(crate) fn layers(manifest: &Manifest) -> Result<Vec<Layer>, BoxError> {
-    let document: Document = manifest.json()?;
-    let layers = document.layers.into_iter().map(|mut layer| {
-        let title = layer.annotations.remove("org.opencontainers.image.title");
-        Layer { title: title.unwrap_or_default(), digest: layer.digest, size: layer.size }
+    let image: ImageManifest = manifest.json()?;
+    let layers = image.layers.iter().map(|layer| {
+        let mut layer = layer.strict()?;
+        let title = layer.annotations.remove(TITLE).unwrap_or_default();
+        Ok(Layer { title, digest: layer.digest, size: layer.size })
     });
-    Ok(layers.collect())
+    layers.collect()
 }
 
 /// Every blob a manifest names, once.
 pub(crate) fn blobs(manifest: &Manifest) -> Result<BTreeSet<Digest>, BoxError> {
-    let document: Document = manifest.json()?;
-    let parts = document.layers.into_iter().chain([document.config]);
-    Ok(parts.map(|part| part.digest).collect())
+    let image: ImageManifest = manifest.json()?;
+    image.layers.iter().chain(&image.config).map(|part| Ok(part.digest()?)).collect()
 }
 
-/// The parts of a manifest that the tour reads.
-#[derive(Deserialize)]
-struct Document {
-    config: Descriptor,
-    layers: Vec<Descriptor>,
-}
-
-#[derive(Deserialize)]
-struct Descriptor {
-    digest: Digest,
-    size: u64,
-    #[serde(default)]
-    annotations: BTreeMap<String, String>,
-}
+const TITLE: &str = "org.opencontainers.image.title";

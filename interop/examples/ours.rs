@@ -20,7 +20,7 @@ use std::{
 use acr_auth::{AccessToken, AuthLayer, Credential, credential_fn};
 use acr_blob::BlobClient;
 use acr_core::{Digest, Endpoint, Pipeline, RepositoryName, Tag, TlsConfig, TransportBuilder};
-use acr_registry::{Descriptor, Document, ImageManifest, RepositoryClient};
+use acr_registry::{Descriptor, DescriptorView, Document, ImageManifest, RepositoryClient};
 
 type Result<T = (), E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
 
@@ -76,7 +76,7 @@ async fn read(repository: &str, tag: Tag, expected: Digest) -> Result {
     let Document::Image(image) = manifest.document()? else {
         return Err("it is no image".into());
     };
-    let parts: Vec<&Descriptor> = image.config.iter().chain(&image.layers).collect();
+    let parts: Vec<&DescriptorView> = image.config.iter().chain(&image.layers).collect();
     if parts.len() < 2 {
         return Err("it has no layer".into());
     }

@@ -4,7 +4,7 @@ use std::future::Future;
 
 use acr_core::{Digest, Error, ErrorKind, Result};
 
-use crate::model::{Descriptor, Document, ImageIndex, Manifest, Platform};
+use crate::model::{DescriptorView, Document, ImageIndex, Manifest, Platform};
 
 /// Follows indexes, the best entry first, until something is none. `get` gets a manifest.
 pub(crate) async fn follow<F>(
@@ -16,7 +16,7 @@ where
     F: Future<Output = Result<Manifest>>,
 {
     // What is left to try, the best last, and how deep it lies.
-    let mut left: Vec<(Descriptor, usize)> = Vec::new();
+    let mut left: Vec<(DescriptorView, usize)> = Vec::new();
     let (mut manifest, mut depth) = (first, 0);
     for got in 1.. {
         let Some(index) = index_of(&manifest)? else { return Ok(manifest) };

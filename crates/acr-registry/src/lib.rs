@@ -26,6 +26,7 @@
 //! | [`Permissions`], [`ManifestChanges`] | the locks, and the quarantine |
 //! | [`Manifest`], [`Document`] | the exact bytes of a manifest, verified; a typed view of them |
 //! | [`ImageManifest`], [`ImageIndex`], [`ArtifactManifest`] | views, and builders of new ones |
+//! | [`Descriptor`], [`DescriptorView`] | a part of a manifest: whole, to write; as it was found, to read |
 
 #![forbid(unsafe_code)]
 
@@ -64,10 +65,10 @@ pub use self::{
     get_manifest::GetManifest,
     list_pager::ListPager,
     model::{
-        Architecture, ArtifactManifest, Descriptor, Document, ImageIndex, ImageManifest, Listed,
-        Manifest, ManifestChanges, ManifestProperties, ManifestReference, MediaType,
-        OperatingSystem, Order, Permissions, Platform, RepositoryProperties, TagProperties,
-        UnknownFields,
+        Architecture, ArtifactManifest, Descriptor, DescriptorView, Document, ImageIndex,
+        ImageManifest, Listed, Manifest, ManifestChanges, ManifestProperties, ManifestReference,
+        MediaType, OperatingSystem, Order, Permissions, Platform, RepositoryProperties,
+        TagProperties, UnknownFields,
     },
     put_manifest::PutManifest,
     registry::RegistryClient,

@@ -12,7 +12,7 @@ use futures_core::Stream;
 use crate::{
     after::After,
     list::{Filter, List},
-    model::{Descriptor, ManifestProperties, Order, TagProperties},
+    model::{DescriptorView, ManifestProperties, Order, TagProperties},
 };
 
 /// A list, item by item, with the options that its items allow.
@@ -168,7 +168,7 @@ impl ListPager<ManifestProperties> {
     }
 }
 
-impl ListPager<Descriptor> {
+impl ListPager<DescriptorView> {
     /// Only referrers of this artifact type. Filtered here too, for registries that do not.
     pub fn artifact_type(self, artifact_type: impl Into<String>) -> Self {
         self.filtered(Filter::ArtifactType(artifact_type.into()))

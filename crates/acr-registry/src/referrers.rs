@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use crate::{
     list::{Filter, Item, List},
     list_pager::ListPager,
-    model::{Descriptor, Fields, Manifest, Owner, value},
+    model::{DescriptorView, Fields, Manifest, Owner, value},
     repository::RepositoryClient,
 };
 
@@ -23,7 +23,7 @@ impl RepositoryClient {
     /// No referrer is reported only on the registry's word: an answer without a list, and
     /// something else than a list of referrers under the fallback tag, are
     /// [`ErrorKind::Protocol`].
-    pub fn list_referrers(&self, subject: &Digest) -> ListPager<Descriptor> {
+    pub fn list_referrers(&self, subject: &Digest) -> ListPager<DescriptorView> {
         let path = ["v2", self.name.as_str(), "referrers", subject.as_str()];
         let scope = Scope::repository(&self.name, &[Action::PULL]);
         let mut list = self.list(&path, "list_referrers", scope);
@@ -32,7 +32,7 @@ impl RepositoryClient {
     }
 }
 
-fn open(list: List) -> Pager<Descriptor> {
+fn open(list: List) -> Pager<DescriptorView> {
     let fallback = list.clone();
     list.pager_or(move |page: PageRequest, error| {
         let list = fallback.clone();
@@ -52,7 +52,7 @@ fn is_unknown_interface(error: &Error) -> bool {
 }
 
 /// The index that clients keep under a tag where the registry keeps no list.
-async fn fallback_page(list: &List) -> Result<Page<Descriptor>> {
+async fn fallback_page(list: &List) -> Result<Page<DescriptorView>> {
     let malformed = || Error::new(ErrorKind::InvalidInput, "a subject that is no digest");
     let owner = list.owner.as_ref().ok_or_else(malformed)?;
     let (subject, tag) =
@@ -88,7 +88,7 @@ async fn fallback_page(list: &List) -> Result<Page<Descriptor>> {
     Ok(Page::new(items, None).with_unreadable(unreadable))
 }
 
-type Entries = (Vec<Descriptor>, Vec<acr_core::Unreadable>);
+type Entries = (Vec<DescriptorView>, Vec<acr_core::Unreadable>);
 
 /// The entries of an index; what else it is, otherwise.
 fn entries(manifest: &Manifest, list: &List) -> Result<Entries, String> {
@@ -98,7 +98,7 @@ fn entries(manifest: &Manifest, list: &List) -> Result<Entries, String> {
     if let Some(field) = foreign {
         return Err(format!("is no index: it has `{field}`"));
     }
-    if !fields.has(Descriptor::LIST) {
+    if !fields.has(DescriptorView::LIST) {
         return Err("is no index: it has no `manifests`".to_owned());
     }
     list.items(fields)
@@ -116,7 +116,7 @@ async fn children(client: &RepositoryClient, subject: &Digest) -> Result<HashSet
     let Ok(mut fields) = serde_json::from_slice::<Fields<'_>>(&subject.content) else {
         return Ok(HashSet::new());
     };
-    let children = fields.list(Descriptor::LIST).unwrap_or_default();
+    let children = fields.list(DescriptorView::LIST).unwrap_or_default();
     let digest = |raw: &RawValue| value::<Fields<'_>>(raw).ok()?.take::<String>("digest");
     Ok(children.into_iter().filter_map(digest).collect())
 }
@@ -132,7 +132,7 @@ fn fallback_tag(subject: &str) -> Option<(Digest, Tag)> {
     Some((subject.parse().ok()?, format!("{algorithm}-{hex}").parse().ok()?))
 }
 
-impl Item for Descriptor {
+impl Item for DescriptorView {
     const LIST: &'static str = "manifests";
 
     fn read(raw: &RawValue, _: Option<&Owner>) -> Result<Self, String> {

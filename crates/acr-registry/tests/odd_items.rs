@@ -11,7 +11,7 @@
 mod support;
 
 use acr_core::{Digest, ErrorKind, Result};
-use acr_registry::{Descriptor, ListPager};
+use acr_registry::{DescriptorView, ListPager};
 use support::{Answer, answering, scripted, tag};
 
 fn digest() -> Digest {
@@ -124,7 +124,7 @@ async fn f1_every_list_gives_the_others() {
     let (registry, _) = scripted(200, &[], odd);
     let (referrers, end) = all(registry.repository("a").unwrap().list_referrers(&digest())).await;
     let digests: Vec<_> =
-        referrers.iter().map(|entry: &Descriptor| entry.digest.as_deref()).collect();
+        referrers.iter().map(|entry: &DescriptorView| entry.digest.as_deref()).collect();
     assert_eq!((digests, end.is_err()), (vec![Some("sha256:1")], true));
 }
 

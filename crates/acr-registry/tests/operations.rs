@@ -213,7 +213,7 @@ async fn where_no_referrers_are_listed_the_fallback_tag_is_read() {
     repo.put_manifest(list).tag(fallback).await.unwrap();
     registry.inject(Fault::status(Operation::ListReferrers, 1, 404).times(2));
     let found = repo.list_referrers(&subject).try_next().await.unwrap().unwrap();
-    assert_eq!(found, entry);
+    assert_eq!(found, entry.into());
     let nobody = Digest::sha256(b"nobody");
     assert!(repo.list_referrers(&nobody).try_next().await.unwrap().is_none());
     assert_eq!(registry.pending_faults(), 0);

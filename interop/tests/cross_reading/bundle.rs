@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, fs, path::Path};
 use acr_blob::BlobClient;
 use acr_core::{Digest, Pipeline, Reference, RepositoryName, Tag};
 use acr_interop::ImageLayout;
-use acr_registry::{Descriptor, Document, ImageIndex, ImageManifest, Platform, RepositoryClient};
+use acr_registry::{
+    Descriptor, DescriptorView, Document, ImageIndex, ImageManifest, Platform, RepositoryClient,
+};
 use bytes::Bytes;
 
 use crate::support::{Result, same};
@@ -114,7 +116,7 @@ impl Bundle {
     pub(crate) fn read(layout: &Path) -> Result<Self> {
         let index: ImageIndex = serde_json::from_slice(&fs::read(layout.join("index.json"))?)?;
         // Some list the parts of an index beside it; only what was asked for has a name then.
-        let named = |entry: &&Descriptor| entry.annotations.contains_key(REF_NAME);
+        let named = |entry: &&DescriptorView| entry.annotations.contains_key(REF_NAME);
         let root = match index.manifests.as_slice() {
             [only] => only,
             several => several.iter().find(named).ok_or("the layout has several images")?,
@@ -177,7 +179,7 @@ fn parts(document: Document) -> Result<Vec<Part>> {
         }
         Document::Image(image) => {
             let blobs = image.config.iter().chain(&image.layers);
-            let size = |blob: &Descriptor| usize::try_from(blob.size.unwrap_or_default());
+            let size = |blob: &DescriptorView| usize::try_from(blob.size.unwrap_or_default());
             blobs.map(|blob| Ok(Part::Blob(blob.digest()?, size(blob)?))).collect()
         }
         _ => Err("neither image nor index".into()),

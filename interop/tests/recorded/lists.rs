@@ -1,7 +1,7 @@
 //! Recorded lists: the options recovered from the first request, then page by page.
 
 use acr_core::{Continuation, Digest, Pages};
-use acr_registry::{Descriptor, ListPager, Order, RegistryClient};
+use acr_registry::{DescriptorView, ListPager, Order, RegistryClient};
 use serde_json::{Value, json};
 
 use crate::{
@@ -114,7 +114,7 @@ async fn pages<T: Send + 'static>(
     Ok(())
 }
 
-fn referrers(page: &acr_core::Page<Descriptor>) -> Value {
+fn referrers(page: &acr_core::Page<DescriptorView>) -> Value {
     json!({ "schemaVersion": 2, "manifests": page.items,
         "mediaType": "application/vnd.oci.image.index.v1+json" })
 }

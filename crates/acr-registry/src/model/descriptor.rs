@@ -1,35 +1,41 @@
-//! What a manifest says about one of its parts.
+//! A part of a manifest, whole.
 
 use std::collections::BTreeMap;
 
-use acr_core::{Digest, Error, ErrorKind, ParseDigestError, Result};
-use serde::{Deserialize, Deserializer, Serialize};
+use acr_core::{Digest, Result};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
-use super::{
-    MediaType, Platform, UnknownFields,
-    parts::{FromParts, Notes, Parts, below},
-    place::DESCRIPTOR,
-    shown::Shown,
-};
+use super::{DescriptorView, MediaType, Platform, UnknownFields};
 
-/// A part of a manifest: a config, a layer, a manifest of an index.
+/// A part of a manifest: a config, a layer, a manifest of an index; what a manifest is written
+/// of.
 ///
-/// Read leniently: `digest` is the text as it stands, and a value of another shape is
-/// named by [`Descriptor::odd`] and kept among `unknown`, or, within a list or a map, left
-/// out. Nothing is ever fetched from `urls`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+/// Strict: it has a media type, a digest and a size, and JSON in which one of them is missing
+/// or anything has another shape is an error. What documents of others say, whatever it is, is a
+/// [`DescriptorView`]; [`DescriptorView::strict`] leads here.
+///
+/// ```
+/// use acr_registry::{Descriptor, ImageManifest, MediaType};
+///
+/// let config = Descriptor::of(MediaType::OCI_CONFIG, b"{}");
+/// let layer = Descriptor::of("application/vnd.oci.image.layer.v1.tar", b"content");
+/// let image = ImageManifest::new(config).layer(layer.clone());
+/// assert_eq!(image.layers[0].strict()?, layer);
+///
+/// let text = r#"{"mediaType":"text/plain","digest":"sha256:ab","size":1}"#;
+/// assert!(serde_json::from_str::<Descriptor>(text).is_err());
+/// # Ok::<(), acr_core::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Descriptor {
     /// The media type of the part.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub media_type: Option<MediaType>,
-    /// Its digest as the document has it; [`Descriptor::digest`] checks it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub digest: Option<String>,
-    /// Its size in bytes as declared: registries accept wrong ones.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub size: Option<u64>,
+    pub media_type: MediaType,
+    /// Its digest.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
     /// Where else it is said to be; data, never followed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub urls: Vec<String>,
@@ -48,18 +54,21 @@ pub struct Descriptor {
     /// Parts that this version has no name for.
     #[serde(flatten)]
     pub unknown: UnknownFields,
-    #[serde(skip)]
-    notes: Notes,
 }
 
 impl Descriptor {
-    /// Of content whose digest and size in bytes are known.
+    /// Of content whose digest and size in bytes are known, as an upload tells them.
     pub fn new(media_type: impl Into<MediaType>, digest: &Digest, size: u64) -> Self {
         Self {
-            media_type: Some(media_type.into()),
-            digest: Some(digest.to_string()),
-            size: Some(size),
-            ..Self::default()
+            media_type: media_type.into(),
+            digest: digest.clone(),
+            size,
+            urls: Vec::new(),
+            annotations: BTreeMap::new(),
+            data: None,
+            artifact_type: None,
+            platform: None,
+            unknown: UnknownFields::default(),
         }
     }
 
@@ -76,74 +85,85 @@ impl Descriptor {
         self
     }
 
+    /// Says what kind of artifact it is.
+    #[must_use]
+    pub fn artifact_type(mut self, artifact_type: impl Into<String>) -> Self {
+        self.artifact_type = Some(artifact_type.into());
+        self
+    }
+
     /// Adds an annotation.
     #[must_use]
     pub fn annotation(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.annotations.insert(key.into(), value.into());
         self
     }
-
-    /// The digest.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Protocol`] when the document has none, or a malformed one.
-    pub fn digest(&self) -> Result<Digest> {
-        let text = self.digest.as_deref().unwrap_or_default();
-        text.parse().map_err(|error: ParseDigestError| {
-            let text = match &self.digest {
-                Some(text) => format!("a descriptor's digest `{}` is none", Shown(text)),
-                None => "a descriptor without a digest".to_owned(),
-            };
-            Error::new(ErrorKind::Protocol, text).with_source(error)
-        })
-    }
-
-    /// What has another shape than it should have, as paths: `platform.os.version`.
-    pub fn odd(&self) -> Vec<String> {
-        let mut odd = Vec::new();
-        self.add_odd("", &mut odd);
-        odd
-    }
-
-    pub(super) fn add_odd(&self, path: &str, odd: &mut Vec<String>) {
-        self.notes.add_odd(path, odd);
-        if let Some(platform) = &self.platform {
-            platform.notes.add_odd(&below(path, "platform"), odd);
-        }
-    }
-
-    pub(super) fn add_missing(&self, path: &str, missing: &mut Vec<String>) {
-        let fields = [
-            ("mediaType", self.media_type.is_none()),
-            ("digest", self.digest.is_none()),
-            ("size", self.size.is_none()),
-        ];
-        let absent = fields.into_iter().filter(|(_, is_absent)| *is_absent);
-        missing.extend(absent.map(|(field, _)| format!("{path}.{field}")));
-    }
-}
-
-impl FromParts for Descriptor {
-    fn from_parts(mut parts: Parts) -> Self {
-        let descriptor = Self {
-            media_type: parts.take("mediaType"),
-            digest: parts.take("digest"),
-            size: parts.take("size"),
-            urls: parts.texts("urls"),
-            annotations: parts.annotations(),
-            data: parts.take("data"),
-            artifact_type: parts.take("artifactType"),
-            platform: parts.object("platform"),
-            ..Self::default()
-        };
-        let (unknown, notes) = parts.finish();
-        Self { unknown, notes, ..descriptor }
-    }
 }
 
 impl<'de> Deserialize<'de> for Descriptor {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Parts::deserialize(deserializer, &DESCRIPTOR).map(Self::from_parts)
+        DescriptorView::deserialize(deserializer)?.strict().map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DIGEST: &str = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+
+    #[test]
+    fn what_is_strict_is_written_and_read_as_it_is() {
+        let text = format!(
+            r#"{{"mediaType":"text/plain","digest":"{DIGEST}","size":2,"urls":["https://x.test"],"annotations":{{"k":"v"}},"data":"e30=","artifactType":"a/b","platform":{{"architecture":"arm64","os":"linux","later":1}},"later":[1]}}"#
+        );
+        let read: Descriptor = serde_json::from_str(&text).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), text);
+        assert_eq!((read.size, read.digest.as_str()), (2, DIGEST));
+        let view: DescriptorView = read.clone().into();
+        assert_eq!(serde_json::to_string(&view).unwrap(), text);
+        assert_eq!(Descriptor::try_from(view).unwrap(), read);
+    }
+
+    #[test]
+    fn what_is_missing_or_odd_is_named_and_the_view_keeps_it() {
+        let whole = [
+            ("mediaType", r#""text/plain""#.to_owned()),
+            ("digest", format!("\"{DIGEST}\"")),
+            ("size", "2".to_owned()),
+            ("platform", r#"{"os":"linux"}"#.to_owned()),
+        ];
+        let without = |name: &str, instead: Option<&str>| {
+            let kept = whole.iter().filter_map(|(field, value)| match instead {
+                _ if *field != name => Some(format!("\"{field}\":{value}")),
+                Some(odd) => Some(format!("\"{field}\":{odd}")),
+                None => None,
+            });
+            format!("{{{}}}", kept.collect::<Vec<_>>().join(","))
+        };
+        assert!(serde_json::from_str::<Descriptor>(&without("", None)).is_ok());
+        for (name, instead, said) in [
+            ("mediaType", None, "mediaType"),
+            ("mediaType", Some("7"), "mediaType"),
+            ("digest", None, "without a digest"),
+            ("digest", Some("null"), "without a digest"),
+            ("digest", Some(r#""sha256:ab""#), "sha256:ab"),
+            ("size", None, "size"),
+            ("size", Some("-1"), "size"),
+            ("size", Some(r#""2""#), "size"),
+            ("platform", Some(r#"{"os":1}"#), "platform.os"),
+            ("platform", Some("[]"), "platform"),
+        ] {
+            let text = without(name, instead);
+            let error = serde_json::from_str::<Descriptor>(&text).unwrap_err().to_string();
+            assert!(error.contains(said), "{text}: {error}");
+            let view: DescriptorView = serde_json::from_str(&text).unwrap();
+            assert!(view.strict().is_err());
+            if instead.is_some_and(|odd| odd != "null") {
+                let kept: serde_json::Value = serde_json::to_value(&view).unwrap();
+                let given: serde_json::Value = serde_json::from_str(&text).unwrap();
+                assert_eq!(kept, given, "{text}");
+            }
+        }
     }
 }

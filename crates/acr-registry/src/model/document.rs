@@ -15,7 +15,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
-    Descriptor, MediaType, Platform, UnknownFields,
+    Descriptor, DescriptorView, MediaType, Platform, UnknownFields,
     parts::{FromParts, Notes, Parts, below},
     place::MANIFEST,
     selection,
@@ -37,12 +37,12 @@ pub struct ImageManifest {
     pub artifact_type: Option<String>,
     /// The config.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub config: Option<Descriptor>,
+    pub config: Option<DescriptorView>,
     /// The layers, the lowest first.
-    pub layers: Vec<Descriptor>,
+    pub layers: Vec<DescriptorView>,
     /// The manifest this one refers to.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub subject: Option<Descriptor>,
+    pub subject: Option<DescriptorView>,
     /// The annotations, in the order of their keys.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
@@ -68,10 +68,10 @@ pub struct ImageIndex {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
     /// The manifests.
-    pub manifests: Vec<Descriptor>,
+    pub manifests: Vec<DescriptorView>,
     /// The manifest this one refers to.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub subject: Option<Descriptor>,
+    pub subject: Option<DescriptorView>,
     /// The annotations, in the order of their keys.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
@@ -94,10 +94,10 @@ pub struct ArtifactManifest {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
     /// The content.
-    pub blobs: Vec<Descriptor>,
+    pub blobs: Vec<DescriptorView>,
     /// The manifest this one refers to.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub subject: Option<Descriptor>,
+    pub subject: Option<DescriptorView>,
     /// The annotations, in the order of their keys.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
@@ -114,7 +114,7 @@ macro_rules! common {
             /// Names the manifest this one refers to.
             #[must_use]
             pub fn subject(mut self, subject: Descriptor) -> Self {
-                self.subject = Some(subject);
+                self.subject = Some(subject.into());
                 self
             }
 
@@ -170,7 +170,7 @@ impl ImageManifest {
         Self {
             schema_version: Some(2),
             media_type: Some(MediaType::OCI_MANIFEST),
-            config: Some(config),
+            config: Some(config.into()),
             ..Self::default()
         }
     }
@@ -184,7 +184,7 @@ impl ImageManifest {
     /// Adds a layer on top.
     #[must_use]
     pub fn layer(mut self, layer: Descriptor) -> Self {
-        self.layers.push(layer);
+        self.layers.push(layer.into());
         self
     }
 
@@ -236,7 +236,7 @@ impl ImageIndex {
     /// Adds a manifest.
     #[must_use]
     pub fn manifest(mut self, manifest: Descriptor) -> Self {
-        self.manifests.push(manifest);
+        self.manifests.push(manifest.into());
         self
     }
 
@@ -246,12 +246,12 @@ impl ImageIndex {
     ///
     /// An entry without a platform may be an index of its own;
     /// [`GetManifest::platform`](crate::GetManifest::platform) follows it.
-    pub fn select(&self, platform: &Platform) -> Option<&Descriptor> {
+    pub fn select(&self, platform: &Platform) -> Option<&DescriptorView> {
         self.candidates(platform).into_iter().next()
     }
 
     /// All manifests that may run on a platform, the best first.
-    pub(crate) fn candidates(&self, wanted: &Platform) -> Vec<&Descriptor> {
+    pub(crate) fn candidates(&self, wanted: &Platform) -> Vec<&DescriptorView> {
         let ranked = self.manifests.iter().filter_map(|entry| match &entry.platform {
             // `None` is less than all ranks, and shall come last.
             None => Some((true, None, entry)),
@@ -310,7 +310,7 @@ impl ArtifactManifest {
     /// Adds content.
     #[must_use]
     pub fn blob(mut self, blob: Descriptor) -> Self {
-        self.blobs.push(blob);
+        self.blobs.push(blob.into());
         self
     }
 
@@ -345,19 +345,19 @@ impl FromParts for ArtifactManifest {
     }
 }
 
-fn add_missing(list: &str, descriptors: &[Descriptor], missing: &mut Vec<String>) {
+fn add_missing(list: &str, descriptors: &[DescriptorView], missing: &mut Vec<String>) {
     for (index, descriptor) in descriptors.iter().enumerate() {
         descriptor.add_missing(&format!("{list}.{index}"), missing);
     }
 }
 
-fn add_odd(field: &str, descriptor: &Option<Descriptor>, odd: &mut Vec<String>) {
+fn add_odd(field: &str, descriptor: &Option<DescriptorView>, odd: &mut Vec<String>) {
     if let Some(descriptor) = descriptor {
         descriptor.add_odd(field, odd);
     }
 }
 
-fn add_all_odd(list: &str, descriptors: &[Descriptor], odd: &mut Vec<String>) {
+fn add_all_odd(list: &str, descriptors: &[DescriptorView], odd: &mut Vec<String>) {
     for (index, descriptor) in descriptors.iter().enumerate() {
         descriptor.add_odd(&below(list, &index.to_string()), odd);
     }

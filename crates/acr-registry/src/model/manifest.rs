@@ -4,7 +4,7 @@ use acr_core::{Digest, Error, ErrorKind, Result};
 use bytes::Bytes;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
-use super::{ArtifactManifest, ImageIndex, ImageManifest, MediaType, Shown, trouble};
+use super::{ArtifactManifest, Descriptor, ImageIndex, ImageManifest, MediaType, Shown, trouble};
 use crate::shape::{Kind, kind, own_media_type, refuse_ambiguity};
 
 /// A manifest: its exact bytes, verified against its digest.
@@ -34,6 +34,12 @@ pub enum Document {
 }
 
 impl Manifest {
+    /// What another manifest says of this one: of a subject, or of an entry of an index.
+    pub fn descriptor(&self) -> Descriptor {
+        let size = u64::try_from(self.content.len()).unwrap_or(u64::MAX);
+        Descriptor::new(self.media_type.clone(), &self.digest, size)
+    }
+
     /// Reads the document as `T`.
     ///
     /// # Errors

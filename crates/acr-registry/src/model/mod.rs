@@ -1,6 +1,7 @@
 //! What the registry tells.
 
 mod descriptor;
+mod descriptor_view;
 mod document;
 mod fields;
 pub(crate) mod lenient_json;
@@ -22,6 +23,7 @@ pub use acr_core::{Listed, UnknownFields};
 
 pub use self::{
     descriptor::Descriptor,
+    descriptor_view::DescriptorView,
     document::{ArtifactManifest, ImageIndex, ImageManifest},
     manifest::{Document, Manifest},
     manifest_changes::ManifestChanges,

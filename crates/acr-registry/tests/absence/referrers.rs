@@ -1,7 +1,7 @@
 //! Lists of referrers that are none.
 
 use acr_core::{Error, ErrorKind};
-use acr_registry::{Descriptor, ImageIndex, MediaType};
+use acr_registry::{Descriptor, DescriptorView, ImageIndex, MediaType};
 use acr_testkit::{FakeRegistry, Fault, Operation};
 
 use crate::{
@@ -14,7 +14,7 @@ async fn with_fallback(
     subject: &[u8],
     content: &[u8],
     media_type: MediaType,
-) -> Result<Option<Descriptor>, Error> {
+) -> Result<Option<DescriptorView>, Error> {
     let registry = FakeRegistry::new();
     let repo = client(&registry);
     let subject = repo.put_manifest(subject.to_vec()).await.unwrap();
@@ -114,7 +114,7 @@ async fn b5_every_way_to_say_that_there_are_no_referrers_here_leads_to_the_fallb
             }
         });
         let mut referrers = all.repository("a").unwrap().list_referrers(&digest());
-        assert_eq!(referrers.try_next().await.unwrap(), Some(referrer.clone()), "{status}");
+        assert_eq!(referrers.try_next().await.unwrap(), Some(referrer.clone().into()), "{status}");
         assert_eq!(referrers.try_next().await.unwrap(), None);
         assert_eq!(lines(&asked).len(), 3, "the list, the tag and the subject, each once");
     }

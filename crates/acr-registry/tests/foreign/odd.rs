@@ -1,7 +1,7 @@
 //! A value of another shape costs itself, is told, and nothing else is lost.
 
 use acr_core::Digest;
-use acr_registry::{Descriptor, ImageIndex, ImageManifest, Platform};
+use acr_registry::{DescriptorView, ImageIndex, ImageManifest, Platform};
 use serde_json::Value;
 
 use crate::support::scripted;
@@ -90,7 +90,7 @@ async fn f1_one_odd_referrer_does_not_cost_the_page() {
     let (all, _) = scripted(200, &[], page);
     let repo = all.repository("a").unwrap();
     let mut referrers = repo.list_referrers(&Digest::sha256(b"x"));
-    let mut found: Vec<Descriptor> = Vec::new();
+    let mut found: Vec<DescriptorView> = Vec::new();
     while let Some(next) = referrers.try_next().await.unwrap() {
         found.push(next);
     }
