@@ -98,7 +98,7 @@ impl GetManifest {
         let get = |digest: &Digest| {
             let reference = Reference::from(digest);
             // Whatever may be said of the index, not of what it leads to.
-            GetManifest { reference, allow_ambiguous: false, ..self.clone() }.get()
+            Self { reference, allow_ambiguous: false, ..self.clone() }.get()
         };
         let found = child::follow(first, &wanted, get).await;
         found.map_err(|error| error.with_operation(Some(&operation)))
