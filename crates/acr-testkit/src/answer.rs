@@ -213,6 +213,17 @@ impl http_body::Body for Unsized {
     }
 }
 
+/// What the specification has for a digest that cannot be read.
+pub(crate) fn malformed_digest() -> Refusal {
+    wrong_digest("digest parsing failed")
+}
+
+/// The content is not what its digest says, or the digest says nothing.
+pub(crate) fn wrong_digest(detail: &str) -> Refusal {
+    let message = "provided digest did not match uploaded content";
+    Refusal::new(StatusCode::BAD_REQUEST, "DIGEST_INVALID", message).detail(detail)
+}
+
 /// What the registry's server buffers before it gives up counting.
 const MAX_COUNTED_JSON: usize = 2048;
 

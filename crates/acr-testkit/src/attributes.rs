@@ -6,6 +6,9 @@ use serde_json::{Map, Value};
 
 use crate::answer::Refusal;
 
+/// A bound on the body of a change, which is a few dozen bytes.
+pub(crate) const MAX_ATTRIBUTES: usize = 64 * 1024;
+
 /// The locks, all open at first; manifests can also be in quarantine, repositories be teleported.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

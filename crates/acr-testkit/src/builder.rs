@@ -1,11 +1,12 @@
 //! The settings of a registry.
 
-use std::{
-    fmt, io,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+mod read;
 
+#[cfg(feature = "serve")]
+use std::path::PathBuf;
+use std::{fmt, io, path::Path, time::Duration};
+
+pub(crate) use self::read::seconds;
 use crate::{
     access::Wildcards,
     jwt_shape::JwtShape,
@@ -47,6 +48,7 @@ pub struct FakeRegistryBuilder {
     pub(crate) quota: Option<Quota>,
     pub(crate) clock_rate: u32,
     pub(crate) manifest_memory: usize,
+    #[cfg(feature = "serve")]
     pub(crate) authority: Option<PathBuf>,
     pub(crate) seed: Option<u64>,
 }
@@ -103,6 +105,7 @@ impl FakeRegistryBuilder {
             quota: None,
             clock_rate: 1,
             manifest_memory: MANIFEST_MEMORY,
+            #[cfg(feature = "serve")]
             authority: None,
             seed: None,
         }
@@ -247,6 +250,7 @@ impl FakeRegistryBuilder {
     /// What is there and cannot be used (without its key, damaged, of another key, with less than
     /// a week to live) is an error of [`FakeRegistry::serve`](crate::FakeRegistry::serve) that
     /// names the file, and is left alone.
+    #[cfg(feature = "serve")]
     pub fn authority(mut self, folder: impl Into<PathBuf>) -> Self {
         self.authority = Some(folder.into());
         self
@@ -284,67 +288,6 @@ impl FakeRegistryBuilder {
     }
 }
 
-impl FakeRegistryBuilder {
-    /// What the owner of an Entra token may do; `None` for an unknown one.
-    pub(crate) fn entra_rights(&self, token: &str) -> Option<&ScopeMap> {
-        let known = self.entra_tokens.iter().find(|(known, _)| known == token);
-        known.map(|(_, rights)| rights)
-    }
-
-    /// What a user may do; `None` for an unknown one or a wrong password.
-    pub(crate) fn user_rights(&self, name: &str, password: &str) -> Option<&ScopeMap> {
-        self.find_user(name, password).map(|user| &user.rights)
-    }
-
-    /// Whether a user may go without a token; `None` as for [`Self::user_rights`].
-    pub(crate) fn is_admin(&self, name: &str, password: &str) -> Option<bool> {
-        self.find_user(name, password).map(|user| user.is_admin)
-    }
-
-    fn find_user(&self, name: &str, password: &str) -> Option<&User> {
-        self.users.iter().find(|user| user.name == name && user.password == password)
-    }
-
-    pub(crate) fn wildcards(&self) -> Wildcards {
-        self.wildcards
-    }
-
-    pub(crate) fn token_shape(&self) -> JwtShape {
-        self.jwt_shape
-    }
-
-    pub(crate) fn anonymous_pull(&self) -> bool {
-        self.anonymous == Anonymous::Pull
-    }
-
-    pub(crate) fn is_oci(&self) -> bool {
-        self.profile == Profile::Oci
-    }
-
-    pub(crate) fn serves_referrers(&self) -> bool {
-        self.referrers
-    }
-
-    pub(crate) fn redirects(&self) -> bool {
-        self.blobs == BlobDelivery::Redirect
-    }
-
-    pub(crate) fn lifetimes(&self) -> Lifetimes {
-        Lifetimes {
-            access: seconds(self.access_token_lifetime),
-            refresh: seconds(self.refresh_token_lifetime),
-            link: seconds(self.link_lifetime),
-        }
-    }
-}
-
-/// The lifetimes in seconds.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Lifetimes {
-    pub(crate) access: i64,
-    pub(crate) refresh: i64,
-    pub(crate) link: i64,
-}
 impl fmt::Debug for FakeRegistryBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FakeRegistryBuilder")
@@ -352,11 +295,6 @@ impl fmt::Debug for FakeRegistryBuilder {
             .field("blobs", &self.blobs)
             .finish_non_exhaustive()
     }
-}
-
-/// A duration in whole seconds.
-pub(crate) fn seconds(lifetime: Duration) -> i64 {
-    i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// As in the documentation's sample of a token.

@@ -1,12 +1,14 @@
 //! Blob content: small in memory, large in a temporary folder, or all of it in the folder of a
 //! registry that survives its process; hashed while it arrives.
 
+#[cfg(feature = "persist")]
+mod kept;
 mod stored;
 
 use std::{
     fs::File,
     io::{self, Seek as _, SeekFrom, Write as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex},
 };
 
@@ -17,24 +19,20 @@ use tempfile::TempDir;
 pub(crate) use self::stored::Stored;
 use crate::{
     budget::{Budget, Share},
-    ledger::{Ledger, sync_folder},
+    disk::{named, sync_folder},
+    ledger::Ledger,
     sync::lock,
 };
 
 /// Where contents go.
 #[derive(Debug)]
 pub(crate) struct Store {
-    place: Mutex<Place>,
+    /// The records of a folder that outlives the process, which takes everything.
+    ledger: Option<Arc<Ledger>>,
+    /// Else made when the first large content arrives.
+    temporary: Mutex<Option<TempDir>>,
     /// For small contents; what finds no room there goes to disk as the large ones do.
     memory: Arc<Budget>,
-}
-
-#[derive(Debug)]
-enum Place {
-    /// Made when the first large content arrives.
-    Temporary(Option<TempDir>),
-    /// A folder that outlives the process takes everything.
-    Lasting(Arc<Ledger>),
 }
 
 /// Finished content, cheap to clone; its file goes with the last clone.
@@ -76,33 +74,9 @@ struct OpenFile {
 pub(crate) struct Checkpoint(Digester);
 
 impl Store {
-    /// A folder that outlives the process.
-    pub(crate) fn lasting(ledger: Arc<Ledger>) -> Self {
-        Self { place: Mutex::new(Place::Lasting(ledger)), ..Self::default() }
-    }
-
     /// The records of a folder that outlives the process.
     pub(crate) fn ledger(&self) -> Option<Arc<Ledger>> {
-        match &*lock(&self.place) {
-            Place::Lasting(ledger) => Some(Arc::clone(ledger)),
-            Place::Temporary(_) => None,
-        }
-    }
-
-    /// Finished content that an earlier process left.
-    pub(crate) fn find(&self, name: &str, len: u64) -> io::Result<Content> {
-        if len == 0 {
-            return Ok(Content::Memory(Small {
-                bytes: Bytes::new(),
-                _share: Arc::new(self.memory.owe(0)),
-            }));
-        }
-        let path = self.path(name)?;
-        let found = path.metadata().map_err(|error| named(&path, &error))?.len();
-        if found != len {
-            return Err(wrong_length(&path, found, len));
-        }
-        Ok(Content::File(Arc::new(Stored::recorded(path, len))))
+        self.ledger.clone()
     }
 
     fn create(&self, name: &str) -> io::Result<(File, Stored)> {
@@ -118,37 +92,29 @@ impl Store {
 
     /// Whether a file of this name is there already, from this process or an earlier one.
     pub(crate) fn holds(&self, name: &str) -> bool {
-        match &*lock(&self.place) {
-            Place::Lasting(ledger) => ledger.contents().join(name).exists(),
-            Place::Temporary(_) => false,
-        }
+        self.ledger.as_ref().is_some_and(|ledger| ledger.contents().join(name).exists())
     }
 
     fn path(&self, name: &str) -> io::Result<PathBuf> {
-        match &mut *lock(&self.place) {
-            Place::Lasting(ledger) => Ok(ledger.contents().join(name)),
-            Place::Temporary(Some(folder)) => Ok(folder.path().join(name)),
-            Place::Temporary(none) => {
-                let folder = tempfile::Builder::new().prefix("acr-testkit-").tempdir()?;
-                Ok(none.insert(folder).path().join(name))
-            }
+        if let Some(ledger) = &self.ledger {
+            return Ok(ledger.contents().join(name));
         }
+        let mut temporary = lock(&self.temporary);
+        let folder = match &mut *temporary {
+            Some(folder) => folder,
+            none => none.insert(tempfile::Builder::new().prefix("acr-testkit-").tempdir()?),
+        };
+        Ok(folder.path().join(name))
     }
 
     fn is_lasting(&self) -> bool {
-        matches!(*lock(&self.place), Place::Lasting(_))
+        self.ledger.is_some()
     }
 }
 
 impl Default for Store {
     fn default() -> Self {
-        Self { place: Mutex::default(), memory: Budget::new(MEMORY) }
-    }
-}
-
-impl Default for Place {
-    fn default() -> Self {
-        Self::Temporary(None)
+        Self { ledger: None, temporary: Mutex::default(), memory: Budget::new(MEMORY) }
     }
 }
 
@@ -156,34 +122,6 @@ impl Spool {
     pub(crate) fn new(store: Arc<Store>, name: String) -> Self {
         let (memory, share) = (Vec::new(), store.memory.owe(0));
         Self { store, name, memory, share, file: None, digester: Digester::default() }
-    }
-
-    /// Goes on with what an earlier process recorded; what it wrote beyond is cut off.
-    pub(crate) fn resume(store: &Arc<Store>, name: &str, digester: Digester) -> io::Result<Self> {
-        let mut spool = Self::new(Arc::clone(store), name.to_owned());
-        let path = spool.store.path(name)?;
-        if digester.is_empty() {
-            // The first piece may have made the file, and ended before anything was recorded.
-            return match std::fs::remove_file(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(named(&path, &error)),
-                _ => Ok(spool),
-            };
-        }
-        let open = || {
-            let file = File::options().read(true).write(true).open(&path)?;
-            let found = file.metadata()?.len();
-            Ok((file, found))
-        };
-        let (file, found) = open().map_err(|error| named(&path, &error))?;
-        let len = digester.len();
-        if found < len {
-            return Err(wrong_length(&path, found, len));
-        }
-        file.set_len(len).map_err(|error| named(&path, &error))?;
-        let stored = Stored::recorded(path, 0);
-        spool.file = Some(OpenFile { handle: None, stored });
-        spool.digester = digester;
-        Ok(spool)
     }
 
     /// Where the records are kept; `None` where nothing outlives the process.
@@ -344,15 +282,6 @@ impl Content {
             Self::File(stored) => stored.body(from, len).await,
         }
     }
-}
-
-fn wrong_length(path: &Path, found: u64, len: u64) -> io::Error {
-    let text = format!("`{}` has {found} bytes instead of {len}", path.display());
-    io::Error::new(io::ErrorKind::InvalidData, text)
-}
-
-fn named(path: &Path, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("`{}`: {error}", path.display()))
 }
 
 /// Content up to this length stays in memory.

@@ -1,17 +1,17 @@
 //! Soft delete: what was deleted and can be restored for a while.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    io,
-};
+#[cfg(feature = "persist")]
+mod kept;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::Stamp,
-    ledger::{Change, Ledger, Table},
-    records::{Documents, ManifestProperties},
+    ledger::{Change, Table},
+    records::ManifestProperties,
     repository::{ManifestRecord, Repository, TagRecord},
 };
 
@@ -178,22 +178,6 @@ impl Deleted {
         }
         self.repositories.retain(|_, remains| !remains.is_empty());
         (changes, gone)
-    }
-
-    /// Reads what an earlier process recorded.
-    pub(crate) fn load(&mut self, ledger: &Ledger, documents: &mut Documents) -> io::Result<()> {
-        for (name, digest, on_disk) in ledger.read(Table::DeletedManifests)? {
-            let ManifestOnDisk { properties, deleted, repository_created } = on_disk;
-            let record = documents.join(&name, &digest, properties)?;
-            let manifest = DeletedManifest { record, deleted };
-            self.remains(&name, repository_created).manifests.insert(digest, manifest);
-        }
-        for (name, key, tag) in ledger.read::<DeletedTag>(Table::DeletedTags)? {
-            let key =
-                (key.split('@').next().unwrap_or_default().to_owned(), tag.record.digest.clone());
-            self.remains(&name, tag.repository_created).tags.insert(key, tag);
-        }
-        Ok(())
     }
 
     fn remains(&mut self, name: &str, created: Stamp) -> &mut Remains {

@@ -19,7 +19,7 @@ use crate::{
     journal::Origin,
     manifest::{self, OCI_INDEX},
     operation::Operation,
-    route::is_digest,
+    reference::is_digest,
     routes::{Document, manifest_record},
     state::Push,
     storage,

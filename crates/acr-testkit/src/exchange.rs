@@ -18,11 +18,11 @@ use http_body::{Frame, SizeHint};
 use crate::{
     access,
     answer::{Failure, text},
+    credential::bearer,
     fault::Effect,
     form::Form,
-    registry::Shared,
     route::Route,
-    routes,
+    shared::Shared,
     site::Site,
     token::{self, TokenKind},
 };
@@ -56,7 +56,7 @@ impl Exchange<'_> {
         let Some(credential) = credential.and_then(|value| value.to_str().ok()) else {
             return false;
         };
-        let Some(token) = routes::oauth::bearer(credential) else {
+        let Some(token) = bearer(credential) else {
             return true; // Basic, which has all rights, was checked before.
         };
         let claims = token::verify(&self.shared.key, TokenKind::Access, token, self.shared.now());

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
-use crate::{answer::Answer, operation::Operation, registry::Shared};
+use crate::{answer::Answer, operation::Operation, shared::Shared};
 
 /// Adds them to an answer; which ones depends on who gave it.
 pub(crate) fn finish(

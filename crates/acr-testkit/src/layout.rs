@@ -15,8 +15,8 @@ use serde::Deserialize;
 use crate::{
     content::{Content, Spool},
     manifest::{self, Descriptor, MAX_MANIFEST, Parsed},
-    registry::Shared,
     routes::{Document, manifest_record},
+    shared::Shared,
     state::Push,
     sync::lock,
 };

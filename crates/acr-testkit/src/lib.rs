@@ -51,22 +51,27 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod admission;
 mod answer;
 mod attributes;
 mod budget;
 mod builder;
+#[cfg(feature = "serve")]
 mod certificates;
 mod clock;
 mod conformance;
 mod content;
+mod credential;
 mod damage;
 mod deleted;
+mod disk;
 mod disturb;
 mod entra;
 mod exchange;
 mod fault;
 mod form;
 mod headers;
+mod in_process;
 mod journal;
 mod jwt_shape;
 mod layout;
@@ -78,14 +83,17 @@ mod paging;
 mod profile;
 mod quota;
 mod records;
+mod reference;
 mod registry;
 mod repository;
 mod route;
 mod routes;
 mod scope_map;
 mod seal;
+#[cfg(feature = "serve")]
 mod server;
 mod service;
+mod shared;
 mod site;
 mod state;
 mod storage;
@@ -94,8 +102,11 @@ pub mod strategy;
 mod sync;
 mod token;
 mod upload;
+#[cfg(feature = "serve")]
 mod wire;
 
+#[cfg(feature = "serve")]
+pub use self::server::{Server, Tls};
 pub use self::{
     builder::{Anonymous, BlobDelivery, FakeRegistryBuilder},
     clock::Clock,
@@ -110,5 +121,4 @@ pub use self::{
     quota::{ParseQuotaError, Quota},
     registry::FakeRegistry,
     scope_map::{ParseScopeMapError, ScopeMap},
-    server::{Server, Tls},
 };

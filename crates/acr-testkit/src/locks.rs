@@ -3,38 +3,7 @@
 use http::StatusCode;
 use serde_json::{Map, Value};
 
-use crate::{
-    answer::Refusal,
-    attributes::Attributes,
-    operation::Operation,
-    route::{Route, is_digest},
-    state::{Repository, State},
-};
-
-/// Refuses early what a lock forbids, before a body is read. What does not exist is not locked.
-///
-/// The answer can be out of date at once: what changes the state asks again, under its guard.
-pub(crate) fn check(state: &State, route: &Route) -> Result<(), Refusal> {
-    let Some(repository) = state.repositories.get(&route.repository) else {
-        return Ok(());
-    };
-    let item = route.item.as_str();
-    match route.operation {
-        Operation::DeleteRepository => delete_repository(repository),
-        Operation::DeleteTag => delete_tag(repository, item),
-        Operation::DeleteManifest if is_digest(item) => delete_manifest(repository, item),
-        Operation::DeleteManifest => delete_tag(repository, item),
-        Operation::DeleteBlob => delete(repository),
-        Operation::PutManifest => push(repository, item),
-        Operation::StartUpload
-        | Operation::MountBlob
-        | Operation::UploadChunk
-        | Operation::CompleteUpload => write(repository),
-        Operation::GetManifest | Operation::Resolve => read_manifest(repository, item),
-        Operation::DownloadBlob | Operation::BlobProperties => read(repository),
-        _ => Ok(()),
-    }
-}
+use crate::{answer::Refusal, attributes::Attributes, repository::Repository};
 
 /// Whether a repository and all that is in it may go.
 pub(crate) fn delete_repository(repository: &Repository) -> Result<(), Refusal> {

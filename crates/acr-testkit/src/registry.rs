@@ -1,38 +1,26 @@
 //! The registry.
 
-use std::{
-    fmt, io,
-    net::{Ipv4Addr, SocketAddr},
-    path::Path,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+#[cfg(feature = "persist")]
+mod open;
+#[cfg(feature = "serve")]
+mod serve;
+
+use std::{fmt, io, path::Path, sync::Arc};
 
 use acr_core::{Endpoint, RepositoryName, Transport};
-use jiff::SignedDuration;
 
 use crate::{
     budget::Budget,
-    builder::{FakeRegistryBuilder, seconds},
-    clock::{Clock, Stamp},
-    content::Store,
-    fault::{Fault, FaultPlan, Faults},
+    builder::FakeRegistryBuilder,
+    clock::Clock,
+    fault::{Fault, FaultPlan},
+    in_process::InProcess,
     journal::Journal,
     layout::{self, Seeded},
-    ledger::Ledger,
-    quota::Meter,
-    records,
-    scope_map::ScopeMap,
     seal::Key,
-    server::{self, Server, Tls},
-    service::InProcess,
+    shared::{Kept, Shared},
     site::Site,
-    state::State,
     sync::lock,
-    token,
-    upload::Uploads,
 };
 
 /// A container registry that exists only in this process, and if asked in a folder.
@@ -42,26 +30,6 @@ use crate::{
 /// larger than 1 MiB. With [`FakeRegistryBuilder::open`] it is kept in a folder instead.
 #[derive(Clone)]
 pub struct FakeRegistry(Arc<Shared>);
-
-/// What all parts of the registry work on.
-pub(crate) struct Shared {
-    pub(crate) settings: FakeRegistryBuilder,
-    pub(crate) key: Key,
-    pub(crate) clock: Clock,
-    pub(crate) state: Mutex<State>,
-    pub(crate) store: Arc<Store>,
-    pub(crate) uploads: Uploads,
-    pub(crate) ledger: Option<Arc<Ledger>>,
-    /// The memory for manifests.
-    pub(crate) manifests: Arc<Budget>,
-    pub(crate) journal: Journal,
-    pub(crate) faults: Mutex<Faults>,
-    pub(crate) meter: Option<Meter>,
-    /// How often refresh tokens were revoked.
-    pub(crate) generation: AtomicU64,
-    random: Mutex<fastrand::Rng>,
-    deletes: AtomicU64,
-}
 
 impl FakeRegistry {
     /// A registry with the default settings.
@@ -167,39 +135,6 @@ impl FakeRegistry {
         self.0.expire_uploads();
         self.0.uploads.len()
     }
-
-    /// Serves the registry and its storage on two free ports of `127.0.0.1`.
-    ///
-    /// # Errors
-    ///
-    /// When the sockets cannot be opened or the certificates cannot be made.
-    pub async fn serve(&self, tls: Tls) -> io::Result<Server> {
-        self.serve_on((Ipv4Addr::LOCALHOST, 0).into(), tls).await
-    }
-
-    /// Serves the registry on a loopback address, and its storage on a free port beside it.
-    ///
-    /// # Errors
-    ///
-    /// [`io::ErrorKind::InvalidInput`] for any address that is not loopback, else as
-    /// [`FakeRegistry::serve`].
-    pub async fn serve_on(&self, address: SocketAddr, tls: Tls) -> io::Result<Server> {
-        self.serve_with_storage(address, SocketAddr::new(address.ip(), 0), tls).await
-    }
-
-    /// Serves the registry and its storage, each on a loopback address.
-    ///
-    /// # Errors
-    ///
-    /// As [`FakeRegistry::serve_on`]; an address that is taken is named.
-    pub async fn serve_with_storage(
-        &self,
-        address: SocketAddr,
-        storage: SocketAddr,
-        tls: Tls,
-    ) -> io::Result<Server> {
-        server::start(Arc::clone(&self.0), address, storage, tls).await
-    }
 }
 
 /// How the settings become a registry.
@@ -210,125 +145,12 @@ impl FakeRegistryBuilder {
         let key = Key::new(&mut random);
         let (state, uploads, store) = Default::default();
         let manifests = Budget::new(self.manifest_memory);
-        self.assemble(random, key, Kept { state, uploads, store, manifests, ledger: None })
-    }
-
-    /// The registry, kept in a folder: what an earlier one left there is there again, and a
-    /// write is on disk before it is answered. Repositories, tags, manifests, locks, blobs,
-    /// upload sessions, what was soft-deleted and the key of all signatures are kept; settings,
-    /// faults and the journal are not. The folder is made where it does not exist.
-    ///
-    /// Reads all records, so it blocks for as long as that takes.
-    ///
-    /// # Errors
-    ///
-    /// [`io::ErrorKind::ResourceBusy`] when another registry uses the folder,
-    /// [`io::ErrorKind::InvalidData`] when it is damaged or of another version, and any error
-    /// of the disk.
-    pub fn open(self, folder: impl AsRef<Path>) -> io::Result<FakeRegistry> {
-        let ledger = Arc::new(Ledger::open(folder.as_ref())?);
-        let mut random = self.random();
-        let key = records::key(&ledger, &mut random)?;
-        let store = Arc::new(Store::lasting(Arc::clone(&ledger)));
-        let manifests = Budget::new(self.manifest_memory);
-        let state = State::restore(&ledger, &store, &manifests)?;
-        let uploads = Uploads::restore(&store, &ledger)?;
-        let files = state.file_names();
-        ledger.sweep(|name| files.contains(name) || uploads.contains(name))?;
-        let (state, ledger) = (Mutex::new(state), Some(ledger));
-        Ok(self.assemble(random, key, Kept { state, uploads, store, manifests, ledger }))
+        let kept = Kept { state, uploads, store, manifests, ledger: None };
+        FakeRegistry(Arc::new(Shared::new(self, random, key, kept)))
     }
 
     fn random(&self) -> fastrand::Rng {
         self.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed)
-    }
-
-    fn assemble(mut self, mut random: fastrand::Rng, key: Key, kept: Kept) -> FakeRegistry {
-        let clock = Clock::start(self.clock_rate);
-        if self.entra_tokens.is_empty() {
-            let token = token::entra(&key, &uuid(&mut random), clock.timestamp().as_second());
-            self.entra_tokens.push((token, ScopeMap::all()));
-        }
-        let Kept { state, uploads, store, manifests, ledger } = kept;
-        let retention = self.soft_delete.map(|time| SignedDuration::from_secs(seconds(time)));
-        lock(&state).deleted.set_retention(retention);
-        FakeRegistry(Arc::new(Shared {
-            meter: self.quota.map(Meter::new),
-            settings: self,
-            key,
-            clock,
-            state,
-            store,
-            uploads,
-            ledger,
-            manifests,
-            journal: Journal::default(),
-            faults: Mutex::default(),
-            generation: AtomicU64::new(0),
-            random: Mutex::new(random),
-            deletes: AtomicU64::new(0),
-        }))
-    }
-}
-
-/// What may come from a folder.
-struct Kept {
-    state: Mutex<State>,
-    uploads: Uploads,
-    store: Arc<Store>,
-    manifests: Arc<Budget>,
-    ledger: Option<Arc<Ledger>>,
-}
-
-impl Shared {
-    pub(crate) fn uuid(&self) -> String {
-        uuid(&mut lock(&self.random))
-    }
-
-    /// The id of a new upload, which names a file: one that no earlier process used, which it
-    /// could where the randomness is repeated.
-    pub(crate) fn upload_id(&self) -> String {
-        loop {
-            let id = self.uuid();
-            if !self.store.holds(&id) && !self.uploads.contains(&id) {
-                return id;
-            }
-        }
-    }
-
-    /// A coin, for what the registry does in no fixed order.
-    pub(crate) fn coin(&self) -> bool {
-        lock(&self.random).bool()
-    }
-
-    /// The seconds since 1970.
-    pub(crate) fn now(&self) -> i64 {
-        self.clock.timestamp().as_second()
-    }
-
-    /// Ends the upload sessions that are too old, and gives the time.
-    pub(crate) fn expire_uploads(&self) -> Stamp {
-        let now = self.clock.stamp();
-        let lifetime = SignedDuration::from_secs(seconds(self.settings.upload_lifetime));
-        self.uploads.expire(now.before(lifetime));
-        now
-    }
-
-    pub(crate) fn revoke_refresh_tokens(&self) {
-        self.generation.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Waits until all that was changed so far is on disk, where that is asked for.
-    pub(crate) async fn persist(&self) -> io::Result<()> {
-        match &self.ledger {
-            Some(ledger) => ledger.flush().await,
-            None => Ok(()),
-        }
-    }
-
-    /// The countdown in answers to deletes: 32 at first, then one less each, and again.
-    pub(crate) fn remaining_deletes(&self) -> u64 {
-        DELETES - self.deletes.fetch_add(1, Ordering::Relaxed) % DELETES
     }
 }
 
@@ -350,13 +172,3 @@ impl fmt::Debug for FakeRegistry {
 fn in_process_endpoint() -> Endpoint {
     Site::IN_PROCESS_HOST.parse().expect("a constant host name")
 }
-
-fn uuid(random: &mut fastrand::Rng) -> String {
-    let bits = random.u128(..) & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
-    let hex = format!("{bits:032x}");
-    let part = |range: std::ops::Range<usize>| hex.get(range).unwrap_or_default();
-    [part(0..8), part(8..12), part(12..16), part(16..20), part(20..32)].join("-")
-}
-
-/// What a premium registry was seen to begin with.
-const DELETES: u64 = 32;

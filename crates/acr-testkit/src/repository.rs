@@ -13,6 +13,7 @@ use crate::{
     budget::Share,
     clock::Stamp,
     manifest::{Form, Parsed, Platform},
+    reference::is_digest,
 };
 
 /// A repository: begins with its first manifest and ends with its last.
@@ -95,7 +96,7 @@ impl Repository {
 
     /// The digest that a tag or a digest stands for.
     pub(crate) fn resolve<'a>(&'a self, reference: &'a str) -> Option<&'a str> {
-        if crate::route::is_digest(reference) {
+        if is_digest(reference) {
             return self.manifests.contains_key(reference).then_some(reference);
         }
         self.tags.get(reference).map(|tag| tag.digest.as_str())

@@ -4,7 +4,7 @@ use acr_core::{RepositoryName, Tag};
 use http::Method;
 use percent_encoding::percent_decode_str;
 
-use crate::{form::Form, operation::Operation};
+use crate::{form::Form, operation::Operation, reference::is_digest};
 
 /// A request whose path fits a route and whose names fit their grammar.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,11 +41,6 @@ pub(crate) fn parse(method: &Method, path: &str, query: &Form) -> Result<Route, 
         return content(method, rest, query);
     }
     Err(Unrouted::Foreign)
-}
-
-/// Whether a manifest reference is a digest: a tag cannot hold a colon.
-pub(crate) fn is_digest(reference: &str) -> bool {
-    reference.contains(':')
 }
 
 fn token_service(method: &Method, rest: &str) -> Result<Route, Unrouted> {
@@ -244,83 +239,83 @@ mod tests {
             .map(|route| (route.operation.name(), route.repository, route.item))
     }
 
+    fn assert_routes(routes: &[(&str, &str, &'static str, &str, &str)]) {
+        for &(method, target, operation, name, item) in routes {
+            let expected = Ok((operation, name.to_owned(), item.to_owned()));
+            assert_eq!(read(method, target), expected, "{method} {target}");
+        }
+    }
+
     #[test]
-    fn every_route() {
+    fn every_route_of_content() {
         let d = format!("sha256:{}", "a".repeat(64));
         let e = d.replace(':', "%3A");
-        for (method, target, operation, name, item) in [
-            ("GET", "/v2/".to_owned(), "ping", "", ""),
-            ("GET", "/v2/_catalog?n=1".to_owned(), "list_catalog", "", ""),
-            ("GET", "/v2/a/b/tags/list".to_owned(), "list_tag_names", "a/b", ""),
-            ("GET", "/v2/a/b/manifests/v1".to_owned(), "get_manifest", "a/b", "v1"),
-            ("HEAD", format!("/v2/a%2Fb/manifests/{e}"), "resolve", "a/b", d.as_str()),
-            ("PUT", "/v2/a/manifests/latest".to_owned(), "put_manifest", "a", "latest"),
-            ("DELETE", "/v2/a/manifests/v1".to_owned(), "delete_manifest", "a", "v1"),
-            ("GET", format!("/v2/a/blobs/{d}"), "download_blob", "a", &d),
-            ("HEAD", format!("/v2/a/blobs/{d}"), "blob_properties", "a", &d),
-            ("DELETE", format!("/v2/a/blobs/{d}"), "delete_blob", "a", &d),
-            ("POST", "/v2/a/blobs/uploads/".to_owned(), "start_upload", "a", ""),
-            ("POST", format!("/v2/a/blobs/uploads/?mount={e}&from=b%2Fc"), "mount_blob", "a", ""),
-            ("POST", format!("/v2/a/blobs/uploads/?mount={e}"), "start_upload", "a", ""),
-            ("PATCH", "/v2/a/blobs/uploads/0-1_x".to_owned(), "upload_chunk", "a", "0-1_x"),
-            ("GET", "/v2/a/blobs/uploads/u".to_owned(), "upload_status", "a", "u"),
-            ("PUT", "/v2/a/blobs/uploads/u".to_owned(), "complete_upload", "a", "u"),
-            ("DELETE", "/v2/a/blobs/uploads/u".to_owned(), "cancel_upload", "a", "u"),
-            ("GET", format!("/v2/a/referrers/{d}"), "list_referrers", "a", &d),
-            ("GET", "/acr/v1/_catalog".to_owned(), "list_repositories", "", ""),
-            ("GET", "/acr/v1/a%2Fb".to_owned(), "repository_properties", "a/b", ""),
-            ("PATCH", "/acr/v1/a/b".to_owned(), "update_repository_properties", "a/b", ""),
-            ("DELETE", "/acr/v1/a".to_owned(), "delete_repository", "a", ""),
-            ("GET", "/acr/v1/a%2Fb/_tags".to_owned(), "list_tags", "a/b", ""),
-            ("GET", "/acr/v1/a/_tags/v1".to_owned(), "tag_properties", "a", "v1"),
-            ("PATCH", "/acr/v1/a/_tags/v1".to_owned(), "update_tag_properties", "a", "v1"),
-            ("DELETE", "/acr/v1/a/_tags/v1".to_owned(), "delete_tag", "a", "v1"),
-            ("GET", "/acr/v1/a/_manifests".to_owned(), "list_manifests", "a", ""),
+        assert_routes(&[
+            ("GET", "/v2/", "ping", "", ""),
+            ("GET", "/v2/_catalog?n=1", "list_catalog", "", ""),
+            ("GET", "/v2/a/b/tags/list", "list_tag_names", "a/b", ""),
+            ("GET", "/v2/a/b/manifests/v1", "get_manifest", "a/b", "v1"),
+            ("HEAD", &format!("/v2/a%2Fb/manifests/{e}"), "resolve", "a/b", &d),
+            ("PUT", "/v2/a/manifests/latest", "put_manifest", "a", "latest"),
+            ("DELETE", "/v2/a/manifests/v1", "delete_manifest", "a", "v1"),
+            ("GET", &format!("/v2/a/blobs/{d}"), "download_blob", "a", &d),
+            ("HEAD", &format!("/v2/a/blobs/{d}"), "blob_properties", "a", &d),
+            ("DELETE", &format!("/v2/a/blobs/{d}"), "delete_blob", "a", &d),
+            ("POST", "/v2/a/blobs/uploads/", "start_upload", "a", ""),
+            ("POST", &format!("/v2/a/blobs/uploads/?mount={e}&from=b%2Fc"), "mount_blob", "a", ""),
+            ("POST", &format!("/v2/a/blobs/uploads/?mount={e}"), "start_upload", "a", ""),
+            ("PATCH", "/v2/a/blobs/uploads/0-1_x", "upload_chunk", "a", "0-1_x"),
+            ("GET", "/v2/a/blobs/uploads/u", "upload_status", "a", "u"),
+            ("PUT", "/v2/a/blobs/uploads/u", "complete_upload", "a", "u"),
+            ("DELETE", "/v2/a/blobs/uploads/u", "cancel_upload", "a", "u"),
+            ("GET", &format!("/v2/a/referrers/{d}"), "list_referrers", "a", &d),
+        ]);
+    }
+
+    #[test]
+    fn every_route_of_metadata_and_of_the_token_service() {
+        let d = format!("sha256:{}", "a".repeat(64));
+        let e = d.replace(':', "%3A");
+        assert_routes(&[
+            ("GET", "/acr/v1/_catalog", "list_repositories", "", ""),
+            ("GET", "/acr/v1/a%2Fb", "repository_properties", "a/b", ""),
+            ("PATCH", "/acr/v1/a/b", "update_repository_properties", "a/b", ""),
+            ("DELETE", "/acr/v1/a", "delete_repository", "a", ""),
+            ("GET", "/acr/v1/a%2Fb/_tags", "list_tags", "a/b", ""),
+            ("GET", "/acr/v1/a/_tags/v1", "tag_properties", "a", "v1"),
+            ("PATCH", "/acr/v1/a/_tags/v1", "update_tag_properties", "a", "v1"),
+            ("DELETE", "/acr/v1/a/_tags/v1", "delete_tag", "a", "v1"),
+            ("GET", "/acr/v1/a/_manifests", "list_manifests", "a", ""),
             (
                 "GET",
-                "/acr/v1/a/_manifests/sha256:abcdef".to_owned(),
+                "/acr/v1/a/_manifests/sha256:abcdef",
                 "manifest_properties",
                 "a",
                 "sha256:abcdef",
             ),
-            ("PATCH", format!("/acr/v1/a/_manifests/{e}"), "update_manifest_properties", "a", &d),
-            ("POST", "/oauth2/exchange".to_owned(), "exchange_entra_token", "", ""),
-            ("POST", "/oauth2/token".to_owned(), "fetch_access_token", "", ""),
-            ("GET", "/oauth2/token".to_owned(), "fetch_access_token", "", ""),
-            // Names that contain the words of routes.
-            (
-                "GET",
-                "/v2/blobs/manifests/tags/list".to_owned(),
-                "list_tag_names",
-                "blobs/manifests",
-                "",
-            ),
-            (
-                "GET",
-                "/v2/a/manifests/b/manifests/v1".to_owned(),
-                "get_manifest",
-                "a/manifests/b",
-                "v1",
-            ),
-            (
-                "POST",
-                "/v2/a/blobs/uploads/blobs/uploads/".to_owned(),
-                "start_upload",
-                "a/blobs/uploads",
-                "",
-            ),
+            ("PATCH", &format!("/acr/v1/a/_manifests/{e}"), "update_manifest_properties", "a", &d),
+            ("POST", "/oauth2/exchange", "exchange_entra_token", "", ""),
+            ("POST", "/oauth2/token", "fetch_access_token", "", ""),
+            ("GET", "/oauth2/token", "fetch_access_token", "", ""),
+        ]);
+    }
+
+    #[test]
+    fn names_may_contain_the_words_of_routes() {
+        let d = format!("sha256:{}", "a".repeat(64));
+        assert_routes(&[
+            ("GET", "/v2/blobs/manifests/tags/list", "list_tag_names", "blobs/manifests", ""),
+            ("GET", "/v2/a/manifests/b/manifests/v1", "get_manifest", "a/manifests/b", "v1"),
+            ("POST", "/v2/a/blobs/uploads/blobs/uploads/", "start_upload", "a/blobs/uploads", ""),
             (
                 "PATCH",
-                "/v2/a/blobs/uploads/x/blobs/uploads/u".to_owned(),
+                "/v2/a/blobs/uploads/x/blobs/uploads/u",
                 "upload_chunk",
                 "a/blobs/uploads/x",
                 "u",
             ),
-            ("GET", format!("/v2/tags/list/blobs/{d}"), "download_blob", "tags/list", &d),
-        ] {
-            let expected = Ok((operation, name.to_owned(), item.to_owned()));
-            assert_eq!(read(method, &target), expected, "{method} {target}");
-        }
+            ("GET", &format!("/v2/tags/list/blobs/{d}"), "download_blob", "tags/list", &d),
+        ]);
     }
 
     #[test]

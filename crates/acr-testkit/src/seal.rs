@@ -19,11 +19,13 @@ impl Key {
     }
 
     /// The key that an earlier process made.
+    #[cfg(feature = "persist")]
     pub(crate) fn restore(text: &str) -> Option<Self> {
         URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok().map(Self)
     }
 
     /// The key as text, for the registry's own folder only.
+    #[cfg(feature = "persist")]
     pub(crate) fn save(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.0)
     }

@@ -22,8 +22,8 @@ use crate::{
     fault::{CutEnd, Effect, Seen, TlsFault},
     journal::Origin,
     operation::Operation,
-    registry::Shared,
     service,
+    shared::Shared,
     site::Site,
     sync::lock,
     wire::{self, Line, Socket, Wire},
@@ -278,8 +278,10 @@ async fn serve<S: Socket>(stream: S, desk: Desk) -> io::Result<()> {
     let on_wire = wire.clone();
     let service = service_fn(move |request: http::Request<Incoming>| {
         let Desk { shared, site, origin, .. } = desk.clone();
-        let wire = Some(on_wire.clone());
-        Box::pin(service::answer(shared, site, origin, wire, request.map(Body::stream)))
+        let wire = on_wire.clone();
+        Box::pin(async move {
+            service::answer(shared, site, origin, &wire, request.map(Body::stream)).await
+        })
     });
     let served = http1::Builder::new()
         .title_case_headers(true)

@@ -1,24 +1,22 @@
 //! The order of checks that every request goes through.
 
 use std::{
-    future::Future,
     io,
-    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    task::{Context, Poll},
 };
 
 use acr_core::{Body, Request};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
+use http::{HeaderMap, Method, StatusCode, header, request::Parts};
 use http_body_util::BodyExt as _;
-use tower_service::Service;
 
 use crate::{
-    access::{self, Challenge},
-    answer::{self, Answer, Failure, Refusal, page_not_found, text, without_body},
+    admission,
+    answer::{
+        self, Answer, Failure, Refusal, malformed_digest, page_not_found, text, without_body,
+    },
     clock::Stamp,
     damage,
     disturb::{self, CutBody},
@@ -27,100 +25,33 @@ use crate::{
     form::Form,
     headers,
     journal::{Entry, Origin},
-    locks,
     operation::Operation,
     quota::Reading,
-    registry::Shared,
     route::{self, Route, Unrouted},
     routes,
+    shared::Shared,
     site::Site,
     storage,
     sync::lock,
-    token::{self, TokenKind},
-    wire::{Script, Wire},
 };
 
-/// The service behind the in-process transport.
-#[derive(Clone)]
-pub(crate) struct InProcess {
-    shared: Arc<Shared>,
-    site: Arc<Site>,
+/// What an answer goes out on, for the faults that spoil that.
+pub(crate) trait Carrier: Sync {
+    /// Hands the answer out, or what the faults leave of it.
+    fn carry(
+        &self,
+        answer: Answer,
+        effects: &[Effect],
+        time: Stamp,
+    ) -> impl Future<Output = io::Result<Answer>> + Send;
 }
 
-impl InProcess {
-    pub(crate) fn new(shared: Arc<Shared>, site: Site) -> Self {
-        Self { shared, site: Arc::new(site) }
-    }
-}
-
-impl Service<Request> for InProcess {
-    type Response = Answer;
-    type Error = io::Error;
-    type Future = Pin<Box<dyn Future<Output = io::Result<Answer>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request) -> Self::Future {
-        let Self { shared, site } = self.clone();
-        let uri = request.uri();
-        let is_default = uri.port_u16().is_none_or(|port| port == 443);
-        let host = uri.host().unwrap_or_default().to_ascii_lowercase();
-        let origin = match (uri.scheme_str(), host.as_str()) {
-            (Some("https"), Site::IN_PROCESS_HOST) if is_default => Origin::Registry,
-            (Some("https"), Site::IN_PROCESS_STORAGE) if is_default => Origin::Storage,
-            _ => {
-                return Box::pin(std::future::ready(Err(unknown_host())));
-            }
-        };
-        Box::pin(async move {
-            connect(&shared).await?;
-            answer(shared, site, origin, None, request).await.map(framed)
-        })
-    }
-}
-
-/// Tells that the end of a body without a length is marked, as a server does that sends it
-/// in chunks.
-fn framed(mut answer: Answer) -> Answer {
-    let is_sized = answer.headers().contains_key(header::CONTENT_LENGTH)
-        || http_body::Body::size_hint(answer.body()).exact().is_some();
-    if !is_sized {
-        let chunked = HeaderValue::from_static("chunked");
-        answer.headers_mut().insert(header::TRANSFER_ENCODING, chunked);
-    }
-    answer
-}
-
-/// Stands for the connection that nobody makes in process.
-async fn connect(shared: &Shared) -> io::Result<()> {
-    let seen =
-        Seen { operation: Operation::Connect, repository: "", item: "", path: "", headers: None };
-    let effects = lock(&shared.faults).strike(seen);
-    for effect in effects {
-        match effect {
-            Effect::Refuse => return Err(io::ErrorKind::ConnectionRefused.into()),
-            Effect::UnknownHost => return Err(unknown_host()),
-            Effect::DropRequest => return Err(damage::broken()),
-            Effect::Stall => std::future::pending().await,
-            Effect::Delay { time } => tokio::time::sleep(time).await,
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-fn unknown_host() -> io::Error {
-    io::Error::new(io::ErrorKind::NotFound, "no such host in this process")
-}
-
-/// Answers a request, or breaks the connection; with a wire it may say how.
+/// Answers a request, or breaks the connection.
 pub(crate) async fn answer(
     shared: Arc<Shared>,
     site: Arc<Site>,
     origin: Origin,
-    wire: Option<Wire>,
+    carrier: &impl Carrier,
     request: Request,
 ) -> io::Result<Answer> {
     let (head, body) = request.into_parts();
@@ -136,7 +67,6 @@ pub(crate) async fn answer(
     let operation = route.map(|route| route.operation);
     let time = shared.clock.stamp();
     let record = shared.journal.open(entry(origin, &head, &query, operation, time), &received);
-
     let reading = count(&shared, origin, operation, &head.method);
     let result = match routed {
         Err(why) => Ok(unrouted(origin, why, shared.settings.is_oci() && is_manifest_push(&head))),
@@ -165,14 +95,15 @@ pub(crate) async fn answer(
                 headers::finish(&mut answer, &shared, operation, &head.headers);
                 reading.into_iter().for_each(|reading| reading.tell(&mut answer));
             }
-            let is_bare = head.method == Method::HEAD;
-            let answer = if is_bare { without_body(answer) } else { answer };
+            if head.method == Method::HEAD {
+                answer = without_body(answer);
+            }
             Ok(damage::apply(answer, &effects))
         }
         Err(error) => Err(error),
     };
     let status = result.as_ref().ok().map(told);
-    let result = send(result, &effects, wire, time).await;
+    let result = send(result, &effects, carrier, time).await;
     let is_sent = result.is_ok() || effects.iter().any(Effect::is_raw);
     record.close(status.filter(|_| is_sent), is_taken);
     tracing::debug!(%origin, operation = operation.map_or("unrouted", Operation::name), "answered");
@@ -198,11 +129,11 @@ fn told(answer: &Answer) -> (u16, bool) {
     (answer.status().as_u16(), is_challenge)
 }
 
-/// Hands the answer to the server, or what is left of it.
+/// Hands the answer out, or what is left of it.
 async fn send(
     result: io::Result<Answer>,
     effects: &[Effect],
-    wire: Option<Wire>,
+    carrier: &impl Carrier,
     time: Stamp,
 ) -> io::Result<Answer> {
     let answer = result?;
@@ -211,21 +142,7 @@ async fn send(
     if effects.iter().any(is_broken) {
         return Err(damage::broken());
     }
-    let Some(wire) = wire else {
-        return Ok(damage::apply_without_wire(answer, effects));
-    };
-    for effect in effects {
-        if let Effect::CloseIdle { after } = effect {
-            wire.close_idle(*after);
-        }
-    }
-    if !effects.iter().any(Effect::is_raw) {
-        return Ok(answer);
-    }
-    if let Some(script) = Script::render(answer, effects, &time.http_date()).await {
-        wire.play(script);
-    }
-    Err(damage::broken())
+    carrier.carry(answer, effects, time).await
 }
 
 /// Faults, quota, authentication, locks, handler.
@@ -243,7 +160,7 @@ async fn handle(
     let shared = exchange.shared;
     let reply = match origin {
         Origin::Storage => storage::get(&mut exchange).await,
-        Origin::Registry => match admit(&exchange) {
+        Origin::Registry => match admission::admit(&exchange) {
             Ok(()) => match disturb::missed(&exchange) {
                 Some(answer) => Ok(answer),
                 None => routes::dispatch(&mut exchange).await,
@@ -296,50 +213,10 @@ fn cut(body: Body, effects: &[Effect]) -> Body {
     }
 }
 
-/// Authentication first, then locks.
-fn admit(exchange: &Exchange<'_>) -> Result<(), Failure> {
-    let Exchange { shared, site, authority, route, .. } = exchange;
-    if route.operation.is_token_service() {
-        return Ok(());
-    }
-    let needed = access::required(route, exchange.query.get("from"));
-    if let Err(why) = authenticate(exchange, &needed) {
-        let realm = site.realm(authority);
-        let why = match why {
-            Challenge::NoToken if shared.settings.era.blames_a_missing_token() => {
-                Challenge::InvalidToken
-            }
-            why => why,
-        };
-        return Err(access::challenge(why, &realm, authority, &needed, shared.coin()).into());
-    }
-    Ok(locks::check(&lock(&shared.state), route)?)
-}
-
-fn authenticate(exchange: &Exchange<'_>, needed: &[access::Grant]) -> Result<(), Challenge> {
-    let shared = exchange.shared;
-    let credential = exchange.head.headers.get(header::AUTHORIZATION);
-    let credential = credential.ok_or(Challenge::NoToken)?.to_str();
-    let credential = credential.map_err(|_| Challenge::InvalidToken)?;
-    if let Some((name, password)) = routes::oauth::basic(credential) {
-        return match shared.settings.is_admin(&name, &password) {
-            Some(true) => Ok(()),
-            Some(false) => Err(Challenge::NoToken),
-            None => Err(Challenge::BadPassword),
-        };
-    }
-    let claims = routes::oauth::bearer(credential)
-        .and_then(|token| token::verify(&shared.key, TokenKind::Access, token, shared.now()))
-        .ok_or(Challenge::InvalidToken)?;
-    // Only the first is indispensable: without the source a mount becomes an upload.
-    let granted = needed.first().is_none_or(|first| access::covers(claims.grants(), first));
-    if granted { Ok(()) } else { Err(Challenge::InsufficientScope) }
-}
-
 fn unrouted(origin: Origin, why: Unrouted, is_malformed_digest: bool) -> Answer {
     match why {
         // The real registry has no route; the specification has words.
-        Unrouted::NotFound if is_malformed_digest => routes::malformed_digest().answer(),
+        Unrouted::NotFound if is_malformed_digest => malformed_digest().answer(),
         Unrouted::Method if origin == Origin::Storage => {
             let message = "The resource doesn't support specified Http Verb.";
             storage::error(StatusCode::METHOD_NOT_ALLOWED, "UnsupportedHttpVerb", message)

@@ -1,5 +1,6 @@
 //! Under which names the registry is known.
 
+#[cfg(feature = "serve")]
 use std::net::SocketAddr;
 
 use http::{HeaderMap, header};
@@ -28,6 +29,7 @@ impl Site {
     /// On loopback the storage has another host than the registry, as the real one has: clients
     /// send a credential along to the same host whatever its port, which storage refuses. Its
     /// host is a name, because some clients refuse redirects to the address of another host.
+    #[cfg(feature = "serve")]
     pub(crate) fn on_loopback(
         scheme: &'static str,
         registry: SocketAddr,

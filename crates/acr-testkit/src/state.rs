@@ -2,29 +2,30 @@
 
 mod blobs;
 mod deleted;
+#[cfg(feature = "persist")]
+mod kept;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    io,
     ops::Deref,
     sync::Arc,
 };
 
 use acr_core::Digest;
+use http::StatusCode;
 
 pub(crate) use self::deleted::{RestoreError, TagConflict};
 pub(crate) use crate::repository::{ManifestRecord, Repository, TagRecord};
 use crate::{
     answer::Refusal,
     attributes::Attributes,
-    budget::Budget,
     clock::{Clock, Stamp},
-    content::{Content, Store},
+    content::Content,
     deleted::Deleted,
     ledger::{Change, Ledger, Table},
     locks, records,
+    reference::is_digest,
     repository::Timeline,
-    route::is_digest,
 };
 
 /// Everything stored; digests are kept as text because requests name any text.
@@ -58,27 +59,10 @@ struct Shared {
 }
 
 impl State {
-    /// With what an earlier process left, and recording what comes.
-    pub(crate) fn restore(
-        ledger: &Arc<Ledger>,
-        store: &Arc<Store>,
-        manifests: &Arc<Budget>,
-    ) -> io::Result<Self> {
-        let mut state = Self::default();
-        records::load(&mut state, ledger, store, manifests)?;
-        state.ledger = Some(Arc::clone(ledger));
-        Ok(state)
-    }
-
     /// The time now, later than any before, so that orders by time are total.
     pub(crate) fn stamp(&mut self, clock: &Clock) -> Stamp {
         self.latest = clock.stamp().max(self.latest.next());
         self.latest
-    }
-
-    /// Times from here on are later than this.
-    pub(crate) fn note_time(&mut self, time: Stamp) {
-        self.latest = self.latest.max(time);
     }
 
     /// Removes a repository with everything in it; under soft delete its blobs stay for a while.
@@ -116,7 +100,7 @@ impl State {
             push.tags.iter().try_for_each(|tag| locks::push(repository, tag))?;
         }
         if self.deleted.get(name).is_some_and(|known| known.manifests.contains_key(digest)) {
-            return Err(deleted::is_soft_deleted(digest));
+            return Err(soft_deleted(digest));
         }
         let own = Some(push.reference).filter(|reference| !is_digest(reference));
         // A push to a soft-deleted repository restores it, without what was in it.
@@ -277,6 +261,12 @@ impl<'a> Push<'a> {
     pub(crate) fn to(reference: &'a str) -> Self {
         Self { reference, tags: Vec::new() }
     }
+}
+
+/// The service refuses to push what is soft-deleted; it is there to be restored.
+fn soft_deleted(digest: &str) -> Refusal {
+    let message = format!("the manifest {digest} is soft-deleted; restore it");
+    Refusal::new(StatusCode::CONFLICT, "MANIFEST_SOFT_DELETED", message)
 }
 
 /// The repository after a change of attributes; `None` if the item does not exist.

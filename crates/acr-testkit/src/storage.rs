@@ -9,8 +9,8 @@ use crate::{
     exchange::Exchange,
     form::encode,
     operation::Operation,
-    registry::Shared,
     route::{Route, Unrouted},
+    shared::Shared,
     sync::lock,
 };
 

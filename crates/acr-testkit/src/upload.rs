@@ -1,29 +1,28 @@
 //! Upload sessions: where they are found, and how they end.
 
+#[cfg(feature = "persist")]
+mod kept;
+mod refusal;
 mod session;
 mod state;
 
 use std::{
     collections::{HashMap, VecDeque},
-    io,
     sync::{Arc, Mutex},
 };
 
-use acr_core::Digester;
 use http::StatusCode;
-use tokio::sync::OwnedMutexGuard;
 
-use self::session::{Record, settle};
+use self::{refusal::unknown, session::settle};
 pub(crate) use self::{
-    session::{Session, Told, receive},
+    refusal::{invalid, size_invalid},
+    session::{Guard, Session, Told, discard, receive},
     state::UploadState,
 };
 use crate::{
     answer::{Failure, Refusal},
     clock::Stamp,
     content::{Spool, Store},
-    ledger::{Change, Ledger, Table},
-    records,
     seal::Key,
     sync::lock,
 };
@@ -47,26 +46,7 @@ struct Slot {
     session: Arc<tokio::sync::Mutex<Session>>,
 }
 
-/// A session that a request works on.
-pub(crate) type Guard = OwnedMutexGuard<Session>;
-
 impl Uploads {
-    /// The sessions that an earlier process left.
-    pub(crate) fn restore(store: &Arc<Store>, ledger: &Ledger) -> io::Result<Self> {
-        let mut open = Open::default();
-        for (id, _, record) in ledger.read::<Record>(Table::Uploads)? {
-            let digester = Digester::restore(&record.digester).map_err(io::Error::other)?;
-            let spool = Spool::resume(store, &id, digester);
-            let damaged = |error| records::damaged(&format!("the upload `{id}`: {error}"));
-            let spool = spool.map_err(damaged)?;
-            open.order.push_back((record.started, id.clone()));
-            let session = Session::restored(&id, record, spool);
-            open.sessions.insert(id, Slot::of(session));
-        }
-        open.order.make_contiguous().sort();
-        Ok(Self(Mutex::new(open)))
-    }
-
     pub(crate) fn len(&self) -> usize {
         lock(&self.0).sessions.len()
     }
@@ -205,33 +185,6 @@ impl Slot {
             session.take().into_iter().for_each(discard);
         }
     }
-}
-
-/// Gives up what arrived, on disk too.
-pub(crate) fn discard(spool: Spool) {
-    let ledger = spool.ledger();
-    let change = Change::remove(Table::Uploads, spool.name(), "");
-    let file = spool.discard();
-    if let Some(ledger) = ledger {
-        ledger.stage_and_retire([change], file);
-    }
-}
-
-/// The state does not fit the session.
-pub(crate) fn invalid() -> Refusal {
-    Refusal::new(StatusCode::NOT_FOUND, "BLOB_UPLOAD_INVALID", "blob upload invalid")
-}
-
-/// The session is over, or never was.
-pub(crate) fn unknown() -> Refusal {
-    let message = "blob upload unknown to registry";
-    Refusal::new(StatusCode::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN", message)
-}
-
-/// The body has another length than was declared.
-pub(crate) fn size_invalid() -> Refusal {
-    let message = "provided length did not match content length";
-    Refusal::new(StatusCode::BAD_REQUEST, "SIZE_INVALID", message)
 }
 
 /// A bound, so that a client that leaks sessions meets an error and not the end of memory.

@@ -20,7 +20,10 @@ use tokio_rustls::server::TlsStream;
 
 use crate::{
     answer::{Answer, with},
+    clock::Stamp,
+    damage,
     fault::{CutEnd, Effect},
+    service::Carrier,
     sync::lock,
 };
 
@@ -36,7 +39,7 @@ struct Wishes {
 
 /// Bytes to send once the server has given the connection up, and how it ends.
 #[derive(Debug)]
-pub(crate) struct Script {
+struct Script {
     bytes: Vec<u8>,
     end: CutEnd,
 }
@@ -56,12 +59,12 @@ pub(crate) struct Line<S> {
 
 impl Wire {
     /// Lets the connection end with these bytes.
-    pub(crate) fn play(&self, script: Script) {
+    fn play(&self, script: Script) {
         lock(&self.0).script = Some(script);
     }
 
     /// Lets the connection close when it was idle for so long.
-    pub(crate) fn close_idle(&self, after: Duration) {
+    fn close_idle(&self, after: Duration) {
         lock(&self.0).close_idle = Some(after);
     }
 
@@ -74,9 +77,26 @@ impl Wire {
     }
 }
 
+impl Carrier for Wire {
+    async fn carry(&self, answer: Answer, effects: &[Effect], time: Stamp) -> io::Result<Answer> {
+        for effect in effects {
+            if let Effect::CloseIdle { after } = effect {
+                self.close_idle(*after);
+            }
+        }
+        if !effects.iter().any(Effect::is_raw) {
+            return Ok(answer);
+        }
+        if let Some(script) = Script::render(answer, effects, &time.http_date()).await {
+            self.play(script);
+        }
+        Err(damage::broken())
+    }
+}
+
 impl Script {
     /// Writes an answer as the faults want it; `None` for one too large to hold.
-    pub(crate) async fn render(answer: Answer, effects: &[Effect], date: &str) -> Option<Self> {
+    async fn render(answer: Answer, effects: &[Effect], date: &str) -> Option<Self> {
         let (mut head, body) = with(answer, header::DATE, date).into_parts();
         let body = collect(body).await?;
         let reason = head.status.canonical_reason().unwrap_or("Unknown");

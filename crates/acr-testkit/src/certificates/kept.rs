@@ -17,6 +17,7 @@ use rustls::{
 };
 
 use super::{AUTHORITY, Authority, authority, leaf};
+use crate::disk::named;
 
 /// The files of a folder that hold an authority.
 struct Files {
@@ -151,10 +152,6 @@ fn add(path: &Path, text: &str, mode: u32) -> io::Result<String> {
         }
     };
     write().map_err(|error| named(path, &error))
-}
-
-fn named(path: &Path, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("`{}`: {error}", path.display()))
 }
 
 /// Of a key the reason says nothing of what stands there.

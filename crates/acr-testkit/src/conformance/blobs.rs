@@ -4,8 +4,8 @@ use acr_core::{Action, Digest, RepositoryName};
 use http::{Method, header};
 
 use super::{
-    Report,
     probe::{Answer, Found, Probe},
+    report::Report,
 };
 
 pub(super) async fn run(probe: &Probe, report: &mut Report) {

@@ -5,8 +5,9 @@ use http::{Method, header};
 use serde_json::json;
 
 use super::{
-    Report, blobs,
+    blobs,
     probe::{Answer, Found, Probe},
+    report::Report,
 };
 
 pub(super) async fn run(probe: &Probe, report: &mut Report) {

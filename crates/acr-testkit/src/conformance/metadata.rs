@@ -5,8 +5,9 @@ use http::{Method, header};
 use serde_json::{Value, json};
 
 use super::{
-    Report, manifests,
+    manifests,
     probe::{Answer, Found, Probe},
+    report::Report,
 };
 
 pub(super) async fn run(probe: &Probe, report: &mut Report) {

@@ -17,7 +17,7 @@ use http_body::{Frame, SizeHint};
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, Take};
 use tokio_util::io::poll_read_buf;
 
-use super::named;
+use crate::disk::named;
 
 /// A file with content; removed with its last user, unless a record on disk names it.
 #[derive(Debug)]
@@ -34,6 +34,7 @@ impl Stored {
     }
 
     /// A file that a record names.
+    #[cfg(feature = "persist")]
     pub(super) fn recorded(path: PathBuf, len: u64) -> Self {
         Self { path, len, is_recorded: AtomicBool::new(true) }
     }

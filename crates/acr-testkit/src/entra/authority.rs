@@ -1,16 +1,19 @@
 //! The authority: client credentials for an access token.
 
-use std::{io, sync::Arc, time::Duration};
+#[cfg(feature = "serve")]
+use std::io;
+use std::{sync::Arc, time::Duration};
 
 use acr_core::{Endpoint, Transport};
 use bytes::Bytes;
 use http::{Method, Response, StatusCode, header, request::Parts};
 use serde_json::json;
-use tokio_rustls::TlsAcceptor;
 
+#[cfg(feature = "serve")]
+use super::listener::Listener;
 use super::{
     answers::json as json_answer,
-    listener::{self, Desk, Listener},
+    desk::{self, Desk},
     plan::Plan,
     refusal::{
         BAD_ASSERTION, BAD_ASSERTION_TYPE, BAD_SCOPE, BAD_SECRET, NO_CLIENT, NO_CREDENTIAL,
@@ -18,7 +21,9 @@ use super::{
         WRONG_GRANT, WRONG_METHOD,
     },
 };
-use crate::{certificates, form::Form};
+#[cfg(feature = "serve")]
+use crate::certificates;
+use crate::form::Form;
 
 /// An Entra authority that exists only in this process: `POST /{tenant}/oauth2/v2.0/token` for
 /// client credentials, by secret or by assertion.
@@ -29,23 +34,21 @@ use crate::{certificates, form::Form};
 /// ```
 /// use acr_testkit::{FakeEntra, FakeRegistry};
 ///
-/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
 /// let registry = FakeRegistry::new();
 /// let entra = FakeEntra::builder()
 ///     .tenant("contoso.example")
 ///     .client_secret("app", "s3cret")
 ///     .token(registry.entra_token())
-///     .serve()
-///     .await?;
+///     .in_process();
 /// assert!(entra.endpoint().is_https());
 /// assert_eq!(entra.calls(), 0);
-/// # Ok::<_, std::io::Error>(()) }).unwrap();
 /// ```
 #[derive(Debug)]
 pub struct FakeEntra {
     authority: Arc<Authority>,
     endpoint: Endpoint,
     ca_pem: String,
+    #[cfg(feature = "serve")]
     _listener: Option<Listener>,
 }
 
@@ -93,7 +96,7 @@ impl FakeEntra {
     /// [in process](FakeEntraBuilder::in_process).
     pub fn transport(&self) -> Transport {
         let desk: Arc<dyn Desk> = Arc::clone(&self.authority) as Arc<dyn Desk>;
-        listener::in_process(desk, self.endpoint.to_string())
+        desk::in_process(desk, self.endpoint.to_string())
     }
 
     /// How many requests came.
@@ -154,12 +157,13 @@ impl FakeEntraBuilder {
     /// # Errors
     ///
     /// When the socket cannot be opened or the certificates cannot be made.
+    #[cfg(feature = "serve")]
     pub async fn serve(self) -> io::Result<FakeEntra> {
         let authority = Arc::new(Authority { settings: self, plan: Plan::default() });
         let certificates = certificates::Authority::new()?;
         let (config, ca_pem) = (certificates.config()?, certificates.pem().to_owned());
         let desk: Arc<dyn Desk> = Arc::clone(&authority) as Arc<dyn Desk>;
-        let listener = Listener::start(desk, Some(TlsAcceptor::from(config))).await?;
+        let listener = Listener::start(desk, Some(config.into())).await?;
         let endpoint = listener.address.to_string().parse().map_err(io::Error::other)?;
         Ok(FakeEntra { authority, endpoint, ca_pem, _listener: Some(listener) })
     }
@@ -168,7 +172,13 @@ impl FakeEntraBuilder {
     pub fn in_process(self) -> FakeEntra {
         let authority = Arc::new(Authority { settings: self, plan: Plan::default() });
         let endpoint = in_process_endpoint();
-        FakeEntra { authority, endpoint, ca_pem: String::new(), _listener: None }
+        FakeEntra {
+            authority,
+            endpoint,
+            ca_pem: String::new(),
+            #[cfg(feature = "serve")]
+            _listener: None,
+        }
     }
 }
 

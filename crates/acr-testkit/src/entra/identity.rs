@@ -1,7 +1,9 @@
 //! The identity services of Azure's platforms: that of virtual machines, and that of App Service.
 
+#[cfg(feature = "serve")]
+use std::io;
 use std::{
-    fmt, io,
+    fmt,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -11,9 +13,11 @@ use bytes::Bytes;
 use http::{Method, Response, StatusCode, request::Parts};
 use serde_json::json;
 
+#[cfg(feature = "serve")]
+use super::listener::Listener;
 use super::{
     answers::{json as json_answer, typed},
-    listener::{self, Desk, Listener},
+    desk::{self, Desk},
     plan::Plan,
     platform::Platform,
 };
@@ -24,15 +28,14 @@ use crate::form::Form;
 /// ```
 /// use acr_testkit::FakeIdentityService;
 ///
-/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-/// let service = FakeIdentityService::imds().token("<token>").serve().await?;
+/// let service = FakeIdentityService::imds().token("<token>").in_process();
 /// assert_eq!(service.url(), format!("{}/metadata/identity/oauth2/token", service.endpoint()));
-/// # Ok::<_, std::io::Error>(()) }).unwrap();
 /// ```
 #[derive(Debug)]
 pub struct FakeIdentityService {
     service: Arc<Service>,
     endpoint: Endpoint,
+    #[cfg(feature = "serve")]
     _listener: Option<Listener>,
 }
 
@@ -97,7 +100,7 @@ impl FakeIdentityService {
     /// [in process](FakeIdentityServiceBuilder::in_process).
     pub fn transport(&self) -> Transport {
         let desk: Arc<dyn Desk> = Arc::clone(&self.service) as Arc<dyn Desk>;
-        listener::in_process(desk, self.endpoint.to_string())
+        desk::in_process(desk, self.endpoint.to_string())
     }
 
     /// How many requests came, probes included.
@@ -161,6 +164,7 @@ impl FakeIdentityServiceBuilder {
     /// # Errors
     ///
     /// When the socket cannot be opened.
+    #[cfg(feature = "serve")]
     pub async fn serve(self) -> io::Result<FakeIdentityService> {
         let service = Arc::new(Service { settings: self, plan: Plan::default() });
         let desk: Arc<dyn Desk> = Arc::clone(&service) as Arc<dyn Desk>;
@@ -174,7 +178,12 @@ impl FakeIdentityServiceBuilder {
     pub fn in_process(self) -> FakeIdentityService {
         let service = Arc::new(Service { settings: self, plan: Plan::default() });
         let endpoint = in_process_endpoint();
-        FakeIdentityService { service, endpoint, _listener: None }
+        FakeIdentityService {
+            service,
+            endpoint,
+            #[cfg(feature = "serve")]
+            _listener: None,
+        }
     }
 }
 

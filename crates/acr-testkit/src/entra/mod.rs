@@ -3,7 +3,9 @@
 
 mod answers;
 mod authority;
+mod desk;
 mod identity;
+#[cfg(feature = "serve")]
 mod listener;
 mod plan;
 mod platform;

@@ -190,3 +190,9 @@ impl Effect {
         )
     }
 }
+
+/// A bound on what a fault makes: headers, answers in between, bytes.
+pub(super) const MAX_COUNT: u32 = 1_000_000;
+
+/// What HTTP can say as the end of a request.
+pub(super) const STATUSES: std::ops::Range<u16> = 200..1000;

@@ -7,7 +7,7 @@ use thiserror::Error as ThisError;
 
 use super::{
     Fault, Selector,
-    effect::{ChallengeKind, CutEnd, Effect, JsonKind, TlsFault},
+    effect::{ChallengeKind, CutEnd, Effect, JsonKind, MAX_COUNT, STATUSES, TlsFault},
 };
 use crate::{form::encode, operation::Target};
 
@@ -234,7 +234,7 @@ fn effect(kind: &str, words: &mut Words) -> Result<Effect, Cow<'static, str>> {
 }
 
 fn status_code(status: u16) -> Result<u16, &'static str> {
-    if super::STATUSES.contains(&status) { Ok(status) } else { Err("a status is 200 to 999") }
+    if STATUSES.contains(&status) { Ok(status) } else { Err("a status is 200 to 999") }
 }
 
 impl Words {
@@ -332,9 +332,6 @@ const KINDS: &[&str] = &[
     "unknown_host",
     "tls",
 ];
-
-/// A bound on what a fault makes: headers, answers in between, bytes.
-pub(super) const MAX_COUNT: u32 = 1_000_000;
 
 /// How much of a text stands in the error about it.
 const MAX_TEXT: usize = 200;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     answer::{Refusal, Reply, json},
+    attributes::MAX_ATTRIBUTES,
     clock::Stamp,
     exchange::Exchange,
     locks,
@@ -119,7 +120,7 @@ pub(crate) fn list_tags(x: &Exchange<'_>) -> Reply {
 
 /// `POST /acr/v1/_deleted/{name}/_manifests/{digest}?force=…` with `{}` or `{"tag":"…"}`.
 pub(crate) async fn restore(x: &mut Exchange<'_>) -> Reply {
-    let body = x.small_body(super::MAX_ATTRIBUTES).await?;
+    let body = x.small_body(MAX_ATTRIBUTES).await?;
     check_version(x)?;
     let malformed =
         || Refusal::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", "the body is malformed");

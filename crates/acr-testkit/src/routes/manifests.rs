@@ -8,6 +8,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::tags;
 use crate::{
     answer::{Answer, DOCKER_CONTENT_DIGEST, Refusal, Reply, empty, set, with},
     attributes::Attributes,
@@ -17,7 +18,7 @@ use crate::{
     locks,
     manifest::{self, Form, MAX_MANIFEST, Parsed, Platform},
     operation::Operation,
-    route::is_digest,
+    reference::is_digest,
     state::{ManifestRecord, Push, Repository, State},
     sync::lock,
 };
@@ -125,7 +126,7 @@ pub(crate) async fn put(x: &mut Exchange<'_>) -> Reply {
 pub(crate) fn delete(x: &Exchange<'_>) -> Reply {
     let digest = &x.route.item;
     if !is_digest(digest) && x.shared.settings.is_oci() {
-        return super::tags::untag(x)?.ok_or_else(|| unknown(x).into());
+        return tags::untag(x)?.ok_or_else(|| unknown(x).into());
     }
     if !is_digest(digest) {
         let message = "A manifest can only be deleted by digest.";

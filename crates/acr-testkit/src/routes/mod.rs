@@ -4,7 +4,7 @@ mod blobs;
 mod catalog;
 mod deleted;
 mod manifests;
-pub(crate) mod oauth;
+mod oauth;
 mod properties;
 mod referrers;
 mod repositories;
@@ -12,18 +12,14 @@ mod tags;
 mod uploads;
 
 pub(crate) use self::manifests::{Document, record as manifest_record};
-use acr_core::{Digest, ParseDigestError};
 use http::StatusCode;
 
 use crate::{
-    answer::{Refusal, Reply, text},
+    answer::{Refusal, Reply, malformed_digest, text},
     exchange::Exchange,
     operation::Operation,
-    route::is_digest,
+    reference::{is_digest, is_malformed},
 };
-
-/// A bound on the body of an attribute change, which is a few dozen bytes.
-const MAX_ATTRIBUTES: usize = 64 * 1024;
 
 /// Hands an admitted request to its handler.
 pub(crate) async fn dispatch(x: &mut Exchange<'_>) -> Reply {
@@ -76,20 +72,4 @@ fn check_digests(x: &Exchange<'_>) -> Result<(), Refusal> {
     let item = Some(route.item.as_str()).filter(|item| is_digest(item));
     let mut named = item.into_iter().chain(x.query.get("mount"));
     if named.any(is_malformed) { Err(malformed_digest()) } else { Ok(()) }
-}
-
-/// Whether a text is no digest in the form of its algorithm; what algorithms there may be is open.
-pub(crate) fn is_malformed(digest: &str) -> bool {
-    matches!(digest.parse::<Digest>(), Err(ParseDigestError::Malformed(_)))
-}
-
-/// What the specification has for a digest that cannot be read.
-pub(crate) fn malformed_digest() -> Refusal {
-    wrong_digest("digest parsing failed")
-}
-
-/// The content is not what its digest says, or the digest says nothing.
-pub(crate) fn wrong_digest(detail: &str) -> Refusal {
-    let message = "provided digest did not match uploaded content";
-    Refusal::new(StatusCode::BAD_REQUEST, "DIGEST_INVALID", message).detail(detail)
 }

@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::repositories;
 use crate::{
-    answer::{Answer, Refusal, Reply, json},
-    attributes::Attributes,
+    answer::{Answer, Failure, Refusal, Reply, json},
+    attributes::{Attributes, MAX_ATTRIBUTES},
     clock::Stamp,
     exchange::Exchange,
     manifest::{Form, Platform},
@@ -82,7 +82,7 @@ pub(crate) fn get(x: &Exchange<'_>) -> Reply {
 
 /// `PATCH /acr/v1/{name}/_manifests/{digest}`.
 pub(crate) async fn update(x: &mut Exchange<'_>) -> Reply {
-    let body = x.small_body(super::MAX_ATTRIBUTES).await?;
+    let body = x.small_body(MAX_ATTRIBUTES).await?;
     let mut state = lock(&x.shared.state);
     let (name, digest) = (&x.route.repository, &x.route.item);
     let repository = state.update_manifest(name, digest, &body)?.ok_or_else(unknown)?;
@@ -90,7 +90,7 @@ pub(crate) async fn update(x: &mut Exchange<'_>) -> Reply {
 }
 
 /// One manifest, with the children of an index.
-fn describe(x: &Exchange<'_>, repository: &Repository) -> Result<Answer, crate::answer::Failure> {
+fn describe(x: &Exchange<'_>, repository: &Repository) -> Result<Answer, Failure> {
     let digest = &x.route.item;
     let manifest = repository.manifests.get(digest).ok_or_else(unknown)?;
     let mut item = item(x, repository, digest, manifest);

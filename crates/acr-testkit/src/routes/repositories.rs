@@ -4,8 +4,8 @@ use http::StatusCode;
 use serde::Serialize;
 
 use crate::{
-    answer::{Refusal, Reply, json},
-    attributes::Attributes,
+    answer::{Answer, Refusal, Reply, json},
+    attributes::{Attributes, MAX_ATTRIBUTES},
     clock::Stamp,
     exchange::Exchange,
     state::Repository,
@@ -46,7 +46,7 @@ pub(crate) fn get(x: &Exchange<'_>) -> Reply {
 
 /// `PATCH /acr/v1/{name}`.
 pub(crate) async fn update(x: &mut Exchange<'_>) -> Reply {
-    let body = x.small_body(super::MAX_ATTRIBUTES).await?;
+    let body = x.small_body(MAX_ATTRIBUTES).await?;
     let mut state = lock(&x.shared.state);
     let name = &x.route.repository;
     let repository = state.update_repository(name, &body)?.ok_or_else(|| unknown(name))?;
@@ -77,7 +77,7 @@ pub(crate) fn unknown(name: &str) -> Refusal {
     Refusal::new(StatusCode::NOT_FOUND, "NAME_UNKNOWN", message)
 }
 
-fn describe(x: &Exchange<'_>, repository: &Repository) -> crate::answer::Answer {
+fn describe(x: &Exchange<'_>, repository: &Repository) -> Answer {
     let properties = Properties {
         registry: x.authority,
         image_name: &x.route.repository,

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::repositories;
 use crate::{
     answer::{Answer, Refusal, Reply, empty, json, with},
-    attributes::Attributes,
+    attributes::{Attributes, MAX_ATTRIBUTES},
     clock::Stamp,
     exchange::Exchange,
     paging::Paging,
@@ -90,7 +90,7 @@ pub(crate) fn get(x: &Exchange<'_>) -> Reply {
 
 /// `PATCH /acr/v1/{name}/_tags/{tag}`.
 pub(crate) async fn update(x: &mut Exchange<'_>) -> Reply {
-    let body = x.small_body(super::MAX_ATTRIBUTES).await?;
+    let body = x.small_body(MAX_ATTRIBUTES).await?;
     let mut state = lock(&x.shared.state);
     let (name, item) = (&x.route.repository, &x.route.item);
     let repository = state.update_tag(name, item, &body)?.ok_or_else(unknown)?;

@@ -8,12 +8,11 @@ use http_body_util::BodyExt as _;
 use serde::Serialize;
 use tokio::sync::Mutex;
 
-use super::{malformed_digest, wrong_digest};
 use crate::{
     access::Grant,
     answer::{
-        Answer, DOCKER_CONTENT_DIGEST, DOCKER_UPLOAD_UUID, Failure, Refusal, Reply, empty, set,
-        with,
+        Answer, DOCKER_CONTENT_DIGEST, DOCKER_UPLOAD_UUID, Failure, Refusal, Reply, empty,
+        malformed_digest, set, with, wrong_digest,
     },
     content::Content,
     exchange::Exchange,

@@ -1,9 +1,6 @@
 //! Which blobs are in which repositories, and the content behind them.
 
-use std::{
-    collections::{BTreeSet, hash_map::Entry},
-    sync::Arc,
-};
+use std::{collections::hash_map::Entry, sync::Arc};
 
 use acr_core::Digest;
 
@@ -25,12 +22,6 @@ impl State {
     /// Content by digest, whatever repository it belongs to: the storage knows no repositories.
     pub(crate) fn content(&self, digest: &str) -> Option<&Content> {
         self.contents.get(digest).map(|shared| &shared.content)
-    }
-
-    /// The names of all content files.
-    pub(crate) fn file_names(&self) -> BTreeSet<String> {
-        let files = self.contents.values().filter_map(|shared| shared.content.file());
-        files.map(|file| file.name().to_owned()).collect()
     }
 
     /// Adds a blob; content that is there already stays. The upload it came from is over.
@@ -103,20 +94,6 @@ impl State {
         if let Some(ledger) = &self.ledger {
             ledger.stage_and_retire(changes, superfluous);
         }
-    }
-
-    /// Puts a blob where an earlier process had it.
-    pub(crate) fn restore_blob(&mut self, repository: &str, digest: &str) -> bool {
-        let Some(shared) = self.contents.get_mut(digest) else { return false };
-        if self.blobs.entry(repository.to_owned()).or_default().insert(digest.to_owned()) {
-            shared.repositories += 1;
-        }
-        true
-    }
-
-    /// Puts a content where an earlier process had it.
-    pub(crate) fn restore_content(&mut self, digest: &str, content: Content) {
-        self.contents.insert(digest.to_owned(), Shared { content, repositories: 0 });
     }
 
     /// Removes a blob from a repository; the content goes with the last one.

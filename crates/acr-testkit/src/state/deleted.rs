@@ -1,10 +1,7 @@
 //! What was soft-deleted comes back, or is gone for good.
 
-use http::StatusCode;
-
 use super::State;
 use crate::{
-    answer::Refusal,
     clock::Stamp,
     ledger::{Change, Table},
     locks, records,
@@ -112,10 +109,4 @@ pub(crate) enum RestoreError {
     NoSubject,
     /// The repository or the tag takes no change.
     Locked,
-}
-
-/// The service refuses to push what is soft-deleted; it is there to be restored.
-pub(super) fn is_soft_deleted(digest: &str) -> Refusal {
-    let message = format!("the manifest {digest} is soft-deleted; restore it");
-    Refusal::new(StatusCode::CONFLICT, "MANIFEST_SOFT_DELETED", message)
 }

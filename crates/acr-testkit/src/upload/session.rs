@@ -9,8 +9,12 @@ use acr_core::{Body, DigesterState};
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use serde::{Deserialize, Serialize};
+use tokio::sync::OwnedMutexGuard;
 
-use super::{Guard, UploadState, discard, size_invalid, unknown};
+use super::{
+    refusal::{size_invalid, unknown},
+    state::UploadState,
+};
 use crate::{
     answer::Failure,
     clock::Stamp,
@@ -32,6 +36,9 @@ pub(crate) struct Session {
     /// `None` once the session is over.
     spool: Option<Spool>,
 }
+
+/// A session that a request works on.
+pub(crate) type Guard = OwnedMutexGuard<Session>;
 
 /// What is known of a session without its lock.
 #[derive(Debug)]
@@ -74,6 +81,7 @@ impl Session {
     }
 
     /// What an earlier process left.
+    #[cfg(feature = "persist")]
     pub(super) fn restored(id: &str, record: Record, spool: Spool) -> Self {
         let Record { repository, started, .. } = record;
         let told = Told::new(repository, id.to_owned(), started, &spool);
@@ -233,4 +241,14 @@ pub(super) async fn settle(mut session: Guard) -> Result<Guard, Failure> {
     let len = spool.len();
     session.told.confirm(len)?;
     Ok(session)
+}
+
+/// Gives up what arrived, on disk too.
+pub(crate) fn discard(spool: Spool) {
+    let ledger = spool.ledger();
+    let change = Change::remove(Table::Uploads, spool.name(), "");
+    let file = spool.discard();
+    if let Some(ledger) = ledger {
+        ledger.stage_and_retire([change], file);
+    }
 }
