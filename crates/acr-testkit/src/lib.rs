@@ -46,6 +46,8 @@
 //!
 //! | feature | default | what |
 //! |---|---|---|
+//! | `serve` | no | servers on loopback, with or without TLS: `FakeRegistry::serve`, [`FakeEntra`], [`FakeIdentityService`] |
+//! | `persist` | no | a registry that is kept in a folder: `FakeRegistryBuilder::open` |
 //! | `proptest` | no | [`strategy`](crate): names, digests, contents, manifests for property tests |
 
 #![forbid(unsafe_code)]
