@@ -20,7 +20,7 @@ async fn a_task_takes_the_get_of_a_manifest() {
     let registry = FakeRegistry::new();
     let repo = client(&registry);
     let digest = push(&repo, 1, "v1").await;
-    let task = tokio::spawn(repo.get_manifest(&tag("v1")).max_size(1 << 10).into_future());
+    let task = tokio::spawn(repo.get_manifest(tag("v1")).max_size(1 << 10).into_future());
     drop(repo);
     assert_eq!(task.await.unwrap().unwrap().digest, digest);
 }
@@ -32,7 +32,7 @@ async fn a_task_takes_the_put_of_a_manifest() {
     let content = index(1).to_json().unwrap();
     let task = tokio::spawn(repo.put_manifest(content.clone()).tag(tag("v1")).into_future());
     assert_eq!(task.await.unwrap().unwrap(), Digest::sha256(&content));
-    assert_eq!(repo.get_manifest(&tag("v1")).await.unwrap().content, content);
+    assert_eq!(repo.get_manifest(tag("v1")).await.unwrap().content, content);
 }
 
 #[tokio::test(start_paused = true)]
@@ -40,7 +40,7 @@ async fn a_task_takes_the_move_of_a_tag() {
     let registry = FakeRegistry::new();
     let repo = client(&registry);
     let digest = push(&repo, 1, "v1").await;
-    let task = tokio::spawn(repo.tag(&tag("v1"), &tag("v2")).into_future());
+    let task = tokio::spawn(repo.tag(tag("v1"), &tag("v2")).into_future());
     assert_eq!(task.await.unwrap().unwrap(), digest);
     assert_eq!(repo.resolve(&tag("v2")).await.unwrap(), digest);
 }
