@@ -31,12 +31,12 @@ target_dir() {
   printf '%s' "${CARGO_TARGET_DIR:-$PWD/target}"
 }
 
-# The features of a crate, one a line, without `default`.
+# The features of a crate, one a line, without `default` and those that are hidden.
 features_of() {
   cargo metadata --no-deps --format-version 1 | python3 -c '
 import json, sys
 for package in json.load(sys.stdin)["packages"]:
     if package["name"] == sys.argv[1]:
-        print(*sorted(set(package["features"]) - {"default"}), sep="\n")
+        print(*sorted(name for name in package["features"] if name != "default" and name[0] != "_"), sep="\n")
 ' "$1"
 }

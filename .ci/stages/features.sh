@@ -14,7 +14,7 @@ tree_lacks() {
     shift
   done
   shift
-  tree=$(cargo tree -p "$picked" --edges normal --target x86_64-unknown-linux-gnu --prefix none --format '{p}' "$@" | sort -u)
+  tree=$(cargo tree -p "$picked" --edges normal --target x86_64-unknown-linux-gnu --prefix none --format '{p}' "$@" | sed 's: (.*::' | sort -u)
   for crate in "${unwanted[@]}"; do
     if grep -q "^$crate v" <<<"$tree"; then
       printf '%s\n' "$tree"

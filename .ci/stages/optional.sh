@@ -9,7 +9,7 @@ azure=(--workspace --features acr-interop/suites,acr-examples/azure-identity)
 run cargo test --no-fail-fast "${azure[@]}" --test azure_identity
 run cargo test --no-fail-fast "${azure[@]}" --test flow -- azure_sdk
 run cargo test --no-fail-fast "${azure[@]}" --doc azure_core
-run cargo run --quiet "${azure[@]}" --example azure_identity
+run cargo run --quiet --features acr-interop/suites,acr-examples/azure-identity --example azure_identity
 
 run cargo test --no-fail-fast -p acr-core --no-default-features --features ring,http2 \
   --lib --test tls --test proxy --test http2

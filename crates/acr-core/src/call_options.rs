@@ -160,7 +160,7 @@ impl CallOptions {
         self.timeouts
     }
 
-    #[cfg(feature = "rustls")]
+    #[cfg(feature = "_transport")]
     pub(crate) fn connect_limit(&self) -> Option<Duration> {
         self.connect_timeout
     }

@@ -1,14 +1,14 @@
 //! What the host of a URL is: the one table for "is it this machine", "is it written as we
 //! read it" and "is it a registry of Azure".
 
-#[cfg(feature = "rustls")]
+#[cfg(feature = "_transport")]
 mod class;
 
 use std::net::IpAddr;
 
 use http::Uri;
 
-#[cfg(feature = "rustls")]
+#[cfg(feature = "_transport")]
 pub(crate) use self::class::Class;
 
 /// The host of a URL, read once and in one way.
@@ -149,5 +149,5 @@ const CLOUDS: &[&str] = &["io", "cn", "us", "de"];
 const MAX_NAME: usize = 253;
 const MAX_LABEL: usize = 63;
 
-#[cfg(all(test, feature = "rustls"))]
+#[cfg(all(test, feature = "_transport"))]
 mod tests;

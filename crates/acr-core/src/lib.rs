@@ -41,18 +41,18 @@
 
 #![forbid(unsafe_code)]
 
-#[cfg(feature = "rustls")]
+#[cfg(feature = "_transport")]
 mod address;
 mod body;
 mod call_options;
 mod challenge;
-#[cfg(feature = "rustls")]
+#[cfg(feature = "_transport")]
 mod client;
-#[cfg(feature = "rustls")]
+#[cfg(feature = "_transport")]
 mod connect_error;
-#[cfg(feature = "rustls")]
+#[cfg(feature = "_transport")]
 mod connections;
-#[cfg(feature = "rustls")]
+#[cfg(feature = "_transport")]
 mod connector;
 mod deletion;
 mod digest;
@@ -66,14 +66,14 @@ pub mod layer;
 pub mod link;
 mod listed;
 mod name;
-#[cfg(feature = "rustls")]
+#[cfg(feature = "_transport")]
 mod no_proxy;
 mod operation;
 mod paced;
 mod pager;
 mod patience;
 mod pipeline;
-#[cfg(feature = "rustls")]
+#[cfg(feature = "_transport")]
 mod proxy;
 mod range;
 mod redact;
@@ -85,13 +85,13 @@ mod rights;
 mod scope;
 mod secret;
 mod shortened;
-#[cfg(feature = "rustls")]
+#[cfg(feature = "_transport")]
 mod stream;
 mod timestamp;
-#[cfg(feature = "rustls")]
+#[cfg(feature = "_transport")]
 mod tls;
 mod transport;
-#[cfg(feature = "rustls")]
+#[cfg(feature = "_transport")]
 mod tunnel;
 mod unknown_fields;
 mod unreadable;
@@ -129,5 +129,5 @@ pub use self::{
     unreadable::Unreadable,
     verify::Verified,
 };
-#[cfg(feature = "rustls")]
+#[cfg(feature = "_transport")]
 pub use self::{client::TransportBuilder, proxy::Proxy, tls::TlsConfig};

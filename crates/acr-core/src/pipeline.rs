@@ -293,12 +293,12 @@ impl fmt::Debug for PipelineBuilder {
     }
 }
 
-#[cfg(feature = "rustls")]
+#[cfg(feature = "_transport")]
 fn default_transport() -> Result<Transport> {
     Transport::rustls()
 }
 
-#[cfg(not(feature = "rustls"))]
+#[cfg(not(feature = "_transport"))]
 fn default_transport() -> Result<Transport> {
     let text = "no transport: give one, or enable the feature `aws-lc-rs` or `ring` of acr-core";
     Err(Error::new(crate::error::ErrorKind::InvalidInput, text))

@@ -1,6 +1,6 @@
 //! Where a redirect may lead: the address guard, through the whole pipeline.
 
-#![cfg(feature = "rustls")]
+#![cfg(feature = "_transport")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

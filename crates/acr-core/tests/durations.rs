@@ -1,6 +1,6 @@
 //! No setting of time makes the transport panic, also not in the tasks that it starts.
 
-#![cfg(feature = "rustls")]
+#![cfg(feature = "_transport")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

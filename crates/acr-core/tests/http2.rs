@@ -1,6 +1,6 @@
 //! HTTP/2: one connection for all, and what happens when its peer is gone.
 
-#![cfg(all(feature = "rustls", feature = "http2"))]
+#![cfg(all(feature = "_transport", feature = "http2"))]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -73,7 +73,7 @@ async fn control_characters_of_a_server_reach_no_terminal() {
     assert_eq!(code.as_str(), "E\u{1b}[31mVIL\r\n", "the code itself is kept as it came");
 }
 
-#[cfg(feature = "rustls")]
+#[cfg(feature = "_transport")]
 mod over_sockets {
     use std::time::Duration;
 

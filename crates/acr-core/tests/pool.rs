@@ -1,7 +1,7 @@
 //! Kept connections: when they are used, when they end, and what happens to a request that
 //! dies on one.
 
-#![cfg(feature = "rustls")]
+#![cfg(feature = "_transport")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

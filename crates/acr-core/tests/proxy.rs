@@ -1,6 +1,6 @@
 //! Through a proxy: who gets which credential, and what an error says.
 
-#![cfg(feature = "rustls")]
+#![cfg(feature = "_transport")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

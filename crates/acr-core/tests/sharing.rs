@@ -1,6 +1,6 @@
 //! One client shared by many threads, over real sockets, and what is left when it is gone.
 
-#![cfg(feature = "rustls")]
+#![cfg(feature = "_transport")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

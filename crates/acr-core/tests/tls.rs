@@ -1,7 +1,7 @@
 //! Real handshakes: whom the transport trusts, what it shows of itself, what it says when
 //! there is no connection.
 
-#![cfg(feature = "rustls")]
+#![cfg(feature = "_transport")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

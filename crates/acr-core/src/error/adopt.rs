@@ -70,7 +70,7 @@ enum Nature {
     /// A body above a limit.
     TooLarge,
     /// There was no connection to send anything on.
-    #[cfg(feature = "rustls")]
+    #[cfg(feature = "_transport")]
     Unconnected,
     Unknown,
 }
@@ -87,7 +87,7 @@ impl Nature {
             if cause.is::<LengthLimitError>() {
                 return Self::TooLarge;
             }
-            #[cfg(feature = "rustls")]
+            #[cfg(feature = "_transport")]
             if cause
                 .downcast_ref::<hyper_util::client::legacy::Error>()
                 .is_some_and(hyper_util::client::legacy::Error::is_connect)
@@ -103,7 +103,7 @@ impl Nature {
             Self::Elapsed => ErrorKind::Timeout,
             Self::Shed => ErrorKind::Throttled,
             Self::TooLarge => ErrorKind::TooLarge,
-            #[cfg(feature = "rustls")]
+            #[cfg(feature = "_transport")]
             Self::Unconnected => ErrorKind::Connect,
             Self::Unknown => ErrorKind::Transport,
         }
@@ -114,7 +114,7 @@ impl Nature {
             Self::Elapsed => Some("the time-out of a layer passed"),
             Self::Shed => Some("a layer lets no more calls through at once"),
             Self::TooLarge => Some("the body is larger than a layer allows"),
-            #[cfg(feature = "rustls")]
+            #[cfg(feature = "_transport")]
             Self::Unconnected => Some("there is no connection to the server"),
             Self::Unknown => None,
         }

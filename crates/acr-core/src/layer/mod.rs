@@ -66,7 +66,7 @@ use std::{
 use bytes::Bytes;
 use tower_service::Service;
 
-#[cfg(feature = "rustls")]
+#[cfg(feature = "_transport")]
 pub(crate) use self::redirect::ForeignHop;
 pub(crate) use self::timeout::PIECE as WATCHED_PIECE;
 pub use self::{

@@ -139,7 +139,7 @@ struct Hop {
 /// Marks a request whose URL a server chose, for the transport's address guard.
 #[derive(Clone, Debug)]
 #[cfg_attr(
-    not(feature = "rustls"),
+    not(feature = "_transport"),
     expect(dead_code, reason = "only our own transport looks at addresses")
 )]
 pub(crate) struct ForeignHop {

@@ -95,7 +95,7 @@ async fn what_never_left_is_repeated_whatever_it_does() {
     let error: BoxError = stack.oneshot(request).await.unwrap_err();
     assert!(error.is::<hyper_util::client::legacy::Error>(), "it stays the client's");
     // Which errors mean that there was no connection is known where the client is ours too.
-    let is_known = cfg!(feature = "rustls");
+    let is_known = cfg!(feature = "_transport");
     assert_eq!(tries.load(Ordering::Relaxed), if is_known { 4 } else { 1 });
     let kind = Error::from(error).kind();
     assert_eq!(kind, if is_known { ErrorKind::Connect } else { ErrorKind::Transport });
