@@ -94,7 +94,7 @@ impl PutManifest {
     }
 
     /// Sends also a document that readers may read differently; as
-    /// [`GetManifest::allow_ambiguous`].
+    /// [`GetManifest::allow_ambiguous`](crate::GetManifest::allow_ambiguous).
     pub fn allow_ambiguous(mut self) -> Self {
         self.allow_ambiguous = true;
         self

@@ -21,7 +21,7 @@
 //! [`http::Response`], whatever its bodies and errors are. A layer that never fails by itself
 //! keeps the inner service's error; [`RetryLayer`] and [`TimeoutLayer`] give a [`BoxError`],
 //! which is that error or an [`Error`] of ours. Redirect and authentication send requests of
-//! their own making, so theirs have a [`Body`](crate::Body); what is inside of them may
+//! their own making, so theirs have a [`Body`]; what is inside of them may
 //! answer with any body and any error ([`HttpService`]). `docs/embed.md` of the repository
 //! says which layer fits where.
 //!

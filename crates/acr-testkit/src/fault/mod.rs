@@ -37,8 +37,8 @@ pub use self::{
 /// # Ok::<_, acr_testkit::ParseFaultError>(())
 /// ```
 ///
-/// The operation is an [`Operation`], or [`Target::Any`] for each of them but
-/// [`Operation::Connect`], which stands for the connection before any request. A fault that does
+/// The operation is an [`Operation`](crate::Operation), or [`Target::Any`] for each of them but
+/// [`Operation::Connect`](crate::Operation::Connect), which stands for the connection before any request. A fault that does
 /// nothing to its operation, such as a status for a connection, panics when it is made, and its
 /// text is refused. The content of a
 /// redirected download comes from `get_storage`; the answer of `download_blob` is then only the
