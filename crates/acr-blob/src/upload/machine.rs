@@ -32,6 +32,8 @@ pub(crate) struct Machine {
     confirmed: u64,
     offered: u64,
     origin: Origin,
+    /// What the session holds is known to this process.
+    is_known: bool,
     /// A body of this session had no clear end, before anything was confirmed.
     may_hold_some: bool,
     /// A commit of this session had no clear end.
@@ -71,6 +73,7 @@ impl Machine {
             confirmed: 0,
             offered: 0,
             origin: Origin::Here,
+            is_known: true,
             may_hold_some: false,
             may_be_stored: false,
             recoveries: 0,
@@ -85,7 +88,7 @@ impl Machine {
     /// this content, as the caller says.
     pub(crate) fn resumed(plan: Plan, limit: Limit, confirmed: u64, offered: u64) -> Self {
         let mut machine = Self::new(plan, limit);
-        (machine.is_open, machine.origin) = (true, Origin::Proven);
+        (machine.is_open, machine.origin, machine.is_known) = (true, Origin::Proven, false);
         (machine.confirmed, machine.offered) = (confirmed, offered);
         machine.ask_now();
         machine
@@ -170,7 +173,8 @@ impl Machine {
 
     /// Whether the session may hold something else than what was confirmed.
     fn is_in_doubt(&self) -> bool {
-        self.may_hold_some || self.may_be_stored || self.origin != Origin::Here
+        let is_proven = self.is_known && self.origin != Origin::Unproven;
+        self.may_hold_some || self.may_be_stored || !is_proven
     }
 
     /// How often something went wrong in a way that was mended.
@@ -257,7 +261,7 @@ impl Machine {
             Event::Abandoned => {
                 (self.is_open, self.may_be_stored, self.may_hold_some) = (false, false, false);
                 (self.confirmed, self.offered, self.recoveries) = (0, 0, 0);
-                self.origin = Origin::Here;
+                (self.origin, self.is_known) = (Origin::Here, true);
                 None
             }
             Event::Failed(failure) => self.failed(pending, failure),
@@ -314,7 +318,7 @@ impl Machine {
         if received > self.confirmed {
             self.recoveries = 0;
         }
-        self.confirmed = received;
+        (self.confirmed, self.is_known) = (received, true);
         // What stands for none may stand for one.
         self.may_hold_some &= received == 0;
         (self.origin == Origin::Unproven).then_some(Action::Prove { from: received })

@@ -193,6 +193,14 @@ async fn asking_in_vain_ends_no_upload() {
         assert_eq!(session.offset(), at);
         registry.clear_faults();
     }
+    // Nor in one that was gone on with, once its place is known.
+    let checkpoint = session.checkpoint().unwrap();
+    drop(session);
+    let mut session = blobs.resume_upload(&checkpoint).await.unwrap();
+    registry.inject(Fault::status(Operation::UploadStatus, 1, 503).retry_after("600").forever());
+    session.status().await.unwrap_err();
+    session.write("+").await.unwrap();
+    registry.clear_faults();
     // After a write that was dropped its owner still asks before anything is sent.
     registry.inject(Fault::delay(Operation::UploadChunk, Duration::from_secs(3600)));
     let dropped = tokio::time::timeout(Duration::from_secs(1), session.write("new ")).await;
@@ -202,7 +210,7 @@ async fn asking_in_vain_ends_no_upload() {
     registry.clear_faults();
     registry.journal().clear();
     let info = session.complete("world", None).await.unwrap();
-    assert_eq!(info.digest, Digest::sha256(b"hello ---new world"));
+    assert_eq!(info.digest, Digest::sha256(b"hello ---+new world"));
     let operations = registry.journal().operations();
     assert_eq!(operations.first(), Some(&Some(Operation::UploadStatus)), "{operations:?}");
 }
