@@ -1,13 +1,27 @@
 //! The default transport: hyper-util's client over our connector. Its settings, and which
 //! hosts share connections.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use hyper::body::Incoming;
+use tower_service::Service;
 
 use crate::{
-    address::Guard, connect_error::ConnectError, connections::Connections, connector::Connector,
-    error::Result, host::Class, layer::ForeignHop, proxy::Proxy, request::Request, tls::TlsConfig,
+    address::Guard,
+    connect_error::ConnectError,
+    connections::Connections,
+    connector::Connector,
+    error::{Error, Result},
+    host::Class,
+    layer::ForeignHop,
+    proxy::Proxy,
+    request::Request,
+    tls::TlsConfig,
     transport::Transport,
 };
 
@@ -121,10 +135,7 @@ impl TransportBuilder {
             foreign: Connections::new(foreign, self.pool_idle_timeout),
             neighbour: Connections::new(neighbour, self.pool_idle_timeout),
         };
-        Ok(Transport::new(tower::service_fn(move |request: Request| {
-            let clients = clients.clone();
-            async move { clients.send(request).await }
-        })))
+        Ok(Transport::new(clients))
     }
 }
 
@@ -156,6 +167,21 @@ struct Clients {
     foreign: Connections,
     /// The same with an address of the class that the endpoint has itself.
     neighbour: Connections,
+}
+
+impl Service<Request> for Clients {
+    type Response = http::Response<Incoming>;
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let clients = self.clone();
+        Box::pin(async move { clients.send(request).await })
+    }
 }
 
 impl Clients {
