@@ -267,6 +267,28 @@ async fn trouble_on_the_way_is_told_by_its_status_for_every_read() {
     }
 }
 
+/// Lets one operation after another fail, and compares its names on both sides.
+struct Names {
+    registry: FakeRegistry,
+    asked: Vec<Operation>,
+}
+
+impl Names {
+    fn fault(&mut self, operation: Operation) {
+        // A mount that is refused becomes an upload.
+        let status = if operation == Operation::MountBlob { 503 } else { 403 };
+        self.registry.inject(Fault::status(operation, 1, status));
+        self.asked.push(operation);
+    }
+
+    fn same(&self, error: &Error) {
+        // An upload that failed is cancelled after it.
+        let entries = self.registry.journal().entries();
+        let refused = entries.iter().rev().find(|entry| entry.status >= 400).unwrap();
+        assert_eq!(error.operation(), refused.operation.map(Operation::name), "{error}");
+    }
+}
+
 /// Every request that the clients send, by the name that they and the emulator give to it.
 #[tokio::test(start_paused = true)]
 async fn e4_the_journal_calls_every_request_as_the_clients_do() {
@@ -275,84 +297,25 @@ async fn e4_the_journal_calls_every_request_as_the_clients_do() {
     let blob = blobs.upload(&b"layer"[..]).await.unwrap();
     let digest =
         repo.put_manifest(ImageIndex::new().to_json().unwrap()).tag(tag("v1")).await.unwrap();
-    let other = "library/other".parse().unwrap();
-    let mut asked = Vec::new();
-    let mut fault = |operation: Operation| {
-        // A mount that is refused becomes an upload.
-        let status = if operation == Operation::MountBlob { 503 } else { 403 };
-        registry.inject(Fault::status(operation, 1, status));
-        asked.push(operation);
-    };
-    let same = |error: Error| {
-        // An upload that failed is cancelled after it.
-        let entries = registry.journal().entries();
-        let refused = entries.iter().rev().find(|entry| entry.status >= 400).unwrap();
-        assert_eq!(error.operation(), refused.operation.map(Operation::name), "{error}");
-    };
-    fault(Operation::Ping);
-    same(all.ping().await.unwrap_err());
-    fault(Operation::ListRepositories);
-    same(all.list_repositories().try_next().await.unwrap_err());
-    fault(Operation::RepositoryProperties);
-    same(repo.properties().await.unwrap_err());
-    fault(Operation::UpdateRepositoryProperties);
-    same(repo.update_properties(Permissions::new()).await.unwrap_err());
-    fault(Operation::ListTags);
-    same(repo.list_tags().try_next().await.unwrap_err());
-    fault(Operation::TagProperties);
-    same(repo.tag_properties(&tag("v1")).await.unwrap_err());
-    fault(Operation::UpdateTagProperties);
-    same(repo.update_tag_properties(&tag("v1"), Permissions::new()).await.unwrap_err());
-    fault(Operation::ListManifests);
-    same(repo.list_manifests().try_next().await.unwrap_err());
-    fault(Operation::ManifestProperties);
-    same(repo.manifest_properties(&digest).await.unwrap_err());
-    fault(Operation::UpdateManifestProperties);
-    same(repo.update_manifest_properties(&digest, Permissions::new()).await.unwrap_err());
-    fault(Operation::Resolve);
-    same(repo.resolve(tag("v1")).await.unwrap_err());
-    fault(Operation::GetManifest);
-    same(repo.get_manifest(&digest).await.unwrap_err());
-    fault(Operation::PutManifest);
-    same(repo.put_manifest(ImageIndex::new().to_json().unwrap()).await.unwrap_err());
-    fault(Operation::ListReferrers);
-    same(repo.list_referrers(&digest).try_next().await.unwrap_err());
-    fault(Operation::BlobProperties);
-    same(blobs.blob_properties(&blob.digest).await.unwrap_err());
-    fault(Operation::DownloadBlob);
-    same(blobs.download(&blob.digest).await.unwrap_err());
-    fault(Operation::MountBlob);
-    same(blobs.mount(&blob.digest, &other).await.unwrap_err());
-    fault(Operation::StartUpload);
-    same(blobs.start_upload().await.unwrap_err());
-    let mut session = blobs.start_upload().await.unwrap();
-    fault(Operation::UploadChunk);
-    same(session.write(vec![7; 6 << 20]).await.unwrap_err());
-    let session = blobs.start_upload().await.unwrap();
-    fault(Operation::CompleteUpload);
-    same(session.complete(&b"abc"[..], None).await.unwrap_err());
-    let mut session = blobs.start_upload().await.unwrap();
-    fault(Operation::UploadStatus);
-    same(session.status().await.unwrap_err());
-    let session = blobs.start_upload().await.unwrap();
-    fault(Operation::CancelUpload);
-    same(session.cancel().await.unwrap_err());
-    fault(Operation::DeleteBlob);
-    same(blobs.delete_blob(&blob.digest).await.unwrap_err());
-    fault(Operation::DeleteTag);
-    same(repo.delete_tag(&tag("v1")).await.unwrap_err());
-    fault(Operation::DeleteManifest);
-    same(repo.delete_manifest(&digest).await.unwrap_err());
-    fault(Operation::DeleteRepository);
-    same(repo.delete().await.unwrap_err());
+    let mut names = Names { registry: registry.clone(), asked: Vec::new() };
+    names_of_metadata(&mut names, &all, &repo, &digest).await;
+    names_of_content(&mut names, &blobs, &blob.digest).await;
+    names.fault(Operation::DeleteBlob);
+    names.same(&blobs.delete_blob(&blob.digest).await.unwrap_err());
+    names.fault(Operation::DeleteTag);
+    names.same(&repo.delete_tag(&tag("v1")).await.unwrap_err());
+    names.fault(Operation::DeleteManifest);
+    names.same(&repo.delete_manifest(&digest).await.unwrap_err());
+    names.fault(Operation::DeleteRepository);
+    names.same(&repo.delete().await.unwrap_err());
     assert_eq!(registry.pending_faults(), 0, "{}", registry.journal());
     for operation in [Operation::ExchangeEntraToken, Operation::FetchAccessToken] {
         let (_, repo, _) = clients(&registry);
-        fault(operation);
-        same(repo.properties().await.unwrap_err());
+        names.fault(operation);
+        names.same(&repo.properties().await.unwrap_err());
     }
     // What the clients name otherwise, or do not ask for.
-    let rest = Operation::ALL.iter().filter(|operation| !asked.contains(operation));
+    let rest = Operation::ALL.iter().filter(|operation| !names.asked.contains(operation));
     let rest: Vec<_> = rest.copied().collect();
     let expected = [
         Operation::Connect,
@@ -365,4 +328,64 @@ async fn e4_the_journal_calls_every_request_as_the_clients_do() {
         Operation::ListTagNames,
     ];
     assert_eq!(rest, expected);
+}
+
+async fn names_of_metadata(
+    names: &mut Names,
+    all: &RegistryClient,
+    repo: &RepositoryClient,
+    digest: &Digest,
+) {
+    names.fault(Operation::Ping);
+    names.same(&all.ping().await.unwrap_err());
+    names.fault(Operation::ListRepositories);
+    names.same(&all.list_repositories().try_next().await.unwrap_err());
+    names.fault(Operation::RepositoryProperties);
+    names.same(&repo.properties().await.unwrap_err());
+    names.fault(Operation::UpdateRepositoryProperties);
+    names.same(&repo.update_properties(Permissions::new()).await.unwrap_err());
+    names.fault(Operation::ListTags);
+    names.same(&repo.list_tags().try_next().await.unwrap_err());
+    names.fault(Operation::TagProperties);
+    names.same(&repo.tag_properties(&tag("v1")).await.unwrap_err());
+    names.fault(Operation::UpdateTagProperties);
+    names.same(&repo.update_tag_properties(&tag("v1"), Permissions::new()).await.unwrap_err());
+    names.fault(Operation::ListManifests);
+    names.same(&repo.list_manifests().try_next().await.unwrap_err());
+    names.fault(Operation::ManifestProperties);
+    names.same(&repo.manifest_properties(digest).await.unwrap_err());
+    names.fault(Operation::UpdateManifestProperties);
+    names.same(&repo.update_manifest_properties(digest, Permissions::new()).await.unwrap_err());
+    names.fault(Operation::Resolve);
+    names.same(&repo.resolve(tag("v1")).await.unwrap_err());
+    names.fault(Operation::GetManifest);
+    names.same(&repo.get_manifest(digest).await.unwrap_err());
+    names.fault(Operation::PutManifest);
+    names.same(&repo.put_manifest(ImageIndex::new().to_json().unwrap()).await.unwrap_err());
+    names.fault(Operation::ListReferrers);
+    names.same(&repo.list_referrers(digest).try_next().await.unwrap_err());
+}
+
+async fn names_of_content(names: &mut Names, blobs: &BlobClient, digest: &Digest) {
+    let other = "library/other".parse().unwrap();
+    names.fault(Operation::BlobProperties);
+    names.same(&blobs.blob_properties(digest).await.unwrap_err());
+    names.fault(Operation::DownloadBlob);
+    names.same(&blobs.download(digest).await.unwrap_err());
+    names.fault(Operation::MountBlob);
+    names.same(&blobs.mount(digest, &other).await.unwrap_err());
+    names.fault(Operation::StartUpload);
+    names.same(&blobs.start_upload().await.unwrap_err());
+    let mut session = blobs.start_upload().await.unwrap();
+    names.fault(Operation::UploadChunk);
+    names.same(&session.write(vec![7; 6 << 20]).await.unwrap_err());
+    let session = blobs.start_upload().await.unwrap();
+    names.fault(Operation::CompleteUpload);
+    names.same(&session.complete(&b"abc"[..], None).await.unwrap_err());
+    let mut session = blobs.start_upload().await.unwrap();
+    names.fault(Operation::UploadStatus);
+    names.same(&session.status().await.unwrap_err());
+    let session = blobs.start_upload().await.unwrap();
+    names.fault(Operation::CancelUpload);
+    names.same(&session.cancel().await.unwrap_err());
 }

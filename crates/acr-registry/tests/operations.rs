@@ -333,32 +333,35 @@ async fn a_document_is_read_by_its_media_type() {
     }
 }
 
+/// What the registry answers, and what that is to the caller.
+const ANSWERS: [(u16, &str, ErrorKind); 22] = [
+    (400, "MANIFEST_INVALID", ErrorKind::Rejected),
+    (400, "DIGEST_INVALID", ErrorKind::Integrity),
+    (400, "MANIFEST_BLOB_UNKNOWN", ErrorKind::Rejected),
+    (400, "NAME_INVALID", ErrorKind::Rejected),
+    (400, "TAG_INVALID", ErrorKind::Rejected),
+    (400, "SIZE_INVALID", ErrorKind::Rejected),
+    (400, "PAGINATION_NUMBER_INVALID", ErrorKind::Rejected),
+    (400, "MANIFEST_UNVERIFIED", ErrorKind::Rejected),
+    (401, "UNAUTHORIZED", ErrorKind::Unauthenticated),
+    (403, "DENIED", ErrorKind::Forbidden),
+    (404, "NAME_UNKNOWN", ErrorKind::NotFound),
+    (404, "MANIFEST_UNKNOWN", ErrorKind::NotFound),
+    (404, "TAG_UNKNOWN", ErrorKind::NotFound),
+    (405, "UNSUPPORTED", ErrorKind::Rejected),
+    (405, "REGISTRY_DISALLOWED_OPERATION", ErrorKind::Disallowed),
+    (409, "CONFLICT", ErrorKind::Conflict),
+    (413, "", ErrorKind::Rejected),
+    (429, "TOOMANYREQUESTS", ErrorKind::Throttled),
+    (500, "UNKNOWN", ErrorKind::Server),
+    (502, "", ErrorKind::Server),
+    (503, "UNAVAILABLE", ErrorKind::Server),
+    (504, "", ErrorKind::Server),
+];
+
 #[tokio::test(start_paused = true)]
 async fn each_error_of_the_registry_comes_out_as_what_it_is() {
-    for (status, code, kind) in [
-        (400, "MANIFEST_INVALID", ErrorKind::Rejected),
-        (400, "DIGEST_INVALID", ErrorKind::Integrity),
-        (400, "MANIFEST_BLOB_UNKNOWN", ErrorKind::Rejected),
-        (400, "NAME_INVALID", ErrorKind::Rejected),
-        (400, "TAG_INVALID", ErrorKind::Rejected),
-        (400, "SIZE_INVALID", ErrorKind::Rejected),
-        (400, "PAGINATION_NUMBER_INVALID", ErrorKind::Rejected),
-        (400, "MANIFEST_UNVERIFIED", ErrorKind::Rejected),
-        (401, "UNAUTHORIZED", ErrorKind::Unauthenticated),
-        (403, "DENIED", ErrorKind::Forbidden),
-        (404, "NAME_UNKNOWN", ErrorKind::NotFound),
-        (404, "MANIFEST_UNKNOWN", ErrorKind::NotFound),
-        (404, "TAG_UNKNOWN", ErrorKind::NotFound),
-        (405, "UNSUPPORTED", ErrorKind::Rejected),
-        (405, "REGISTRY_DISALLOWED_OPERATION", ErrorKind::Disallowed),
-        (409, "CONFLICT", ErrorKind::Conflict),
-        (413, "", ErrorKind::Rejected),
-        (429, "TOOMANYREQUESTS", ErrorKind::Throttled),
-        (500, "UNKNOWN", ErrorKind::Server),
-        (502, "", ErrorKind::Server),
-        (503, "UNAVAILABLE", ErrorKind::Server),
-        (504, "", ErrorKind::Server),
-    ] {
+    for (status, code, kind) in ANSWERS {
         let body = match code {
             "" => "<html>".to_owned(),
             code => format!(r#"{{"errors":[{{"code":"{code}","message":"m","detail":{{}}}}]}}"#),

@@ -87,20 +87,14 @@ pub(crate) async fn answer(
     };
     let is_taken = result.as_ref().is_ok_and(|answer| answer.status().as_u16() < 400);
     let result = match result {
-        Ok(mut answer) => {
+        Err(error) => Err(error),
+        Ok(answer) => {
             if !effects.iter().any(|effect| matches!(effect, Effect::EarlyStatus { .. })) {
                 drain(&head.headers, &mut body, &received).await;
             }
-            if origin == Origin::Registry {
-                headers::finish(&mut answer, &shared, operation, &head.headers);
-                reading.into_iter().for_each(|reading| reading.tell(&mut answer));
-            }
-            if head.method == Method::HEAD {
-                answer = without_body(answer);
-            }
+            let answer = finish(answer, &shared, (origin, operation), reading, &head);
             Ok(damage::apply(answer, &effects))
         }
-        Err(error) => Err(error),
     };
     let status = result.as_ref().ok().map(told);
     let result = send(result, &effects, carrier, time).await;
@@ -108,6 +102,21 @@ pub(crate) async fn answer(
     record.close(status.filter(|_| is_sent), is_taken);
     tracing::debug!(%origin, operation = operation.map_or("unrouted", Operation::name), "answered");
     result
+}
+
+/// Adds what every answer has, and takes off what this one may not have.
+fn finish(
+    mut answer: Answer,
+    shared: &Shared,
+    (origin, operation): (Origin, Option<Operation>),
+    reading: Option<Reading>,
+    head: &Parts,
+) -> Answer {
+    if origin == Origin::Registry {
+        headers::finish(&mut answer, shared, operation, &head.headers);
+        reading.into_iter().for_each(|reading| reading.tell(&mut answer));
+    }
+    if head.method == Method::HEAD { without_body(answer) } else { answer }
 }
 
 /// Counts a request against the quota; those of the token service and the storage are free.

@@ -243,15 +243,36 @@ async fn call(
             lists::check(&registry, target, steps).await?;
             Got::Done
         }
-        ("GET", Target::Repository(name)) => {
-            Got::Json(fields::repository(&open(name)?.properties().await?))
+        (_, Target::Repository(name)) => repository(method, &open(name)?, last).await?,
+        (_, Target::Tag(name, name_of_tag)) => {
+            tag(method, &open(name)?, &name_of_tag.parse()?, last).await?
         }
-        ("PATCH", Target::Repository(name)) => {
-            let changed = open(name)?.update_properties(permissions(last)).await?;
+        (_, Target::ManifestProperties(name, digest)) => {
+            manifest_properties(method, &open(name)?, &digest.parse()?, last).await?
+        }
+        (_, Target::Manifest(name, reference)) => {
+            manifest(method, &open(name)?, reference, last).await?
+        }
+        (_, Target::Blob(name, digest)) => {
+            Box::pin(blobs::call(method, pipeline, name, digest, steps)).await?
+        }
+        _ => return Err(no_operation(last)),
+    })
+}
+
+async fn repository(
+    method: &str,
+    repository: &RepositoryClient,
+    last: &Exchange,
+) -> Result<Got, Failure> {
+    Ok(match method {
+        "GET" => Got::Json(fields::repository(&repository.properties().await?)),
+        "PATCH" => {
+            let changed = repository.update_properties(permissions(last)).await?;
             Got::Json(fields::repository(&changed))
         }
-        ("DELETE", Target::Repository(name)) => {
-            let deletion = open(name)?.delete().await?;
+        "DELETE" => {
+            let deletion = repository.delete().await?;
             match deletion.was {
                 Was::Existed if last.json().is_some() => {
                     Got::Json(fields::repository_deletion(&deletion))
@@ -259,39 +280,46 @@ async fn call(
                 outcome => Got::Deleted(outcome == Was::Existed),
             }
         }
-        ("GET", Target::Tag(name, tag)) => {
-            let properties = open(name)?.tag_properties(&tag.parse::<Tag>()?).await?;
+        _ => return Err(no_operation(last)),
+    })
+}
+
+async fn tag(
+    method: &str,
+    repository: &RepositoryClient,
+    tag: &Tag,
+    last: &Exchange,
+) -> Result<Got, Failure> {
+    Ok(match method {
+        "GET" => Got::Json(fields::one_tag(&repository.tag_properties(tag).await?)),
+        "PATCH" => {
+            let properties = repository.update_tag_properties(tag, permissions(last)).await?;
             Got::Json(fields::one_tag(&properties))
         }
-        ("PATCH", Target::Tag(name, tag)) => {
-            let tag = tag.parse::<Tag>()?;
-            let properties = open(name)?.update_tag_properties(&tag, permissions(last)).await?;
-            Got::Json(fields::one_tag(&properties))
-        }
-        ("DELETE", Target::Tag(name, tag)) => {
-            let deletion = open(name)?.delete_tag(&tag.parse::<Tag>()?).await?;
+        "DELETE" => {
+            let deletion = repository.delete_tag(tag).await?;
             let pointed_to = last.response_header("x-ms-int-docker-content-digest");
             if pointed_to.and_then(|text| text.parse().ok()) != deletion.digest {
                 return Err(Failure::Harness("the tag's digest was lost".to_owned()));
             }
             Got::Deleted(deletion == Was::Existed)
         }
-        ("GET", Target::ManifestProperties(name, digest)) => {
-            let digest = digest.parse::<Digest>()?;
-            let properties = open(name)?.manifest_properties(&digest).await?;
-            Got::Json(fields::one_manifest(&properties))
-        }
-        ("PATCH", Target::ManifestProperties(name, digest)) => {
-            let digest = digest.parse::<Digest>()?;
+        _ => return Err(no_operation(last)),
+    })
+}
+
+async fn manifest_properties(
+    method: &str,
+    repository: &RepositoryClient,
+    digest: &Digest,
+    last: &Exchange,
+) -> Result<Got, Failure> {
+    Ok(match method {
+        "GET" => Got::Json(fields::one_manifest(&repository.manifest_properties(digest).await?)),
+        "PATCH" => {
             let changes = changes(last);
-            let properties = open(name)?.update_manifest_properties(&digest, changes).await?;
+            let properties = repository.update_manifest_properties(digest, changes).await?;
             Got::Json(fields::one_manifest(&properties))
-        }
-        (_, Target::Manifest(name, reference)) => {
-            manifest(method, &open(name)?, reference, last).await?
-        }
-        (_, Target::Blob(name, digest)) => {
-            Box::pin(blobs::call(method, pipeline, name, digest, steps)).await?
         }
         _ => return Err(no_operation(last)),
     })

@@ -58,6 +58,15 @@ pub(crate) async fn check(recorded: &Exchange) -> Result<Outcome, String> {
             return Err(format!("sent {:?}, recorded {:?}", ours.keys(), theirs.keys()));
         }
     }
+    judge(recorded, is_exchange, result)
+}
+
+/// Whether the outcome is what was recorded.
+fn judge(
+    recorded: &Exchange,
+    is_exchange: bool,
+    result: acr_core::Result<String>,
+) -> Result<Outcome, String> {
     let checked = Outcome::Checked(format!("POST {}", recorded.path));
     let name = if is_exchange { "refresh_token" } else { "access_token" };
     match result {

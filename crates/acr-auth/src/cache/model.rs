@@ -225,23 +225,13 @@ async fn run(ops: Vec<Op>) {
                     })
                 };
                 let expected = model.get(now, callers, service, leader_gives_up);
-                let mut calls: Vec<_> = (0..callers).map(|_| Box::pin(get())).collect();
-                if leader_gives_up {
-                    // All have entered; the first one, which leads, is dropped.
-                    let polled: Vec<_> =
-                        calls.iter_mut().map(|call| call.as_mut().now_or_never()).collect();
-                    let mut answers: Vec<_> = Vec::new();
-                    for (at, (call, polled)) in calls.into_iter().zip(polled).enumerate() {
-                        match (at, polled) {
-                            (0, _) => drop(call),
-                            (_, Some(answer)) => answers.push(answer),
-                            (_, None) => answers.push(call.await),
-                        }
-                    }
-                    check(answers, &expected, &mut handed_out);
+                let calls: Vec<_> = (0..callers).map(|_| Box::pin(get())).collect();
+                let answers = if leader_gives_up {
+                    without_the_first(calls).await
                 } else {
-                    check(join_all(calls).await, &expected, &mut handed_out);
-                }
+                    join_all(calls).await
+                };
+                check(answers, &expected, &mut handed_out);
                 assert_eq!(fetches.load(Ordering::Relaxed), model.fetches);
                 let held = slot.live().map(|lease| *lease.token);
                 let now = millis(start.elapsed());
@@ -250,6 +240,19 @@ async fn run(ops: Vec<Op>) {
             }
         }
     }
+}
+
+/// The answers of all but the first call, which leads and is dropped once all have entered.
+async fn without_the_first<F: Future + Unpin>(mut calls: Vec<F>) -> Vec<F::Output> {
+    let polled: Vec<_> = calls.iter_mut().map(|call| call.now_or_never()).collect();
+    let mut answers = Vec::new();
+    for (call, polled) in calls.into_iter().zip(polled).skip(1) {
+        answers.push(match polled {
+            Some(answer) => answer,
+            None => call.await,
+        });
+    }
+    answers
 }
 
 fn check(

@@ -62,59 +62,61 @@ impl World {
     }
 }
 
+/// What is set, what is named as the cause, and the remedy.
+const WE_CANNOT_BE: &[(Variables, &str, &str)] = &[
+    (&[T, C, CERTIFICATE], "AZURE_CLIENT_CERTIFICATE_PATH", "a certificate is not supported"),
+    (
+        &[T, C, CERTIFICATE, ("AZURE_CLIENT_CERTIFICATE_PASSWORD", "canary")],
+        "AZURE_CLIENT_CERTIFICATE_PATH",
+        "set AZURE_CLIENT_SECRET",
+    ),
+    (
+        &[T, C, CERTIFICATE, ("AZURE_CLIENT_SEND_CERTIFICATE_CHAIN", "true"), FILE],
+        "AZURE_CLIENT_CERTIFICATE_PATH",
+        "AZURE_TOKEN_CREDENTIALS",
+    ),
+    (&[CERTIFICATE], "AZURE_CLIENT_CERTIFICATE_PATH", "not supported yet"),
+    (&[("AZURE_CLIENT_CERTIFICATE_PASSWORD", "canary")], "CERTIFICATE_PASSWORD", "certificate"),
+    (&[T, C, USER, ("AZURE_PASSWORD", "canary")], "AZURE_USERNAME", "a user name"),
+    (&[USER], "AZURE_USERNAME", "not supported yet"),
+    (&[("AZURE_PASSWORD", "canary")], "AZURE_PASSWORD", "not supported yet"),
+    (&[SECRET], "AZURE_CLIENT_SECRET is set", "AZURE_TENANT_ID, AZURE_CLIENT_ID are not set"),
+    (&[C, SECRET], "AZURE_CLIENT_SECRET is set", "AZURE_TENANT_ID is not set"),
+    (&[T, SECRET, ("AZURE_CLIENT_ID", " ")], "AZURE_CLIENT_SECRET", "AZURE_CLIENT_ID is empty"),
+    (&[T, SECRET, CERTIFICATE], "AZURE_CLIENT_SECRET", "AZURE_CLIENT_ID is not set"),
+    (&[T, FILE], "AZURE_FEDERATED_TOKEN_FILE is set", "AZURE_CLIENT_ID is not set"),
+    (&[FILE], "AZURE_FEDERATED_TOKEN_FILE is set", "are not set"),
+    (&[T, C, FILE], "workload identity", "cannot be opened"),
+    (
+        &[T, C, FILE, ("AZURE_KUBERNETES_TOKEN_PROXY", "https://canary")],
+        "AZURE_KUBERNETES_TOKEN_PROXY",
+        "identity bindings is not supported yet",
+    ),
+    (&[T, C, ("AZURE_FEDERATED_TOKEN", "canary")], "AZURE_FEDERATED_TOKEN", "not supported"),
+    (&[ENDPOINT, ("IMDS_ENDPOINT", "http://canary")], "Azure Arc", "not supported yet"),
+    (&[ENDPOINT], "Azure Arc", "AZURE_TOKEN_CREDENTIALS"),
+    (
+        &[ENDPOINT, ("IDENTITY_HEADER", "canary"), ("IDENTITY_SERVER_THUMBPRINT", "canary")],
+        "Azure Service Fabric",
+        "not supported yet",
+    ),
+    (
+        &[("MSI_ENDPOINT", "http://127.0.0.1:1/x"), ("MSI_SECRET", "canary")],
+        "Azure Machine Learning",
+        "not supported yet",
+    ),
+    (&[("IDENTITY_HEADER", "canary")], "IDENTITY_HEADER is set", "IDENTITY_ENDPOINT is not"),
+    (
+        &[("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://canary.example")],
+        "AZURE_POD_IDENTITY_AUTHORITY_HOST",
+        "private address",
+    ),
+];
+
 #[tokio::test]
 async fn g1_whom_the_environment_names_and_we_cannot_be_ends_the_chain_with_words() {
     let world = World::new();
-    let cases: &[(Variables, &str, &str)] = &[
-        (&[T, C, CERTIFICATE], "AZURE_CLIENT_CERTIFICATE_PATH", "a certificate is not supported"),
-        (
-            &[T, C, CERTIFICATE, ("AZURE_CLIENT_CERTIFICATE_PASSWORD", "canary")],
-            "AZURE_CLIENT_CERTIFICATE_PATH",
-            "set AZURE_CLIENT_SECRET",
-        ),
-        (
-            &[T, C, CERTIFICATE, ("AZURE_CLIENT_SEND_CERTIFICATE_CHAIN", "true"), FILE],
-            "AZURE_CLIENT_CERTIFICATE_PATH",
-            "AZURE_TOKEN_CREDENTIALS",
-        ),
-        (&[CERTIFICATE], "AZURE_CLIENT_CERTIFICATE_PATH", "not supported yet"),
-        (&[("AZURE_CLIENT_CERTIFICATE_PASSWORD", "canary")], "CERTIFICATE_PASSWORD", "certificate"),
-        (&[T, C, USER, ("AZURE_PASSWORD", "canary")], "AZURE_USERNAME", "a user name"),
-        (&[USER], "AZURE_USERNAME", "not supported yet"),
-        (&[("AZURE_PASSWORD", "canary")], "AZURE_PASSWORD", "not supported yet"),
-        (&[SECRET], "AZURE_CLIENT_SECRET is set", "AZURE_TENANT_ID, AZURE_CLIENT_ID are not set"),
-        (&[C, SECRET], "AZURE_CLIENT_SECRET is set", "AZURE_TENANT_ID is not set"),
-        (&[T, SECRET, ("AZURE_CLIENT_ID", " ")], "AZURE_CLIENT_SECRET", "AZURE_CLIENT_ID is empty"),
-        (&[T, SECRET, CERTIFICATE], "AZURE_CLIENT_SECRET", "AZURE_CLIENT_ID is not set"),
-        (&[T, FILE], "AZURE_FEDERATED_TOKEN_FILE is set", "AZURE_CLIENT_ID is not set"),
-        (&[FILE], "AZURE_FEDERATED_TOKEN_FILE is set", "are not set"),
-        (&[T, C, FILE], "workload identity", "cannot be opened"),
-        (
-            &[T, C, FILE, ("AZURE_KUBERNETES_TOKEN_PROXY", "https://canary")],
-            "AZURE_KUBERNETES_TOKEN_PROXY",
-            "identity bindings is not supported yet",
-        ),
-        (&[T, C, ("AZURE_FEDERATED_TOKEN", "canary")], "AZURE_FEDERATED_TOKEN", "not supported"),
-        (&[ENDPOINT, ("IMDS_ENDPOINT", "http://canary")], "Azure Arc", "not supported yet"),
-        (&[ENDPOINT], "Azure Arc", "AZURE_TOKEN_CREDENTIALS"),
-        (
-            &[ENDPOINT, ("IDENTITY_HEADER", "canary"), ("IDENTITY_SERVER_THUMBPRINT", "canary")],
-            "Azure Service Fabric",
-            "not supported yet",
-        ),
-        (
-            &[("MSI_ENDPOINT", "http://127.0.0.1:1/x"), ("MSI_SECRET", "canary")],
-            "Azure Machine Learning",
-            "not supported yet",
-        ),
-        (&[("IDENTITY_HEADER", "canary")], "IDENTITY_HEADER is set", "IDENTITY_ENDPOINT is not"),
-        (
-            &[("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://canary.example")],
-            "AZURE_POD_IDENTITY_AUTHORITY_HOST",
-            "private address",
-        ),
-    ];
-    for (variables, found, remedy) in cases {
+    for (variables, found, remedy) in WE_CANNOT_BE {
         let error = token(&world.chain(variables)).await.expect_err(found);
         let text = error.to_string();
         assert!(text.contains(found) && text.contains(remedy), "{variables:?}: {text}");

@@ -272,6 +272,45 @@ mod tests {
         Answer::Whole(total.map_or(Extent::Marked, Extent::Bytes))
     }
 
+    /// What a server sends from here on, how it says so, and where it breaks off.
+    fn serve(
+        content: &[u8],
+        announce: bool,
+        from: u64,
+        serve: Option<Serve>,
+    ) -> (Vec<u8>, Answer, usize) {
+        let from = usize::try_from(from).unwrap();
+        let total = announce.then_some(content.len() as u64);
+        match serve {
+            None | Some(Serve::Part(_)) if from == 0 => {
+                (content.to_vec(), whole(total), usize::MAX)
+            }
+            Some(Serve::Whole(limit)) => (content.to_vec(), whole(total), limit),
+            Some(Serve::WrongPlace) if content.len() > from + 1 => {
+                let part = ContentRange::new(from as u64 + 1, content.len() as u64 - 1, total);
+                (content[from + 1..].to_vec(), Answer::Part(part.unwrap()), usize::MAX)
+            }
+            other => {
+                if content.len() == from {
+                    (content.to_vec(), whole(total), usize::MAX)
+                } else {
+                    let part = ContentRange::new(from as u64, content.len() as u64 - 1, total);
+                    let mut bytes = content[from..].to_vec();
+                    let mut limit = usize::MAX;
+                    match other {
+                        Some(Serve::Corrupt(at)) => {
+                            let at = at % bytes.len();
+                            bytes[at] ^= 1;
+                        }
+                        Some(Serve::Part(most)) => limit = most,
+                        _ => {}
+                    }
+                    (bytes, Answer::Part(part.unwrap()), limit)
+                }
+            }
+        }
+    }
+
     fn run(
         content: &[u8],
         announce: bool,
@@ -282,36 +321,8 @@ mod tests {
         let mut seen = Vec::new();
         let mut script = script.into_iter();
         loop {
-            let from = usize::try_from(machine.position()).unwrap();
-            let total = announce.then_some(content.len() as u64);
-            let (mut bytes, answer, limit) = match script.next() {
-                None | Some(Serve::Part(_)) if from == 0 => {
-                    (content.to_vec(), whole(total), usize::MAX)
-                }
-                Some(Serve::Whole(limit)) => (content.to_vec(), whole(total), limit),
-                Some(Serve::WrongPlace) if content.len() > from + 1 => {
-                    let part = ContentRange::new(from as u64 + 1, content.len() as u64 - 1, total);
-                    (content[from + 1..].to_vec(), Answer::Part(part.unwrap()), usize::MAX)
-                }
-                other => {
-                    if content.len() == from {
-                        (content.to_vec(), whole(total), usize::MAX)
-                    } else {
-                        let part = ContentRange::new(from as u64, content.len() as u64 - 1, total);
-                        let mut bytes = content[from..].to_vec();
-                        let mut limit = usize::MAX;
-                        match other {
-                            Some(Serve::Corrupt(at)) => {
-                                let at = at % bytes.len();
-                                bytes[at] ^= 1;
-                            }
-                            Some(Serve::Part(most)) => limit = most,
-                            _ => {}
-                        }
-                        (bytes, Answer::Part(part.unwrap()), limit)
-                    }
-                }
-            };
+            let (mut bytes, answer, limit) =
+                serve(content, announce, machine.position(), script.next());
             let is_broken = bytes.len() > limit;
             bytes.truncate(limit);
             if let Err(error) = machine.answered(answer) {
