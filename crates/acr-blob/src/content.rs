@@ -134,6 +134,15 @@ impl Source {
         }
     }
 
+    /// Whether it is a regular file, which is read from its first byte.
+    pub(crate) fn is_file(&self) -> bool {
+        #[cfg(feature = "fs")]
+        if let Self::File { .. } = self {
+            return true;
+        }
+        false
+    }
+
     /// The same content, but read once from its first byte to its end.
     pub(crate) fn passing(self) -> Self {
         match self {

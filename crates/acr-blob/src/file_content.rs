@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use acr_core::{BoxError, Error, ErrorKind, Result};
-use tokio::{fs::File, io::AsyncSeekExt as _};
+use tokio::{
+    fs::File,
+    io::{AsyncSeekExt as _, AsyncWriteExt as _},
+};
 
 use crate::{
     content::{Content, Given, Source},
@@ -31,6 +34,8 @@ impl Unopened {
 }
 
 async fn source(mut file: File) -> Result<Source, BoxError> {
+    // What was written and is under way, or failed, without anybody having been told.
+    file.flush().await?;
     let metadata = file.metadata().await?;
     if metadata.is_dir() {
         return Err("it is a directory".into());

@@ -128,3 +128,58 @@ async fn an_option_that_would_do_nothing_is_an_error_before_anything_is_sent() {
     assert!(registry.journal().operations().is_empty());
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
+
+/// Clones of an open file share where it stands.
+#[cfg(feature = "fs")]
+#[tokio::test]
+async fn a_file_is_read_from_its_places_wherever_its_clones_stand() {
+    let content: Vec<u8> = (0..3_000_000_u32).map(|at| (at % 251) as u8).collect();
+    let mut file = tempfile::tempfile().unwrap();
+    std::io::Write::write_all(&mut file, &content).unwrap();
+    let registry = FakeRegistry::new();
+    let blobs = client(&registry);
+    let uploads = (0..8).map(|_| {
+        let upload = blobs.upload(file.try_clone().unwrap()).chunk_size(100_000);
+        tokio::spawn(upload.into_future())
+    });
+    for upload in uploads.collect::<Vec<_>>() {
+        assert_eq!(upload.await.unwrap().unwrap().digest, Digest::sha256(&content));
+    }
+}
+
+#[cfg(feature = "fs")]
+#[tokio::test]
+async fn what_was_written_to_a_file_just_before_is_part_of_it() {
+    use tokio::io::AsyncWriteExt as _;
+
+    let content = vec![7; 3_000_000];
+    let registry = FakeRegistry::new();
+    let blobs = client(&registry);
+    for _ in 0..20 {
+        let mut file = tokio::fs::File::from_std(tempfile::tempfile().unwrap());
+        file.write_all(&content).await.unwrap();
+        let blob = blobs.upload(file).await.unwrap();
+        assert_eq!((blob.digest, blob.size), (Digest::sha256(&content), content.len() as u64));
+    }
+}
+
+#[cfg(feature = "fs")]
+#[tokio::test]
+async fn a_file_is_not_the_rest_of_a_content() {
+    use std::io::{Seek as _, Write as _};
+
+    let registry = FakeRegistry::new();
+    let blobs = client(&registry);
+    let mut session = blobs.start_upload().await.unwrap();
+    session.write("sample ").await.unwrap();
+    let checkpoint = session.checkpoint().unwrap();
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(CONTENT).unwrap();
+    file.seek(std::io::SeekFrom::Start(7)).unwrap();
+    let upload = blobs.upload(file).resume_vouched(checkpoint.clone());
+    let error = upload.await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("Content::reader"), "{error}");
+    let blob = blobs.upload("layer").resume_vouched(checkpoint).await.unwrap();
+    assert_eq!(blob.digest, Digest::sha256(CONTENT));
+}

@@ -12,7 +12,7 @@ use std::{
 
 use http::StatusCode;
 
-pub(crate) use self::adopt::{kind_name, kind_of};
+pub(crate) use self::adopt::{is_shed, kind_name, kind_of};
 use crate::{
     error_code::{ErrorCode, ErrorDetail},
     operation::Operation,

@@ -273,7 +273,7 @@ mod tests {
     }
 
     /// What a server sends from here on, how it says so, and where it breaks off.
-    fn serve(
+    fn sent(
         content: &[u8],
         announce: bool,
         from: u64,
@@ -322,7 +322,7 @@ mod tests {
         let mut script = script.into_iter();
         loop {
             let (mut bytes, answer, limit) =
-                serve(content, announce, machine.position(), script.next());
+                sent(content, announce, machine.position(), script.next());
             let is_broken = bytes.len() > limit;
             bytes.truncate(limit);
             if let Err(error) = machine.answered(answer) {

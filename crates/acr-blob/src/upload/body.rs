@@ -65,11 +65,8 @@ impl Replay {
             }
             #[cfg(feature = "fs")]
             Self::File { file, stamp } => {
-                use std::io::{Read as _, Seek as _, SeekFrom};
                 let mut buffer = vec![0; index(to.saturating_sub(from))];
-                let mut file = lock(file);
-                file.seek(SeekFrom::Start(from)).map_err(unreadable)?;
-                match file.read_exact(&mut buffer) {
+                match read_exact_at(&lock(file), &mut buffer, from) {
                     Ok(()) => Ok(buffer.into()),
                     Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
                         Err(changed(stamp.len(), "it became shorter"))
@@ -136,6 +133,34 @@ impl Replay {
         }
         if again.finish() == expected { Ok(()) } else { Err(changed(len, "it was written to")) }
     }
+}
+
+/// Reads from a place, wherever the file stands: whoever has a clone of it shares its cursor.
+#[cfg(all(feature = "fs", unix))]
+fn read_exact_at(file: &File, buffer: &mut [u8], from: u64) -> std::io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, buffer, from)
+}
+
+/// The same; here it moves the cursor, but reads from the place it is told.
+#[cfg(all(feature = "fs", windows))]
+fn read_exact_at(
+    file: &std::fs::File,
+    mut buffer: &mut [u8],
+    mut from: u64,
+) -> std::io::Result<()> {
+    use std::os::windows::fs::FileExt as _;
+    while !buffer.is_empty() {
+        match file.seek_read(buffer, from) {
+            Ok(0) => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            Ok(read) => {
+                buffer = buffer.get_mut(read..).unwrap_or_default();
+                from = from.saturating_add(read as u64);
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 #[cfg(feature = "fs")]

@@ -248,6 +248,11 @@ impl Upload {
         let client = self.client;
         let is_vouched = matches!(self.checkpoint, Some((_, Rest::Vouched)));
         if is_vouched {
+            if content.is_file() {
+                let text = "a file is read from its first byte, and `resume_vouched` takes the rest \
+                            only: use `resume`, or give the rest with `Content::reader`";
+                return Err(Error::new(ErrorKind::InvalidInput, text));
+            }
             content = content.passing();
         }
         let is_whole =

@@ -14,9 +14,9 @@ use crate::foreign::{ForeignError, chain};
 impl From<BoxError> for Error {
     /// One of ours stays what it is. What tower's layers say of themselves keeps its meaning: a
     /// time-out is [`ErrorKind::Timeout`], shed load is [`ErrorKind::Throttled`] and
-    /// [unsent](Error::is_unsent), a body above a limit is [`ErrorKind::TooLarge`]. With the
-    /// feature `rustls`, hyper-util's "no connection" is [`ErrorKind::Connect`]. Anything else
-    /// is [`ErrorKind::Transport`]. The source is the words of the error and its causes that are
+    /// [unsent](Error::is_unsent), if nothing wraps it, and a body above a limit is
+    /// [`ErrorKind::TooLarge`]. Anything else is [`ErrorKind::Transport`], "no connection" too: a
+    /// client that follows redirects may have sent the request before. The source is the words of the error and its causes that are
     /// known to be no secret, such as `connection refused`, with `…` for the rest.
     fn from(error: BoxError) -> Self {
         adopt(error, "the exchange with the server broke")
@@ -38,11 +38,16 @@ fn adopt(error: BoxError, otherwise: &'static str) -> Error {
     let nature = Nature::of(&*other);
     let error = Error::new(nature.kind(), nature.words().unwrap_or(otherwise));
     let error = error.with_source(ForeignError::of(&*other));
-    if nature == Nature::Shed { error.before_sending() } else { error }
+    if is_shed(&*other) { error.before_sending() } else { error }
 }
 
-/// The kind of any error that a layer passes on, and whether its request was never sent;
-/// `None` where nothing is known of it.
+/// Whether a limit refused the request. One inside of another error may have refused a request
+/// that came after this one.
+pub(crate) fn is_shed(error: &(dyn StdError + 'static)) -> bool {
+    error.is::<Overloaded>()
+}
+
+/// The kind of any error that a layer passes on; `None` where nothing is known of it.
 pub(crate) fn kind_of<E: 'static>(error: &E) -> Option<ErrorKind> {
     let error: &dyn Any = error;
     if let Some(ours) = error.downcast_ref::<Error>() {
@@ -69,9 +74,6 @@ enum Nature {
     Shed,
     /// A body above a limit.
     TooLarge,
-    /// There was no connection to send anything on.
-    #[cfg(feature = "_transport")]
-    Unconnected,
     Unknown,
 }
 
@@ -87,13 +89,6 @@ impl Nature {
             if cause.is::<LengthLimitError>() {
                 return Self::TooLarge;
             }
-            #[cfg(feature = "_transport")]
-            if cause
-                .downcast_ref::<hyper_util::client::legacy::Error>()
-                .is_some_and(hyper_util::client::legacy::Error::is_connect)
-            {
-                return Self::Unconnected;
-            }
         }
         Self::Unknown
     }
@@ -103,8 +98,6 @@ impl Nature {
             Self::Elapsed => ErrorKind::Timeout,
             Self::Shed => ErrorKind::Throttled,
             Self::TooLarge => ErrorKind::TooLarge,
-            #[cfg(feature = "_transport")]
-            Self::Unconnected => ErrorKind::Connect,
             Self::Unknown => ErrorKind::Transport,
         }
     }
@@ -114,8 +107,6 @@ impl Nature {
             Self::Elapsed => Some("the time-out of a layer passed"),
             Self::Shed => Some("a layer lets no more calls through at once"),
             Self::TooLarge => Some("the body is larger than a layer allows"),
-            #[cfg(feature = "_transport")]
-            Self::Unconnected => Some("there is no connection to the server"),
             Self::Unknown => None,
         }
     }

@@ -15,13 +15,15 @@ pub trait CopyBody<B> {
     fn copy(&self, body: &B) -> Option<B>;
 }
 
-/// Clones what can be cloned, and keeps of a [`Body`] what can be sent again.
+/// Clones what can be cloned and knows its length, and keeps of a [`Body`] what can be sent again.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CloneBody(());
 
-impl<B: Clone> CopyBody<B> for CloneBody {
+// A `Body` is never `Clone`, so that it has an implementation of its own.
+impl<B: http_body::Body + Clone> CopyBody<B> for CloneBody {
     fn copy(&self, body: &B) -> Option<B> {
-        Some(body.clone())
+        // Clones of a stream may share what they read from. Such a stream knows no length.
+        body.size_hint().exact().map(|_| body.clone())
     }
 }
 

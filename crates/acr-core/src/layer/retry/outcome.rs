@@ -8,7 +8,7 @@ use std::{
 use http::{HeaderMap, StatusCode};
 
 use crate::{
-    error::{BoxError, Error, ErrorKind, Fare, Result, kind_of},
+    error::{BoxError, Error, ErrorKind, Fare, Result, is_shed, kind_of},
     operation::Effect,
     retry_after::RetryAfter,
 };
@@ -35,7 +35,10 @@ impl Outcome {
                 Some(ours) => Self::of_error(ours, effect),
                 None => {
                     let kind = kind_of(error).unwrap_or(ErrorKind::Transport);
-                    Self::of_error(&Error::new(kind, ""), effect)
+                    let stand_in = Error::new(kind, "");
+                    let is_shed = is_shed(&**error);
+                    let stand_in = if is_shed { stand_in.before_sending() } else { stand_in };
+                    Self::of_error(&stand_in, effect)
                 }
             },
         }
