@@ -211,7 +211,7 @@ fn provider() -> CryptoProvider {
 }
 
 #[cfg(not(any(feature = "aws-lc-rs", feature = "ring")))]
-compile_error!("the feature `rustls` needs a provider: enable `aws-lc-rs` or `ring`");
+compile_error!("the transport needs a provider: enable `aws-lc-rs` or `ring`");
 
 /// Minimal containers have none.
 const NO_TRUST_STORE: &str = "the platform's trust store cannot be used; give certificates with \

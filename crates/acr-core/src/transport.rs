@@ -20,7 +20,7 @@ use crate::{
 /// Sends requests: an erased [`HttpService`], cheap to clone.
 ///
 /// [`Transport::new`] takes any HTTP client whose bodies carry [`Bytes`]; the
-/// feature `rustls` adds `Transport::rustls`, the default. As a service it takes requests with
+/// feature `aws-lc-rs` or `ring` adds `Transport::rustls`, the default. As a service it takes requests with
 /// any body of bytes, so that layers that put theirs around a body find it fitting.
 ///
 /// ```

@@ -7,7 +7,7 @@
 //!
 //! 1. **In process**, without a socket: [`FakeRegistry::transport`]. The clock may be
 //!    paused.
-//! 2. **On loopback**, with or without TLS: [`FakeRegistry::serve`].
+//! 2. **On loopback**, with or without TLS: `FakeRegistry::serve` (feature `serve`).
 //!
 //! For clients in other languages there is the program `acr-emulator`, a crate of its own.
 //!
@@ -35,7 +35,7 @@
 //! |---|---|
 //! | [`FakeRegistry`], [`FakeRegistryBuilder`] | the registry and its settings |
 //! | [`Profile`], [`Era`] | whose behaviour it has, and of what time |
-//! | [`Server`], [`Tls`] | the registry on loopback |
+//! | `Server`, `Tls` (feature `serve`) | the registry on loopback |
 //! | [`Operation`], [`Target`] | what a request asks for, in faults and in the journal |
 //! | [`Fault`] | what shall go wrong, one line of text each |
 //! | [`Journal`], [`Entry`] | what was asked, without any secret |
@@ -46,7 +46,7 @@
 //!
 //! | feature | default | what |
 //! |---|---|---|
-//! | `serve` | no | servers on loopback, with or without TLS: `FakeRegistry::serve`, [`FakeEntra`], [`FakeIdentityService`] |
+//! | `serve` | no | servers on loopback, with or without TLS: `FakeRegistry::serve`; the same of [`FakeEntra`] and [`FakeIdentityService`] |
 //! | `persist` | no | a registry that is kept in a folder: `FakeRegistryBuilder::open` |
 //! | `proptest` | no | [`strategy`](crate): names, digests, contents, manifests for property tests |
 

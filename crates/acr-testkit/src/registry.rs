@@ -27,7 +27,7 @@ use crate::{
 ///
 /// Cheap to clone; all clones are the same registry. What it stores is gone with the
 /// last clone, transport and server; so is the temporary folder it makes for blobs
-/// larger than 1 MiB. With [`FakeRegistryBuilder::open`] it is kept in a folder instead.
+/// larger than 1 MiB. With `FakeRegistryBuilder::open` (feature `persist`) it is kept in a folder instead.
 #[derive(Clone)]
 pub struct FakeRegistry(Arc<Shared>);
 

@@ -47,7 +47,7 @@ pub use self::{
 ///
 /// Some faults are made of bytes that no well-behaved server sends: [`Fault::cut`],
 /// [`Fault::extend`], [`Fault::length`], [`Fault::close_delimited`], [`Fault::garbage_chunk`]
-/// and [`Fault::informational`]. They need a [`Server`](crate::Server); in process `cut`,
+/// and [`Fault::informational`]. They need a `Server` (feature `serve`); in process `cut`,
 /// `garbage_chunk` and `length` break the body, and the others leave the answer alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
