@@ -1,14 +1,14 @@
 //! The two calls of the token service: requests and answers are pure, sending is one line.
 
 use acr_core::{
-    Effect, Endpoint, Error, ErrorKind, HttpService, Operation, Request, RequestBuilder, Response,
-    Result, Scope, Secret, layer, response,
+    CallOptions, Effect, Endpoint, Error, ErrorKind, HttpService, Operation, Request,
+    RequestBuilder, Response, Result, Scope, Secret, layer, response,
 };
-use http::{HeaderName, Method, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::{form::Form, grant_type::GrantType, refusal, tokens::Caller, trust};
+use crate::{form::Form, grant_type::GrantType, refusal, trust};
 
 /// `POST /oauth2/exchange`: Entra tokens for a registry refresh token.
 pub(crate) struct Exchange<'a> {
@@ -27,6 +27,15 @@ pub(crate) struct Ask<'a> {
     pub(crate) grant: Grant<'a>,
     pub(crate) service: &'a str,
     pub(crate) scope: &'a Scope,
+}
+
+/// Who sends a token call, and on whose behalf.
+pub(crate) struct Caller<'a, S> {
+    pub(crate) service: &'a S,
+    /// The id of the request that a token is needed for.
+    pub(crate) request_id: Option<(HeaderName, HeaderValue)>,
+    /// The options of the call that a token is needed for.
+    pub(crate) options: Option<CallOptions>,
 }
 
 /// What an access token is asked with.

@@ -19,8 +19,8 @@ use crate::{
     challenged,
     clock::Clock,
     credential::Credential,
-    exchange::CLIENT_REQUEST_ID,
-    tokens::{Caller, Found, Reuse, Tokens},
+    exchange::{CLIENT_REQUEST_ID, Caller},
+    tokens::{Found, Reuse, Tokens},
 };
 
 /// Adds a Bearer token to every request that names the permission it needs.

@@ -5,11 +5,9 @@ use std::time::{Duration, SystemTime};
 use acr_core::{Error, ErrorKind, Pipeline, Result, Scope, Secret};
 
 use crate::{
-    exchange::{Ask, Exchange, Grant},
+    exchange::{Ask, Caller, Exchange, Grant},
     grant_type::GrantType,
-    jwt, secret_text,
-    tokens::Caller,
-    trust,
+    jwt, secret_text, trust,
 };
 
 /// The token service of a registry, call by call: for programs that manage tokens of their

@@ -8,10 +8,9 @@ use std::{
 };
 
 use acr_core::{
-    BoxError, CallOptions, Challenge, Endpoint, Error, ErrorKind, HttpService, Result, Scope,
-    Secret,
+    BoxError, Challenge, Endpoint, Error, ErrorKind, HttpService, Result, Scope, Secret,
 };
-use http::{HeaderName, HeaderValue};
+use http::HeaderValue;
 
 use crate::{
     access_token::AccessToken,
@@ -19,7 +18,7 @@ use crate::{
     challenged,
     clock::{Clock, Moment},
     credential::{Credential, Kind, TokenCredential, TokenRequest},
-    exchange::{Ask, Exchange, Grant},
+    exchange::{Ask, Caller, Exchange, Grant},
     jwt,
     refusal::blames_token,
     trust,
@@ -65,15 +64,6 @@ pub(crate) struct Found {
     pub(crate) token: Arc<Access>,
     /// Whether it was fetched for this very request.
     pub(crate) is_new: bool,
-}
-
-/// Who sends a token call, and on whose behalf.
-pub(crate) struct Caller<'a, S> {
-    pub(crate) service: &'a S,
-    /// The id of the request that a token is needed for.
-    pub(crate) request_id: Option<(HeaderName, HeaderValue)>,
-    /// The options of the call that a token is needed for.
-    pub(crate) options: Option<CallOptions>,
 }
 
 /// Which tokens of the cache may answer.

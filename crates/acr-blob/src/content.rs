@@ -10,6 +10,8 @@ use acr_core::BoxError;
 use bytes::Bytes;
 use futures_core::Stream;
 
+use crate::source::Source;
+
 /// The content of an upload. Read in order and hashed while it passes; bytes and regular
 /// files are read again from where it is needed after a failure.
 ///
@@ -35,20 +37,6 @@ pub(crate) enum Given {
     Ready(Source),
     #[cfg(feature = "fs")]
     Unopened(crate::file_content::Unopened),
-}
-
-pub(crate) enum Source {
-    Bytes(Bytes),
-    Stream(Pin<Box<dyn Stream<Item = Result<Bytes, BoxError>> + Send>>),
-    #[cfg(feature = "tokio-io")]
-    Reader(Pin<Box<dyn tokio::io::AsyncRead + Send>>),
-    /// A regular file, which can be read again from any offset.
-    #[cfg(feature = "fs")]
-    File {
-        file: std::fs::File,
-        /// What it was when it was opened.
-        stamp: crate::stamp::Stamp,
-    },
 }
 
 impl Content {
@@ -111,52 +99,6 @@ impl Content {
     }
 }
 
-impl Source {
-    pub(crate) fn len(&self) -> Option<u64> {
-        match self {
-            Self::Bytes(bytes) => Some(bytes.len() as u64),
-            Self::Stream(_) => None,
-            #[cfg(feature = "tokio-io")]
-            Self::Reader(_) => None,
-            #[cfg(feature = "fs")]
-            Self::File { stamp, .. } => Some(stamp.len()),
-        }
-    }
-
-    pub(crate) fn is_replayable(&self) -> bool {
-        match self {
-            Self::Bytes(_) => true,
-            Self::Stream(_) => false,
-            #[cfg(feature = "tokio-io")]
-            Self::Reader(_) => false,
-            #[cfg(feature = "fs")]
-            Self::File { .. } => true,
-        }
-    }
-
-    /// Whether it is a regular file, which is read from its first byte.
-    pub(crate) fn is_file(&self) -> bool {
-        #[cfg(feature = "fs")]
-        if let Self::File { .. } = self {
-            return true;
-        }
-        false
-    }
-
-    /// The same content, but read once from its first byte to its end.
-    pub(crate) fn passing(self) -> Self {
-        match self {
-            Self::Bytes(bytes) => {
-                let pieces = (!bytes.is_empty()).then_some(Ok::<_, BoxError>(bytes));
-                Self::Stream(Box::pin(OnceOnly(pieces)))
-            }
-            #[cfg(feature = "fs")]
-            Self::File { file, .. } => Self::Reader(Box::pin(tokio::fs::File::from_std(file))),
-            other => other,
-        }
-    }
-}
-
 impl From<Source> for Content {
     fn from(source: Source) -> Self {
         Self(Given::Ready(source))
@@ -182,20 +124,33 @@ impl<const N: usize> From<&'static [u8; N]> for Content {
     }
 }
 
-impl fmt::Debug for Content {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Content").field("len", &self.len()).finish_non_exhaustive()
+/// The file of this path, opened when the upload is awaited.
+#[cfg(feature = "fs")]
+impl From<std::path::PathBuf> for Content {
+    fn from(path: std::path::PathBuf) -> Self {
+        Self(Given::Unopened(crate::file_content::Unopened::At(path)))
     }
 }
 
-/// A stream of one piece.
-struct OnceOnly(Option<Result<Bytes, BoxError>>);
+/// This file, and all of it: a regular one is read from its first byte, wherever it stands.
+#[cfg(feature = "fs")]
+impl From<tokio::fs::File> for Content {
+    fn from(file: tokio::fs::File) -> Self {
+        Self(Given::Unopened(crate::file_content::Unopened::File(file)))
+    }
+}
 
-impl Stream for OnceOnly {
-    type Item = Result<Bytes, BoxError>;
+/// This file, and all of it: a regular one is read from its first byte, wherever it stands.
+#[cfg(feature = "fs")]
+impl From<std::fs::File> for Content {
+    fn from(file: std::fs::File) -> Self {
+        Self::from(tokio::fs::File::from_std(file))
+    }
+}
 
-    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        Poll::Ready(self.0.take())
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Content").field("len", &self.len()).finish_non_exhaustive()
     }
 }
 

@@ -8,10 +8,7 @@ use tokio::{
     io::{AsyncSeekExt as _, AsyncWriteExt as _},
 };
 
-use crate::{
-    content::{Content, Given, Source},
-    stamp::Stamp,
-};
+use crate::{source::Source, stamp::Stamp};
 
 /// A file that was not looked at yet.
 pub(crate) enum Unopened {
@@ -73,25 +70,4 @@ async fn probe(mut file: std::fs::File) -> Result<(std::fs::File, bool), BoxErro
         Ok::<_, std::io::Error>((file, is_empty))
     });
     Ok(probed.await??)
-}
-
-/// The file of this path, opened when the upload is awaited.
-impl From<PathBuf> for Content {
-    fn from(path: PathBuf) -> Self {
-        Self(Given::Unopened(Unopened::At(path)))
-    }
-}
-
-/// This file, and all of it: a regular one is read from its first byte, wherever it stands.
-impl From<File> for Content {
-    fn from(file: File) -> Self {
-        Self(Given::Unopened(Unopened::File(file)))
-    }
-}
-
-/// This file, and all of it: a regular one is read from its first byte, wherever it stands.
-impl From<std::fs::File> for Content {
-    fn from(file: std::fs::File) -> Self {
-        Self::from(File::from_std(file))
-    }
 }

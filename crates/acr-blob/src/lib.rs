@@ -36,9 +36,12 @@ mod file;
 #[cfg(feature = "fs")]
 mod file_content;
 mod info;
+mod look;
 mod pace;
 mod progress;
 mod range;
+mod repository;
+mod source;
 mod stamp;
 mod upload;
 

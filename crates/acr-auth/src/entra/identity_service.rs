@@ -9,9 +9,8 @@ use acr_core::{
 use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 
 use super::{
-    answer, environment::Environment, failure::Failure, imds_retry::ImdsRetryLayer,
-    managed_identity::ManagedIdentity, named_identity::unusable, options::SourceOptions,
-    platform_url,
+    answer, environment::Environment, failure::Failure, identity::ManagedIdentity,
+    imds_retry::ImdsRetryLayer, named_identity::unusable, options::SourceOptions, platform_url,
 };
 use crate::access_token::AccessToken;
 

@@ -8,28 +8,13 @@ use std::{
 use acr_core::{BoxError, Result};
 
 use super::{
-    failure::Failure, identity_service::IdentityService, options::SourceOptions, scopes,
-    token_cache::TokenCache,
+    failure::Failure, identity::ManagedIdentity, identity_service::IdentityService,
+    options::SourceOptions, scopes, token_cache::TokenCache,
 };
 use crate::{
     access_token::AccessToken,
     credential::{BoxFuture, TokenCredential, TokenRequest},
 };
-
-/// Which identity of the machine.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ManagedIdentity {
-    /// The one that lives and dies with the machine.
-    #[default]
-    SystemAssigned,
-    /// A user-assigned one, by its client id.
-    ClientId(String),
-    /// A user-assigned one, by its object (principal) id.
-    ObjectId(String),
-    /// A user-assigned one, by its resource id: `/subscriptions/…`.
-    ResourceId(String),
-}
 
 /// Asks the platform for a token of the machine's own identity.
 ///

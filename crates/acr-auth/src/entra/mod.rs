@@ -41,6 +41,7 @@ mod cloud;
 mod default_credential;
 mod environment;
 mod failure;
+mod identity;
 mod identity_service;
 mod imds_retry;
 mod managed_identity;
@@ -57,15 +58,9 @@ mod workload_identity;
 use crate::foreign_text;
 
 pub use self::{
-    azure_cli::AzureCliCredential,
-    azure_developer_cli::AzureDeveloperCliCredential,
-    chain::ChainedCredential,
-    client_secret::ClientSecretCredential,
-    cloud::Cloud,
-    default_credential::DefaultCredential,
-    environment::Environment,
-    managed_identity::{ManagedIdentity, ManagedIdentityCredential},
-    options::SourceOptions,
-    unavailable::CredentialUnavailable,
-    workload_identity::WorkloadIdentityCredential,
+    azure_cli::AzureCliCredential, azure_developer_cli::AzureDeveloperCliCredential,
+    chain::ChainedCredential, client_secret::ClientSecretCredential, cloud::Cloud,
+    default_credential::DefaultCredential, environment::Environment, identity::ManagedIdentity,
+    managed_identity::ManagedIdentityCredential, options::SourceOptions,
+    unavailable::CredentialUnavailable, workload_identity::WorkloadIdentityCredential,
 };

@@ -5,7 +5,6 @@ use std::{future::IntoFuture, pin::Pin};
 use acr_core::{Body, Digest, Error, Result};
 
 use crate::{
-    client::BlobClient,
     download::{
         checkpoint::DownloadCheckpoint,
         machine::Machine,
@@ -13,6 +12,7 @@ use crate::{
         request::{ask, operation},
     },
     progress::{Observer, Progress},
+    repository::Repository,
 };
 
 /// Downloads a blob when awaited.
@@ -28,7 +28,7 @@ use crate::{
 #[derive(Clone, Debug)]
 #[must_use = "nothing is sent until it is awaited"]
 pub struct Download {
-    client: BlobClient,
+    repository: Repository,
     digest: Digest,
     size: Option<u64>,
     max_size: Option<u64>,
@@ -37,9 +37,9 @@ pub struct Download {
 }
 
 impl Download {
-    pub(crate) fn new(client: BlobClient, digest: Digest) -> Self {
+    pub(crate) fn new(repository: Repository, digest: Digest) -> Self {
         Self {
-            client,
+            repository,
             digest,
             size: None,
             max_size: None,
@@ -99,7 +99,7 @@ impl Download {
             let text = "a file is written from the first byte: leave `resume` out, or read on into \
                 the file that `DownloadCheckpoint::reopen` gives";
             let error = Error::new(acr_core::ErrorKind::InvalidInput, text);
-            return Err(error.with_operation(Some(&operation(&self.client, &self.digest))));
+            return Err(error.with_operation(Some(&operation(&self.repository, &self.digest))));
         }
         // Boxed, so that the futures of callers stay small.
         let reader = Box::pin(self.send()).await?;
@@ -107,24 +107,24 @@ impl Download {
     }
 
     async fn send(self) -> Result<BlobReader> {
-        let Self { client, digest, size, max_size, checkpoint, observer } = self;
-        let described = |error: Error| error.with_operation(Some(&operation(&client, &digest)));
+        let Self { repository, digest, size, max_size, checkpoint, observer } = self;
+        let described = |error: Error| error.with_operation(Some(&operation(&repository, &digest)));
         let (digester, len) = match checkpoint {
             Some(checkpoint) => {
-                (checkpoint.open(&client.repository, &digest)?, size.or(checkpoint.len()))
+                (checkpoint.open(&repository.name, &digest)?, size.or(checkpoint.len()))
             }
             None => (digest.digester(), size),
         };
         let machine = Machine::new(digest.clone(), digester).bounds(len, max_size);
         let mut machine = machine.map_err(described)?;
-        let body = match ask(&client, &digest, machine.ask()).await? {
+        let body = match ask(&repository, &digest, machine.ask()).await? {
             Some((answer, body)) => {
                 machine.answered(answer).map_err(described)?;
                 body
             }
             None => Body::empty().into_data_stream(),
         };
-        Ok(BlobReader::new(client, digest, machine, body, observer))
+        Ok(BlobReader::new(repository, digest, machine, body, observer))
     }
 }
 

@@ -13,12 +13,12 @@ use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 
 use crate::{
-    client::BlobClient,
     download::{
         machine::{Answer, Extent, too_large},
         request,
     },
     pace::MAX_TOLD,
+    repository::Repository,
 };
 
 /// Downloads a part of a blob when awaited.
@@ -34,7 +34,7 @@ use crate::{
 #[derive(Clone, Debug)]
 #[must_use = "nothing is sent until it is awaited"]
 pub struct DownloadRange {
-    client: BlobClient,
+    repository: Repository,
     digest: Digest,
     range: ByteRange,
 }
@@ -69,14 +69,14 @@ struct Place {
 }
 
 impl DownloadRange {
-    pub(crate) fn new(client: BlobClient, digest: Digest, range: ByteRange) -> Self {
-        Self { client, digest, range }
+    pub(crate) fn new(repository: Repository, digest: Digest, range: ByteRange) -> Self {
+        Self { repository, digest, range }
     }
 
     async fn send(self) -> Result<PartialReader> {
-        let Self { client, digest, range } = self;
-        let operation = request::operation(&client, &digest);
-        let (answer, body) = request::get(&client, &digest, Some(range)).await?;
+        let Self { repository, digest, range } = self;
+        let operation = request::operation(&repository, &digest);
+        let (answer, body) = request::get(&repository, &digest, Some(range)).await?;
         let place = Place::of(answer, range).map_err(|text| {
             Error::new(ErrorKind::Protocol, text).with_operation(Some(&operation))
         })?;

@@ -14,7 +14,6 @@ use futures_core::Stream;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::{
-    client::BlobClient,
     download::{
         checkpoint::DownloadCheckpoint,
         machine::{Answer, Machine, Step, too_large},
@@ -23,6 +22,7 @@ use crate::{
     },
     pace::{LARGE, MAX_TOLD, PAUSE},
     progress::{Observer, Phase},
+    repository::Repository,
 };
 
 /// The content of a blob, piece by piece.
@@ -40,7 +40,7 @@ use crate::{
 ///
 /// Dropping the reader closes the connection.
 pub struct BlobReader {
-    client: BlobClient,
+    repository: Repository,
     digest: Digest,
     machine: Machine,
     state: State,
@@ -63,16 +63,26 @@ enum State {
 
 impl BlobReader {
     pub(crate) fn new(
-        client: BlobClient,
+        repository: Repository,
         digest: Digest,
         machine: Machine,
         body: DataStream,
         observer: Observer,
     ) -> Self {
-        let operation = request::operation(&client, &digest);
+        let operation = request::operation(&repository, &digest);
         let outlet = Outlet::new(machine.digester());
         let state = State::Reading(body);
-        Self { client, digest, machine, state, outlet, failed: None, told: 0, operation, observer }
+        Self {
+            repository,
+            digest,
+            machine,
+            state,
+            outlet,
+            failed: None,
+            told: 0,
+            operation,
+            observer,
+        }
     }
 
     /// The digest the content is verified against.
@@ -94,7 +104,7 @@ impl BlobReader {
     /// was read. After an [`ErrorKind::Integrity`] error what was read is not the blob:
     /// start anew, without a checkpoint.
     pub fn checkpoint(&self) -> DownloadCheckpoint {
-        let repository = self.client.repository.clone();
+        let repository = self.repository.name.clone();
         let digester = self.outlet.digester();
         DownloadCheckpoint::new(repository, self.digest.clone(), &digester, self.len())
     }
@@ -176,11 +186,12 @@ impl BlobReader {
     /// Asks again for what is missing, after a pause.
     fn resume(&self, attempt: u32) -> State {
         self.observer.tell(Phase::Recovering, self.outlet.position(), self.len(), attempt);
-        let (client, digest, ask) = (self.client.clone(), self.digest.clone(), self.machine.ask());
+        let (repository, digest, ask) =
+            (self.repository.clone(), self.digest.clone(), self.machine.ask());
         let pause = PAUSE.saturating_mul(attempt.saturating_sub(1));
         State::Asking(Box::pin(async move {
             tokio::time::sleep(pause).await;
-            request::ask(&client, &digest, ask).await
+            request::ask(&repository, &digest, ask).await
         }))
     }
 

@@ -7,27 +7,27 @@ use acr_core::{
 use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::{
-    client::BlobClient,
     download::machine::{Answer, Ask, Extent},
+    repository::Repository,
 };
 
 /// Names what is done, for errors.
-pub(crate) fn operation(client: &BlobClient, digest: &Digest) -> Operation {
-    Operation::new("download_blob").on(format_args!("{}@{digest}", client.repository))
+pub(crate) fn operation(repository: &Repository, digest: &Digest) -> Operation {
+    Operation::new("download_blob").on(format_args!("{}@{digest}", repository.name))
 }
 
 /// Asks the registry for what a download lacks; `None` if it lacks nothing. Where a range
 /// is refused, everything is asked for, and what is there already passed over.
 pub(crate) async fn ask(
-    client: &BlobClient,
+    repository: &Repository,
     digest: &Digest,
     ask: Ask,
 ) -> Result<Option<(Answer, DataStream)>> {
     let answer = match ask {
         Ask::Nothing => return Ok(None),
-        Ask::Everything => get(client, digest, None).await,
-        Ask::Rest(range) => match get(client, digest, Some(range)).await {
-            Err(error) if may_be_for_the_range(&error) => get(client, digest, None).await,
+        Ask::Everything => get(repository, digest, None).await,
+        Ask::Rest(range) => match get(repository, digest, Some(range)).await {
+            Err(error) if may_be_for_the_range(&error) => get(repository, digest, None).await,
             answer => answer,
         },
     };
@@ -47,15 +47,15 @@ fn may_be_for_the_range(error: &Error) -> bool {
 
 /// Asks the registry for a blob, or for a part of it; the redirect is followed below.
 pub(crate) async fn get(
-    client: &BlobClient,
+    repository: &Repository,
     digest: &Digest,
     range: Option<ByteRange>,
 ) -> Result<(Answer, DataStream)> {
-    let mut answer = send(client, digest, range).await?;
+    let mut answer = send(repository, digest, range).await?;
     if is_dead_link(&answer) {
         // Only the registry can give another link.
         drain(answer.into_body()).await;
-        answer = send(client, digest, range).await?;
+        answer = send(repository, digest, range).await?;
     }
     let expected = [StatusCode::OK, StatusCode::PARTIAL_CONTENT];
     let expected = if range.is_some() { &expected[..] } else { &expected[..1] };
@@ -81,19 +81,23 @@ pub(crate) async fn get(
     Ok((answer, body.into_data_stream()))
 }
 
-async fn send(client: &BlobClient, digest: &Digest, range: Option<ByteRange>) -> Result<Response> {
-    let mut request = client
+async fn send(
+    repository: &Repository,
+    digest: &Digest,
+    range: Option<ByteRange>,
+) -> Result<Response> {
+    let mut request = repository
         .blob_request(Method::GET, digest, "download_blob")
         .header(header::ACCEPT, HeaderValue::from_static("application/octet-stream, */*"))
         // A digest is over the bytes as they are stored; nothing here decompresses.
         .header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))
-        .scope(Scope::repository(&client.repository, &[Action::PULL]))
+        .scope(Scope::repository(&repository.name, &[Action::PULL]))
         .effect(Effect::Read)
         .follow_redirects();
     if let Some(range) = range {
         request = request.header(header::RANGE, range_header(range)?);
     }
-    client.pipeline.send(request.build()?).await
+    repository.pipeline.send(request.build()?).await
 }
 
 /// The value of `Range`.

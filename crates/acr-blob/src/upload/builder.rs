@@ -5,16 +5,19 @@ use std::{future::IntoFuture, pin::Pin};
 use acr_core::{Digest, Error, ErrorKind, Operation, RepositoryName, Result};
 
 use crate::{
-    client::BlobClient,
-    content::{Content, Source},
+    content::Content,
     info::BlobInfo,
+    look,
     progress::{Observer, Phase, Progress},
+    repository::Repository,
+    source::Source,
     upload::{
         checkpoint::{Saver, UploadCheckpoint},
         drive::{Transfer, Until},
-        feed::{Feed, index},
+        feed::Feed,
         machine::Machine,
         plan::{CHUNK, Closing, Plan, Sending},
+        replay::index,
         wire::Wire,
     },
 };
@@ -56,7 +59,7 @@ use crate::{
 #[derive(Debug)]
 #[must_use = "nothing is sent until it is awaited"]
 pub struct Upload {
-    client: BlobClient,
+    repository: Repository,
     content: Content,
     expected: Option<Digest>,
     chunk_size: Option<usize>,
@@ -77,9 +80,9 @@ enum Rest {
 }
 
 impl Upload {
-    pub(crate) fn new(client: BlobClient, content: Content) -> Self {
+    pub(crate) fn new(repository: Repository, content: Content) -> Self {
         Self {
-            client,
+            repository,
             content,
             expected: None,
             chunk_size: None,
@@ -205,15 +208,15 @@ impl Upload {
     }
 
     async fn send(self) -> Result<BlobInfo> {
-        let operation = Operation::new("upload_blob").on(&self.client.repository);
+        let operation = Operation::new("upload_blob").on(&self.repository.name);
         Box::pin(self.run()).await.map_err(|error| error.with_operation(Some(&operation)))
     }
 
     async fn run(mut self) -> Result<BlobInfo> {
         self.check()?;
-        let Self { client, expected, observer, .. } = &self;
+        let Self { repository, expected, observer, .. } = &self;
         if let (true, Some(digest)) = (self.skip_existing, expected)
-            && let Some(info) = client.find(digest).await?
+            && let Some(info) = look::find(repository, digest).await?
         {
             observer.tell(Phase::Done, info.size, Some(info.size), 0);
             return Ok(info);
@@ -245,7 +248,7 @@ impl Upload {
     }
 
     fn plan(self, mut content: Source) -> Result<Transfer> {
-        let client = self.client;
+        let repository = self.repository;
         let is_vouched = matches!(self.checkpoint, Some((_, Rest::Vouched)));
         if is_vouched {
             if content.is_file() {
@@ -266,13 +269,13 @@ impl Upload {
                 _ => Closing::LastChunk,
             },
         };
-        let (plan, limit) = client.learned.apply(wanted, content.len());
+        let (plan, limit) = repository.learned.apply(wanted, content.len());
         let mut digester = self.expected.as_ref().map(Digest::digester).unwrap_or_default();
         let mut machine = Machine::new(plan, limit);
         let (mut wire, mut saved) = (None, None);
         if let Some((checkpoint, rest)) = &self.checkpoint {
-            let (location, hashed) = checkpoint.open(&client.repository)?;
-            wire = Some(Wire::resume(&client, location)?);
+            let (location, hashed) = checkpoint.open(&repository.name)?;
+            wire = Some(Wire::resume(&repository, location)?);
             let confirmed = checkpoint.confirmed();
             if *rest == Rest::Vouched {
                 machine = Machine::resumed(plan, limit, confirmed, u64::MAX);
@@ -290,7 +293,7 @@ impl Upload {
         if is_vouched {
             feed.start_at(machine.confirmed());
         }
-        let mut transfer = Transfer::new(client, machine, feed);
+        let mut transfer = Transfer::new(repository, machine, feed);
         (transfer.wire, transfer.saved) = (wire, saved);
         *transfer.is_noted.get_mut() = self.checkpoint.is_some() || self.saver.is_some();
         (transfer.mount, transfer.saver) = (self.mount_from, self.saver);

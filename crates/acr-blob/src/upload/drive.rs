@@ -16,10 +16,10 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use crate::{
-    client::BlobClient,
     info::BlobInfo,
     pace::PAUSE,
     progress::{Observer, Phase},
+    repository::Repository,
     stamp::Stamp,
     upload::{
         checkpoint::{Saver, UploadCheckpoint},
@@ -33,7 +33,7 @@ use crate::{
 
 /// An upload under way.
 pub(crate) struct Transfer {
-    pub(crate) client: BlobClient,
+    pub(crate) repository: Repository,
     pub(crate) machine: Machine,
     pub(crate) wire: Option<Wire>,
     pub(crate) feed: Feed,
@@ -66,9 +66,9 @@ pub(crate) enum Until {
 }
 
 impl Transfer {
-    pub(crate) fn new(client: BlobClient, machine: Machine, feed: Feed) -> Self {
+    pub(crate) fn new(repository: Repository, machine: Machine, feed: Feed) -> Self {
         Self {
-            client,
+            repository,
             machine,
             wire: None,
             feed,
@@ -98,7 +98,7 @@ impl Transfer {
             let outcome = match action {
                 Action::Read if self.feed.is_given() => return Ok(()),
                 Action::Finish => {
-                    self.client.learned.note(&self.machine);
+                    self.repository.learned.note(&self.machine);
                     return Ok(());
                 }
                 Action::Abandon if until == Until::Looked => Err(wire::lost(self.error.take())),
@@ -322,7 +322,7 @@ impl Transfer {
             Cause::Lost => wire::lost(error),
             Cause::Misreported { received, sent } => {
                 let text = format!("the registry confirms {received} bytes where {sent} were sent");
-                let operation = Operation::new("upload_chunk").on(&self.client.repository);
+                let operation = Operation::new("upload_chunk").on(&self.repository.name);
                 Error::new(ErrorKind::Protocol, text).with_operation(Some(&operation))
             }
             Cause::Changed => {
@@ -356,7 +356,7 @@ impl Transfer {
 
     pub(crate) fn checkpoint(&self, wire: &Wire) -> Option<UploadCheckpoint> {
         let digester = self.feed.ledger().digester();
-        let (repository, confirmed) = (self.client.repository.clone(), self.machine.confirmed());
+        let (repository, confirmed) = (self.repository.name.clone(), self.machine.confirmed());
         let source = self.feed.stamp().cloned();
         (confirmed <= digester.len()).then(|| {
             UploadCheckpoint::new(repository, wire.location(), confirmed, &digester, source)

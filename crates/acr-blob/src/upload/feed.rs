@@ -2,17 +2,18 @@
 
 use std::{future::poll_fn, pin::Pin};
 
-use acr_core::{Body, BoxError, Digest, Digester, Error, ErrorKind, Result};
+use acr_core::{Body, BoxError, Digest, Digester, Error, Result};
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 
 use crate::{
-    content::Source,
+    source::{Source, unreadable},
     stamp::Stamp,
     upload::{
-        body::{self, Replay},
+        body,
         chunker::Chunker,
         ledger::Ledger,
+        replay::{PIECE, Replay, index},
     },
 };
 
@@ -246,7 +247,7 @@ impl Feed {
             if from >= to {
                 return Ok(());
             }
-            let end = to.min(from.saturating_add(body::PIECE));
+            let end = to.min(from.saturating_add(PIECE));
             let piece = replay.read(from, end).await?;
             self.ledger.hash(from, piece).await?;
         }
@@ -337,14 +338,6 @@ impl Passing {
             }
         }
     }
-}
-
-pub(crate) fn unreadable(source: impl Into<BoxError>) -> Error {
-    Error::new(ErrorKind::Source, "the content could not be read").with_source(source)
-}
-
-pub(crate) fn index(offset: u64) -> usize {
-    usize::try_from(offset).unwrap_or(usize::MAX)
 }
 
 #[cfg(feature = "tokio-io")]

@@ -1,6 +1,6 @@
 //! Uploads. `machine` decides and knows no I/O, with `plan`, `limit` and `patience`; `outcome`
 //! is its language; `drive` does what it says with `wire` (one request a function) and `feed`
-//! (the content, hashed in order by `ledger`); `builder` and `session` are the two ways in.
+//! (the content, `replay` what of it can be read again, hashed in order by `ledger`); `builder` and `session` are the two ways in.
 
 mod body;
 mod builder;
@@ -18,6 +18,7 @@ mod ordered;
 mod outcome;
 mod patience;
 mod plan;
+mod replay;
 mod session;
 mod sync;
 mod wire;

@@ -6,8 +6,8 @@ use acr_core::{Digest, Digester, Operation, RepositoryName, Result};
 use bytes::Bytes;
 
 use crate::{
-    client::BlobClient,
     info::BlobInfo,
+    repository::Repository,
     upload::{
         checkpoint::UploadCheckpoint,
         drive::{Transfer, Until},
@@ -47,18 +47,18 @@ pub enum Mount {
 }
 
 impl UploadSession {
-    pub(crate) async fn start(client: &BlobClient) -> Result<Self> {
-        let mut session = Self::fresh(client, Digester::default());
+    pub(crate) async fn start(repository: &Repository) -> Result<Self> {
+        let mut session = Self::fresh(repository, Digester::default());
         session.transfer.open().await?;
         Ok(session)
     }
 
     pub(crate) async fn mount(
-        client: &BlobClient,
+        repository: &Repository,
         digest: &Digest,
         from: &RepositoryName,
     ) -> Result<Mount> {
-        let mut session = Self::fresh(client, digest.digester());
+        let mut session = Self::fresh(repository, digest.digester());
         session.transfer.expected = Some(digest.clone());
         session.transfer.mount = Some(from.clone());
         if session.transfer.open().await? {
@@ -69,14 +69,14 @@ impl UploadSession {
         }
     }
 
-    pub(crate) async fn resume(client: &BlobClient, saved: &UploadCheckpoint) -> Result<Self> {
-        let (location, digester) = saved.open(&client.repository)?;
-        let wire = Wire::resume(client, location)?;
+    pub(crate) async fn resume(repository: &Repository, saved: &UploadCheckpoint) -> Result<Self> {
+        let (location, digester) = saved.open(&repository.name)?;
+        let wire = Wire::resume(repository, location)?;
         // What was not hashed cannot be gone on with: the content is not here.
         let start = digester.len();
-        let (plan, limit) = client.learned.apply(PLAN, None);
+        let (plan, limit) = repository.learned.apply(PLAN, None);
         let machine = Machine::resumed(plan, limit, start, start);
-        let mut session = Self::new(client, machine, start, digester);
+        let mut session = Self::new(repository, machine, start, digester);
         session.transfer.wire = Some(wire);
         *session.transfer.is_noted.get_mut() = true;
         session.transfer.machine.forget(start);
@@ -85,14 +85,14 @@ impl UploadSession {
         Ok(session)
     }
 
-    fn fresh(client: &BlobClient, digester: Digester) -> Self {
-        let (plan, limit) = client.learned.apply(PLAN, None);
-        Self::new(client, Machine::new(plan, limit), 0, digester)
+    fn fresh(repository: &Repository, digester: Digester) -> Self {
+        let (plan, limit) = repository.learned.apply(PLAN, None);
+        Self::new(repository, Machine::new(plan, limit), 0, digester)
     }
 
-    fn new(client: &BlobClient, machine: Machine, start: u64, digester: Digester) -> Self {
+    fn new(repository: &Repository, machine: Machine, start: u64, digester: Digester) -> Self {
         let feed = Feed::given(start, digester);
-        Self { transfer: Box::new(Transfer::new(client.clone(), machine, feed)) }
+        Self { transfer: Box::new(Transfer::new(repository.clone(), machine, feed)) }
     }
 
     /// Appends bytes: `PATCH {location}`. After a doubtful outcome it asks the registry how
@@ -144,7 +144,7 @@ impl UploadSession {
         Ok(self.offset())
     }
 
-    /// What another process needs to go on with [`BlobClient::resume_upload`]; `None` once
+    /// What another process needs to go on with [`BlobClient::resume_upload`](crate::BlobClient::resume_upload); `None` once
     /// the session is lost. It counts all that was written: while some of it was not sent (a
     /// `write` that was dropped, or fewer bytes than `OCI-Chunk-Min-Length`), only
     /// [`Upload::resume`](crate::Upload::resume) can go on, which has the content.
@@ -196,7 +196,7 @@ impl UploadSession {
     }
 
     async fn advance(&mut self, until: Until) -> Result<()> {
-        let operation = Operation::new("upload_blob").on(&self.transfer.client.repository);
+        let operation = Operation::new("upload_blob").on(&self.transfer.repository.name);
         let end = Box::pin(self.transfer.run(until)).await;
         end.map_err(|error| error.with_operation(Some(&operation)))
     }
@@ -204,7 +204,7 @@ impl UploadSession {
 
 impl std::fmt::Debug for UploadSession {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let repository = &self.transfer.client.repository;
+        let repository = &self.transfer.repository.name;
         f.debug_struct("UploadSession")
             .field("repository", repository)
             .field("offset", &self.offset())

@@ -10,15 +10,15 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use tracing::debug;
 
 use crate::{
-    client::BlobClient,
     range::{self, Received},
+    repository::Repository,
     upload::outcome::Failure,
 };
 
 /// An open session.
 #[derive(Clone, Debug)]
 pub(crate) struct Wire {
-    client: BlobClient,
+    repository: Repository,
     /// Where the next request goes; the registry names a new place after each.
     location: Uri,
     /// The registry says so; a place that was written down could be that of anything.
@@ -45,44 +45,44 @@ pub(crate) enum Started {
 impl Wire {
     /// `POST /v2/{name}/blobs/uploads/`, asking for a mount where a source is named.
     pub(crate) async fn start(
-        client: &BlobClient,
+        repository: &Repository,
         mount: Option<(&Digest, &RepositoryName)>,
     ) -> Result<Started> {
-        let path = ["v2", client.repository.as_str(), "blobs", "uploads", ""];
+        let path = ["v2", repository.name.as_str(), "blobs", "uploads", ""];
         let name = if mount.is_some() { "mount_blob" } else { "start_upload" };
-        let mut request = RequestBuilder::new(Method::POST, client.pipeline.endpoint(), &path)
-            .operation(operation(client, name))
+        let mut request = RequestBuilder::new(Method::POST, repository.pipeline.endpoint(), &path)
+            .operation(operation(repository, name))
             .effect(Effect::Claim);
-        let mut scope = push(client);
+        let mut scope = push(repository);
         if let Some((digest, from)) = mount {
             request = request.query("mount", digest).query("from", from);
             scope = scope.union(Scope::repository(from, &[Action::PULL]));
         }
         let request = request.scope(scope).build()?;
         let uri = request.uri().clone();
-        let answer = success(client.pipeline.send(request).await?).await?;
+        let answer = success(repository.pipeline.send(request).await?).await?;
         if let (Some((digest, _)), StatusCode::CREATED) = (mount, answer.status()) {
             let head = answer.into_parts().0;
             response::check_digest_header(&head, digest)?;
             return Ok(Started::Mounted { named: names_digest(&head.headers, digest) });
         }
         let min = response::header_u64(answer.headers(), &MIN_LENGTH).filter(|min| *min <= MAX_MIN);
-        let mut wire = Self { client: client.clone(), location: uri, is_session: true };
+        let mut wire = Self { repository: repository.clone(), location: uri, is_session: true };
         wire.location = wire.next_location(&wire.location, answer)?;
         Ok(Started::Opened(Box::new(wire), min))
     }
 
     /// A session that was opened before, at a place that was written down.
-    pub(crate) fn resume(client: &BlobClient, location: &str) -> Result<Self> {
+    pub(crate) fn resume(repository: &Repository, location: &str) -> Result<Self> {
         let unusable = || Error::new(ErrorKind::InvalidInput, "the place of the upload is no URL");
         let mut headers = HeaderMap::new();
         headers.insert(header::LOCATION, location.parse().map_err(|e| unusable().with_source(e))?);
-        let endpoint = client.pipeline.endpoint();
+        let endpoint = repository.pipeline.endpoint();
         let base = endpoint.uri("/")?;
-        let location = url_policy::upload_location(endpoint, &client.repository, &base, &headers)?;
+        let location = url_policy::upload_location(endpoint, &repository.name, &base, &headers)?;
         // Elsewhere the path is opaque.
         let is_session = endpoint.is_azure_registry();
-        Ok(Self { client: client.clone(), location, is_session })
+        Ok(Self { repository: repository.clone(), location, is_session })
     }
 
     pub(crate) fn location(&self) -> String {
@@ -151,7 +151,7 @@ impl Wire {
     pub(crate) async fn status(&mut self) -> Result<Option<Received>, Refusal> {
         let request = self
             .request(Method::GET, "upload_status")
-            .scope(Scope::repository(&self.client.repository, &[Action::PULL]))
+            .scope(Scope::repository(&self.repository.name, &[Action::PULL]))
             .effect(Effect::Read)
             .build()
             .map_err(Refusal::fatal)?;
@@ -166,11 +166,11 @@ impl Wire {
     /// `DELETE {location}`
     pub(crate) async fn cancel(self) -> Result<()> {
         let request = RequestBuilder::to(Method::DELETE, self.location.clone())
-            .operation(operation(&self.client, "cancel_upload"))
-            .scope(Scope::repository(&self.client.repository, &[Action::DELETE]))
+            .operation(operation(&self.repository, "cancel_upload"))
+            .scope(Scope::repository(&self.repository.name, &[Action::DELETE]))
             .effect(Effect::Set)
             .build()?;
-        let answer = self.client.pipeline.send(request).await?;
+        let answer = self.repository.pipeline.send(request).await?;
         success(answer).await?;
         Ok(())
     }
@@ -190,20 +190,20 @@ impl Wire {
 
     fn request(&self, method: Method, name: &'static str) -> RequestBuilder {
         RequestBuilder::to(method, self.location.clone())
-            .operation(operation(&self.client, name))
-            .scope(push(&self.client))
+            .operation(operation(&self.repository, name))
+            .scope(push(&self.repository))
     }
 
     async fn send(&mut self, request: Request, is_stream: bool) -> Result<Response, Refusal> {
-        let answer = self.client.pipeline.send(request).await;
+        let answer = self.repository.pipeline.send(request).await;
         let answer = answer.map_err(|error| Refusal::of(error, is_stream))?;
         let mut received = None;
         if answer.status() == StatusCode::RANGE_NOT_SATISFIABLE
             && answer.headers().contains_key(header::LOCATION)
         {
             received = range::received(answer.headers());
-            let endpoint = self.client.pipeline.endpoint();
-            let repository = &self.client.repository;
+            let endpoint = self.repository.pipeline.endpoint();
+            let repository = &self.repository.name;
             let headers = answer.headers();
             self.location =
                 url_policy::upload_location(endpoint, repository, &self.location, headers)
@@ -229,8 +229,8 @@ impl Wire {
 
     fn next_location(&self, request: &Uri, answer: Response) -> Result<Uri> {
         let (head, _) = answer.into_parts();
-        let endpoint = self.client.pipeline.endpoint();
-        url_policy::upload_location(endpoint, &self.client.repository, request, &head.headers)
+        let endpoint = self.repository.pipeline.endpoint();
+        url_policy::upload_location(endpoint, &self.repository.name, request, &head.headers)
             .map_err(|error| response::describe(error, &head))
     }
 }
@@ -346,12 +346,12 @@ fn content_range(from: u64, to: u64) -> Result<HeaderValue, Refusal> {
     })
 }
 
-fn operation(client: &BlobClient, name: &'static str) -> Operation {
-    Operation::new(name).on(&client.repository)
+fn operation(repository: &Repository, name: &'static str) -> Operation {
+    Operation::new(name).on(&repository.name)
 }
 
-fn push(client: &BlobClient) -> Scope {
-    Scope::repository(&client.repository, &[Action::PULL, Action::PUSH])
+fn push(repository: &Repository) -> Scope {
+    Scope::repository(&repository.name, &[Action::PULL, Action::PUSH])
 }
 
 const OCTET_STREAM: HeaderValue = HeaderValue::from_static("application/octet-stream");

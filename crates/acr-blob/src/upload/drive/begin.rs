@@ -23,10 +23,10 @@ impl Transfer {
         // Asked once: another session is not going to be mounted either.
         let from = self.mount.take();
         let mount = self.expected.as_ref().zip(from.as_ref());
-        let started = match Wire::start(&self.client, mount).await {
+        let started = match Wire::start(&self.repository, mount).await {
             // Others read what cannot be mounted as what has to be sent.
             Err(error) if mount.is_some() && wire::is_refusal(&error) => {
-                Wire::start(&self.client, None).await?
+                Wire::start(&self.repository, None).await?
             }
             started => started?,
         };

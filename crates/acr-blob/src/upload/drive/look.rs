@@ -5,6 +5,7 @@ use tokio::time::Instant;
 
 use super::Transfer;
 use crate::{
+    look,
     progress::Phase,
     upload::{
         outcome::{Doubt, Event},
@@ -21,7 +22,7 @@ impl Transfer {
         if doubt == Doubt::Restart {
             return self.look_patiently(&digest).await;
         }
-        match self.client.find(&digest).await {
+        match look::find(&self.repository, &digest).await {
             Ok(Some(info)) if self.machine.len().is_none_or(|len| len == info.size) => {
                 if doubt == Doubt::Mounted {
                     self.mounted = Some(info);
@@ -47,7 +48,7 @@ impl Transfer {
             }
             self.tell(Phase::Committing);
             tokio::time::sleep(pause).await;
-            match self.client.find(digest).await {
+            match look::find(&self.repository, digest).await {
                 Ok(Some(info)) if info.size == size => return Ok(Event::Present),
                 Ok(Some(_)) => break,
                 // Whatever the look met, the next one may be answered.

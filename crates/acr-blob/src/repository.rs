@@ -1,0 +1,37 @@
+//! One repository as everything sees it that sends a request to it.
+
+use acr_core::{CallOptions, Digest, Operation, Pipeline, RepositoryName, RequestBuilder};
+use http::Method;
+
+use crate::upload::Learned;
+
+/// Where requests go, and what uploads learned on the way. Clones share what was learned.
+#[derive(Clone, Debug)]
+pub(crate) struct Repository {
+    pub(crate) pipeline: Pipeline,
+    pub(crate) name: RepositoryName,
+    pub(crate) learned: Learned,
+}
+
+impl Repository {
+    pub(crate) fn new(pipeline: Pipeline, name: RepositoryName) -> Self {
+        Self { pipeline, name, learned: Learned::default() }
+    }
+
+    /// The same, with further options for its calls.
+    pub(crate) fn with(&self, options: CallOptions) -> Self {
+        Self { pipeline: self.pipeline.with(options), ..self.clone() }
+    }
+
+    /// A request about one blob.
+    pub(crate) fn blob_request(
+        &self,
+        method: Method,
+        digest: &Digest,
+        operation: &'static str,
+    ) -> RequestBuilder {
+        let path = ["v2", self.name.as_str(), "blobs", digest.as_str()];
+        RequestBuilder::new(method, self.pipeline.endpoint(), &path)
+            .operation(Operation::new(operation).on(format_args!("{}@{digest}", self.name)))
+    }
+}
