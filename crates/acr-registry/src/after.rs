@@ -10,6 +10,18 @@ use crate::model::{ManifestProperties, TagProperties};
 /// [`ListPager::after`](crate::ListPager::after).
 ///
 /// Made from the item's name or digest, or from its properties. The item need not exist.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+/// use acr_core::Tag;
+/// use acr_registry::Order;
+///
+/// let seen = repo.tag_properties(&"v1".parse()?).await?;
+/// let newer = repo.list_tags().order_by(Order::OLDEST_FIRST).after(&seen); // by its time
+/// let by_name = repo.list_tags().after(&"latest".parse::<Tag>()?);
+/// # drop((newer, by_name));
+/// # Ok(()) });
+/// ```
 pub struct After<T> {
     pub(crate) place: Place,
     of: PhantomData<fn() -> T>,

@@ -53,6 +53,16 @@ pub struct DeletedTag {
 
 impl RegistryClient {
     /// Lists the soft-deleted repositories: `GET /acr/v1/_deleted/_catalog`.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |registry, repo| {
+    /// repo.delete().await?;
+    /// let mut deleted = registry.list_deleted_repositories();
+    /// while let Some(repository) = deleted.try_next().await? {
+    ///     println!("{} on {:?}", repository.name, repository.deleted_at);
+    /// }
+    /// # Ok(()) });
+    /// ```
     pub fn list_deleted_repositories(&self) -> ListPager<DeletedRepository> {
         let scope = Scope::resource("registry", "deleted_catalog", [Action::new("*")]);
         let path = ["acr", "v1", "_deleted", "_catalog"];
@@ -63,6 +73,16 @@ impl RegistryClient {
 
 impl RepositoryClient {
     /// Lists the soft-deleted manifests: `GET /acr/v1/_deleted/{name}/_manifests`.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// repo.delete_manifest_of_tag(&"v1".parse()?).await?;
+    /// let mut deleted = repo.list_deleted_manifests();
+    /// while let Some(manifest) = deleted.try_next().await? {
+    ///     repo.restore_manifest(&manifest.digest).await?;
+    /// }
+    /// # Ok(()) });
+    /// ```
     pub fn list_deleted_manifests(&self) -> ListPager<DeletedManifest> {
         let path = ["acr", "v1", "_deleted", self.name.as_str(), "_manifests"];
         let list = self.list(&path, "list_deleted_manifests", self.deleted(&[DELETED_READ]));
@@ -70,6 +90,18 @@ impl RepositoryClient {
     }
 
     /// Lists the soft-deleted tags: `GET /acr/v1/_deleted/{name}/_tags`.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// repo.delete_manifest_of_tag(&"v1".parse()?).await?;
+    /// let mut names = Vec::new();
+    /// let mut deleted = repo.list_deleted_tags();
+    /// while let Some(tag) = deleted.try_next().await? {
+    ///     names.push(tag.name.to_string());
+    /// }
+    /// assert_eq!(names, ["latest", "v1"]);
+    /// # Ok(()) });
+    /// ```
     pub fn list_deleted_tags(&self) -> ListPager<DeletedTag> {
         let path = ["acr", "v1", "_deleted", self.name.as_str(), "_tags"];
         let list = self.list(&path, "list_deleted_tags", self.deleted(&[DELETED_READ]));

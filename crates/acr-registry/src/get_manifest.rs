@@ -21,6 +21,19 @@ impl RepositoryClient {
     /// Await the builder. The bytes are verified: against the digest asked for, and against
     /// the digest the registry names, by its algorithm. Of a signed schema 1 image the
     /// digest covers what is signed; the signatures may differ each time.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// use acr_core::Tag;
+    /// use acr_registry::Document;
+    ///
+    /// let manifest = repo.get_manifest("v1".parse::<Tag>()?).await?;
+    /// match manifest.document()? {
+    ///     Document::Index(index) => assert_eq!(index.manifests.len(), 2),
+    ///     other => println!("{other:?}"),
+    /// }
+    /// # Ok(()) });
+    /// ```
     pub fn get_manifest(&self, reference: impl Into<Reference>) -> GetManifest {
         GetManifest {
             client: self.clone(),
@@ -59,6 +72,16 @@ pub struct GetManifest {
 
 impl GetManifest {
     /// Refuses a larger manifest while it is read (default 4 MiB, the registry's own limit).
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// use acr_core::{ErrorKind, Tag};
+    ///
+    /// let v1: Tag = "v1".parse()?;
+    /// let error = repo.get_manifest(&v1).max_size(16).await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::TooLarge);
+    /// # Ok(()) });
+    /// ```
     pub fn max_size(mut self, bytes: usize) -> Self {
         self.max_size = bytes;
         self
@@ -68,6 +91,17 @@ impl GetManifest {
     ///
     /// With a narrow list a registry answers 404 for what it has, or, for the tag of an
     /// index, its linux/amd64 child: whoever sets it gets what it names.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// use acr_core::Tag;
+    /// use acr_registry::MediaType;
+    ///
+    /// let v1: Tag = "v1".parse()?;
+    /// let index = repo.get_manifest(&v1).accept([MediaType::OCI_INDEX]).await?;
+    /// assert_eq!(index.media_type, MediaType::OCI_INDEX);
+    /// # Ok(()) });
+    /// ```
     pub fn accept(mut self, media_types: impl IntoIterator<Item = MediaType>) -> Self {
         self.accept = Some(media_types.into_iter().collect());
         self
@@ -77,6 +111,17 @@ impl GetManifest {
     /// media type it is kept under, or that has names which come twice or which some readers
     /// take for others, such as `Layers`. Whoever interprets such bytes may see another
     /// artifact than the next tool; to store or to hash them is safe.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// use acr_core::{Digest, Tag};
+    ///
+    /// // To keep its bytes, whatever they say.
+    /// let v1: Tag = "v1".parse()?;
+    /// let manifest = repo.get_manifest(&v1).allow_ambiguous().await?;
+    /// assert_eq!(Digest::sha256(&manifest.content), manifest.digest);
+    /// # Ok(()) });
+    /// ```
     pub fn allow_ambiguous(mut self) -> Self {
         self.allow_ambiguous = true;
         self
@@ -86,6 +131,17 @@ impl GetManifest {
     /// platform best (see [`ImageIndex::select`](crate::ImageIndex::select)), with one more
     /// request. Indexes within are followed: 8 deep at most, 32 requests in all. What is no
     /// index is given as it is, whatever it runs on.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// use acr_core::Tag;
+    /// use acr_registry::{Document, Platform};
+    ///
+    /// let v1: Tag = "v1".parse()?;
+    /// let image = repo.get_manifest(&v1).platform(Platform::new("linux", "arm64")).await?;
+    /// assert!(matches!(image.document()?, Document::Image(_)));
+    /// # Ok(()) });
+    /// ```
     pub fn platform(mut self, platform: Platform) -> Self {
         self.platform = Some(platform);
         self

@@ -20,6 +20,16 @@ use crate::{
 /// As [`Pager`]: nothing is sent before the first item is asked for, one request a page,
 /// and a list of which an item cannot be read does not end as if it were whole.
 /// An option set after that starts the list anew.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+/// use acr_registry::Order;
+///
+/// let mut newest = repo.list_tags().order_by(Order::NEWEST_FIRST).page_size(1);
+/// let tag = newest.try_next().await?.expect("a tag");
+/// println!("{}", tag.name);
+/// # Ok(()) });
+/// ```
 #[must_use = "a pager sends nothing until it is asked"]
 pub struct ListPager<T> {
     list: List,
@@ -37,6 +47,13 @@ impl<T: Send + 'static> ListPager<T> {
 
     /// Asks for pages of this many items; a registry may send fewer (Azure: 1,000 at most).
     /// Pages of 0 items are [`acr_core::ErrorKind::InvalidInput`] when the first one is asked for.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// let mut tags = repo.list_tags().page_size(1); // one request for each
+    /// assert_eq!(tags.try_next().await?.expect("a tag").name.as_str(), "latest");
+    /// # Ok(()) });
+    /// ```
     pub fn page_size(mut self, items: u32) -> Self {
         self.page_size = Some(items);
         self.anew()
@@ -48,16 +65,16 @@ impl<T: Send + 'static> ListPager<T> {
     /// In an order of time the registry needs the item's time as well. Properties have it;
     /// of an item that is given by its name it is asked for, with one more request.
     ///
-    /// ```no_run
-    /// # use acr_core::RepositoryName;
-    /// # use acr_registry::RegistryClient;
-    /// # async fn run(registry: RegistryClient) -> acr_core::Result<()> {
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |registry, _| {
+    /// use acr_core::RepositoryName;
+    ///
     /// let seen: RepositoryName = "library/alpine".parse()?;
     /// let mut names = registry.list_repositories().after(&seen);
     /// while let Some(name) = names.try_next().await? {
-    ///     println!("{name}");
+    ///     println!("{name}"); // library/app
     /// }
-    /// # Ok(()) }
+    /// # Ok(()) });
     /// ```
     pub fn after(mut self, last: impl Into<After<T>>) -> Self {
         self.list.after = Some(last.into().place);
@@ -66,12 +83,32 @@ impl<T: Send + 'static> ListPager<T> {
 
     /// Lets the list end well although items of it could not be read; see
     /// [`ListPager::unreadable`].
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// let mut tags = repo.list_tags().skip_unreadable();
+    /// while let Some(tag) = tags.try_next().await? {
+    ///     println!("{}", tag.name);
+    /// }
+    /// assert_eq!(tags.unreadable().len(), 0);
+    /// # Ok(()) });
+    /// ```
     pub fn skip_unreadable(mut self) -> Self {
         self.skips = true;
         self.anew()
     }
 
     /// What could not be read so far: the first 16 items.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// let mut manifests = repo.list_manifests().skip_unreadable();
+    /// while manifests.try_next().await?.is_some() {}
+    /// for odd in manifests.unreadable() {
+    ///     eprintln!("left out: {odd:?}");
+    /// }
+    /// # Ok(()) });
+    /// ```
     pub fn unreadable(&self) -> &[Unreadable] {
         self.started.as_ref().map_or(&[], Pager::unreadable)
     }
@@ -80,12 +117,31 @@ impl<T: Send + 'static> ListPager<T> {
     /// It says all of the place: [`ListPager::after`] and the page size have no effect. What that
     /// one could not read is not known here: ask it ([`ListPager::unreadable`]) before its
     /// continuation is stored.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// let mut first = repo.list_tags().page_size(1);
+    /// first.try_next().await?;
+    /// let place = first.continuation().cloned().expect("a second page");
+    /// let mut rest = repo.list_tags().resume(place);
+    /// assert_eq!(rest.try_next().await?.expect("the second tag").name.as_str(), "v1");
+    /// # Ok(()) });
+    /// ```
     pub fn resume(mut self, from: Continuation) -> Self {
         self.from = Some(from);
         self.anew()
     }
 
     /// The next item, or `None` after the last.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |registry, _| {
+    /// let mut names = registry.list_repositories();
+    /// while let Some(name) = names.try_next().await? {
+    ///     println!("{name}");
+    /// }
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     ///
@@ -99,6 +155,15 @@ impl<T: Send + 'static> ListPager<T> {
     }
 
     /// Where to resume so that no item is skipped; see [`Pager::continuation`].
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// let mut tags = repo.list_tags().page_size(1);
+    /// tags.try_next().await?;
+    /// let place = tags.continuation().expect("a second page");
+    /// println!("go on with {}", place.query());
+    /// # Ok(()) });
+    /// ```
     pub fn continuation(&self) -> Option<&Continuation> {
         match &self.started {
             Some(pager) => pager.continuation(),
@@ -107,6 +172,15 @@ impl<T: Send + 'static> ListPager<T> {
     }
 
     /// The same list page by page; items already fetched but not delivered are dropped.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// let mut pages = repo.list_tags().page_size(1).into_pages();
+    /// while let Some(page) = pages.try_next().await? {
+    ///     println!("{} of them", page.items.len());
+    /// }
+    /// # Ok(()) });
+    /// ```
     pub fn into_pages(mut self) -> Pages<T> {
         match self.started.take() {
             Some(pager) => pager.into_pages(),
@@ -151,11 +225,31 @@ impl<T: Send + 'static> ListPager<T> {
 
 impl ListPager<TagProperties> {
     /// Orders by time, oldest or newest first; by name without it.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// use acr_registry::Order;
+    ///
+    /// let mut tags = repo.list_tags().order_by(Order::OLDEST_FIRST);
+    /// let oldest = tags.try_next().await?.expect("a tag");
+    /// println!("{}", oldest.digest);
+    /// # Ok(()) });
+    /// ```
     pub fn order_by(self, order: Order) -> Self {
         self.ordered(order)
     }
 
     /// Only tags of this manifest.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// use acr_core::Tag;
+    ///
+    /// let digest = repo.resolve("v1".parse::<Tag>()?).await?;
+    /// let mut tags = repo.list_tags().of(&digest);
+    /// assert_eq!(tags.try_next().await?.expect("a tag").name.as_str(), "latest");
+    /// # Ok(()) });
+    /// ```
     pub fn of(self, digest: &Digest) -> Self {
         self.filtered(Filter::Digest(digest.clone()))
     }
@@ -163,6 +257,16 @@ impl ListPager<TagProperties> {
 
 impl ListPager<ManifestProperties> {
     /// Orders by time, oldest or newest first; by digest without it.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// use acr_registry::Order;
+    ///
+    /// let mut manifests = repo.list_manifests().order_by(Order::OLDEST_FIRST);
+    /// let oldest = manifests.try_next().await?.expect("a manifest");
+    /// println!("{}", oldest.digest);
+    /// # Ok(()) });
+    /// ```
     pub fn order_by(self, order: Order) -> Self {
         self.ordered(order)
     }
@@ -170,6 +274,16 @@ impl ListPager<ManifestProperties> {
 
 impl ListPager<DescriptorView> {
     /// Only referrers of this artifact type. Filtered here too, for registries that do not.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// use acr_core::Tag;
+    ///
+    /// let digest = repo.resolve("v1".parse::<Tag>()?).await?;
+    /// let mut boms = repo.list_referrers(&digest).artifact_type("application/spdx+json");
+    /// assert!(boms.try_next().await?.is_none());
+    /// # Ok(()) });
+    /// ```
     pub fn artifact_type(self, artifact_type: impl Into<String>) -> Self {
         self.filtered(Filter::ArtifactType(artifact_type.into()))
     }

@@ -18,6 +18,17 @@ impl RepositoryClient {
     /// Lists the manifests by digest: `GET /acr/v1/{name}/_manifests`, one request per page.
     ///
     /// [`ListPager::order_by`] orders by time.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// let mut manifests = repo.list_manifests();
+    /// while let Some(manifest) = manifests.try_next().await? {
+    ///     if manifest.tags.is_empty() {
+    ///         println!("no tag: {}", manifest.fully_qualified_reference());
+    ///     }
+    /// }
+    /// # Ok(()) });
+    /// ```
     pub fn list_manifests(&self) -> ListPager<ManifestProperties> {
         let path = ["acr", "v1", self.name.as_str(), "_manifests"];
         let list = self.list(&path, "list_manifests", metadata_read(&self.name));
@@ -26,6 +37,16 @@ impl RepositoryClient {
 
     /// Reads a manifest's properties: `GET /acr/v1/{name}/_manifests/{digest}`. A tag is
     /// resolved first, with [`RepositoryClient::tag_properties`].
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// use acr_core::Tag;
+    ///
+    /// let manifest = repo.manifest_properties("v1".parse::<Tag>()?).await?;
+    /// assert_eq!(manifest.tags.len(), 2);
+    /// assert_eq!(manifest.references.len(), 2); // an index of two images
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     ///
@@ -50,6 +71,18 @@ impl RepositoryClient {
     ///
     /// Takes [`Permissions`](crate::Permissions), [`ManifestChanges`], or the properties
     /// whose flags shall be restored. A tag is resolved first.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// use acr_core::Tag;
+    /// use acr_registry::Permissions;
+    ///
+    /// let v1: Tag = "v1".parse()?;
+    /// let locked = Permissions::new().delete(false).write(false);
+    /// let manifest = repo.update_manifest_properties(&v1, locked).await?;
+    /// assert_eq!(manifest.permissions.can_write(), Some(false));
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     ///
@@ -79,6 +112,16 @@ impl RepositoryClient {
     /// [`RepositoryClient::delete_manifest_of_tag`] and, for the name alone,
     /// [`RepositoryClient::delete_tag`].
     ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// use acr_core::Tag;
+    ///
+    /// let digest = repo.resolve("v1".parse::<Tag>()?).await?;
+    /// assert!(repo.delete_manifest(&digest).await?.existed());
+    /// assert!(repo.list_tags().try_next().await?.is_none()); // both are gone with it
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`acr_core::ErrorKind::Disallowed`] when the manifest is locked: its `delete` or
@@ -105,6 +148,15 @@ impl RepositoryClient {
 
     /// Deletes the manifest that a tag points to now, and all its tags: the tag is read,
     /// then the manifest is deleted by the digest found.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// let deletion = repo.delete_manifest_of_tag(&"v1".parse()?).await?;
+    /// println!("deleted {:?}", deletion.digest);
+    /// // The tag `latest` stood for the same manifest.
+    /// assert!(repo.list_tags().try_next().await?.is_none());
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     ///

@@ -24,6 +24,19 @@ impl RepositoryClient {
     /// Puts a manifest: `PUT /v2/{name}/manifests/{tag or digest}`.
     ///
     /// Await the builder. The bytes are sent as they are.
+    ///
+    /// The config and the layers that it names must be there first: `acr_blob::BlobClient::upload`.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// use acr_core::Tag;
+    /// use acr_registry::ImageManifest;
+    ///
+    /// let image = ImageManifest::artifact("application/vnd.example.report").to_json()?;
+    /// let digest = repo.put_manifest(image).tag("report".parse::<Tag>()?).await?;
+    /// assert_eq!(repo.resolve("report".parse::<Tag>()?).await?, digest);
+    /// # Ok(()) });
+    /// ```
     pub fn put_manifest(&self, content: impl Into<Bytes>) -> PutManifest {
         PutManifest {
             client: self.clone(),
@@ -64,6 +77,17 @@ pub struct PutManifest {
 
 impl PutManifest {
     /// Points this tag to the manifest; without a tag it is stored under its digest.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// use acr_core::Tag;
+    ///
+    /// let v1: Tag = "v1".parse()?;
+    /// let manifest = repo.get_manifest(&v1).await?;
+    /// let same = repo.put_manifest(manifest.content).tag("v1.0".parse::<Tag>()?).await?;
+    /// assert_eq!(same, manifest.digest);
+    /// # Ok(()) });
+    /// ```
     pub fn tag(mut self, tag: impl Into<Tag>) -> Self {
         self.tag = Some(tag.into());
         self
@@ -72,11 +96,36 @@ impl PutManifest {
     /// Only if the tag stands for this manifest now: one more request (`HEAD`), right before
     /// the `PUT`. The interface has no condition of its own, so somebody who moves the tag in
     /// the moment between the two is overwritten.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// use acr_core::{Digest, ErrorKind, Tag};
+    /// # use acr_registry::ImageManifest;
+    /// # let image = ImageManifest::artifact("application/vnd.example.report").to_json()?;
+    ///
+    /// let (latest, elsewhere): (Tag, _) = ("latest".parse()?, Digest::sha256(b"another"));
+    /// let error = repo.put_manifest(image).tag(&latest).if_tag_is(&elsewhere).await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Conflict);
+    /// # Ok(()) });
+    /// ```
     pub fn if_tag_is(self, digest: &Digest) -> Self {
         self.only(Stands::At(digest.clone()))
     }
 
     /// Only if there is no such tag yet; looked at as by [`PutManifest::if_tag_is`].
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// use acr_core::{ErrorKind, Tag};
+    /// # use acr_registry::ImageManifest;
+    /// # let image = ImageManifest::artifact("application/vnd.example.report").to_json()?;
+    ///
+    /// let once: Tag = "build-4711".parse()?;
+    /// repo.put_manifest(image.clone()).tag(&once).if_absent().await?;
+    /// let error = repo.put_manifest(image).tag(&once).if_absent().await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Conflict);
+    /// # Ok(()) });
+    /// ```
     pub fn if_absent(self) -> Self {
         self.only(Stands::Nowhere)
     }
@@ -88,6 +137,18 @@ impl PutManifest {
 
     /// Stores it under this media type. Default: the document's own `mediaType`, else what
     /// its fields are those of, else that of an OCI image manifest.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// use acr_core::Tag;
+    /// use acr_registry::MediaType;
+    ///
+    /// // An index that does not say what it is.
+    /// let put = repo.put_manifest(&br#"{"schemaVersion":2,"manifests":[]}"#[..]);
+    /// let digest = put.media_type(MediaType::OCI_INDEX).await?;
+    /// assert_eq!(repo.get_manifest(digest).await?.media_type, MediaType::OCI_INDEX);
+    /// # Ok(()) });
+    /// ```
     pub fn media_type(mut self, media_type: impl Into<MediaType>) -> Self {
         self.media_type = Some(media_type.into());
         self
@@ -95,6 +156,17 @@ impl PutManifest {
 
     /// Sends also a document that readers may read differently; as
     /// [`GetManifest::allow_ambiguous`](crate::GetManifest::allow_ambiguous).
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// use acr_core::ErrorKind;
+    ///
+    /// let doubled = r#"{"schemaVersion":2,"manifests":[],"Manifests":[]}"#;
+    /// let error = repo.put_manifest(doubled).await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    /// repo.put_manifest(doubled).allow_ambiguous().await?;
+    /// # Ok(()) });
+    /// ```
     pub fn allow_ambiguous(mut self) -> Self {
         self.allow_ambiguous = true;
         self

@@ -23,6 +23,19 @@ impl RepositoryClient {
     /// No referrer is reported only on the registry's word: an answer without a list, and
     /// something else than a list of referrers under the fallback tag, are
     /// [`ErrorKind::Protocol`].
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// use acr_core::Tag;
+    /// use acr_registry::ImageManifest;
+    ///
+    /// let image = repo.get_manifest("v1".parse::<Tag>()?).await?;
+    /// let sbom = ImageManifest::artifact("application/spdx+json").subject(image.descriptor());
+    /// let sbom = repo.put_manifest(sbom.to_json()?).await?;
+    /// let found = repo.list_referrers(&image.digest).try_next().await?.expect("the SBOM");
+    /// assert_eq!(found.digest()?, sbom);
+    /// # Ok(()) });
+    /// ```
     pub fn list_referrers(&self, subject: &Digest) -> ListPager<DescriptorView> {
         let path = ["v2", self.name.as_str(), "referrers", subject.as_str()];
         let scope = Scope::repository(&self.name, &[Action::PULL]);

@@ -25,18 +25,48 @@ pub struct RegistryClient {
 
 impl RegistryClient {
     /// A client that sends through this pipeline.
+    ///
+    /// ```
+    /// use acr_core::Pipeline;
+    /// use acr_registry::RegistryClient;
+    /// use acr_testkit::FakeRegistry;
+    ///
+    /// let fake = FakeRegistry::new();
+    /// let pipeline = Pipeline::builder(fake.endpoint()).transport(fake.transport()).build()?;
+    /// let registry = RegistryClient::new(pipeline);
+    /// # drop(registry);
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     pub fn new(pipeline: Pipeline) -> Self {
         Self { pipeline, api_version: ApiVersion::default() }
     }
 
     /// The same client with further options for its calls: a cheap clone. What they do not set
     /// stays as it was.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |registry, _| {
+    /// use acr_core::{CallOptions, layer::RetryPolicy};
+    ///
+    /// let patient = RetryPolicy::default().retries(9);
+    /// registry.with(CallOptions::new().retry(patient)).ping().await?;
+    /// # Ok(()) });
+    /// ```
     #[must_use]
     pub fn with(&self, options: CallOptions) -> Self {
         Self { pipeline: self.pipeline.with(options), ..self.clone() }
     }
 
     /// Names this version in metadata calls, and in those of the repositories it opens.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |registry, _| {
+    /// use acr_registry::ApiVersion;
+    ///
+    /// let registry = registry.api_version(ApiVersion::V2019_08_15_PREVIEW);
+    /// assert!(registry.list_repositories().try_next().await?.is_some());
+    /// # Ok(()) });
+    /// ```
     #[must_use]
     pub fn api_version(mut self, version: ApiVersion) -> Self {
         self.api_version = version;
@@ -45,6 +75,17 @@ impl RegistryClient {
 
     /// Asks whether the registry speaks the distribution interface, and whether one may
     /// sign in: `GET /v2/`.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |registry, _| {
+    /// use acr_core::ErrorKind;
+    ///
+    /// match registry.ping().await {
+    ///     Err(error) if error.kind() == ErrorKind::Unauthenticated => println!("sign in"),
+    ///     answer => answer?,
+    /// }
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     ///
@@ -67,6 +108,14 @@ impl RegistryClient {
 
     /// Opens a repository. Sends nothing; the repository need not exist.
     ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |registry, _| {
+    /// let repo = registry.repository("library/app")?;
+    /// assert_eq!(repo.repository().as_str(), "library/app");
+    /// assert!(registry.repository("Library/App").is_err());
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`acr_core::ErrorKind::InvalidInput`] when the text is not a repository name.
@@ -81,6 +130,15 @@ impl RegistryClient {
 
     /// Lists the names of the repositories in their order:
     /// `GET /acr/v1/_catalog`, one request per page.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |registry, _| {
+    /// let mut names = registry.list_repositories();
+    /// while let Some(name) = names.try_next().await? {
+    ///     assert_eq!(name.as_str(), "library/app");
+    /// }
+    /// # Ok(()) });
+    /// ```
     pub fn list_repositories(&self) -> ListPager<RepositoryName> {
         let path = ["acr", "v1", "_catalog"];
         let list = self.catalog(&path, "list_repositories", Scope::catalog());

@@ -27,11 +27,32 @@ pub struct RepositoryClient {
 
 impl RepositoryClient {
     /// A client that sends through this pipeline.
+    ///
+    /// ```
+    /// use acr_core::Pipeline;
+    /// use acr_registry::RepositoryClient;
+    /// use acr_testkit::FakeRegistry;
+    ///
+    /// let fake = FakeRegistry::new();
+    /// let pipeline = Pipeline::builder(fake.endpoint()).transport(fake.transport()).build()?;
+    /// let repo = RepositoryClient::new(pipeline, "library/app".parse()?);
+    /// assert_eq!(repo.repository().as_str(), "library/app");
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     pub fn new(pipeline: Pipeline, name: RepositoryName) -> Self {
         Self { pipeline, name, api_version: ApiVersion::default() }
     }
 
     /// Names this version in metadata calls.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// use acr_registry::ApiVersion;
+    ///
+    /// let repo = repo.api_version(ApiVersion::V2019_08_15_PREVIEW);
+    /// assert_eq!(repo.properties().await?.tag_count, Some(2));
+    /// # Ok(()) });
+    /// ```
     #[must_use]
     pub fn api_version(mut self, version: ApiVersion) -> Self {
         self.api_version = version;
@@ -40,17 +61,41 @@ impl RepositoryClient {
 
     /// The same client with further options for its calls: a cheap clone. What they do not set
     /// stays as it was.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// use acr_core::CallOptions;
+    ///
+    /// let traced = repo.with(CallOptions::new().request_id("nightly-4711"));
+    /// println!("{} tags", traced.properties().await?.tag_count.unwrap_or(0));
+    /// # Ok(()) });
+    /// ```
     #[must_use]
     pub fn with(&self, options: CallOptions) -> Self {
         Self { pipeline: self.pipeline.with(options), ..self.clone() }
     }
 
     /// The repository.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |registry, _| {
+    /// let repo = registry.repository("library/app")?;
+    /// println!("looking into {}", repo.repository());
+    /// # Ok(()) });
+    /// ```
     pub fn repository(&self) -> &RepositoryName {
         &self.name
     }
 
     /// Reads the repository's properties: `GET /acr/v1/{name}`.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// let properties = repo.properties().await?;
+    /// assert_eq!(properties.tag_count, Some(2));
+    /// assert_eq!(properties.permissions.can_delete(), Some(true));
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     ///
@@ -67,6 +112,18 @@ impl RepositoryClient {
 
     /// Changes the repository's locks: `PATCH /acr/v1/{name}`. Takes single flags, or
     /// the properties whose flags shall be restored.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// use acr_registry::Permissions;
+    ///
+    /// let before = repo.properties().await?;
+    /// let locked = repo.update_properties(Permissions::new().delete(false)).await?;
+    /// assert_eq!(locked.permissions.can_delete(), Some(false));
+    /// // As it was.
+    /// repo.update_properties(&before).await?;
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     ///
@@ -90,6 +147,16 @@ impl RepositoryClient {
     ///
     /// What it took along is told if the registry tells it: [`Deletion::manifests`] and
     /// [`Deletion::tags`].
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// let deletion = repo.delete().await?;
+    /// assert_eq!(deletion.manifests.len(), 3);
+    /// assert_eq!(deletion.tags.len(), 2);
+    /// // What is gone already is no error.
+    /// assert!(!repo.delete().await?.existed());
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     ///

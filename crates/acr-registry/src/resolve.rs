@@ -16,6 +16,15 @@ impl RepositoryClient {
     /// Where a registry does not name the digest in its answer, or knows no `HEAD` (405,
     /// 501, 400 or 406), the manifest is got and the digest computed.
     ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// use acr_core::Tag;
+    ///
+    /// let digest = repo.resolve("v1".parse::<Tag>()?).await?;
+    /// assert_eq!(digest, repo.resolve("latest".parse::<Tag>()?).await?);
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::NotFound`]; [`ErrorKind::Protocol`] when the registry names no digest

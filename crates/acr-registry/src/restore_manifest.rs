@@ -9,6 +9,12 @@ use crate::{answer, deleted::DELETED_READ, repository::RepositoryClient};
 
 /// What becomes of a tag that is to come back and stands for another manifest by now; see
 /// [`RestoreManifest::on_conflict`].
+///
+/// ```
+/// use acr_registry::TagConflict;
+///
+/// assert_eq!(TagConflict::default(), TagConflict::Fail);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TagConflict {
@@ -26,13 +32,15 @@ impl RepositoryClient {
     ///
     /// Await the builder.
     ///
-    /// ```no_run
-    /// # async fn run(repo: acr_registry::RepositoryClient) -> acr_core::Result<()> {
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// repo.delete_manifest_of_tag(&"v1".parse()?).await?;
     /// let mut tags = repo.list_deleted_tags();
     /// while let Some(tag) = tags.try_next().await? {
     ///     repo.restore_manifest(&tag.digest).tag(&tag.name).await?;
     /// }
-    /// # Ok(()) }
+    /// assert_eq!(repo.properties().await?.tag_count, Some(2));
+    /// # Ok(()) });
     /// ```
     pub fn restore_manifest(&self, digest: &Digest) -> RestoreManifest {
         let (client, digest) = (self.clone(), digest.clone());
@@ -61,6 +69,18 @@ pub struct RestoreManifest {
 
 impl RestoreManifest {
     /// Brings this tag back with it.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// use acr_core::Tag;
+    ///
+    /// let v1: Tag = "v1".parse()?;
+    /// let digest = repo.resolve(&v1).await?;
+    /// repo.delete_manifest(&digest).await?;
+    /// repo.restore_manifest(&digest).tag(&v1).await?;
+    /// assert_eq!(repo.resolve(&v1).await?, digest);
+    /// # Ok(()) });
+    /// ```
     pub fn tag(mut self, tag: &Tag) -> Self {
         self.tag = Some(tag.clone());
         self
@@ -68,6 +88,22 @@ impl RestoreManifest {
 
     /// What becomes of the tag if it stands for another manifest by now (default
     /// [`TagConflict::Fail`]). Needs [`RestoreManifest::tag`].
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// use acr_core::Tag;
+    /// use acr_registry::TagConflict;
+    /// # use acr_registry::ImageIndex;
+    ///
+    /// let v1: Tag = "v1".parse()?;
+    /// let digest = repo.resolve(&v1).await?;
+    /// repo.delete_manifest(&digest).await?;
+    /// # repo.put_manifest(ImageIndex::new().to_json()?).tag(&v1).await?;
+    /// // Somebody has pushed another `v1` meanwhile.
+    /// repo.restore_manifest(&digest).tag(&v1).on_conflict(TagConflict::Overwrite).await?;
+    /// assert_eq!(repo.resolve(&v1).await?, digest);
+    /// # Ok(()) });
+    /// ```
     pub fn on_conflict(mut self, conflict: TagConflict) -> Self {
         self.conflict = Some(conflict);
         self

@@ -12,15 +12,16 @@ impl RepositoryClient {
     ///
     /// Await the builder.
     ///
-    /// ```no_run
-    /// # use acr_core::Tag;
-    /// # async fn run(repo: acr_registry::RepositoryClient) -> acr_core::Result<()> {
-    /// let (tested, stable): (Tag, Tag) = ("build-4711".parse()?, "stable".parse()?);
-    /// let before = repo.resolve(&stable).await?;
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// use acr_core::Tag;
+    ///
+    /// let (tested, latest): (Tag, Tag) = ("v1".parse()?, "latest".parse()?);
+    /// let before = repo.resolve(&latest).await?;
     /// // Not if somebody else moved it meanwhile.
-    /// let now = repo.tag(&tested, &stable).if_tag_is(&before).await?;
-    /// println!("stable: {before} -> {now}");
-    /// # Ok(()) }
+    /// let now = repo.tag(&tested, &latest).if_tag_is(&before).await?;
+    /// println!("latest: {before} -> {now}");
+    /// # Ok(()) });
     /// ```
     pub fn tag(&self, from: impl Into<Reference>, to: &Tag) -> TagManifest {
         TagManifest {
@@ -57,12 +58,34 @@ impl TagManifest {
     /// Only if the tag stands for this manifest now: one more request (`HEAD`), right before
     /// the `PUT`. The interface has no condition of its own, so somebody who moves the tag in
     /// the moment between the two is overwritten.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// use acr_core::{Digest, ErrorKind, Tag};
+    ///
+    /// let (v1, latest): (Tag, Tag) = ("v1".parse()?, "latest".parse()?);
+    /// let elsewhere = Digest::sha256(b"another");
+    /// let error = repo.tag(&v1, &latest).if_tag_is(&elsewhere).await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Conflict);
+    /// # Ok(()) });
+    /// ```
     pub fn if_tag_is(mut self, digest: &Digest) -> Self {
         self.stands = Stands::At(digest.clone());
         self
     }
 
     /// Only if there is no such tag yet; looked at as by [`TagManifest::if_tag_is`].
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// use acr_core::{ErrorKind, Tag};
+    ///
+    /// let (v1, stable): (Tag, Tag) = ("v1".parse()?, "stable".parse()?);
+    /// repo.tag(&v1, &stable).if_absent().await?;
+    /// let error = repo.tag(&v1, &stable).if_absent().await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Conflict);
+    /// # Ok(()) });
+    /// ```
     pub fn if_absent(mut self) -> Self {
         self.stands = Stands::Nowhere;
         self

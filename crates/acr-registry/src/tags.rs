@@ -16,6 +16,17 @@ impl RepositoryClient {
     /// Lists the tags by name: `GET /acr/v1/{name}/_tags`, one request per page.
     ///
     /// [`ListPager::order_by`] orders by time, [`ListPager::of`] lists the tags of one manifest.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// use acr_registry::Order;
+    ///
+    /// let mut tags = repo.list_tags().order_by(Order::NEWEST_FIRST);
+    /// while let Some(tag) = tags.try_next().await? {
+    ///     println!("{} {}", tag.name, tag.digest);
+    /// }
+    /// # Ok(()) });
+    /// ```
     pub fn list_tags(&self) -> ListPager<TagProperties> {
         let path = ["acr", "v1", self.name.as_str(), "_tags"];
         let list = self.list(&path, "list_tags", metadata_read(&self.name));
@@ -23,6 +34,13 @@ impl RepositoryClient {
     }
 
     /// Reads a tag's properties: `GET /acr/v1/{name}/_tags/{tag}`.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// let tag = repo.tag_properties(&"v1".parse()?).await?;
+    /// println!("{} since {:?}", tag.digest, tag.updated_at);
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     ///
@@ -39,6 +57,18 @@ impl RepositoryClient {
 
     /// Changes a tag's locks: `PATCH /acr/v1/{name}/_tags/{tag}`. A locked tag does not
     /// lock its manifest. Takes single flags, or the properties whose flags shall be restored.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// use acr_core::Tag;
+    /// use acr_registry::Permissions;
+    ///
+    /// let v1: Tag = "v1".parse()?;
+    /// repo.update_tag_properties(&v1, Permissions::new().write(false).delete(false)).await?;
+    /// let error = repo.delete_tag(&v1).await.unwrap_err();
+    /// assert_eq!(error.kind(), acr_core::ErrorKind::Disallowed);
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     ///
@@ -65,6 +95,17 @@ impl RepositoryClient {
     ///
     /// To delete the manifest behind a tag, with all its tags, is
     /// [`RepositoryClient::delete_manifest_of_tag`].
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// use acr_core::Tag;
+    ///
+    /// let v1: Tag = "v1".parse()?;
+    /// assert!(repo.delete_tag(&v1).await?.existed());
+    /// // The manifest has its other tag still, and would be there without it.
+    /// assert!(repo.resolve(&"latest".parse::<Tag>()?).await.is_ok());
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     ///

@@ -8,6 +8,20 @@ use super::{ManifestProperties, Permissions};
 ///
 /// Made from [`Permissions`], or from the [`ManifestProperties`] that shall be restored:
 /// then its four flags are sent, not its quarantine fields, which need a right of their own.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+/// use acr_core::Tag;
+/// use acr_registry::{ManifestChanges, Permissions};
+///
+/// let passed = ManifestChanges::new()
+///     .permissions(Permissions::new().read(true))
+///     .quarantine_state("Passed")
+///     .quarantine_details(r#"{"scanner":"ours"}"#);
+/// let manifest = repo.update_manifest_properties("v1".parse::<Tag>()?, passed).await?;
+/// assert_eq!(manifest.quarantine_state.as_deref(), Some("Passed"));
+/// # Ok(()) });
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ManifestChanges {

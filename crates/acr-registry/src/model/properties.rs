@@ -8,6 +8,14 @@ use acr_core::{Digest, RepositoryName, Tag, Timestamp};
 use super::{Architecture, Listed, MediaType, OperatingSystem, Permissions, UnknownFields};
 
 /// What the registry knows about a repository.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+/// let repository = repo.properties().await?;
+/// assert_eq!(repository.name.as_str(), "library/app");
+/// assert_eq!(repository.manifest_count, Some(3));
+/// # Ok(()) });
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RepositoryProperties {
@@ -34,6 +42,14 @@ pub struct RepositoryProperties {
 }
 
 /// What the registry knows about a tag.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+/// let tag = repo.tag_properties(&"v1".parse()?).await?;
+/// assert_eq!(tag.permissions.can_write(), Some(true));
+/// assert!(tag.updated_at >= tag.created_at);
+/// # Ok(()) });
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TagProperties {
@@ -62,6 +78,17 @@ pub struct TagProperties {
 }
 
 /// What the registry knows about a manifest.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+/// use acr_core::Tag;
+/// use acr_registry::MediaType;
+///
+/// let manifest = repo.manifest_properties("v1".parse::<Tag>()?).await?;
+/// assert_eq!(manifest.media_type, Some(MediaType::OCI_INDEX));
+/// assert_eq!(manifest.architecture, None);
+/// # Ok(()) });
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ManifestProperties {
@@ -103,12 +130,32 @@ pub struct ManifestProperties {
 
 impl ManifestProperties {
     /// How tools name it: `registry.azurecr.io/repository@sha256:…`.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+    /// use acr_core::Tag;
+    ///
+    /// let manifest = repo.manifest_properties("v1".parse::<Tag>()?).await?;
+    /// assert!(manifest.fully_qualified_reference().contains("/library/app@sha256:"));
+    /// # Ok(()) });
+    /// ```
     pub fn fully_qualified_reference(&self) -> String {
         format!("{}/{}@{}", self.registry, self.repository, self.digest)
     }
 }
 
 /// A manifest that an index names.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+/// use acr_core::Tag;
+///
+/// let index = repo.manifest_properties("v1".parse::<Tag>()?).await?;
+/// for part in index.references.iter() {
+///     println!("{:?} {}", part.architecture, part.digest);
+/// }
+/// # Ok(()) });
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ManifestReference {
