@@ -12,7 +12,7 @@
 #![allow(clippy::print_stdout, reason = "a program that talks to a person")]
 
 use acr_auth::{AuthLayer, Credential};
-use acr_core::{BoxError, Pipeline, Result};
+use acr_core::{Pipeline, Result, http::BoxError};
 use acr_examples::{Registry, Wire, connect, push_samples};
 use acr_registry::{Order, RegistryClient};
 use acr_testkit::{Anonymous, FakeRegistry};

@@ -10,7 +10,7 @@
 
 #![allow(clippy::print_stdout, reason = "a program that talks to a person")]
 
-use acr_core::{BoxError, Tag};
+use acr_core::{Tag, http::BoxError};
 use acr_examples::{Registry, Wire, connect};
 use acr_registry::{ImageIndex, MediaType, Order, Permissions, RegistryClient, RepositoryClient};
 

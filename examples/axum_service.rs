@@ -27,7 +27,8 @@ use std::{
 };
 
 use acr_core::{
-    Attempt, BoxError, CallOptions, ErrorKind, Pipeline, Redaction,
+    CallOptions, ErrorKind, Pipeline,
+    http::{Attempt, BoxError, Redaction},
     layer::{
         LogLayer, RequestId, RequestIdLayer, RetryLayer, RetryPolicy, TimeoutLayer, Timeouts,
         TraceLayer,

@@ -17,7 +17,7 @@
 use std::{future::Future, pin::Pin, sync::Arc};
 
 use acr_auth::{AuthLayer, Credential};
-use acr_core::{BoxError, Endpoint, Pipeline, TlsConfig, Transport, TransportBuilder};
+use acr_core::{Endpoint, Pipeline, TlsConfig, Transport, TransportBuilder, http::BoxError};
 use acr_registry::RegistryClient;
 use acr_testkit::{FakeEntra, FakeIdentityService, FakeRegistry, Tls};
 use azure_core::{
@@ -162,7 +162,7 @@ impl HttpClient for OurClient {
 fn translate(
     request: &azure_http::Request,
     identity_service: Option<&Endpoint>,
-) -> Result<acr_core::Request, BoxError> {
+) -> Result<acr_core::http::Request, BoxError> {
     let body = match request.body() {
         AzureBody::Bytes(bytes) => bytes.clone(),
         AzureBody::SeekableStream(_) => return Err("token requests have no streams".into()),
@@ -176,7 +176,7 @@ fn translate(
     for (name, value) in request.headers().iter() {
         ours = ours.header(name.as_str(), value.as_str());
     }
-    Ok(ours.body(acr_core::Body::from(body))?)
+    Ok(ours.body(acr_core::http::Body::from(body))?)
 }
 
 const TENANT: &str = "11111111-2222-3333-4444-555555555555";

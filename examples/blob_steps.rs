@@ -11,7 +11,7 @@
 #![allow(clippy::print_stdout, reason = "a program that talks to a person")]
 
 use acr_blob::{BlobClient, BlobInfo, Mount};
-use acr_core::{BoxError, ByteRange, Digest};
+use acr_core::{ByteRange, Digest, http::BoxError};
 use acr_examples::{Registry, Wire, connect};
 use bytes::Bytes;
 

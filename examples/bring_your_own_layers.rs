@@ -30,13 +30,12 @@ use std::{
 use acr_auth::{AuthLayer, Credential};
 use acr_blob::BlobClient;
 use acr_core::{
-    Body, BoxError, Effect, Error, Operation, Pipeline, Redaction, Request, RequestBuilder, Result,
-    Scope, Transport,
+    Error, Pipeline, Result, Scope, Transport,
+    http::{Body, BoxError, Effect, Operation, Redaction, Request, RequestBuilder, response},
     layer::{
         LogLayer, RedirectLayer, RequestIdLayer, RetryLayer, RetryPolicy, TimeoutLayer, Timeouts,
         TraceLayer, UserAgentLayer,
     },
-    response,
 };
 use acr_examples::Registry;
 use acr_testkit::{Anonymous, FakeRegistry, Fault, Operation as Asked, Tls};

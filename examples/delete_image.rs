@@ -15,7 +15,7 @@
 use std::collections::BTreeSet;
 
 use acr_blob::BlobClient;
-use acr_core::{BoxError, Pipeline};
+use acr_core::{Pipeline, http::BoxError};
 use acr_examples::{
     Image, Registry, Wire, connect, push, push_as_go, push_as_python, read_manifest,
 };

@@ -9,7 +9,7 @@
 
 #![allow(clippy::print_stdout, reason = "a program that talks to a person")]
 
-use acr_core::{BoxError, Error, ErrorKind, Reference, Result};
+use acr_core::{Error, ErrorKind, Reference, Result, http::BoxError};
 use acr_examples::{Registry, Wire, connect, push_samples};
 use acr_registry::{RegistryClient, RepositoryClient};
 

@@ -34,7 +34,10 @@ mod target;
 use std::{convert::Infallible, net::SocketAddr};
 
 use acr_blob::BlobClient;
-use acr_core::{Body, BoxError, Digest, Pipeline, RepositoryName, Tag};
+use acr_core::{
+    Digest, Pipeline, RepositoryName, Tag,
+    http::{Body, BoxError},
+};
 use acr_examples::{Registry, Wire, connect};
 use acr_registry::{MediaType, RepositoryClient};
 use bytes::Bytes;

@@ -17,7 +17,10 @@ use std::{
     },
 };
 
-use acr_core::{Body, BoxError, Pipeline, Request, Result, Transport};
+use acr_core::{
+    Pipeline, Result, Transport,
+    http::{Body, BoxError, Request},
+};
 use acr_examples::peak_mebibytes;
 use acr_registry::RegistryClient;
 use tower::service_fn;

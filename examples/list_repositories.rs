@@ -10,7 +10,7 @@
 
 #![allow(clippy::print_stdout, reason = "a program that talks to a person")]
 
-use acr_core::{BoxError, Result};
+use acr_core::{Result, http::BoxError};
 use acr_examples::{Registry, Wire, connect, push_samples};
 use acr_registry::RegistryClient;
 

@@ -10,7 +10,7 @@
 
 #![allow(clippy::print_stdout, reason = "a program that talks to a person")]
 
-use acr_core::{BoxError, ErrorKind, Result, Tag};
+use acr_core::{ErrorKind, Result, Tag, http::BoxError};
 use acr_examples::{Registry, Wire, connect, push_samples};
 use acr_registry::{Permissions, RegistryClient, RepositoryClient};
 use clap::Parser;

@@ -16,7 +16,7 @@
 
 use std::collections::BTreeSet;
 
-use acr_core::{BoxError, Digest, ErrorKind, RepositoryName, Result};
+use acr_core::{Digest, ErrorKind, RepositoryName, Result, http::BoxError};
 use acr_examples::{Registry, Wire, connect, push_parent, push_samples};
 use acr_registry::{
     Document, ManifestProperties, MediaType, Order, Permissions, RegistryClient, RepositoryClient,

@@ -17,7 +17,7 @@
 use std::path::Path;
 
 use acr_blob::BlobClient;
-use acr_core::{BoxError, Error, ErrorKind, Pipeline};
+use acr_core::{Error, ErrorKind, Pipeline, http::BoxError};
 use acr_examples::{
     Image, Registry, Wire, connect, push, push_as_go, push_as_python, read_manifest, title,
 };

@@ -12,7 +12,7 @@
 #![allow(clippy::print_stdout, reason = "a program that talks to a person")]
 
 use acr_blob::{BlobClient, Content};
-use acr_core::{BoxError, Pipeline};
+use acr_core::{Pipeline, http::BoxError};
 use acr_examples::{Image, Registry, Wire, connect, push};
 
 #[tokio::main]

@@ -14,7 +14,10 @@
 use std::time::SystemTime;
 
 use acr_auth::{AccessToken, AuthLayer, Credential, credential_fn};
-use acr_core::{BoxError, Error, ErrorKind, Pipeline, Request, Result, Transport};
+use acr_core::{
+    Error, ErrorKind, Pipeline, Result, Transport,
+    http::{BoxError, Request},
+};
 use acr_examples::push_samples;
 use acr_registry::RegistryClient;
 use acr_testkit::{FakeRegistry, Tls};

@@ -14,7 +14,7 @@
 
 #![allow(clippy::print_stdout, reason = "a program that talks to a person")]
 
-use acr_core::{BoxError, Result, Tag};
+use acr_core::{Result, Tag, http::BoxError};
 use acr_examples::{Registry, Wire, connect, push_samples};
 use acr_registry::{Order, Permissions, RegistryClient, RepositoryClient};
 

@@ -25,7 +25,7 @@ mod report;
 use std::{path::PathBuf, process::ExitCode};
 
 use acr_blob::{BlobClient, Content};
-use acr_core::{BoxError, Digest, ErrorKind, Pipeline, RepositoryName, Tag, Was};
+use acr_core::{Digest, ErrorKind, Pipeline, RepositoryName, Tag, Was, http::BoxError};
 use acr_examples::{Registry, Wire, connect};
 use acr_registry::{MediaType, Permissions, RegistryClient, RepositoryClient};
 use clap::Parser;

@@ -19,7 +19,7 @@
 use std::{future::Future, time::Duration};
 
 use acr_blob::BlobClient;
-use acr_core::{BoxError, CallOptions, Pipeline, RepositoryName, layer::RetryPolicy};
+use acr_core::{CallOptions, Pipeline, RepositoryName, http::BoxError, layer::RetryPolicy};
 use acr_examples::{Registry, Wire, connect};
 use acr_registry::{MediaType, RepositoryClient};
 use acr_testkit::{FakeRegistry, Fault, Operation};

@@ -22,7 +22,7 @@ use std::{
     time::Duration,
 };
 
-use acr_core::{Body, Digest};
+use acr_core::{Digest, http::Body};
 use acr_testkit::{FakeRegistry, Tls};
 use bytes::Bytes;
 use clap::Parser;

@@ -17,7 +17,8 @@ use std::{
 
 use acr_auth::{AuthLayer, Credential};
 use acr_core::{
-    Action, Body, Effect, Endpoint, Operation, Pipeline, Request, RequestBuilder, Scope, Transport,
+    Action, Endpoint, Pipeline, Scope, Transport,
+    http::{Body, Effect, Operation, Request, RequestBuilder},
 };
 use criterion::{BenchmarkGroup, Criterion, measurement::WallTime};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};

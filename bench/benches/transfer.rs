@@ -16,7 +16,10 @@ use std::{
 };
 
 use acr_blob::{BlobClient, BlobInfo, Content};
-use acr_core::{Body, BoxError, Endpoint, Pipeline};
+use acr_core::{
+    Endpoint, Pipeline,
+    http::{Body, BoxError},
+};
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body::Frame;

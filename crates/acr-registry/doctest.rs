@@ -3,7 +3,8 @@
 {
     use acr_auth::{AuthLayer, Credential};
     use acr_core::{
-        Action, Digest, Effect, Endpoint, Pipeline, RequestBuilder, Result, Scope, Tag, response,
+        Action, Digest, Endpoint, Pipeline, Result, Scope, Tag,
+        http::{Effect, RequestBuilder, response},
     };
     use acr_registry::{
         Descriptor, ImageIndex, ImageManifest, Platform, RegistryClient, RepositoryClient,

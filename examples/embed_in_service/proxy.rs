@@ -7,8 +7,11 @@ use std::{
 };
 
 use acr_core::{
-    Body, DataStream, Digest, Error, ErrorKind, Pipeline, Request, Response, Result, Verified,
-    response::{self, DOCKER_CONTENT_DIGEST, header_text},
+    Digest, Error, ErrorKind, Pipeline, Result,
+    http::{
+        Body, DataStream, Request, Response, Verified,
+        response::{self, DOCKER_CONTENT_DIGEST, header_text},
+    },
 };
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, TryStreamExt as _};

@@ -1,6 +1,9 @@
 //! An [`Error`] as clients of a registry expect it: a status and the OCI error envelope.
 
-use acr_core::{Body, Error, ErrorKind, Response};
+use acr_core::{
+    Error, ErrorKind,
+    http::{Body, Response},
+};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 

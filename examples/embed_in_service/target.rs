@@ -3,8 +3,8 @@
 use std::str::FromStr;
 
 use acr_core::{
-    Action, Digest, Effect, Endpoint, Error, ErrorKind, Operation, Reference, RepositoryName,
-    Request, RequestBuilder, Result, Scope,
+    Action, Digest, Endpoint, Error, ErrorKind, Reference, RepositoryName, Result, Scope,
+    http::{Effect, Operation, Request, RequestBuilder},
 };
 use http::{HeaderValue, header, request};
 use percent_encoding::percent_decode_str;

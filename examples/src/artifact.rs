@@ -3,7 +3,7 @@
 use std::{fmt, path::Path, str::FromStr};
 
 use acr_blob::{BlobClient, BlobInfo};
-use acr_core::{BoxError, Digest, Pipeline, Reference, RepositoryName, Tag};
+use acr_core::{Digest, Pipeline, Reference, RepositoryName, Tag, http::BoxError};
 use acr_registry::{Descriptor, DescriptorView, ImageManifest, MediaType, RepositoryClient};
 use serde_json::json;
 

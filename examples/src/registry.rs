@@ -8,7 +8,7 @@ use std::{
 
 use acr_auth::{AccessToken, AuthLayer, Credential, credential_fn, entra::DefaultCredential};
 use acr_core::{
-    BoxError, Endpoint, Pipeline, Result, Secret, TlsConfig, Transport, TransportBuilder,
+    Endpoint, Pipeline, Result, Secret, TlsConfig, Transport, TransportBuilder, http::BoxError,
 };
 use acr_testkit::{FakeRegistry, Server, Tls};
 

@@ -7,7 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use acr_core::{Attempt, Request, Response, Result, Scope, Transport, response::header_text};
+use acr_core::{
+    Result, Scope, Transport,
+    http::{Attempt, Request, Response, response::header_text},
+};
 use http::{StatusCode, header};
 
 /// Counts exchanges by step. Cheap to clone.

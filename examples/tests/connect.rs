@@ -19,7 +19,7 @@ use std::{
 
 use acr_auth::{AccessToken, AuthLayer, Credential, credential_fn, entra::DefaultCredential};
 use acr_blob::BlobClient;
-use acr_core::{Body, Digest, Pipeline, Result, Transport};
+use acr_core::{Digest, Pipeline, Result, Transport, http::Body};
 use acr_examples::push_samples;
 use acr_registry::RegistryClient;
 use acr_testkit::{Anonymous, FakeIdentityService, FakeRegistry, Kind};

@@ -12,8 +12,8 @@ use std::time::{Duration, SystemTime};
 use acr_auth::{AccessToken, AuthLayer, Credential, credential_fn};
 use acr_blob::{BlobClient, Content};
 use acr_core::{
-    Action, BoxError, ByteRange, Digest, Effect, FollowRedirects, Operation, Pipeline,
-    RepositoryName, RequestBuilder, Scope,
+    Action, ByteRange, Digest, Pipeline, RepositoryName, Scope,
+    http::{BoxError, Effect, FollowRedirects, Operation, RequestBuilder},
 };
 use acr_testkit::{BlobDelivery, FakeRegistry, Fault, Kind, Operation as Asked};
 use bytes::Bytes;

@@ -18,7 +18,8 @@ use std::{
 use acr_auth::{AccessToken, AuthLayer, Credential, credential_fn};
 use acr_blob::{BlobClient, Content};
 use acr_core::{
-    BoxError, Endpoint, ErrorKind, Pipeline, TlsConfig, TransportBuilder,
+    Endpoint, ErrorKind, Pipeline, TlsConfig, TransportBuilder,
+    http::BoxError,
     layer::{RetryPolicy, Timeouts},
 };
 use bytes::Bytes;

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use acr_blob::Chunker;
-use acr_core::{ByteRange, ContentRange, Digest, Digester};
+use acr_core::{ByteRange, Digest, Digester, value::ContentRange};
 use acr_testkit::strategy;
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;

@@ -1,4 +1,4 @@
-//! Each of our layers around reqwest, over `http::Request<Full<Bytes>>`, without `acr_core::Body`.
+//! Each of our layers around reqwest, over `http::Request<Full<Bytes>>`, without `acr_core::http::Body`.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,7 +15,8 @@ use std::{
 };
 
 use acr_core::{
-    BoxError, Error, ErrorKind, Redaction,
+    Error, ErrorKind,
+    http::{BoxError, Redaction},
     layer::{
         LogLayer, RequestIdLayer, RetryLayer, RetryPolicy, TimeoutLayer, Timeouts, TraceLayer,
         UserAgentLayer, WatchedBody,

@@ -24,7 +24,10 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use acr_core::{Body, Error, Request, Transport};
+use acr_core::{
+    Error, Transport,
+    http::{Body, Request},
+};
 use acr_examples::{Registry, Wire, connect_over};
 use acr_testkit::{FakeRegistry, Fault, Operation};
 use clap::Parser as _;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use acr_blob::BlobInfo;
-use acr_core::{BoxError, Digest};
+use acr_core::{Digest, http::BoxError};
 use acr_registry::{Descriptor, ImageManifest, Manifest, MediaType};
 use bytes::Bytes;
 use walkdir::WalkDir;

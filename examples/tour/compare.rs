@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use acr_core::BoxError;
+use acr_core::http::BoxError;
 use tokio::io::{AsyncReadExt as _, BufReader};
 
 pub(crate) async fn files(left: &Path, right: &Path) -> Result<(), BoxError> {

@@ -3,7 +3,7 @@
 
 mod slice;
 
-use acr_core::{Endpoint, Pipeline, RequestBuilder};
+use acr_core::{Endpoint, Pipeline, http::RequestBuilder};
 use acr_interop::RegistryProcess;
 use http::{Method, header::LOCATION};
 

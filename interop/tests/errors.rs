@@ -14,8 +14,9 @@ use std::time::{Duration, SystemTime};
 use acr_auth::{AccessToken, AuthLayer, Credential, credential_fn};
 use acr_blob::BlobClient;
 use acr_core::{
-    Action, Continuation, Digest, Effect, Error, ErrorCode, ErrorKind, Pipeline, RequestBuilder,
-    Scope, Tag, layer::RetryPolicy, response,
+    Action, Continuation, Digest, Error, ErrorCode, ErrorKind, Pipeline, Scope, Tag,
+    http::{Effect, RequestBuilder, response},
+    layer::RetryPolicy,
 };
 use acr_registry::{ImageIndex, MediaType, Permissions, RegistryClient, RepositoryClient};
 use acr_testkit::{FakeRegistry, Fault, Operation};

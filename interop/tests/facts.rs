@@ -14,8 +14,8 @@ use std::time::{Duration, SystemTime};
 use acr_auth::{AccessToken, AuthLayer, Credential, TokenClient, credential_fn};
 use acr_blob::BlobClient;
 use acr_core::{
-    Action, Body, Digest, Effect, ErrorKind, Pipeline, RepositoryName, Request, RequestBuilder,
-    Scope, Secret, Tag, Transport, Was,
+    Action, Digest, ErrorKind, Pipeline, RepositoryName, Scope, Secret, Tag, Transport, Was,
+    http::{Body, Effect, Request, RequestBuilder},
 };
 use acr_registry::{
     Architecture, Descriptor, ImageIndex, ImageManifest, MediaType, OperatingSystem, Platform,

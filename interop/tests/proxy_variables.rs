@@ -11,7 +11,10 @@ use std::{
     time::Duration,
 };
 
-use acr_core::{Effect, RequestBuilder, Transport};
+use acr_core::{
+    Transport,
+    http::{Effect, RequestBuilder},
+};
 use http::Method;
 use tower::ServiceExt as _;
 

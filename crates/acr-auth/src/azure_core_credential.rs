@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::SystemTime};
 
-use acr_core::{BoxError, Secret};
+use acr_core::{Secret, http::BoxError};
 use azure_core::credentials::TokenCredential as AzureCredential;
 
 use crate::{

@@ -1,6 +1,6 @@
 //! What a challenge may ask for: a server's wish, judged before it is granted.
 
-use acr_core::{Challenge, Endpoint, Error, ErrorKind, Result, Scope};
+use acr_core::{Endpoint, Error, ErrorKind, Result, Scope, http::Challenge};
 use http::Uri;
 
 /// Refuses a challenge that names a token service at another origin: the mark of a

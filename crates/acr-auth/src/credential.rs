@@ -2,7 +2,7 @@
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
-use acr_core::{BoxError, Error, Secret};
+use acr_core::{Error, Secret, http::BoxError};
 
 use crate::{access_token::AccessToken, secret_text};
 

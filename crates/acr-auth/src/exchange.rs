@@ -1,8 +1,9 @@
 //! The two calls of the token service: requests and answers are pure, sending is one line.
 
 use acr_core::{
-    CallOptions, Effect, Endpoint, Error, ErrorKind, HttpService, Operation, Request,
-    RequestBuilder, Response, Result, Scope, Secret, layer, response,
+    CallOptions, Endpoint, Error, ErrorKind, Result, Scope, Secret,
+    http::{Effect, Operation, Request, RequestBuilder, Response, response},
+    layer::{self, HttpService},
 };
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use serde::Deserialize;
@@ -191,7 +192,7 @@ const MAX_TOKEN_ANSWER: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {
-    use acr_core::{Body, Transport};
+    use acr_core::{Transport, http::Body};
     use futures_util::FutureExt as _;
 
     use super::*;

@@ -7,9 +7,9 @@ use std::{
 };
 
 use acr_core::{
-    CallOptions, Challenge, Effect, Endpoint, Error, HttpService, MissingRights, Recoveries,
-    Request, Response, Result, Scope,
-    layer::{RequestId, ResponseFuture, call, drain, is_redirect_hop},
+    CallOptions, Endpoint, Error, MissingRights, Result, Scope,
+    http::{Challenge, Effect, Recoveries, Request, Response},
+    layer::{HttpService, RequestId, ResponseFuture, call, drain, is_redirect_hop},
 };
 use http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use tower_layer::Layer;

@@ -3,7 +3,10 @@
 //! The answer may echo what was sent, which is nothing but secrets. So nothing of it is shown
 //! that did not pass [`foreign_text`].
 
-use acr_core::{Body, Error, ErrorDetail, Response, Secret, response};
+use acr_core::{
+    Error, Secret,
+    http::{Body, ErrorDetail, Response, response},
+};
 use http::{HeaderName, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;

@@ -8,7 +8,9 @@ use std::{
 };
 
 use acr_core::{
-    BoxError, Challenge, Endpoint, Error, ErrorKind, HttpService, Result, Scope, Secret,
+    Endpoint, Error, ErrorKind, Result, Scope, Secret,
+    http::{BoxError, Challenge},
+    layer::HttpService,
 };
 use http::HeaderValue;
 

@@ -5,7 +5,10 @@
 
 mod support;
 
-use acr_core::{Action, Body, ErrorKind, MissingRights, RepositoryName, Request, Scope, response};
+use acr_core::{
+    Action, ErrorKind, MissingRights, RepositoryName, Scope,
+    http::{Body, Request, response},
+};
 use http::{Method, StatusCode};
 use support::{challenge, count, entra, get, ok, pipeline, scopes, token_service, transport};
 

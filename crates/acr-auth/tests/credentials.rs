@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use acr_auth::{AccessToken, AuthLayer, Credential, credential_fn};
 use acr_core::{
-    Body, Effect, Error, ErrorKind, Pipeline, Request, RequestBuilder, Scope, Transport, response,
+    Error, ErrorKind, Pipeline, Scope, Transport,
+    http::{Body, Effect, Request, RequestBuilder, response},
 };
 use acr_testkit::{FakeRegistry, Kind};
 use http::{Method, StatusCode};

@@ -13,8 +13,8 @@ use std::{
 
 use acr_auth::{AuthLayer, Credential, DockerConfig};
 use acr_core::{
-    Body, Effect, Endpoint, Error, ErrorKind, Pipeline, Request, RequestBuilder, Scope, TlsConfig,
-    Transport, TransportBuilder, response,
+    Endpoint, Error, ErrorKind, Pipeline, Scope, TlsConfig, Transport, TransportBuilder,
+    http::{Body, Effect, Request, RequestBuilder, response},
 };
 use acr_testkit::{FakeRegistry, Kind, Server, Tls};
 use base64::{Engine as _, engine::general_purpose::STANDARD};

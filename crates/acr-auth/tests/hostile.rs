@@ -5,7 +5,9 @@
 mod support;
 
 use acr_core::{
-    Action, Body, ErrorKind, RepositoryName, Request, Scope, layer::RetryPolicy, response,
+    Action, ErrorKind, RepositoryName, Scope,
+    http::{Body, Request, response},
+    layer::RetryPolicy,
 };
 use http::StatusCode;
 use support::{
@@ -140,7 +142,7 @@ async fn a_redirect_that_comes_back_to_the_registry_is_not_signed_in() {
         })
     });
     let mut request = get(PATH, Some(read()));
-    request.extensions_mut().insert(acr_core::FollowRedirects::default());
+    request.extensions_mut().insert(acr_core::http::FollowRedirects::default());
     let answer = pipeline(transport, entra()).send(request).await.unwrap();
     assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
     let sent = sent.lock().unwrap();

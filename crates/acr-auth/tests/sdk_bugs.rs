@@ -19,7 +19,10 @@ use std::{
 };
 
 use acr_auth::{AccessToken, AuthLayer, Credential, credential_fn};
-use acr_core::{Action, Body, Endpoint, ErrorKind, Pipeline, RepositoryName, Request, Scope};
+use acr_core::{
+    Action, Endpoint, ErrorKind, Pipeline, RepositoryName, Scope,
+    http::{Body, Request},
+};
 use bytes::Bytes;
 use futures_util::stream;
 use http::Method;
@@ -171,7 +174,7 @@ async fn go_15_no_entra_token_goes_over_plain_http() {
         .layer_per_hop(auth)
         .build()
         .unwrap();
-    let request = acr_core::RequestBuilder::new(Method::GET, &endpoint, &["v2", ""]);
+    let request = acr_core::http::RequestBuilder::new(Method::GET, &endpoint, &["v2", ""]);
     let error = pipeline.send(request.scope(pull()).build().unwrap()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Policy);
     assert!(sent.lock().unwrap().is_empty());

@@ -1,8 +1,8 @@
 //! The client of one repository's blobs.
 
 use acr_core::{
-    Action, ByteRange, CallOptions, Deletion, Digest, Effect, Pipeline, RepositoryName, Result,
-    Scope, Was, response,
+    Action, ByteRange, CallOptions, Deletion, Digest, Pipeline, RepositoryName, Result, Scope, Was,
+    http::{Effect, response},
 };
 use http::Method;
 

@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use acr_core::BoxError;
+use acr_core::http::BoxError;
 use bytes::Bytes;
 use futures_core::Stream;
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use acr_core::{BoxError, Error, ErrorKind, Result};
+use acr_core::{Error, ErrorKind, Result, http::BoxError};
 use tokio::{
     fs::File,
     io::{AsyncSeekExt as _, AsyncWriteExt as _},

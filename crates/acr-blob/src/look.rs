@@ -1,8 +1,10 @@
 //! What is asked about a blob without its content: `HEAD`, or a `GET` that nobody reads.
 
 use acr_core::{
-    Action, ByteRange, ContentRange, Digest, Effect, Error, ErrorKind, Response, Result, Scope,
-    layer::drain, response,
+    Action, ByteRange, Digest, Error, ErrorKind, Result, Scope,
+    http::{Effect, Response, response},
+    layer::drain,
+    value::ContentRange,
 };
 use http::{HeaderValue, Method, StatusCode, header};
 

@@ -1,6 +1,6 @@
 //! The ranges of uploads: bare `first-last`, without unit and total. Pure.
 
-use acr_core::{UploadRange, response::header_text};
+use acr_core::{http::response::header_text, value::UploadRange};
 use http::{HeaderMap, HeaderValue, header};
 
 /// `Content-Range` of a chunk of at least one byte that starts at an offset.

@@ -1,6 +1,9 @@
 //! One repository as everything sees it that sends a request to it.
 
-use acr_core::{CallOptions, Digest, Operation, Pipeline, RepositoryName, RequestBuilder};
+use acr_core::{
+    CallOptions, Digest, Pipeline, RepositoryName,
+    http::{Operation, RequestBuilder},
+};
 use http::Method;
 
 use crate::upload::Learned;

@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use acr_core::{BoxError, Error, ErrorKind};
+use acr_core::{Error, ErrorKind, http::BoxError};
 use bytes::Bytes;
 use futures_core::Stream;
 

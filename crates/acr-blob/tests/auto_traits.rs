@@ -12,7 +12,10 @@ use acr_blob::{
     BlobClient, BlobInfo, BlobReader, Chunker, Content, Download, DownloadCheckpoint, Mount,
     PartialReader, Phase, Progress, Upload, UploadCheckpoint, UploadSession,
 };
-use acr_core::{Body, Digest, Error, Pipeline, Request, Transport};
+use acr_core::{
+    Digest, Error, Pipeline, Transport,
+    http::{Body, Request},
+};
 
 fn send<T: Send>() {}
 fn send_sync_clone<T: Send + Sync + Clone + std::fmt::Debug + 'static>() {}

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use acr_blob::{BlobClient, Content};
 use acr_core::{
-    Body, Digest, Endpoint, Error, ErrorKind, Pipeline, Request, Response, Transport,
+    Digest, Endpoint, Error, ErrorKind, Pipeline, Transport,
+    http::{Body, Request, Response},
     layer::RetryPolicy,
 };
 use bytes::Bytes;

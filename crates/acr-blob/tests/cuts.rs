@@ -13,7 +13,10 @@
 mod line;
 
 use acr_blob::{BlobClient, BlobInfo, Content};
-use acr_core::{BoxError, Digest, Endpoint, Error, ErrorKind, Pipeline, Request, Transport};
+use acr_core::{
+    Digest, Endpoint, Error, ErrorKind, Pipeline, Transport,
+    http::{BoxError, Request},
+};
 use acr_testkit::{BlobDelivery, FakeRegistry, Operation, Tls};
 use bytes::Bytes;
 use futures_util::stream;

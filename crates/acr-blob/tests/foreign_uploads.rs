@@ -5,7 +5,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use acr_blob::{BlobClient, Content};
-use acr_core::{BoxError, Digest, Error, ErrorKind, Pipeline, Request, Response, Transport};
+use acr_core::{
+    Digest, Error, ErrorKind, Pipeline, Transport,
+    http::{BoxError, Request, Response},
+};
 use bytes::Bytes;
 use futures_util::stream;
 use http::{Method, StatusCode};

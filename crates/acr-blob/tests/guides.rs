@@ -11,7 +11,10 @@
 use std::sync::{Arc, Mutex};
 
 use acr_blob::{BlobClient, UploadCheckpoint};
-use acr_core::{Body, Digest, Endpoint, Error, Pipeline, Request, Transport};
+use acr_core::{
+    Digest, Endpoint, Error, Pipeline, Transport,
+    http::{Body, Request},
+};
 use http::{Method, StatusCode, header};
 use serde_json::json;
 use tokio::{

@@ -18,7 +18,7 @@ use std::{
 };
 
 use acr_blob::{BlobClient, Content, DownloadCheckpoint};
-use acr_core::{Digest, Endpoint, Pipeline, Request, Transport, TransportBuilder};
+use acr_core::{Digest, Endpoint, Pipeline, Transport, TransportBuilder, http::Request};
 use acr_testkit::{FakeRegistry, Operation, Tls};
 use http::{HeaderValue, header};
 use tower::ServiceExt as _;

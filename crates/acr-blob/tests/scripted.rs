@@ -17,8 +17,8 @@ use std::sync::{
 
 use acr_blob::{BlobClient, Content};
 use acr_core::{
-    Algorithm, Body, Digest, Digester, Endpoint, Error, ErrorKind, Pipeline, Request, Response,
-    Transport,
+    Algorithm, Digest, Digester, Endpoint, Error, ErrorKind, Pipeline, Transport,
+    http::{Body, Request, Response},
 };
 use bytes::Bytes;
 use futures_util::stream;

@@ -17,7 +17,7 @@ use std::{
 
 use acr_auth::{AccessToken, AuthLayer, Credential, credential_fn};
 use acr_blob::{BlobClient, Content, Phase, Was};
-use acr_core::{BoxError, Digest, ErrorKind, Pipeline};
+use acr_core::{Digest, ErrorKind, Pipeline, http::BoxError};
 use acr_testkit::{BlobDelivery, FakeRegistry, Fault, Kind, Operation};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};

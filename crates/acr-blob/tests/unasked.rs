@@ -10,7 +10,10 @@
 use std::sync::{Arc, Mutex};
 
 use acr_blob::{BlobClient, DownloadCheckpoint};
-use acr_core::{Body, Digest, Endpoint, Error, ErrorKind, Pipeline, Request, Response, Transport};
+use acr_core::{
+    Digest, Endpoint, Error, ErrorKind, Pipeline, Transport,
+    http::{Body, Request, Response},
+};
 use bytes::Bytes;
 use http::{Method, Response as HttpResponse};
 use tower::service_fn;

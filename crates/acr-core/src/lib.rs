@@ -6,7 +6,7 @@
 //! and works in any tower stack of the same types.
 //!
 //! ```
-//! use acr_core::{Body, Effect, Endpoint, Operation, Pipeline, Request, RequestBuilder, Transport, response};
+//! use acr_core::{http::{Body, Effect, Operation, Request, RequestBuilder, response}, Endpoint, Pipeline, Transport};
 //! use http::{Method, StatusCode};
 //!
 //! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
@@ -41,93 +41,35 @@
 
 #![forbid(unsafe_code)]
 
-#[cfg(feature = "_transport")]
-mod address;
-mod body;
-mod call_options;
-mod challenge;
-#[cfg(feature = "_transport")]
-mod client;
-#[cfg(feature = "_transport")]
-mod connect_error;
-#[cfg(feature = "_transport")]
-mod connections;
-#[cfg(feature = "_transport")]
-mod connector;
-mod deletion;
-mod digest;
-mod endpoint;
-mod error;
-mod error_code;
-mod foreign;
-mod framing;
-mod host;
+pub mod http;
 pub mod layer;
-pub mod link;
-mod listed;
-mod name;
-#[cfg(feature = "_transport")]
-mod no_proxy;
-mod operation;
-mod paced;
-mod pager;
-mod patience;
+pub mod oci;
 mod pipeline;
-#[cfg(feature = "_transport")]
-mod proxy;
-mod range;
-mod redact;
-mod reference;
-mod request;
-pub mod response;
-mod retry_after;
-mod rights;
-mod scope;
-mod secret;
-mod shortened;
-#[cfg(feature = "_transport")]
-mod stream;
-mod timestamp;
-#[cfg(feature = "_transport")]
-mod tls;
 mod transport;
-#[cfg(feature = "_transport")]
-mod tunnel;
-mod unknown_fields;
-mod unreadable;
-pub mod url_policy;
-mod verify;
+pub mod value;
 
-pub use self::{
-    body::{Body, DataStream},
-    call_options::CallOptions,
-    challenge::Challenge,
-    deletion::{Deletion, Was},
-    digest::{Algorithm, Digest, Digester, DigesterState, ParseDigestError},
-    endpoint::Endpoint,
-    error::{BoxError, Error, ErrorKind, Result},
-    error_code::{ErrorCode, ErrorDetail},
-    framing::Framing,
-    layer::HttpService,
-    listed::Listed,
-    name::{ParseNameError, RepositoryName, Tag},
-    operation::{Attempt, Effect, FollowRedirects, Operation, Recoveries},
-    pager::{Continuation, Page, PageRequest, Pager, Pages},
-    pipeline::{Pipeline, PipelineBuilder},
-    range::{ByteRange, ContentRange, ParseRangeError, UploadRange},
-    redact::Redaction,
-    reference::Reference,
-    request::{Request, RequestBuilder},
-    response::Response,
-    retry_after::{ParseRetryAfterError, RetryAfter},
-    rights::MissingRights,
-    scope::{Action, Scope},
-    secret::Secret,
-    timestamp::{ParseTimestampError, Timestamp},
-    transport::Transport,
-    unknown_fields::UnknownFields,
-    unreadable::Unreadable,
-    verify::Verified,
-};
 #[cfg(feature = "_transport")]
-pub use self::{client::TransportBuilder, proxy::Proxy, tls::TlsConfig};
+pub use self::transport::{Proxy, TlsConfig, TransportBuilder};
+pub use self::{
+    http::{
+        endpoint::Endpoint,
+        error::{Error, ErrorKind, Result, code::ErrorCode},
+        pager::{Continuation, Page, Pager},
+    },
+    layer::call_options::CallOptions,
+    pipeline::{Pipeline, PipelineBuilder},
+    transport::Transport,
+    value::{
+        deletion::{Deletion, Was},
+        digest::{Algorithm, Digest, Digester},
+        listed::Listed,
+        name::{RepositoryName, Tag},
+        range::ByteRange,
+        reference::Reference,
+        rights::MissingRights,
+        scope::{Action, Scope},
+        secret::Secret,
+        timestamp::Timestamp,
+        unknown_fields::UnknownFields,
+    },
+};

@@ -12,17 +12,18 @@ use tower_service::Service;
 use tracing::Instrument as _;
 
 use crate::{
-    call_options::CallOptions,
-    endpoint::Endpoint,
-    error::{Error, Result},
+    http::{
+        endpoint::Endpoint,
+        error::{Error, Result},
+        operation::Operation,
+        redact::{Redaction, shown_host, shown_subject},
+        request::Request,
+        response::Response,
+    },
     layer::{
         self, HttpService, LogLayer, RedirectLayer, RequestIdLayer, ResponseFuture, RetryLayer,
-        RetryPolicy, TimeoutLayer, Timeouts, TraceLayer, UserAgentLayer,
+        RetryPolicy, TimeoutLayer, Timeouts, TraceLayer, UserAgentLayer, call_options::CallOptions,
     },
-    operation::Operation,
-    redact::{Redaction, shown_host, shown_subject},
-    request::Request,
-    response::Response,
     transport::Transport,
 };
 
@@ -33,7 +34,7 @@ use crate::{
 /// behind a hyper server.
 ///
 /// ```
-/// use acr_core::{Body, Endpoint, Operation, Pipeline, Request, RequestBuilder, Transport};
+/// use acr_core::{http::{Body, Operation, Request, RequestBuilder}, Endpoint, Pipeline, Transport};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
 /// let transport = Transport::new(tower::service_fn(|_: Request| async {
@@ -109,7 +110,7 @@ impl Pipeline {
     /// # Errors
     ///
     /// When no answer came or a layer refused the request. A 404 is an answer; see
-    /// [`crate::response::expect`].
+    /// [`crate::http::response::expect`].
     ///
     /// # Cancellation
     ///
@@ -193,8 +194,8 @@ impl PipelineBuilder {
     /// use std::time::Duration;
     /// use tower::{ServiceBuilder, limit::ConcurrencyLimitLayer};
     ///
-    /// # let transport = Transport::new(tower::service_fn(|_: acr_core::Request| async {
-    /// #     Ok::<_, acr_core::Error>(http::Response::new(acr_core::Body::empty()))
+    /// # let transport = Transport::new(tower::service_fn(|_: acr_core::http::Request| async {
+    /// #     Ok::<_, acr_core::Error>(http::Response::new(acr_core::http::Body::empty()))
     /// # }));
     /// let endpoint: Endpoint = "myregistry.azurecr.io".parse()?;
     /// let pipeline = Pipeline::builder(endpoint)
@@ -301,5 +302,5 @@ fn default_transport() -> Result<Transport> {
 #[cfg(not(feature = "_transport"))]
 fn default_transport() -> Result<Transport> {
     let text = "no transport: give one, or enable the feature `aws-lc-rs` or `ring` of acr-core";
-    Err(Error::new(crate::error::ErrorKind::InvalidInput, text))
+    Err(Error::new(crate::http::error::ErrorKind::InvalidInput, text))
 }

@@ -15,8 +15,9 @@ mod network;
 use std::{net::SocketAddr, time::Duration};
 
 use acr_core::{
-    Effect, Endpoint, Error, ErrorKind, Operation, Pipeline, Proxy, RequestBuilder, Response,
-    TlsConfig, TransportBuilder, layer::RetryPolicy,
+    Endpoint, Error, ErrorKind, Pipeline, Proxy, TlsConfig, TransportBuilder,
+    http::{Effect, Operation, RequestBuilder, Response},
+    layer::RetryPolicy,
 };
 use http::Method;
 use tower::ServiceExt as _;

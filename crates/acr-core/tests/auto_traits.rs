@@ -10,9 +10,9 @@
 )]
 
 use acr_core::{
-    Body, Continuation, Digest, Digester, Endpoint, Error, Page, PageRequest, Pager, Pages,
-    Pipeline, PipelineBuilder, Reference, RepositoryName, Request, RequestBuilder, Scope, Secret,
-    Tag, Timestamp, Transport, Verified,
+    Continuation, Digest, Digester, Endpoint, Error, Page, Pager, Pipeline, PipelineBuilder,
+    Reference, RepositoryName, Scope, Secret, Tag, Timestamp, Transport,
+    http::{Body, PageRequest, Pages, Request, RequestBuilder, Verified},
     layer::{
         LogLayer, RedirectLayer, RequestIdLayer, RetryLayer, RetryPolicy, TimeoutLayer, Timeouts,
         TraceLayer, UserAgentLayer,
@@ -60,7 +60,7 @@ fn what_travels_between_tasks_is_send() {
     send::<Error>();
     send::<Pager<Tag>>();
     send::<Pages<Tag>>();
-    send::<Verified<acr_core::DataStream>>();
+    send::<Verified<acr_core::http::DataStream>>();
 }
 
 #[test]

@@ -19,8 +19,11 @@ use std::{
 };
 
 use acr_core::{
-    Body, CallOptions, Digester, Effect, Endpoint, Error, FollowRedirects, Operation, Pipeline,
-    Redaction, Request, RequestBuilder, Response, Secret, Transport, response,
+    CallOptions, Digester, Endpoint, Error, Pipeline, Secret, Transport,
+    http::{
+        Body, Effect, FollowRedirects, Operation, Redaction, Request, RequestBuilder, Response,
+        response,
+    },
 };
 use http::{Method, StatusCode, header::HeaderName};
 use tower::service_fn;

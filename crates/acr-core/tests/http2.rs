@@ -23,7 +23,10 @@ use std::{
     time::Duration,
 };
 
-use acr_core::{Effect, Error, ErrorKind, Response, TlsConfig, Transport, TransportBuilder};
+use acr_core::{
+    Error, ErrorKind, TlsConfig, Transport, TransportBuilder,
+    http::{Effect, Response},
+};
 use bytes::Bytes;
 use http::Version;
 use http_body_util::Full;
@@ -82,7 +85,7 @@ impl World {
         Self { server, transport, control }
     }
 
-    async fn send(&self, request: acr_core::Request) -> Result<Response, Error> {
+    async fn send(&self, request: acr_core::http::Request) -> Result<Response, Error> {
         self.transport.clone().oneshot(request).await
     }
 

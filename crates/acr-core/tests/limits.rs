@@ -12,7 +12,10 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use acr_core::{Body, Error, ErrorKind, response};
+use acr_core::{
+    Error, ErrorKind,
+    http::{Body, response},
+};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use http_body::Frame;
@@ -77,7 +80,11 @@ async fn control_characters_of_a_server_reach_no_terminal() {
 mod over_sockets {
     use std::time::Duration;
 
-    use acr_core::{Effect, Endpoint, Pipeline, RequestBuilder, layer::RetryPolicy};
+    use acr_core::{
+        Endpoint, Pipeline,
+        http::{Effect, RequestBuilder},
+        layer::RetryPolicy,
+    };
     use http::Method;
     use tokio::{
         io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},

@@ -19,8 +19,8 @@ use std::{
 };
 
 use acr_core::{
-    Body, CallOptions, Effect, Endpoint, Error, Operation, Pipeline, Request, RequestBuilder,
-    Transport,
+    CallOptions, Endpoint, Error, Pipeline, Transport,
+    http::{Body, Effect, Operation, Request, RequestBuilder},
 };
 use http::Method;
 use tower::service_fn;

@@ -8,8 +8,8 @@ use std::{
 };
 
 use acr_core::{
-    Body, CallOptions, Effect, Endpoint, Error, ErrorKind, Pipeline, Request, RequestBuilder,
-    Transport,
+    CallOptions, Endpoint, Error, ErrorKind, Pipeline, Transport,
+    http::{Body, Effect, Request, RequestBuilder},
     layer::{RedirectLayer, RequestIdLayer, RetryLayer, RetryPolicy, TimeoutLayer, Timeouts},
 };
 use http::{HeaderMap, Method};

@@ -22,8 +22,9 @@ use std::{
 };
 
 use acr_core::{
-    Attempt, Body, Effect, Endpoint, ErrorKind, Operation, Pipeline, RequestBuilder, TlsConfig,
-    Transport, TransportBuilder, layer::RetryPolicy,
+    Endpoint, ErrorKind, Pipeline, TlsConfig, Transport, TransportBuilder,
+    http::{Attempt, Body, Effect, Operation, RequestBuilder},
+    layer::RetryPolicy,
 };
 use bytes::Bytes;
 use http::Method;
@@ -70,7 +71,7 @@ async fn closes_on_reuse(murdered: Arc<AtomicUsize>) -> Server {
     .await
 }
 
-async fn read_ok(transport: &Transport, request: acr_core::Request) {
+async fn read_ok(transport: &Transport, request: acr_core::http::Request) {
     let response = transport.clone().oneshot(request).await.unwrap();
     assert_eq!(response.into_body().bytes(10).await.unwrap(), "ok");
 }
@@ -157,7 +158,7 @@ async fn a_request_without_effect_is_not_replayed() {
     let server = closes_on_reuse(Arc::default()).await;
     let transport = transport();
     read_ok(&transport, get(&server.http())).await;
-    let mut request = acr_core::Request::default();
+    let mut request = acr_core::http::Request::default();
     *request.uri_mut() = server.http().parse().unwrap();
     let error = transport.oneshot(request).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Transport);

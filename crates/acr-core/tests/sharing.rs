@@ -18,7 +18,10 @@ use std::{
     time::Duration,
 };
 
-use acr_core::{Effect, Endpoint, Pipeline, RequestBuilder};
+use acr_core::{
+    Endpoint, Pipeline,
+    http::{Effect, RequestBuilder},
+};
 use http::Method;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},

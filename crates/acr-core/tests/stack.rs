@@ -15,8 +15,12 @@ use std::{
 };
 
 use acr_core::{
-    Attempt, Body, Effect, Endpoint, Error, ErrorKind, FollowRedirects, Operation, Pipeline,
-    Request, RequestBuilder, Response, Result, Transport, layer::RequestId, response,
+    Endpoint, Error, ErrorKind, Pipeline, Result, Transport,
+    http::{
+        Attempt, Body, Effect, FollowRedirects, Operation, Request, RequestBuilder, Response,
+        response,
+    },
+    layer::RequestId,
 };
 use http::{Method, StatusCode};
 use tower::{ServiceBuilder, ServiceExt as _, service_fn};

@@ -16,8 +16,8 @@ mod network;
 use std::{sync::Arc, time::Duration};
 
 use acr_core::{
-    Body, CallOptions, Effect, Endpoint, Error, ErrorKind, Operation, Pipeline, RequestBuilder,
-    TlsConfig, Transport, TransportBuilder,
+    CallOptions, Endpoint, Error, ErrorKind, Pipeline, TlsConfig, Transport, TransportBuilder,
+    http::{Body, Effect, Operation, RequestBuilder},
 };
 use http::Method;
 use rustls::version::{TLS12, TLS13};

@@ -1,6 +1,9 @@
 //! What an answer with a success status must say to be one.
 
-use acr_core::{Response, Result, response};
+use acr_core::{
+    Result,
+    http::{Response, response},
+};
 use bytes::Bytes;
 use http::response::Parts;
 

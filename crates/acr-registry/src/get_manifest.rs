@@ -2,17 +2,14 @@
 
 use std::{future::IntoFuture, pin::Pin};
 
-use acr_core::{Digest, ErrorKind, Reference, Result, response};
-use bytes::Bytes;
-use http::{Method, StatusCode, header, response::Parts};
+use acr_core::{Digest, ErrorKind, Reference, Result, http::response};
+use http::{Method, StatusCode, response::Parts};
 
 use crate::{
     child, locks,
     manifest_request::{operation, read_request},
     model::{Manifest, MediaType, Platform},
-    proof::Hashed,
     repository::RepositoryClient,
-    shape::{fitting_media_type, refuse_ambiguity},
 };
 
 impl RepositoryClient {
@@ -171,12 +168,13 @@ impl GetManifest {
             .map_err(|error| locks::explain(error, locks::GET_MANIFEST))?;
         let (head, content, framing) = response::read_content(answer, max_size).await?;
         let read = content.len() as u64;
-        let manifest = decode(&head, content, &reference)?;
+        let manifest = Manifest::from_answer(reference.digest(), &head, content)?;
         if !is_proven(&head, &reference) {
             framing.confirm(read).map_err(|error| response::describe(error, &head))?;
         }
         if !allow_ambiguous {
-            refuse_ambiguity(&manifest.content, &manifest.media_type, ErrorKind::Protocol)
+            manifest
+                .refuse_ambiguity(ErrorKind::Protocol)
                 .map_err(|error| response::describe(error, &head))?;
         }
         Ok(manifest)
@@ -198,68 +196,5 @@ fn is_proven(head: &Parts, reference: &Reference) -> bool {
         || response::header_text(&head.headers, &response::DOCKER_CONTENT_DIGEST).is_some()
 }
 
-fn decode(head: &Parts, content: Bytes, reference: &Reference) -> Result<Manifest> {
-    response::check_encoding(head)?;
-    let digest = Hashed::of(&content).verified(reference.digest(), head)?;
-    let media_type = response::header_text(&head.headers, &header::CONTENT_TYPE)
-        .map(|text| text.split(';').next().unwrap_or_default().trim())
-        .filter(|text| !text.is_empty())
-        .map_or_else(|| fitting_media_type(&content), MediaType::from);
-    Ok(Manifest { digest, media_type, content })
-}
-
 /// The registry's own limit.
 const MAX_MANIFEST: usize = 4 * 1024 * 1024;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn head(headers: &[(&'static str, &str)]) -> Parts {
-        let mut response = http::Response::new(());
-        for (name, value) in headers {
-            response.headers_mut().insert(*name, value.parse().unwrap());
-        }
-        response.into_parts().0
-    }
-
-    #[test]
-    fn the_digest_asked_for_is_the_only_authority() {
-        let content = Bytes::from_static(b"{}");
-        let right = Digest::sha256(&content);
-        let wrong = Digest::sha256(b"other");
-        let tag: Reference = "v1".parse().unwrap();
-        for (reference, header, accepted) in [
-            (Reference::from(&right), None, true),
-            (Reference::from(&right), Some(&right), true),
-            (Reference::from(&right), Some(&wrong), false),
-            (Reference::from(&wrong), None, false),
-            (Reference::from(&wrong), Some(&wrong), false),
-            (tag.clone(), None, true),
-            (tag.clone(), Some(&right), true),
-            (tag, Some(&wrong), false),
-        ] {
-            let header: Vec<_> =
-                header.map(|d| ("docker-content-digest", d.as_str())).into_iter().collect();
-            let got = decode(&head(&header), content.clone(), &reference);
-            match got {
-                Ok(manifest) => assert!(accepted && manifest.digest == right),
-                Err(error) => assert!(!accepted && error.kind() == ErrorKind::Integrity),
-            }
-        }
-    }
-
-    #[test]
-    fn media_type_comes_from_the_header_then_the_document() {
-        let reference: Reference = "v1".parse().unwrap();
-        let document = Bytes::from_static(br#"{"mediaType":"application/x"}"#);
-        for (header, expected) in
-            [(Some("application/y; charset=utf-8"), "application/y"), (None, "application/x")]
-        {
-            let header: Vec<_> = header.map(|text| ("content-type", text)).into_iter().collect();
-            let manifest = decode(&head(&header), document.clone(), &reference).unwrap();
-            assert_eq!(manifest.media_type.as_str(), expected);
-        }
-        assert_eq!(fitting_media_type(b"not json"), MediaType::OCI_MANIFEST);
-    }
-}

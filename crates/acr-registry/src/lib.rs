@@ -43,7 +43,6 @@ mod locks;
 mod manifest_request;
 mod manifests;
 mod model;
-mod proof;
 mod put_manifest;
 mod referrers;
 mod registry;
@@ -52,8 +51,6 @@ mod repository;
 mod resolve;
 #[cfg(feature = "preview")]
 mod restore_manifest;
-mod shape;
-mod signed;
 mod tag_manifest;
 mod tags;
 

@@ -3,8 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use acr_core::{
-    Action, Continuation, Digest, Effect, Error, ErrorKind, Operation, Page, PageRequest, Pager,
-    Pipeline, RequestBuilder, Result, Scope, Timestamp, Unreadable, response, url_policy,
+    Action, Continuation, Digest, Error, ErrorKind, Page, Pager, Pipeline, Result, Scope,
+    Timestamp,
+    http::{Effect, Operation, PageRequest, RequestBuilder, response, url_policy},
+    value::Unreadable,
 };
 use http::{Method, StatusCode, Uri};
 use serde_json::value::RawValue;

@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use acr_core::{Continuation, Digest, Pager, Pages, Result, Unreadable};
+use acr_core::{Continuation, Digest, Pager, Result, http::Pages, value::Unreadable};
 use futures_core::Stream;
 
 use crate::{

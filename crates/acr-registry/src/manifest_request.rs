@@ -1,8 +1,8 @@
 //! What the requests about the content of manifests have in common.
 
 use acr_core::{
-    Action, Effect, Error, ErrorKind, Operation, Reference, RepositoryName, Request,
-    RequestBuilder, Result, Scope,
+    Action, Error, ErrorKind, Reference, RepositoryName, Result, Scope,
+    http::{Effect, Operation, Request, RequestBuilder},
 };
 use http::{HeaderValue, Method, header};
 

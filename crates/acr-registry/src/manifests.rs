@@ -1,7 +1,8 @@
 //! Manifests as the registry lists them: properties, locks, deletion.
 
 use acr_core::{
-    Action, Deletion, Digest, Effect, Operation, Reference, RequestBuilder, Result, Scope, Tag, Was,
+    Action, Deletion, Digest, Reference, Result, Scope, Tag, Was,
+    http::{Effect, Operation, RequestBuilder},
 };
 use http::Method;
 use serde_json::value::RawValue;

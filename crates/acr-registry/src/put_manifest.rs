@@ -3,8 +3,8 @@
 use std::{future::IntoFuture, pin::Pin};
 
 use acr_core::{
-    Action, Digest, Effect, Endpoint, Error, ErrorKind, Reference, RepositoryName, Request,
-    RequestBuilder, Result, Scope, Tag, response,
+    Action, Digest, Endpoint, Error, ErrorKind, Reference, RepositoryName, Result, Scope, Tag,
+    http::{Effect, Request, RequestBuilder, response},
 };
 use bytes::Bytes;
 use http::{Method, StatusCode, header};
@@ -13,10 +13,8 @@ use crate::{
     answer::success,
     locks,
     manifest_request::{header_value, operation},
-    model::MediaType,
-    proof::Hashed,
+    model::{Manifest, MediaType},
     repository::RepositoryClient,
-    shape::{fitting_media_type, refuse_ambiguity},
     tag_manifest::Stands,
 };
 
@@ -174,9 +172,13 @@ impl PutManifest {
 
     async fn send(self) -> Result<Digest> {
         let Self { client, content, tag, media_type, allow_ambiguous, stands } = self;
-        let media_type = media_type.unwrap_or_else(|| fitting_media_type(&content));
+        let manifest = Manifest::new(content);
+        let manifest = match media_type {
+            Some(media_type) => manifest.kept_as(media_type),
+            None => manifest,
+        };
         if !allow_ambiguous {
-            refuse_ambiguity(&content, &media_type, ErrorKind::InvalidInput)?;
+            manifest.refuse_ambiguity(ErrorKind::InvalidInput)?;
         }
         match &tag {
             Some(tag) => stands.check(&client, tag).await?,
@@ -188,26 +190,23 @@ impl PutManifest {
             }
         }
         let is_tagged = tag.is_some();
-        let hashed = Hashed::of(&content);
-        let digest = hashed.digest();
-        let endpoint = client.pipeline.endpoint();
-        let reference = tag.clone().map_or_else(|| Reference::from(&digest), Reference::Tag);
-        let body = content.clone();
-        let request = put_request(endpoint, &client.name, tag, &digest, &media_type, body)?;
+        let digest = &manifest.digest;
+        let reference = tag.clone().map_or_else(|| Reference::from(digest), Reference::Tag);
+        let request = put_request(client.pipeline.endpoint(), &client.name, tag, &manifest)?;
         let answer = client.pipeline.send(request).await?;
         let (head, _) = success(answer, MAX_PUT)
             .await
             .map_err(|error| locks::explain(error, locks::PUT_MANIFEST))?;
-        let named = hashed.named(&head)?;
+        let named = manifest.named_by(&head)?;
         if head.status != StatusCode::CREATED && named.is_none() {
             // Not the status of something stored, and no word of what was.
             let stored = client.get_manifest(reference).allow_ambiguous().await?.digest;
-            if !hashed.has(&stored) {
+            if !manifest.has(&stored) {
                 let text = format!("put `{digest}`, the registry has `{stored}`");
                 return Err(response::describe(Error::new(ErrorKind::Integrity, text), &head));
             }
         }
-        Ok(named.filter(|_| is_tagged).unwrap_or(digest))
+        Ok(named.filter(|_| is_tagged).unwrap_or(manifest.digest))
     }
 }
 
@@ -224,15 +223,13 @@ fn put_request(
     endpoint: &Endpoint,
     name: &RepositoryName,
     tag: Option<Tag>,
-    digest: &Digest,
-    media_type: &MediaType,
-    content: Bytes,
+    manifest: &Manifest,
 ) -> Result<Request> {
-    let media_type = header_value(media_type.as_str())?;
+    let media_type = header_value(manifest.media_type.as_str())?;
     // Content under its digest is a fact; a tag is a name that others move too.
     let (reference, effect) = match tag {
         Some(tag) => (Reference::Tag(tag), Effect::Move),
-        None => (Reference::from(digest), Effect::Set),
+        None => (Reference::from(&manifest.digest), Effect::Set),
     };
     let path = ["v2", name.as_str(), "manifests", reference.as_str()];
     RequestBuilder::new(Method::PUT, endpoint, &path)
@@ -240,7 +237,7 @@ fn put_request(
         .operation(operation("put_manifest", name, &reference))
         .scope(Scope::repository(name, &[Action::PULL, Action::PUSH]))
         .effect(effect)
-        .body(content)
+        .body(manifest.content.clone())
         .build()
 }
 
@@ -255,15 +252,12 @@ mod tests {
     fn a_put_by_tag_is_a_move_and_by_digest_a_fact() {
         let endpoint: Endpoint = "r.azurecr.io".parse().unwrap();
         let name: RepositoryName = "a/b".parse().unwrap();
-        let digest = Digest::sha256(b"{}");
+        let manifest = Manifest::new("{}");
         for (tag, effect, path) in [
             (Some("v1".parse().unwrap()), Effect::Move, "/v2/a/b/manifests/v1".to_owned()),
-            (None, Effect::Set, format!("/v2/a/b/manifests/{digest}")),
+            (None, Effect::Set, format!("/v2/a/b/manifests/{}", manifest.digest)),
         ] {
-            let content = Bytes::from_static(b"{}");
-            let request =
-                put_request(&endpoint, &name, tag, &digest, &MediaType::OCI_MANIFEST, content)
-                    .unwrap();
+            let request = put_request(&endpoint, &name, tag, &manifest).unwrap();
             assert_eq!(request.uri().path(), path);
             assert_eq!(request.extensions().get::<Effect>(), Some(&effect));
         }

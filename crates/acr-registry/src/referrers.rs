@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
-use acr_core::{Action, Digest, Error, ErrorKind, Page, PageRequest, Pager, Result, Scope, Tag};
+use acr_core::{
+    Action, Digest, Error, ErrorKind, Page, Pager, Result, Scope, Tag, http::PageRequest,
+};
 use serde_json::value::RawValue;
 
 use crate::{
@@ -101,7 +103,7 @@ async fn fallback_page(list: &List) -> Result<Page<DescriptorView>> {
     Ok(Page::new(items, None).with_unreadable(unreadable))
 }
 
-type Entries = (Vec<DescriptorView>, Vec<acr_core::Unreadable>);
+type Entries = (Vec<DescriptorView>, Vec<acr_core::value::Unreadable>);
 
 /// The entries of an index; what else it is, otherwise.
 fn entries(manifest: &Manifest, list: &List) -> Result<Entries, String> {

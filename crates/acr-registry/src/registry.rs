@@ -1,8 +1,8 @@
 //! The client of a whole registry.
 
 use acr_core::{
-    CallOptions, Effect, Error, Operation, Pipeline, RepositoryName, RequestBuilder, Result, Scope,
-    response,
+    CallOptions, Error, Pipeline, RepositoryName, Result, Scope,
+    http::{Effect, Operation, RequestBuilder, response},
 };
 use http::{Method, StatusCode};
 use serde_json::value::RawValue;

@@ -2,8 +2,8 @@
 //! are further `impl` blocks, each beside what it gives.
 
 use acr_core::{
-    Action, Body, CallOptions, Deletion, Effect, Error, ErrorKind, Operation, Pipeline,
-    RepositoryName, Request, RequestBuilder, Result, Scope, Was, response,
+    Action, CallOptions, Deletion, Error, ErrorKind, Pipeline, RepositoryName, Result, Scope, Was,
+    http::{Body, Effect, Operation, Request, RequestBuilder, response},
 };
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header, response::Parts};

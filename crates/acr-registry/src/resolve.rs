@@ -1,6 +1,6 @@
 //! What a reference stands for.
 
-use acr_core::{Digest, Error, ErrorKind, Reference, Result, response};
+use acr_core::{Digest, Error, ErrorKind, Reference, Result, http::response};
 use http::{Method, StatusCode};
 
 use crate::{

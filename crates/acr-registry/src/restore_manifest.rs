@@ -2,7 +2,10 @@
 
 use std::{future::IntoFuture, pin::Pin};
 
-use acr_core::{Body, Digest, Effect, Error, ErrorKind, Operation, Result, Tag};
+use acr_core::{
+    Digest, Error, ErrorKind, Result, Tag,
+    http::{Body, Effect, Operation},
+};
 use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::{answer, deleted::DELETED_READ, repository::RepositoryClient};

@@ -1,6 +1,9 @@
 //! Tags: list, read, lock, remove.
 
-use acr_core::{Action, Deletion, Digest, Effect, Operation, Result, Scope, Tag, Was};
+use acr_core::{
+    Action, Deletion, Digest, Result, Scope, Tag, Was,
+    http::{Effect, Operation},
+};
 use http::{HeaderName, Method};
 use serde_json::value::RawValue;
 
@@ -125,7 +128,7 @@ impl RepositoryClient {
         let look = Box::pin(async { self.tag_properties(tag).await.map(drop) });
         Ok(match self.send_deletion(request, locks::DELETE_TAG, look).await? {
             Some((head, _)) => {
-                let digest = acr_core::response::header_text(&head.headers, &POINTED_TO);
+                let digest = acr_core::http::response::header_text(&head.headers, &POINTED_TO);
                 let digest: Option<Digest> = digest.and_then(|text| text.parse().ok());
                 Deletion::new(Was::Existed).digest(digest)
             }

@@ -8,7 +8,10 @@
     reason = "tests may stop at the first surprise"
 )]
 
-use acr_core::{Body, Error, Pipeline, Request, Transport};
+use acr_core::{
+    Error, Pipeline, Transport,
+    http::{Body, Request},
+};
 use acr_registry::{
     ApiVersion, Deletion, Descriptor, Document, GetManifest, ImageIndex, ImageManifest, ListPager,
     Manifest, ManifestChanges, ManifestProperties, Permissions, Platform, PutManifest,

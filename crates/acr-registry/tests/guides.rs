@@ -12,7 +12,10 @@ mod support;
 
 use std::sync::Arc;
 
-use acr_core::{Body, Error, Pipeline, Request, Transport};
+use acr_core::{
+    Error, Pipeline, Transport,
+    http::{Body, Request},
+};
 use acr_registry::{ApiVersion, Order, Permissions, RegistryClient};
 use support::{Answer, answering, client, lines, push, tag};
 use tokio::sync::Barrier;

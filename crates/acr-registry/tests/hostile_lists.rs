@@ -17,7 +17,10 @@ use std::{
     },
 };
 
-use acr_core::{Body, ErrorKind, Pipeline, Request, Transport};
+use acr_core::{
+    ErrorKind, Pipeline, Transport,
+    http::{Body, Request},
+};
 use acr_registry::RegistryClient;
 use futures_util::{Stream, StreamExt as _};
 use proptest::prelude::*;

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use acr_core::Body;
+use acr_core::http::Body;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body::{Frame, SizeHint};

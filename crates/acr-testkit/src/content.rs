@@ -12,7 +12,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use acr_core::{Body, Digest, Digester, DigesterState};
+use acr_core::{Digest, Digester, http::Body, value::DigesterState};
 use bytes::Bytes;
 use tempfile::TempDir;
 

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use acr_core::{Body, Error};
+use acr_core::{Error, http::Body};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderName, HeaderValue, header};
 use http_body::{Frame, SizeHint};

@@ -1,6 +1,6 @@
 //! Faults that act while a request is handled: on the registry's state, its tokens, its answers.
 
-use acr_core::{Body, Digest};
+use acr_core::{Digest, http::Body};
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use http_body::{Frame, SizeHint};

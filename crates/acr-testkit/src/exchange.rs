@@ -10,7 +10,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use acr_core::Body;
+use acr_core::http::Body;
 use bytes::Bytes;
 use http::{HeaderName, StatusCode, header, request::Parts};
 use http_body::{Frame, SizeHint};

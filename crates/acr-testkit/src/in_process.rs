@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use acr_core::Request;
+use acr_core::http::Request;
 use http::{HeaderValue, header};
 use tower_service::Service;
 

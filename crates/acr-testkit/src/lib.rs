@@ -12,7 +12,7 @@
 //! For clients in other languages there is the program `acr-emulator`, a crate of its own.
 //!
 //! ```
-//! use acr_core::{Body, Transport};
+//! use acr_core::{http::Body, Transport};
 //! use acr_testkit::{FakeRegistry, Kind};
 //! use tower_service::Service as _;
 //!

@@ -1,6 +1,6 @@
 //! What a text names: a tag, a digest, or a digest that cannot exist.
 
-use acr_core::{Digest, ParseDigestError};
+use acr_core::{Digest, value::ParseDigestError};
 
 /// Whether a manifest reference is a digest: a tag cannot hold a colon.
 pub(crate) fn is_digest(reference: &str) -> bool {

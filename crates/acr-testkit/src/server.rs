@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use acr_core::{Body, Endpoint};
+use acr_core::{Endpoint, http::Body};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use acr_core::{Body, Request};
+use acr_core::http::{Body, Request};
 use http::{HeaderMap, Method, StatusCode, header, request::Parts};
 use http_body_util::BodyExt as _;
 

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use acr_core::Body;
+use acr_core::http::Body;
 use http::{HeaderMap, HeaderValue, header};
 use http_body_util::{BodyExt as _, Limited};
 use tokio::{

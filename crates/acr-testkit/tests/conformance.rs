@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests may stop at the first surprise")]
 
-use acr_core::{Pipeline, Request};
+use acr_core::{Pipeline, http::Request};
 use acr_testkit::{BlobDelivery, FakeRegistry, Fault, Operation, Report, conformance};
 use http::{HeaderValue, header};
 use tower::util::MapRequestLayer;

@@ -3,7 +3,10 @@
 #![cfg(feature = "proptest")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests may stop at the first surprise")]
 
-use acr_core::{Body, Digest, Reference, Request, Transport};
+use acr_core::{
+    Digest, Reference, Transport,
+    http::{Body, Request},
+};
 use acr_testkit::{FakeRegistry, Profile, strategy};
 use bytes::Bytes;
 use http::{Method, StatusCode};
@@ -89,7 +92,7 @@ proptest! {
         told in strategy::content_range(),
     ) {
         prop_assert_eq!(asked.to_string().parse::<acr_core::ByteRange>().unwrap(), asked);
-        prop_assert_eq!(told.to_string().parse::<acr_core::ContentRange>().unwrap(), told);
+        prop_assert_eq!(told.to_string().parse::<acr_core::value::ContentRange>().unwrap(), told);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use acr_core::{Body, Request};
+use acr_core::http::{Body, Request};
 use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderValue, Response};

@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 
-use acr_core::{ContentRange, Error, ErrorCode, ErrorKind, Scope};
+use acr_core::{Error, ErrorCode, ErrorKind, Scope, value::ContentRange};
 use serde_json::Value;
 
 use crate::{

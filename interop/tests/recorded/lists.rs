@@ -1,6 +1,6 @@
 //! Recorded lists: the options recovered from the first request, then page by page.
 
-use acr_core::{Continuation, Digest, Pages};
+use acr_core::{Continuation, Digest, http::Pages};
 use acr_registry::{DescriptorView, ListPager, Order, RegistryClient};
 use serde_json::{Value, json};
 

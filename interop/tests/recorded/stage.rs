@@ -7,7 +7,11 @@ use std::{
 };
 
 use acr_auth::{AccessToken, AuthLayer, Credential, credential_fn};
-use acr_core::{Body, Effect, Error, ErrorKind, Pipeline, Request, Transport, layer::RetryPolicy};
+use acr_core::{
+    Error, ErrorKind, Pipeline, Transport,
+    http::{Body, Effect, Request},
+    layer::RetryPolicy,
+};
 
 use crate::{
     compare::same_request,

@@ -2,7 +2,10 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use acr_core::{Error, ErrorDetail, ErrorKind, Response, Result, RetryAfter, Secret, response};
+use acr_core::{
+    Error, ErrorKind, Result, Secret,
+    http::{ErrorDetail, Response, RetryAfter, response},
+};
 use http::StatusCode;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -180,7 +183,7 @@ const MAX_LIFETIME: Duration = Duration::from_secs(48 * 3600);
 
 #[cfg(test)]
 mod tests {
-    use acr_core::Body;
+    use acr_core::http::Body;
 
     use super::*;
 

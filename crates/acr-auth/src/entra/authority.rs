@@ -1,6 +1,9 @@
 //! The token endpoint of an authority: client credentials for an access token.
 
-use acr_core::{Effect, ErrorKind, Operation, Pipeline, RequestBuilder, Secret};
+use acr_core::{
+    ErrorKind, Pipeline, Secret,
+    http::{Effect, Operation, RequestBuilder},
+};
 use http::{Method, header};
 
 use super::{answer, cloud::Cloud, failure::Failure, options::SourceOptions, scopes};

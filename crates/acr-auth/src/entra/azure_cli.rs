@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use acr_core::{BoxError, Error, ErrorKind, Result, Timestamp};
+use acr_core::{Error, ErrorKind, Result, Timestamp, http::BoxError};
 use jiff::{civil::DateTime, tz::TimeZone};
 use serde::Deserialize;
 use zeroize::Zeroizing;

@@ -1,6 +1,6 @@
 //! Whoever signed in with `azd auth login`.
 
-use acr_core::{BoxError, Error, ErrorKind, Result, Timestamp};
+use acr_core::{Error, ErrorKind, Result, Timestamp, http::BoxError};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 

@@ -2,7 +2,7 @@
 
 use std::{error::Error as StdError, fmt, sync::OnceLock};
 
-use acr_core::{BoxError, Error, ErrorKind};
+use acr_core::{Error, ErrorKind, http::BoxError};
 
 use super::{foreign_text::printable, unavailable::CredentialUnavailable};
 use crate::{

@@ -1,6 +1,6 @@
 //! A service principal with a secret.
 
-use acr_core::{BoxError, Error, ErrorKind, Result, Secret};
+use acr_core::{Error, ErrorKind, Result, Secret, http::BoxError};
 
 use super::{
     authority::Application,

@@ -1,6 +1,6 @@
 //! The chain that most programs want.
 
-use acr_core::{BoxError, ErrorKind, Result};
+use acr_core::{ErrorKind, Result, http::BoxError};
 
 use super::{
     azure_cli::AzureCliCredential,

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use acr_core::{BoxError, Error, ErrorKind};
+use acr_core::{Error, ErrorKind, http::BoxError};
 
 use super::unavailable::CredentialUnavailable;
 

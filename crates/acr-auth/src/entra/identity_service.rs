@@ -3,8 +3,8 @@
 use std::{error::Error as _, time::Duration};
 
 use acr_core::{
-    Effect, Endpoint, Error, ErrorKind, Operation, Pipeline, PipelineBuilder, Request,
-    RequestBuilder, Response, Secret,
+    Endpoint, Error, ErrorKind, Pipeline, PipelineBuilder, Secret,
+    http::{Effect, Operation, Request, RequestBuilder, Response},
 };
 use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 

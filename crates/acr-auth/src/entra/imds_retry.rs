@@ -7,8 +7,9 @@ use std::{
 };
 
 use acr_core::{
-    Attempt, Error, ErrorKind, HttpService, Request, Response, Result,
-    layer::{ResponseFuture, RetryPolicy, call, drain},
+    Error, ErrorKind, Result,
+    http::{Attempt, Request, Response},
+    layer::{HttpService, ResponseFuture, RetryPolicy, call, drain},
 };
 use http::StatusCode;
 use tokio::time::Instant;

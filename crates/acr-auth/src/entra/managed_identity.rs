@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use acr_core::{BoxError, Result};
+use acr_core::{Result, http::BoxError};
 
 use super::{
     failure::Failure, identity::ManagedIdentity, identity_service::IdentityService,

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use acr_core::{BoxError, Error, ErrorKind, Result, Secret};
+use acr_core::{Error, ErrorKind, Result, Secret, http::BoxError};
 use tokio::{fs::File, io::AsyncReadExt as _};
 use zeroize::Zeroizing;
 

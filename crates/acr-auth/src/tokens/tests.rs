@@ -2,7 +2,10 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use acr_core::{Body, Request, Transport};
+use acr_core::{
+    Transport,
+    http::{Body, Request},
+};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use tower::service_fn;
 

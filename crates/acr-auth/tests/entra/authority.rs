@@ -8,7 +8,10 @@ use acr_auth::{
         ClientSecretCredential, Cloud, Environment, SourceOptions, WorkloadIdentityCredential,
     },
 };
-use acr_core::{Body, Error, ErrorKind, Request, Transport};
+use acr_core::{
+    Error, ErrorKind, Transport,
+    http::{Body, Request},
+};
 use acr_testkit::{FakeEntra, FakeEntraBuilder};
 use futures_util::future::join_all;
 use http::StatusCode;

@@ -9,7 +9,7 @@ use acr_auth::{
     AccessToken, TokenCredential, credential_fn,
     entra::{ChainedCredential, CredentialUnavailable},
 };
-use acr_core::{BoxError, Error, ErrorKind};
+use acr_core::{Error, ErrorKind, http::BoxError};
 
 use crate::support::{is_unavailable, shown, token};
 

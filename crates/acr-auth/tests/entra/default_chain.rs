@@ -3,7 +3,10 @@
 use acr_auth::entra::{Cloud, DefaultCredential, Environment, SourceOptions};
 use acr_core::ErrorKind;
 #[cfg(unix)]
-use acr_core::{Body, Error, Request, Transport};
+use acr_core::{
+    Error, Transport,
+    http::{Body, Request},
+};
 #[cfg(unix)]
 use tower::service_fn;
 
@@ -63,7 +66,7 @@ fn machine(answer: Link) -> Transport {
 }
 
 #[cfg(unix)]
-fn json(answer: Link, name: &str) -> acr_core::Response {
+fn json(answer: Link, name: &str) -> acr_core::http::Response {
     let token = name.replace(' ', "-");
     let (status, body) = match answer {
         Link::Works => (200, format!(r#"{{"access_token":"{token}","expires_in":3600}}"#)),

@@ -4,7 +4,10 @@ use acr_auth::{
     AuthLayer, Credential,
     entra::{DefaultCredential, SourceOptions},
 };
-use acr_core::{Effect, Pipeline, RequestBuilder, Scope, TlsConfig, TransportBuilder, response};
+use acr_core::{
+    Pipeline, Scope, TlsConfig, TransportBuilder,
+    http::{Effect, RequestBuilder, response},
+};
 use acr_testkit::{FakeEntra, FakeIdentityService, FakeRegistry, Kind, Tls};
 use http::{Method, StatusCode};
 

@@ -12,7 +12,10 @@ use acr_auth::{
     TokenCredential as _, TokenRequest,
     entra::{ManagedIdentity, ManagedIdentityCredential, SourceOptions},
 };
-use acr_core::{Body, Error, ErrorKind, Request, Response, Transport};
+use acr_core::{
+    Error, ErrorKind, Transport,
+    http::{Body, Request, Response},
+};
 use acr_testkit::FakeIdentityService;
 use http::StatusCode;
 use tokio::time::Instant;

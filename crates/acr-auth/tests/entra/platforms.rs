@@ -12,7 +12,10 @@ use std::{
 use acr_auth::entra::{
     DefaultCredential, ManagedIdentity, ManagedIdentityCredential, SourceOptions,
 };
-use acr_core::{Body, Endpoint, Error, ErrorKind, Request, Response, Transport};
+use acr_core::{
+    Endpoint, Error, ErrorKind, Transport,
+    http::{Body, Request, Response},
+};
 use acr_testkit::FakeIdentityService;
 use http::StatusCode;
 use tokio::time::Instant;
@@ -77,7 +80,8 @@ async fn c1_any_400_that_speaks_of_the_metadata_header_is_the_identity_service()
 async fn c1_an_answer_to_the_probe_without_end_is_not_waited_for() {
     let transport = Transport::new(service_fn(|_: Request| async {
         let answer = http::Response::builder().status(400).header("content-type", "text/plain");
-        let silent = futures_util::stream::pending::<Result<bytes::Bytes, acr_core::BoxError>>();
+        let silent =
+            futures_util::stream::pending::<Result<bytes::Bytes, acr_core::http::BoxError>>();
         let frames = futures_util::StreamExt::map(silent, |item| item.map(http_body::Frame::data));
         Ok::<_, Error>(answer.body(Body::stream(http_body_util::StreamBody::new(frames))).unwrap())
     }));

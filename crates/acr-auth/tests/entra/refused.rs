@@ -7,7 +7,10 @@ use acr_auth::{
         ManagedIdentityCredential, SourceOptions, WorkloadIdentityCredential,
     },
 };
-use acr_core::{Body, Error, Request, Transport};
+use acr_core::{
+    Error, Transport,
+    http::{Body, Request},
+};
 use tower::service_fn;
 
 use crate::support::{SCOPE, TENANT, environment};

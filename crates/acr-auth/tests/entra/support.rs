@@ -6,7 +6,7 @@ use acr_auth::{
     TokenCredential, TokenRequest,
     entra::{CredentialUnavailable, Environment},
 };
-use acr_core::{BoxError, Error, Transport};
+use acr_core::{Error, Transport, http::BoxError};
 
 pub(crate) const SCOPE: &str = "https://containerregistry.azure.net/.default";
 pub(crate) const TENANT: &str = "11111111-2222-3333-4444-555555555555";
@@ -41,9 +41,9 @@ pub(crate) fn shown(error: &BoxError) -> String {
 
 /// A network where nobody is.
 pub(crate) fn nobody() -> Transport {
-    Transport::new(tower::service_fn(|_: acr_core::Request| async {
+    Transport::new(tower::service_fn(|_: acr_core::http::Request| async {
         let error = Error::new(acr_core::ErrorKind::Connect, "no route to host").permanent();
-        Err::<acr_core::Response, _>(error)
+        Err::<acr_core::http::Response, _>(error)
     }))
 }
 

@@ -6,7 +6,10 @@ use std::{
 };
 
 use acr_auth::{AccessToken, AuthLayer, Credential, credential_fn};
-use acr_core::{Action, Body, Endpoint, Error, Pipeline, Request, Scope, Transport};
+use acr_core::{
+    Action, Endpoint, Error, Pipeline, Scope, Transport,
+    http::{Body, Request},
+};
 use acr_testkit::{Anonymous, FakeRegistry, Kind};
 use futures_util::future::join_all;
 use tower::service_fn;

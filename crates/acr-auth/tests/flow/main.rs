@@ -29,7 +29,10 @@ use std::{
 };
 
 use acr_auth::{AccessToken, AuthLayer, Credential, credential_fn};
-use acr_core::{Effect, Endpoint, Operation, Pipeline, Request, RequestBuilder, Scope};
+use acr_core::{
+    Endpoint, Pipeline, Scope,
+    http::{Effect, Operation, Request, RequestBuilder},
+};
 use acr_testkit::FakeRegistry;
 use http::{Method, StatusCode};
 

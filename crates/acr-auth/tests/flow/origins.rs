@@ -7,8 +7,9 @@ use std::{
 
 use acr_auth::{AccessToken, AuthLayer, Credential, credential_fn};
 use acr_core::{
-    Body, Endpoint, Error, ErrorKind, Pipeline, Request, RequestBuilder, Response, Result, Scope,
-    Transport, layer::RetryPolicy,
+    Endpoint, Error, ErrorKind, Pipeline, Result, Scope, Transport,
+    http::{Body, Request, RequestBuilder, Response},
+    layer::RetryPolicy,
 };
 use acr_testkit::{FakeRegistry, Kind};
 use http::{Method, StatusCode};

@@ -1,7 +1,7 @@
 //! What a token service says, and what of it may be shown; what is never sent to it.
 
 use acr_auth::{AuthLayer, Credential, TokenClient};
-use acr_core::{Endpoint, Error, ErrorKind, Pipeline, Response, Scope, Secret};
+use acr_core::{Endpoint, Error, ErrorKind, Pipeline, Scope, Secret, http::Response};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use crate::support::{self, entra, get, ok, token_service, transport};

@@ -3,7 +3,10 @@
 use std::time::{Duration, SystemTime};
 
 use acr_auth::{AccessToken, Credential, credential_fn};
-use acr_core::{Action, Effect, ErrorKind, RequestBuilder, Scope, response};
+use acr_core::{
+    Action, ErrorKind, Scope,
+    http::{Effect, RequestBuilder, response},
+};
 use acr_testkit::{Anonymous, FakeRegistry, Fault, Kind, Operation, ScopeMap};
 use http::{Method, StatusCode};
 
@@ -60,7 +63,7 @@ async fn a_failing_token_service_is_retried_by_the_one_loop_outside() {
         let pipeline = pipeline(&registry, identity(&registry).0);
         let answer = pipeline.send(catalog(pipeline.endpoint())).await.unwrap();
         assert_eq!(answer.status(), 200);
-        let attempt = answer.extensions().get::<acr_core::Attempt>().unwrap().get();
+        let attempt = answer.extensions().get::<acr_core::http::Attempt>().unwrap().get();
         assert_eq!(attempt, attempts);
     }
 }

@@ -11,7 +11,10 @@ use std::{
 use acr_auth::{
     AccessToken, AuthLayer, BoxFuture, Credential, TokenCredential, TokenRequest, credential_fn,
 };
-use acr_core::{Action, BoxError, ErrorKind, Pipeline, Response, Scope};
+use acr_core::{
+    Action, ErrorKind, Pipeline, Scope,
+    http::{BoxError, Response},
+};
 
 use crate::support::{self, Sent, count, endpoint, entra, get, jwt, ok, token_service, transport};
 
@@ -119,7 +122,7 @@ async fn b4_rights_that_stay_missing_cost_one_exchange_a_minute_for_any_number_o
         let refused = async |n: usize| {
             let calls = (0..n).map(|_| pipeline.send(get("/v2/a/x", Some(pull("a")))));
             for answer in futures_util::future::join_all(calls).await {
-                let error = acr_core::response::into_error(answer.unwrap()).await;
+                let error = acr_core::http::response::into_error(answer.unwrap()).await;
                 assert_eq!(error.kind(), ErrorKind::Forbidden);
             }
         };

@@ -10,7 +10,8 @@ use std::{
 
 use acr_auth::Credential;
 use acr_core::{
-    Action, Body, CallOptions, Effect, Error, ErrorKind, Pipeline, Request, Scope, Transport,
+    Action, CallOptions, Error, ErrorKind, Pipeline, Scope, Transport,
+    http::{Body, Effect, Request},
     layer::{RetryPolicy, Timeouts},
 };
 use futures_util::future::join_all;

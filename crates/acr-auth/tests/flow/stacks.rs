@@ -10,9 +10,9 @@ use std::{
 
 use acr_auth::{AuthLayer, Credential};
 use acr_core::{
-    Action, BoxError, Error, ErrorKind, FollowRedirects, HttpService, Request, Response, Scope,
-    Transport,
-    layer::{RedirectLayer, RetryLayer, RetryPolicy},
+    Action, Error, ErrorKind, Scope, Transport,
+    http::{BoxError, FollowRedirects, Request, Response},
+    layer::{HttpService, RedirectLayer, RetryLayer, RetryPolicy},
 };
 use futures_util::future::join_all;
 use tower::{

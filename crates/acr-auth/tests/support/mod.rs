@@ -9,7 +9,8 @@ use std::{
 
 use acr_auth::{AccessToken, AuthLayer, Credential, credential_fn};
 use acr_core::{
-    Body, Effect, Endpoint, Error, Pipeline, Request, RequestBuilder, Response, Scope, Transport,
+    Endpoint, Error, Pipeline, Scope, Transport,
+    http::{Body, Effect, Request, RequestBuilder, Response},
 };
 use http::{Method, StatusCode};
 use tower::service_fn;

@@ -2,7 +2,7 @@
 
 use std::{future::IntoFuture, pin::Pin};
 
-use acr_core::{Body, Digest, Error, Result};
+use acr_core::{Digest, Error, Result, http::Body};
 
 use crate::{
     download::{

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use acr_core::{Digest, Digester, DigesterState, Error, ErrorKind, RepositoryName, Result};
+use acr_core::{Digest, Digester, Error, ErrorKind, RepositoryName, Result, value::DigesterState};
 use serde::{Deserialize, Serialize};
 
 /// How far a download got: write it down with the bytes that were read before it, and

@@ -1,7 +1,7 @@
 //! What to ask for next in a download, and what an answer means. Pure: answers and pieces
 //! in, requests and verified pieces out.
 
-use acr_core::{ByteRange, ContentRange, Digest, Digester, Error, ErrorKind, Result};
+use acr_core::{ByteRange, Digest, Digester, Error, ErrorKind, Result, value::ContentRange};
 use bytes::Bytes;
 
 use crate::download::outlet::Piece;

@@ -8,7 +8,10 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use acr_core::{ByteRange, DataStream, Digest, Error, ErrorKind, Operation, Result};
+use acr_core::{
+    ByteRange, Digest, Error, ErrorKind, Result,
+    http::{DataStream, Operation},
+};
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 

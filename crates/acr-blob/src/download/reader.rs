@@ -8,7 +8,10 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use acr_core::{Body, DataStream, Digest, Digester, Error, ErrorKind, Operation, Result};
+use acr_core::{
+    Digest, Digester, Error, ErrorKind, Result,
+    http::{Body, DataStream, Operation},
+};
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 use tokio::task::{JoinHandle, spawn_blocking};

@@ -1,8 +1,10 @@
 //! The requests of downloads, and what may be asked again when they are refused.
 
 use acr_core::{
-    Action, ByteRange, ContentRange, DataStream, Digest, Effect, Error, ErrorKind, Framing,
-    Operation, Response, Result, Scope, layer::drain, response,
+    Action, ByteRange, Digest, Error, ErrorKind, Result, Scope,
+    http::{DataStream, Effect, Framing, Operation, Response, response},
+    layer::drain,
+    value::ContentRange,
 };
 use http::{HeaderValue, Method, StatusCode, header};
 

@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use acr_core::{Body, Error, Result};
+use acr_core::{Error, Result, http::Body};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::task::{JoinHandle, spawn_blocking};

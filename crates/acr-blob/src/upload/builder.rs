@@ -2,7 +2,7 @@
 
 use std::{future::IntoFuture, pin::Pin};
 
-use acr_core::{Digest, Error, ErrorKind, Operation, RepositoryName, Result};
+use acr_core::{Digest, Error, ErrorKind, RepositoryName, Result, http::Operation};
 
 use crate::{
     content::Content,
@@ -153,7 +153,7 @@ impl Upload {
     ///
     /// ```no_run
     /// use acr_blob::{BlobClient, BlobInfo, Content, UploadCheckpoint};
-    /// use acr_core::BoxError;
+    /// use acr_core::http::BoxError;
     ///
     /// /// Run it again after a crash: it goes on where it stood.
     /// async fn push(blobs: &BlobClient, path: &str) -> Result<BlobInfo, BoxError> {

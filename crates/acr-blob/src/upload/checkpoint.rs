@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use acr_core::{Digester, DigesterState, Error, ErrorKind, RepositoryName, Result};
+use acr_core::{Digester, Error, ErrorKind, RepositoryName, Result, value::DigesterState};
 use serde::{Deserialize, Serialize};
 
 use crate::stamp::Stamp;

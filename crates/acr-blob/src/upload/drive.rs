@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use acr_core::{Digest, Digester, Error, ErrorKind, Operation, RepositoryName, Result};
+use acr_core::{Digest, Digester, Error, ErrorKind, RepositoryName, Result, http::Operation};
 use bytes::Bytes;
 use tokio::time::Instant;
 use tracing::warn;

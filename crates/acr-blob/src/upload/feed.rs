@@ -2,7 +2,10 @@
 
 use std::{future::poll_fn, pin::Pin};
 
-use acr_core::{Body, BoxError, Digest, Digester, Error, Result};
+use acr_core::{
+    Digest, Digester, Error, Result,
+    http::{Body, BoxError},
+};
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use acr_core::{Digest, Digester, Operation, RepositoryName, Result};
+use acr_core::{Digest, Digester, RepositoryName, Result, http::Operation};
 use bytes::Bytes;
 
 use crate::{

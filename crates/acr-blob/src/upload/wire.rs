@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use acr_core::{
-    Action, Body, Digest, Effect, Error, ErrorCode, ErrorKind, Operation, RepositoryName, Request,
-    RequestBuilder, Response, Result, Scope, response, url_policy,
+    Action, Digest, Error, ErrorCode, ErrorKind, RepositoryName, Result, Scope,
+    http::{Body, Effect, Operation, Request, RequestBuilder, Response, response, url_policy},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use tracing::debug;

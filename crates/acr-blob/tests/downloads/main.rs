@@ -14,7 +14,10 @@ mod reading;
 mod recovery;
 
 use acr_blob::BlobClient;
-use acr_core::{Body, Error, Pipeline, Request, Response, Transport};
+use acr_core::{
+    Error, Pipeline, Transport,
+    http::{Body, Request, Response},
+};
 
 /// A client of what answers each request as the function says.
 fn client<F>(answer: F) -> BlobClient

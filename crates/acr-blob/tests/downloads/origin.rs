@@ -7,7 +7,10 @@ use std::{
     task::{Context, Poll},
 };
 
-use acr_core::{Body, ByteRange, Error, Request, Response};
+use acr_core::{
+    ByteRange, Error,
+    http::{Body, Request, Response},
+};
 use bytes::Bytes;
 use http::{StatusCode, Version, header};
 use http_body::Frame;

@@ -6,7 +6,10 @@ use std::sync::{
 };
 
 use acr_blob::{BlobClient, Was};
-use acr_core::{Body, ByteRange, Digest, Error, ErrorKind, Request, Response};
+use acr_core::{
+    ByteRange, Digest, Error, ErrorKind,
+    http::{Body, Request, Response},
+};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use http::{Method, header};

@@ -7,7 +7,10 @@ use std::{
     task::{Context, Poll},
 };
 
-use acr_core::{Body, Error, ErrorKind, Request, Response, Transport};
+use acr_core::{
+    Error, ErrorKind, Transport,
+    http::{Body, Request, Response},
+};
 use http::header;
 use hyper::{client::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;

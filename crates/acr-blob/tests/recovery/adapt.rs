@@ -1,7 +1,7 @@
 //! What an upload adapts to, and what it does not send.
 
 use acr_blob::Content;
-use acr_core::{Digest, ErrorKind, Request, Transport};
+use acr_core::{Digest, ErrorKind, Transport, http::Request};
 use acr_testkit::{BlobDelivery, FakeRegistry, Fault, Operation};
 use bytes::Bytes;
 use tower::ServiceExt as _;
@@ -57,7 +57,7 @@ async fn a_body_that_is_too_large_is_cut_down_and_later_ones_with_it() {
             if len > 3 << 20 {
                 return Ok(http::Response::builder()
                     .status(413)
-                    .body(acr_core::Body::empty())
+                    .body(acr_core::http::Body::empty())
                     .unwrap());
             }
             inner.oneshot(request).await

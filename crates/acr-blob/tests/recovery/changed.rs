@@ -9,7 +9,7 @@ use std::{
 };
 
 use acr_blob::{BlobClient, Content, UploadCheckpoint};
-use acr_core::{BoxError, Digest, ErrorKind};
+use acr_core::{Digest, ErrorKind, http::BoxError};
 use acr_testkit::{FakeRegistry, Fault, Operation};
 use bytes::Bytes;
 use futures_util::stream;

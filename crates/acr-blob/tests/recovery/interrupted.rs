@@ -8,7 +8,7 @@ use std::{
 };
 
 use acr_blob::Content;
-use acr_core::{BoxError, Digest, ErrorKind};
+use acr_core::{Digest, ErrorKind, http::BoxError};
 use acr_testkit::{FakeRegistry, Operation};
 use futures_util::stream;
 

@@ -24,7 +24,7 @@ use std::time::{Duration, SystemTime};
 
 use acr_auth::{AccessToken, AuthLayer, Credential, credential_fn};
 use acr_blob::{BlobClient, Content};
-use acr_core::{BoxError, Digest, Pipeline, Transport};
+use acr_core::{Digest, Pipeline, Transport, http::BoxError};
 use acr_testkit::FakeRegistry;
 use bytes::Bytes;
 use futures_util::stream;

@@ -8,7 +8,8 @@ use std::{
 
 use acr_blob::BlobClient;
 use acr_core::{
-    Body, Digest, Endpoint, Error, ErrorKind, Pipeline, Request, Response, Transport,
+    Digest, Endpoint, Error, ErrorKind, Pipeline, Transport,
+    http::{Body, Request, Response},
     layer::RetryPolicy,
 };
 use bytes::Bytes;

@@ -11,7 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::error::{BoxError, Error, ErrorKind, Result};
+use crate::http::error::{BoxError, Error, ErrorKind, Result};
 
 /// `Instant + Duration` panics on overflow; what is that far away never comes.
 pub(crate) fn after(start: Instant, wait: Duration) -> Instant {
@@ -96,7 +96,7 @@ mod tests {
     use http_body_util::{BodyExt as _, StreamBody};
 
     use super::*;
-    use crate::body;
+    use crate::http::body;
 
     fn dripping() -> body::Body {
         let frames = stream::unfold((), |()| async {

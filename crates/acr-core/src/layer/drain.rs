@@ -7,7 +7,7 @@ use http_body::Body;
 use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 
-use crate::patience;
+use crate::http::patience;
 
 /// Reads up to 64 KiB for up to a second; what is longer or slower is dropped, which
 /// closes its connection.
@@ -47,7 +47,7 @@ mod tests {
     use http_body_util::StreamBody;
 
     use super::*;
-    use crate::{body::Body, error::Error};
+    use crate::http::{body::Body, error::Error};
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_drips_for_ever_is_given_up_after_a_second() {

@@ -16,10 +16,12 @@ use tower_service::Service;
 use tracing::{Level, debug, enabled, info};
 
 use crate::{
-    call_options::CallOptions,
-    error::kind_name,
-    operation::Effect,
-    redact::{self, Redaction, printable_up_to},
+    http::{
+        error::kind_name,
+        operation::Effect,
+        redact::{self, Redaction, printable_up_to},
+    },
+    layer::call_options::CallOptions,
 };
 
 /// Logs every exchange: one event at level `info` with method, URL, status and
@@ -35,7 +37,7 @@ use crate::{
 ///
 /// ```standalone_crate
 /// use std::sync::{Arc, Mutex};
-/// use acr_core::{Redaction, layer::LogLayer};
+/// use acr_core::{http::Redaction, layer::LogLayer};
 /// use tower::{ServiceBuilder, ServiceExt, service_fn};
 /// # #[derive(Clone, Default)]
 /// # struct Captured(Arc<Mutex<Vec<u8>>>);

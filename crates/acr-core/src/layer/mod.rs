@@ -26,7 +26,7 @@
 //! says which layer fits where.
 //!
 //! ```
-//! use acr_core::{BoxError, layer::{RequestIdLayer, RetryLayer, RetryPolicy, TimeoutLayer, Timeouts}};
+//! use acr_core::{http::BoxError, layer::{RequestIdLayer, RetryLayer, RetryPolicy, TimeoutLayer, Timeouts}};
 //! use bytes::Bytes;
 //! use http_body_util::Full;
 //! use tower::{ServiceBuilder, ServiceExt, service_fn};
@@ -48,6 +48,7 @@
 
 mod backoff;
 mod budget;
+pub(crate) mod call_options;
 mod deadline;
 mod drain;
 mod log;
@@ -80,7 +81,7 @@ pub use self::{
     trace::{Trace, TraceFuture, TraceLayer},
     user_agent::{UserAgent, UserAgentLayer},
 };
-use crate::{
+use crate::http::{
     body::Body,
     error::{BoxError, Error, Result},
     operation::Operation,
@@ -156,7 +157,7 @@ pub(crate) async fn ready_call<S: Service<Q>, Q>(
 
 /// Sends one request through a service and notes on the result what it was for.
 ///
-/// Errors made later from the response (by [`crate::response::expect`]) then name
+/// Errors made later from the response (by [`crate::http::response::expect`]) then name
 /// the operation, the URL and the request id.
 ///
 /// # Errors

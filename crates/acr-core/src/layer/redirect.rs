@@ -7,14 +7,15 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
-    call_options::CallOptions,
-    error::{Error, ErrorKind, Result},
-    layer::{HttpService, ResponseFuture, call, drain::drain},
-    operation::{Attempt, Effect, FollowRedirects, Operation},
-    redact,
-    request::Request,
-    response::{CameByRedirect, DOCKER_CONTENT_DIGEST, RedirectDigest, Response, header_text},
-    url_policy,
+    http::{
+        error::{Error, ErrorKind, Result},
+        operation::{Attempt, Effect, FollowRedirects, Operation},
+        redact,
+        request::Request,
+        response::{CameByRedirect, DOCKER_CONTENT_DIGEST, RedirectDigest, Response, header_text},
+        url_policy,
+    },
+    layer::{HttpService, ResponseFuture, call, call_options::CallOptions, drain::drain},
 };
 
 /// Follows redirects of `GET` and `HEAD` requests that carry [`FollowRedirects`].
@@ -30,7 +31,7 @@ use crate::{
 /// authentication (each hop is judged by its own origin).
 ///
 /// ```
-/// use acr_core::{Body, FollowRedirects, Request, Transport, layer::RedirectLayer};
+/// use acr_core::{http::{Body, FollowRedirects, Request}, Transport, layer::RedirectLayer};
 /// use tower::{ServiceBuilder, ServiceExt, service_fn};
 ///
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -203,7 +204,7 @@ mod tests {
     use tower::{ServiceExt as _, service_fn};
 
     use super::*;
-    use crate::{body::Body, scope::Scope, transport::Transport};
+    use crate::{http::body::Body, transport::Transport, value::scope::Scope};
 
     #[tokio::test]
     async fn the_digest_is_that_of_the_first_hop() {

@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::call_options::CallOptions;
+use crate::layer::call_options::CallOptions;
 
 /// Gives every call an id that its attempts share and that the server can log.
 ///
@@ -55,7 +55,7 @@ impl RequestIdLayer {
     }
 
     /// Sends the id in another header, such as `x-request-id`. Logs show its value only if
-    /// [`Redaction::show_header`](crate::Redaction::show_header) names it.
+    /// [`Redaction::show_header`](crate::http::Redaction::show_header) names it.
     #[must_use]
     pub fn header(mut self, name: HeaderName) -> Self {
         self.header = name;

@@ -13,7 +13,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 use tracing::{Instrument as _, Span, field::Empty, instrument::Instrumented};
 
-use crate::{
+use crate::http::{
     error::kind_name,
     operation::{Attempt, Effect, Operation},
     redact::{self, Redaction},
@@ -32,7 +32,7 @@ use crate::{
 ///
 /// ```standalone_crate
 /// use std::sync::{Arc, Mutex};
-/// use acr_core::{Redaction, layer::TraceLayer};
+/// use acr_core::{http::Redaction, layer::TraceLayer};
 /// use tower::{ServiceBuilder, ServiceExt, service_fn};
 /// # #[derive(Clone, Default)]
 /// # struct Captured(Arc<Mutex<Vec<u8>>>);

@@ -6,7 +6,7 @@ use http::{HeaderValue, header};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::http::error::{Error, ErrorKind, Result};
 
 /// Sets `User-Agent` on every exchange, token calls and redirects included.
 ///
@@ -103,7 +103,10 @@ mod tests {
     use tower::{ServiceExt as _, service_fn};
 
     use super::*;
-    use crate::{body::Body, request::Request, transport::Transport};
+    use crate::{
+        http::{body::Body, request::Request},
+        transport::Transport,
+    };
 
     #[tokio::test]
     async fn a_user_agent_of_the_callers_own_stays() {

@@ -9,8 +9,9 @@ use std::{
 };
 
 use acr_core::{
-    Body, Effect, Endpoint, Error, HttpService, Pipeline, PipelineBuilder, Request, RequestBuilder,
-    Response, Result, Transport, layer::RetryPolicy,
+    Endpoint, Error, Pipeline, PipelineBuilder, Result, Transport,
+    http::{Body, Effect, Request, RequestBuilder, Response},
+    layer::{HttpService, RetryPolicy},
 };
 use bytes::Bytes;
 use http::{HeaderMap, Method};

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use acr_core::{Effect, ErrorKind};
+use acr_core::{ErrorKind, http::Effect};
 use http::Response;
 use tower_http::{
     catch_panic::CatchPanicLayer, decompression::DecompressionLayer, limit::RequestBodyLimitLayer,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acr_core::{Effect, ErrorKind, Pipeline, layer::RetryPolicy};
+use acr_core::{ErrorKind, Pipeline, http::Effect, layer::RetryPolicy};
 use futures_util::future::join_all;
 use tokio::time::Instant;
 use tower::{

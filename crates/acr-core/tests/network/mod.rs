@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-use acr_core::{Body, Effect, Request, RequestBuilder};
+use acr_core::http::{Body, Effect, Request, RequestBuilder};
 use http::Method;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::{

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use acr_core::{
-    BoxError, Error, ErrorKind, Redaction,
+    Error, ErrorKind,
+    http::{BoxError, Redaction},
     layer::{
         LogLayer, RequestId, RequestIdLayer, RetryLayer, RetryPolicy, TimeoutLayer, Timeouts,
         TraceLayer, UserAgentLayer,

@@ -1,5 +1,5 @@
 //! Our layers in stacks of somebody else's: `http::Request<B>` over hyper-util's client, to a
-//! server on loopback, without `acr_core::Body`.
+//! server on loopback, without `acr_core::http::Body`.
 
 #![allow(
     clippy::unwrap_used,

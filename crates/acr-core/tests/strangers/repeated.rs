@@ -12,7 +12,8 @@ use std::{
 };
 
 use acr_core::{
-    Attempt, BoxError, Effect, Error, ErrorKind,
+    Error, ErrorKind,
+    http::{Attempt, BoxError, Effect},
     layer::{RetryLayer, RetryPolicy},
 };
 use bytes::Bytes;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use acr_core::Unreadable;
+use acr_core::value::Unreadable;
 use serde::{
     Deserialize, Deserializer,
     de::{Error as _, MapAccess, Visitor},

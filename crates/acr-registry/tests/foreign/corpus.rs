@@ -7,7 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use acr_core::{Body, Digest, ErrorKind, Pipeline, Request, Transport};
+use acr_core::{
+    Digest, ErrorKind, Pipeline, Transport,
+    http::{Body, Request},
+};
 use acr_registry::{Document, ImageIndex, Manifest, MediaType, Platform, RegistryClient};
 
 use crate::support::tag;

@@ -1,7 +1,8 @@
 //! Manifests whose digest is not the sha256 of their bytes.
 
 use acr_core::{
-    Action, Algorithm, Digest, Digester, Effect, ErrorKind, Pipeline, RequestBuilder, Scope,
+    Action, Algorithm, Digest, Digester, ErrorKind, Pipeline, Scope,
+    http::{Effect, RequestBuilder},
 };
 use acr_registry::{MediaType, RegistryClient, RepositoryClient};
 use acr_testkit::{FakeRegistry, Profile};

@@ -8,7 +8,11 @@ use std::{
 };
 
 use acr_auth::{AccessToken, AuthLayer, Credential, credential_fn};
-use acr_core::{Body, Digest, Pipeline, Request, Tag, Transport, layer::RetryPolicy};
+use acr_core::{
+    Digest, Pipeline, Tag, Transport,
+    http::{Body, Request},
+    layer::RetryPolicy,
+};
 use acr_registry::{ImageIndex, RegistryClient, RepositoryClient};
 use acr_testkit::FakeRegistry;
 

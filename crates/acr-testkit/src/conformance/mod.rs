@@ -22,7 +22,7 @@ pub use self::report::{Outcome, Report};
 /// eighty requests, one after the other; nothing is retried but what the pipeline retries.
 ///
 /// ```
-/// use acr_core::{Pipeline, Request};
+/// use acr_core::{Pipeline, http::Request};
 /// use acr_testkit::{FakeRegistry, conformance};
 /// use http::{HeaderValue, header};
 /// use tower::util::MapRequestLayer;

@@ -1,8 +1,8 @@
 //! One request, one answer, and what was expected of it.
 
 use acr_core::{
-    Action, Body, Digest, Effect, FollowRedirects, Operation, Pipeline, RepositoryName,
-    RequestBuilder, Scope, response::header_text,
+    Action, Digest, Pipeline, RepositoryName, Scope,
+    http::{Body, Effect, FollowRedirects, Operation, RequestBuilder, response::header_text},
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};

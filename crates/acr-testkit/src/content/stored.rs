@@ -11,7 +11,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use acr_core::Body;
+use acr_core::http::Body;
 use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, Take};

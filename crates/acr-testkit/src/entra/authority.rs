@@ -284,7 +284,7 @@ const LIFETIME: Duration = Duration::from_secs(3_599);
 
 #[cfg(test)]
 mod tests {
-    use acr_core::Body;
+    use acr_core::http::Body;
     use tower_service::Service as _;
 
     use super::*;

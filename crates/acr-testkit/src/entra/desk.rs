@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use acr_core::{Body, Error, ErrorKind, Request, Transport};
+use acr_core::{
+    Error, ErrorKind, Transport,
+    http::{Body, Request},
+};
 use bytes::Bytes;
 use http::{Response, request::Parts};
 

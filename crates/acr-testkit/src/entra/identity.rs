@@ -287,7 +287,7 @@ const LIFETIME: Duration = Duration::from_secs(86_399);
 
 #[cfg(test)]
 mod tests {
-    use acr_core::Body;
+    use acr_core::http::Body;
     use tower_service::Service as _;
 
     use super::*;

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use acr_core::Body;
+use acr_core::http::Body;
 use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;

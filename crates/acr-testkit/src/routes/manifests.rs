@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use acr_core::{Body, Digest, Digester, Tag};
+use acr_core::{Digest, Digester, Tag, http::Body};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;

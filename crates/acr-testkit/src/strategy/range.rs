@@ -1,6 +1,6 @@
 //! Ranges of bytes.
 
-use acr_core::{ByteRange, ContentRange};
+use acr_core::{ByteRange, value::ContentRange};
 use proptest::prelude::*;
 
 /// What a `Range` header asks for: small offsets mostly, the largest at times, with and

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use acr_core::{Body, DigesterState};
+use acr_core::{http::Body, value::DigesterState};
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use serde::{Deserialize, Serialize};

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use acr_core::{Body, Digest};
+use acr_core::{Digest, http::Body};
 use acr_testkit::{FakeRegistry, Profile};
 use bytes::Bytes;
 use http_body::Frame;

@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc};
 
-use acr_core::{Body, Digest, Endpoint};
+use acr_core::{Digest, Endpoint, http::Body};
 use acr_testkit::{Anonymous, FakeRegistry, Fault, Operation, Tls, TlsFault};
 use bytes::Bytes;
 use http::{HeaderMap, Request};

@@ -1,6 +1,6 @@
 //! A client without any cleverness: it sends what it is told.
 
-use acr_core::{Body, Digest, Transport};
+use acr_core::{Digest, Transport, http::Body};
 use acr_testkit::FakeRegistry;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;

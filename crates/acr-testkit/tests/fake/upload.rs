@@ -1,6 +1,6 @@
 //! Uploads are strict.
 
-use acr_core::{Body, Digest};
+use acr_core::{Digest, http::Body};
 use acr_testkit::{FakeRegistry, Operation};
 
 use crate::support::{Client, Got};

@@ -1,6 +1,6 @@
 //! A registry that is brought into a situation, and a client that owns it.
 
-use acr_core::{Body, Digest, Transport};
+use acr_core::{Digest, Transport, http::Body};
 use acr_testkit::{Era, FakeRegistry};
 use bytes::Bytes;
 use http::{HeaderMap, Request};

@@ -9,15 +9,17 @@ use tracing::warn;
 
 use super::{copy::CopyBody, outcome::Outcome, policy::RetryPolicy};
 use crate::{
-    error::{BoxError, Error, ErrorKind, Result},
+    http::{
+        error::{BoxError, Error, ErrorKind, Result},
+        operation::{Attempt, Effect, Operation, Recoveries},
+        patience,
+    },
     layer::{
         budget::{Budget, Cost},
         deadline::{DeadlineBody, after},
         drain::drain,
         ready_call,
     },
-    operation::{Attempt, Effect, Operation, Recoveries},
-    patience,
 };
 
 /// One call and its attempts.

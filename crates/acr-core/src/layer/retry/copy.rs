@@ -1,6 +1,6 @@
 //! Which request bodies can be sent again.
 
-use crate::body::Body;
+use crate::http::body::Body;
 
 /// Keeps a request's body for another attempt.
 ///

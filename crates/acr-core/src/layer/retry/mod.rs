@@ -24,15 +24,14 @@ pub use self::{
     copy::{CloneBody, CopyBody},
     policy::RetryPolicy,
 };
-use crate::{
-    call_options::CallOptions,
-    error::{BoxError, Result},
-    layer::{budget::Budget, deadline::DeadlineBody},
-};
 #[cfg(doc)]
-use crate::{
+use crate::http::{
     error::{Error, ErrorKind},
     operation::Effect,
+};
+use crate::{
+    http::error::{BoxError, Result},
+    layer::{budget::Budget, call_options::CallOptions, deadline::DeadlineBody},
 };
 
 /// Repeats what is safe to repeat; the only place in a stack that does.
@@ -78,7 +77,7 @@ use crate::{
 /// let request = Request::get("https://service.example/").body(Empty::new())?;
 /// assert_eq!(stack.oneshot(request).await?.status(), 200);
 /// assert_eq!(calls.load(Ordering::Relaxed), 2);
-/// # Ok::<_, acr_core::BoxError>(()) }).unwrap();
+/// # Ok::<_, acr_core::http::BoxError>(()) }).unwrap();
 /// ```
 #[derive(Clone)]
 pub struct RetryLayer<C = CloneBody> {

@@ -7,7 +7,7 @@ use std::{
 
 use http::{HeaderMap, StatusCode};
 
-use crate::{
+use crate::http::{
     error::{BoxError, Error, ErrorKind, Fare, Result, is_shed, kind_of},
     operation::Effect,
     retry_after::RetryAfter,

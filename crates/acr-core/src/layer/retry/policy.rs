@@ -6,9 +6,9 @@ use std::{
     time::Duration,
 };
 
-use crate::layer::backoff;
 #[cfg(doc)]
-use crate::{error::ErrorKind, operation::Effect};
+use crate::http::{error::ErrorKind, operation::Effect};
+use crate::layer::backoff;
 
 /// How often and how long to retry.
 ///

@@ -11,11 +11,13 @@ use tower::{ServiceExt as _, service_fn};
 
 use super::{outcome::Outcome, *};
 use crate::{
-    body::Body,
-    error::{Error, ErrorKind},
-    operation::{Attempt, Effect},
-    request::Request,
-    response::Response,
+    http::{
+        body::Body,
+        error::{Error, ErrorKind},
+        operation::{Attempt, Effect},
+        request::Request,
+        response::Response,
+    },
     transport::Transport,
 };
 

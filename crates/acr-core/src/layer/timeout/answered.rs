@@ -13,7 +13,7 @@ use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::timeouts::timed_out;
-use crate::{error::BoxError, layer::deadline::after};
+use crate::{http::error::BoxError, layer::deadline::after};
 
 pin_project! {
     /// The body of an answer that came through [`TimeoutLayer`](super::TimeoutLayer): it ends

@@ -12,7 +12,7 @@ use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{answered::TimeoutBody, timeouts::timed_out, watched::Progress};
-use crate::{error::BoxError, layer::deadline::after};
+use crate::{http::error::BoxError, layer::deadline::after};
 
 pin_project! {
     /// The future of [`Timeout`](super::Timeout).

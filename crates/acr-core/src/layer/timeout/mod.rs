@@ -18,8 +18,8 @@ pub use self::{
     answered::TimeoutBody, future::TimeoutFuture, timeouts::Timeouts, watched::WatchedBody,
 };
 #[cfg(doc)]
-use crate::error::{Error, ErrorKind};
-use crate::{call_options::CallOptions, error::BoxError};
+use crate::http::error::{Error, ErrorKind};
+use crate::{http::error::BoxError, layer::call_options::CallOptions};
 
 /// Bounds every exchange in time.
 ///

@@ -11,10 +11,12 @@ use tower::{ServiceExt as _, service_fn};
 
 use super::*;
 use crate::{
-    body::Body,
-    error::{Error, ErrorKind, Result},
-    operation::Effect,
-    request::Request,
+    http::{
+        body::Body,
+        error::{Error, ErrorKind, Result},
+        operation::Effect,
+        request::Request,
+    },
     transport::Transport,
 };
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{
+use crate::http::{
     error::{BoxError, Error, ErrorKind},
     operation::Effect,
 };

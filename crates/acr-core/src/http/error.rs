@@ -1,0 +1,439 @@
+//! The one error type: what went wrong, where, and whether to try again.
+
+pub(crate) mod adopt;
+pub(crate) mod code;
+mod foreign;
+mod kept;
+mod shortened;
+mod shown;
+
+use std::{
+    error::Error as StdError,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use http::StatusCode;
+
+pub(crate) use self::adopt::{is_shed, kind_name, kind_of};
+use crate::http::{
+    error::code::{ErrorCode, ErrorDetail},
+    operation::Operation,
+    redact::shown_id,
+};
+
+/// The result of everything that talks to a registry.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Any error, as tower and hyper pass it on.
+pub type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// What went wrong.
+///
+/// One word wide and opaque: ask [`Error::kind`] what to do, and the other
+/// methods for the facts. `Display` names the operation, what it worked on, the
+/// answer and the request id, never a secret or a URL query:
+///
+/// ```text
+/// get_manifest `library/app:v1`: 404 MANIFEST_UNKNOWN: manifest is not found (request id 7f…)
+/// ```
+///
+/// It is one line of at most 1.5 KiB whatever a server sent, or of as many bytes as a
+/// precision allows: `{error:.300}`. `Debug` stays below 2 KiB, and all that is kept below 8 KiB.
+/// The underlying failure, if any, is in [`std::error::Error::source`].
+pub struct Error(Box<Inner>);
+
+/// What kind of failure an [`Error`] is; decides what a caller can do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// An argument is wrong; nothing was sent.
+    InvalidInput,
+    /// The caller's credential source failed.
+    Credential,
+    /// 401, also with a fresh token.
+    Unauthenticated,
+    /// The caller is known but may not do this (403, or 401 `insufficient_scope`).
+    Forbidden,
+    /// 404.
+    NotFound,
+    /// 405: the artifact is locked or quarantined; unlock it first.
+    Disallowed,
+    /// 409 or 412.
+    Conflict,
+    /// Any other 4xx.
+    Rejected,
+    /// 429; see [`Error::retry_after`].
+    Throttled,
+    /// 5xx.
+    Server,
+    /// The server was never reached: name resolution, TCP or TLS.
+    Connect,
+    /// A deadline passed.
+    Timeout,
+    /// The connection broke in flight.
+    Transport,
+    /// The server broke the specification.
+    Protocol,
+    /// A digest or size does not match.
+    Integrity,
+    /// A bound of this library was exceeded.
+    TooLarge,
+    /// A URL or scope that the server chose is refused.
+    Policy,
+    /// An upload session was lost and cannot be restarted.
+    Session,
+    /// The caller's content could not be read, or the target not be written.
+    Source,
+}
+
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    operation: Option<Operation>,
+    url: Option<String>,
+    status: Option<StatusCode>,
+    details: Vec<ErrorDetail>,
+    request_id: Option<String>,
+    correlation_id: Option<String>,
+    attempts: u32,
+    retry_after: Option<Duration>,
+    unsent: bool,
+    permanent: bool,
+    foreign: bool,
+    hint: Option<&'static str>,
+    /// Shared, so that everybody who waited for the same failure gets it as it was.
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+    /// Common to all copies of one failure.
+    fare: OnceLock<Fare>,
+}
+
+/// What repeating after a failure cost that many had in common: the first who repeats pays,
+/// and whether that one could decides for all.
+#[derive(Clone, Default)]
+pub(crate) struct Fare(Arc<OnceLock<bool>>);
+
+impl Fare {
+    /// Pays unless it was paid already; whether it is.
+    pub(crate) fn pay(&self, pay: impl FnOnce() -> bool) -> bool {
+        *self.0.get_or_init(pay)
+    }
+}
+
+impl Error {
+    /// An error with its own words: lower case, no full stop, no secret.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            message: kept::message(message.into()),
+            operation: None,
+            url: None,
+            status: None,
+            details: Vec::new(),
+            request_id: None,
+            correlation_id: None,
+            attempts: 0,
+            retry_after: None,
+            unsent: false,
+            permanent: false,
+            foreign: false,
+            hint: None,
+            source: None,
+            fare: OnceLock::new(),
+        }))
+    }
+
+    /// The same failure again, for a caller that waited for another's result. The retry
+    /// layer counts all copies as one failure: it happened once.
+    pub fn shared(original: &Arc<Self>) -> Self {
+        let inner = &original.0;
+        Self(Box::new(Inner {
+            kind: inner.kind,
+            message: inner.message.clone(),
+            operation: inner.operation.clone(),
+            url: inner.url.clone(),
+            status: inner.status,
+            details: inner.details.clone(),
+            request_id: inner.request_id.clone(),
+            correlation_id: inner.correlation_id.clone(),
+            attempts: inner.attempts,
+            retry_after: inner.retry_after,
+            unsent: inner.unsent,
+            permanent: inner.permanent,
+            foreign: inner.foreign,
+            hint: inner.hint,
+            source: inner.source.clone(),
+            fare: OnceLock::from(inner.fare.get_or_init(Fare::default).clone()),
+        }))
+    }
+
+    /// What kind of failure this is.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The HTTP status, if an answer came.
+    pub fn status(&self) -> Option<StatusCode> {
+        self.0.status
+    }
+
+    /// The registry's error code, such as `MANIFEST_UNKNOWN`.
+    pub fn code(&self) -> Option<&ErrorCode> {
+        self.0.details.first().map(ErrorDetail::code)
+    }
+
+    /// All errors of the registry's answer.
+    pub fn details(&self) -> &[ErrorDetail] {
+        &self.0.details
+    }
+
+    /// The operation, in the words of the public method: `get_manifest`.
+    pub fn operation(&self) -> Option<&'static str> {
+        self.0.operation.as_ref().map(Operation::name)
+    }
+
+    /// The URL without its query.
+    pub fn url(&self) -> Option<&str> {
+        self.0.url.as_deref()
+    }
+
+    /// The `x-ms-client-request-id` of the call, the same for all attempts.
+    pub fn request_id(&self) -> Option<&str> {
+        self.0.request_id.as_deref()
+    }
+
+    /// The registry's `x-ms-correlation-request-id`: quote it in a support ticket.
+    pub fn correlation_id(&self) -> Option<&str> {
+        self.0.correlation_id.as_deref()
+    }
+
+    /// How many attempts were made; 0 when nothing was sent.
+    pub fn attempts(&self) -> u32 {
+        self.0.attempts
+    }
+
+    /// How long the server asked to wait.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// What may be behind it, where the server does not say: the flags that can lock the
+    /// artifact, for [`ErrorKind::Disallowed`].
+    pub fn hint(&self) -> Option<&'static str> {
+        self.0.hint
+    }
+
+    /// Whether the same call may succeed later.
+    pub fn is_retryable(&self) -> bool {
+        if self.0.permanent {
+            return false;
+        }
+        match self.0.kind {
+            ErrorKind::Throttled
+            | ErrorKind::Timeout
+            | ErrorKind::Transport
+            | ErrorKind::Connect => true,
+            ErrorKind::Server => {
+                self.0.status.is_none_or(|s| matches!(s.as_u16(), 500 | 502 | 503 | 504))
+            }
+            ErrorKind::Rejected => self.0.status == Some(StatusCode::REQUEST_TIMEOUT),
+            _ => false,
+        }
+    }
+
+    /// Whether the thing asked for does not exist.
+    pub fn is_not_found(&self) -> bool {
+        self.0.kind == ErrorKind::NotFound
+    }
+
+    /// Whether the answer visibly is not the registry's: a page in HTML, or JSON of
+    /// another kind than the registry's errors, as proxies and gateways send them.
+    pub fn is_foreign(&self) -> bool {
+        self.0.foreign
+    }
+
+    /// Whether the request itself never left, so that repeating it is always safe.
+    pub fn is_unsent(&self) -> bool {
+        self.0.unsent || matches!(self.0.kind, ErrorKind::Connect | ErrorKind::InvalidInput)
+    }
+}
+
+/// How layers and clients add what they know.
+impl Error {
+    /// Adds the underlying failure. It stays what it is for [`std::error::Error::source`] and
+    /// can be downcast, unless it prints more than about a kilobyte: a server must have written
+    /// that, and then only those of its words are kept that are known to be no secret.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
+        self.0.source = Some(kept::source(source.into()));
+        self
+    }
+
+    /// Names the operation unless one is named already.
+    #[must_use]
+    pub fn with_operation(mut self, operation: Option<&Operation>) -> Self {
+        if self.0.operation.is_none() {
+            self.0.operation = operation.cloned();
+        }
+        self
+    }
+
+    /// Adds the URL, reduced to scheme, host and path, unless one is known already.
+    #[must_use]
+    pub fn with_url(mut self, uri: &http::Uri) -> Self {
+        if self.0.url.is_none() {
+            self.0.url = Some(crate::http::redact::url_without_query(uri));
+        }
+        self
+    }
+
+    /// Notes that somebody else answered in the registry's place.
+    #[must_use]
+    pub(crate) fn foreign(mut self, is_foreign: bool) -> Self {
+        self.0.foreign = is_foreign;
+        self
+    }
+
+    /// Adds what may be behind it.
+    #[must_use]
+    pub fn with_hint(mut self, hint: &'static str) -> Self {
+        self.0.hint = Some(hint);
+        self
+    }
+
+    /// Adds the HTTP status.
+    #[must_use]
+    pub fn with_status(mut self, status: StatusCode) -> Self {
+        self.0.status = Some(status);
+        self
+    }
+
+    /// Adds the errors of the registry's answer: the first ones, up to 4 KiB in all.
+    #[must_use]
+    pub fn with_details(mut self, details: Vec<ErrorDetail>) -> Self {
+        self.0.details = kept::details(details);
+        self
+    }
+
+    /// Adds the `x-ms-client-request-id` of the call.
+    #[must_use]
+    pub fn with_request_id(mut self, id: Option<&str>) -> Self {
+        if self.0.request_id.is_none() {
+            self.0.request_id = id.map(|id| shown_id(id).to_string());
+        }
+        self
+    }
+
+    /// Adds the registry's correlation id.
+    #[must_use]
+    pub fn with_correlation_id(mut self, id: Option<&str>) -> Self {
+        self.0.correlation_id = id.map(|id| shown_id(id).to_string());
+        self
+    }
+
+    /// Adds how many attempts were made.
+    #[must_use]
+    pub fn with_attempts(mut self, attempts: u32) -> Self {
+        self.0.attempts = attempts;
+        self
+    }
+
+    /// Adds how long the server asked to wait.
+    #[must_use]
+    pub fn with_retry_after(mut self, wait: Option<Duration>) -> Self {
+        self.0.retry_after = wait;
+        self
+    }
+
+    /// Replaces all that the server said, by the status's own name where there is no message:
+    /// for answers that may echo a secret, as those of a token service.
+    #[must_use]
+    pub fn with_server_text(mut self, message: Option<String>, details: Vec<ErrorDetail>) -> Self {
+        self.0.message = message.unwrap_or_else(|| {
+            let name = self.0.status.and_then(|status| status.canonical_reason());
+            name.unwrap_or("unknown status").to_owned()
+        });
+        self.0.details = details;
+        self
+    }
+
+    /// Notes that the request itself never left, as when its token could not be fetched.
+    #[must_use]
+    pub fn before_sending(mut self) -> Self {
+        self.0.unsent = true;
+        self
+    }
+
+    /// Notes that trying again cannot help although its kind is retryable: a certificate
+    /// that is not trusted will not be trusted a second later.
+    #[must_use]
+    pub fn permanent(mut self) -> Self {
+        self.0.permanent = true;
+        self
+    }
+
+    /// What to pay for a repetition, if this failure was shared with others.
+    pub(crate) fn fare(&self) -> Option<Fare> {
+        self.0.fare.get().cloned()
+    }
+
+    /// What the cause of another error keeps of its details: callers ask the outer one.
+    fn with_one_detail(mut self) -> Self {
+        self.0.details.truncate(1);
+        self
+    }
+
+    fn without_source(mut self) -> Self {
+        self.0.source = None;
+        self
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+impl From<std::convert::Infallible> for Error {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_word_wide() {
+        assert_eq!(size_of::<Error>(), size_of::<usize>());
+        assert_eq!(size_of::<Result<()>>(), size_of::<usize>());
+    }
+
+    #[test]
+    fn says_operation_subject_answer_and_id() {
+        let detail = ErrorDetail::new("MANIFEST_UNKNOWN", "manifest is not found", None);
+        let error = Error::new(ErrorKind::NotFound, detail.message())
+            .with_status(StatusCode::NOT_FOUND)
+            .with_details(vec![detail])
+            .with_operation(Some(&Operation::new("get_manifest").on("library/app:v1")))
+            .with_attempts(2)
+            .with_request_id(Some("7f"));
+        assert_eq!(
+            error.to_string(),
+            "get_manifest `library/app:v1`: 404 MANIFEST_UNKNOWN: manifest is not found after 2 attempts (request id 7f)"
+        );
+        assert!(error.is_not_found() && !error.is_retryable() && !error.is_unsent());
+    }
+
+    #[test]
+    fn a_shared_error_keeps_facts_and_source() {
+        let original = Error::new(ErrorKind::Transport, "broken")
+            .with_source(std::io::Error::other("reset by peer"));
+        let copy = Error::shared(&Arc::new(original));
+        assert_eq!(copy.kind(), ErrorKind::Transport);
+        assert_eq!(copy.source().unwrap().to_string(), "reset by peer");
+        assert!(copy.source().unwrap().is::<std::io::Error>(), "its type is not hidden");
+    }
+}

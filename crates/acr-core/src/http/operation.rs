@@ -1,0 +1,134 @@
+//! What a request is for: facts that travel with it as extensions.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+/// Names the operation a request belongs to, for errors, logs and spans.
+///
+/// A request extension, shared by all attempts and hops of one call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operation {
+    name: &'static str,
+    subject: Option<Arc<str>>,
+}
+
+/// What happens on the registry when a request takes effect twice.
+///
+/// A request extension. It decides what may be repeated after a failure,
+/// rather than the HTTP method: a `PATCH` of properties may be sent again, a
+/// `PATCH` of an upload may not. A request without it gets one from its method
+/// ([`Effect::of`]) when it comes to the retry layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Effect {
+    /// Changes nothing; repeated freely.
+    Read,
+    /// Sets an absolute state (properties, delete by digest, content by digest); repeated freely.
+    Set,
+    /// Claims a resource that nobody else sees (start of an upload, mount); repeated, may leak one session.
+    Claim,
+    /// Adds to what is there (a chunk); never repeated blindly.
+    Append,
+    /// Ends an upload; verified by digest before it is repeated.
+    Commit,
+    /// Moves a name that others move too (tag put, tag delete); verified before it is repeated.
+    Move,
+    /// Asks a token service; repeated freely.
+    Token,
+}
+
+/// Marks a request whose answer may come from another origin by redirect.
+///
+/// Only reads of blob content carry it; every other redirect is refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FollowRedirects;
+
+/// Which attempt of its call a request is, from 1. Written by the retry layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Attempt(u32);
+
+/// How often a call was signed in anew, shared by its attempts: a request extension
+/// that the retry layer writes and the authentication layer counts in.
+#[derive(Clone, Debug, Default)]
+pub struct Recoveries(Arc<AtomicU32>);
+
+impl Recoveries {
+    /// Counts one more, or refuses the third: a server that takes no token is not
+    /// asked for ever.
+    pub fn begin(&self) -> bool {
+        self.0.fetch_add(1, Ordering::Relaxed) < MAX_RECOVERIES
+    }
+}
+
+/// Of one call, all attempts together.
+const MAX_RECOVERIES: u32 = 2;
+
+impl Operation {
+    /// Names an operation, in the words of the public method: `get_manifest`.
+    pub const fn new(name: &'static str) -> Self {
+        Self { name, subject: None }
+    }
+
+    /// Says what it works on: `library/app:v1`.
+    #[must_use]
+    pub fn on(mut self, subject: impl fmt::Display) -> Self {
+        self.subject = Some(subject.to_string().into());
+        self
+    }
+
+    /// The operation's name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What it works on.
+    pub fn subject(&self) -> Option<&str> {
+        self.subject.as_deref()
+    }
+}
+
+impl Effect {
+    /// What the rules of HTTP say of a method (RFC 9110, 9.2): `GET`, `HEAD`, `OPTIONS` and
+    /// `TRACE` read, `PUT` and `DELETE` set; `POST`, `PATCH` and any other append.
+    ///
+    /// ```
+    /// use acr_core::http::Effect;
+    /// use http::Method;
+    ///
+    /// assert_eq!(Effect::of(&Method::DELETE), Effect::Set);
+    /// assert!(Effect::of(&Method::GET).is_repeatable() && !Effect::of(&Method::POST).is_repeatable());
+    /// ```
+    pub fn of(method: &http::Method) -> Self {
+        match method.as_str() {
+            "GET" | "HEAD" | "OPTIONS" | "TRACE" => Self::Read,
+            "PUT" | "DELETE" => Self::Set,
+            _ => Self::Append,
+        }
+    }
+
+    /// Whether a request that may already have taken effect can be sent again as it is.
+    pub const fn is_repeatable(self) -> bool {
+        match self {
+            Self::Read | Self::Set | Self::Claim | Self::Token => true,
+            Self::Append | Self::Commit | Self::Move => false,
+        }
+    }
+}
+
+impl Attempt {
+    /// The n-th attempt, from 1.
+    pub const fn new(number: u32) -> Self {
+        Self(number)
+    }
+
+    /// The number, from 1.
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+}

@@ -1,0 +1,169 @@
+//! A part of a manifest, whole.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+use super::{DescriptorView, MediaType, Platform};
+use crate::{Digest, Result, UnknownFields};
+
+/// A part of a manifest: a config, a layer, a manifest of an index; what a manifest is written
+/// of.
+///
+/// Strict: it has a media type, a digest and a size, and JSON in which one of them is missing
+/// or anything has another shape is an error. What documents of others say, whatever it is, is a
+/// [`DescriptorView`]; [`DescriptorView::strict`] leads here.
+///
+/// ```
+/// use acr_core::oci::{Descriptor, ImageManifest, MediaType};
+///
+/// let config = Descriptor::of(MediaType::OCI_CONFIG, b"{}");
+/// let layer = Descriptor::of("application/vnd.oci.image.layer.v1.tar", b"content");
+/// let image = ImageManifest::new(config).layer(layer.clone());
+/// assert_eq!(image.layers[0].strict()?, layer);
+///
+/// let text = r#"{"mediaType":"text/plain","digest":"sha256:ab","size":1}"#;
+/// assert!(serde_json::from_str::<Descriptor>(text).is_err());
+/// # Ok::<(), acr_core::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Descriptor {
+    /// The media type of the part.
+    pub media_type: MediaType,
+    /// Its digest.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Where else it is said to be; data, never followed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub urls: Vec<String>,
+    /// The annotations, in the order of their keys.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// The part itself in Base64, where it is small.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
+    /// What kind of artifact it is, in an index.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
+    /// What it runs on, in an index.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Platform>,
+    /// Parts that this version has no name for.
+    #[serde(flatten)]
+    pub unknown: UnknownFields,
+}
+
+impl Descriptor {
+    /// Of content whose digest and size in bytes are known, as an upload tells them.
+    pub fn new(media_type: impl Into<MediaType>, digest: &Digest, size: u64) -> Self {
+        Self {
+            media_type: media_type.into(),
+            digest: digest.clone(),
+            size,
+            urls: Vec::new(),
+            annotations: BTreeMap::new(),
+            data: None,
+            artifact_type: None,
+            platform: None,
+            unknown: UnknownFields::default(),
+        }
+    }
+
+    /// Of this content.
+    pub fn of(media_type: impl Into<MediaType>, content: &[u8]) -> Self {
+        let size = u64::try_from(content.len()).unwrap_or(u64::MAX);
+        Self::new(media_type, &Digest::sha256(content), size)
+    }
+
+    /// Says what it runs on.
+    #[must_use]
+    pub fn platform(mut self, platform: Platform) -> Self {
+        self.platform = Some(platform);
+        self
+    }
+
+    /// Says what kind of artifact it is.
+    #[must_use]
+    pub fn artifact_type(mut self, artifact_type: impl Into<String>) -> Self {
+        self.artifact_type = Some(artifact_type.into());
+        self
+    }
+
+    /// Adds an annotation.
+    #[must_use]
+    pub fn annotation(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.annotations.insert(key.into(), value.into());
+        self
+    }
+}
+
+impl<'de> Deserialize<'de> for Descriptor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        DescriptorView::deserialize(deserializer)?.strict().map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DIGEST: &str = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+
+    #[test]
+    fn what_is_strict_is_written_and_read_as_it_is() {
+        let text = format!(
+            r#"{{"mediaType":"text/plain","digest":"{DIGEST}","size":2,"urls":["https://x.test"],"annotations":{{"k":"v"}},"data":"e30=","artifactType":"a/b","platform":{{"architecture":"arm64","os":"linux","later":1}},"later":[1]}}"#
+        );
+        let read: Descriptor = serde_json::from_str(&text).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), text);
+        assert_eq!((read.size, read.digest.as_str()), (2, DIGEST));
+        let view: DescriptorView = read.clone().into();
+        assert_eq!(serde_json::to_string(&view).unwrap(), text);
+        assert_eq!(Descriptor::try_from(view).unwrap(), read);
+    }
+
+    #[test]
+    fn what_is_missing_or_odd_is_named_and_the_view_keeps_it() {
+        let whole = [
+            ("mediaType", r#""text/plain""#.to_owned()),
+            ("digest", format!("\"{DIGEST}\"")),
+            ("size", "2".to_owned()),
+            ("platform", r#"{"os":"linux"}"#.to_owned()),
+        ];
+        let without = |name: &str, instead: Option<&str>| {
+            let kept = whole.iter().filter_map(|(field, value)| match instead {
+                _ if *field != name => Some(format!("\"{field}\":{value}")),
+                Some(odd) => Some(format!("\"{field}\":{odd}")),
+                None => None,
+            });
+            format!("{{{}}}", kept.collect::<Vec<_>>().join(","))
+        };
+        assert!(serde_json::from_str::<Descriptor>(&without("", None)).is_ok());
+        for (name, instead, said) in [
+            ("mediaType", None, "mediaType"),
+            ("mediaType", Some("7"), "mediaType"),
+            ("digest", None, "without a digest"),
+            ("digest", Some("null"), "without a digest"),
+            ("digest", Some(r#""sha256:ab""#), "sha256:ab"),
+            ("size", None, "size"),
+            ("size", Some("-1"), "size"),
+            ("size", Some(r#""2""#), "size"),
+            ("platform", Some(r#"{"os":1}"#), "platform.os"),
+            ("platform", Some("[]"), "platform"),
+        ] {
+            let text = without(name, instead);
+            let error = serde_json::from_str::<Descriptor>(&text).unwrap_err().to_string();
+            assert!(error.contains(said), "{text}: {error}");
+            let view: DescriptorView = serde_json::from_str(&text).unwrap();
+            assert!(view.strict().is_err());
+            if instead.is_some_and(|odd| odd != "null") {
+                let kept: serde_json::Value = serde_json::to_value(&view).unwrap();
+                let given: serde_json::Value = serde_json::from_str(&text).unwrap();
+                assert_eq!(kept, given, "{text}");
+            }
+        }
+    }
+}

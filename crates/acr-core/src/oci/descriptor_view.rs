@@ -1,0 +1,172 @@
+//! What a manifest of somebody else says about one of its parts.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::{
+    Descriptor, MediaType, Platform,
+    parts::{FromParts, Notes, Parts, below},
+    place::DESCRIPTOR,
+    shown::Shown,
+};
+use crate::{Digest, Error, ErrorKind, Result, UnknownFields, value::ParseDigestError};
+
+/// A part of a manifest as it was found: a config, a layer, a manifest of an index.
+///
+/// Read leniently, where [`Descriptor`] is strict: `digest` is the text as it stands, and a value of another shape is
+/// named by [`DescriptorView::odd`] and kept among `unknown`, or, within a list or a map, left
+/// out. Nothing is ever fetched from `urls`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct DescriptorView {
+    /// The media type of the part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub media_type: Option<MediaType>,
+    /// Its digest as the document has it; [`DescriptorView::digest`] checks it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// Its size in bytes as declared: registries accept wrong ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// Where else it is said to be; data, never followed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub urls: Vec<String>,
+    /// The annotations, in the order of their keys.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// The part itself in Base64, where it is small.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
+    /// What kind of artifact it is, in an index.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
+    /// What it runs on, in an index.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Platform>,
+    /// Parts that this version has no name for.
+    #[serde(flatten)]
+    pub unknown: UnknownFields,
+    #[serde(skip)]
+    notes: Notes,
+}
+
+impl DescriptorView {
+    /// What it says, if it is whole and nothing in it is odd.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Protocol`] that names what is missing or odd.
+    pub fn strict(&self) -> Result<Descriptor> {
+        let odd = self.odd();
+        let wrong = |text: String| Error::new(ErrorKind::Protocol, text);
+        if !odd.is_empty() {
+            return Err(wrong(format!("odd in a descriptor: `{}`", Shown(&odd.join("`, `")))));
+        }
+        let digest = self.digest()?;
+        let missing = |field: &str| wrong(format!("the descriptor of `{digest}` has no `{field}`"));
+        let media_type = self.media_type.clone().ok_or_else(|| missing("mediaType"))?;
+        let size = self.size.ok_or_else(|| missing("size"))?;
+        Ok(Descriptor {
+            media_type,
+            size,
+            digest,
+            urls: self.urls.clone(),
+            annotations: self.annotations.clone(),
+            data: self.data.clone(),
+            artifact_type: self.artifact_type.clone(),
+            platform: self.platform.clone(),
+            unknown: self.unknown.clone(),
+        })
+    }
+
+    /// The digest.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Protocol`] when the document has none, or a malformed one.
+    pub fn digest(&self) -> Result<Digest> {
+        let text = self.digest.as_deref().unwrap_or_default();
+        text.parse().map_err(|error: ParseDigestError| {
+            let text = match &self.digest {
+                Some(text) => format!("a descriptor's digest `{}` is none", Shown(text)),
+                None => "a descriptor without a digest".to_owned(),
+            };
+            Error::new(ErrorKind::Protocol, text).with_source(error)
+        })
+    }
+
+    /// What has another shape than it should have, as paths: `platform.os.version`.
+    pub fn odd(&self) -> Vec<String> {
+        let mut odd = Vec::new();
+        self.add_odd("", &mut odd);
+        odd
+    }
+
+    pub(super) fn add_odd(&self, path: &str, odd: &mut Vec<String>) {
+        self.notes.add_odd(path, odd);
+        if let Some(platform) = &self.platform {
+            platform.notes.add_odd(&below(path, "platform"), odd);
+        }
+    }
+
+    pub(super) fn add_missing(&self, path: &str, missing: &mut Vec<String>) {
+        let fields = [
+            ("mediaType", self.media_type.is_none()),
+            ("digest", self.digest.is_none()),
+            ("size", self.size.is_none()),
+        ];
+        let absent = fields.into_iter().filter(|(_, is_absent)| *is_absent);
+        missing.extend(absent.map(|(field, _)| format!("{path}.{field}")));
+    }
+}
+
+impl From<Descriptor> for DescriptorView {
+    fn from(part: Descriptor) -> Self {
+        Self {
+            media_type: Some(part.media_type),
+            digest: Some(part.digest.to_string()),
+            size: Some(part.size),
+            urls: part.urls,
+            annotations: part.annotations,
+            data: part.data,
+            artifact_type: part.artifact_type,
+            platform: part.platform,
+            unknown: part.unknown,
+            notes: Notes::default(),
+        }
+    }
+}
+
+impl TryFrom<DescriptorView> for Descriptor {
+    type Error = Error;
+
+    fn try_from(view: DescriptorView) -> Result<Self> {
+        view.strict()
+    }
+}
+
+impl FromParts for DescriptorView {
+    fn from_parts(mut parts: Parts) -> Self {
+        let descriptor = Self {
+            media_type: parts.take("mediaType"),
+            digest: parts.take("digest"),
+            size: parts.take("size"),
+            urls: parts.texts("urls"),
+            annotations: parts.annotations(),
+            data: parts.take("data"),
+            artifact_type: parts.take("artifactType"),
+            platform: parts.object("platform"),
+            ..Self::default()
+        };
+        let (unknown, notes) = parts.finish();
+        Self { unknown, notes, ..descriptor }
+    }
+}
+
+impl<'de> Deserialize<'de> for DescriptorView {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Parts::deserialize(deserializer, &DESCRIPTOR).map(Self::from_parts)
+    }
+}

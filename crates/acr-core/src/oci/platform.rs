@@ -1,0 +1,103 @@
+//! What an image runs on.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::{
+    Architecture, OperatingSystem,
+    parts::{FromParts, Notes, Parts},
+    place::PLATFORM,
+    shown::Shown,
+};
+use crate::UnknownFields;
+
+/// What an image runs on.
+///
+/// Read leniently: what has another shape is among `unknown`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Platform {
+    /// The architecture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<Architecture>,
+    /// The operating system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub os: Option<OperatingSystem>,
+    /// The version of the operating system, of Windows above all.
+    #[serde(rename = "os.version", skip_serializing_if = "Option::is_none")]
+    pub os_version: Option<String>,
+    /// What the operating system must have.
+    #[serde(rename = "os.features", skip_serializing_if = "Vec::is_empty")]
+    pub os_features: Vec<String>,
+    /// The variant of the architecture, such as `v7`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+    /// Parts that this version has no name for.
+    #[serde(flatten)]
+    pub unknown: UnknownFields,
+    #[serde(skip)]
+    pub(super) notes: Notes,
+}
+
+impl Platform {
+    /// A platform in Go's words: `linux`, `arm64`.
+    pub fn new(os: impl Into<OperatingSystem>, architecture: impl Into<Architecture>) -> Self {
+        Self { os: Some(os.into()), architecture: Some(architecture.into()), ..Self::default() }
+    }
+
+    /// Asks for a variant of the architecture.
+    #[must_use]
+    pub fn variant(mut self, variant: impl Into<String>) -> Self {
+        self.variant = Some(variant.into());
+        self
+    }
+
+    /// Asks for a version of the operating system, or a part of one: `10.0.20348`.
+    #[must_use]
+    pub fn os_version(mut self, version: impl Into<String>) -> Self {
+        self.os_version = Some(version.into());
+        self
+    }
+
+    /// Says what the operating system has, such as `sse4`.
+    #[must_use]
+    pub fn os_feature(mut self, feature: impl Into<String>) -> Self {
+        self.os_features.push(feature.into());
+        self
+    }
+}
+
+/// In the words of container tools: `linux/arm/v7`.
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let os = self.os.as_ref().map_or("unknown", OperatingSystem::as_str);
+        let architecture = self.architecture.as_ref().map_or("unknown", Architecture::as_str);
+        write!(f, "{}/{}", Shown(os), Shown(architecture))?;
+        match &self.variant {
+            Some(variant) => write!(f, "/{}", Shown(variant)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl FromParts for Platform {
+    fn from_parts(mut parts: Parts) -> Self {
+        let platform = Self {
+            architecture: parts.take("architecture"),
+            os: parts.take("os"),
+            os_version: parts.take("os.version"),
+            os_features: parts.texts("os.features"),
+            variant: parts.take("variant"),
+            ..Self::default()
+        };
+        let (unknown, notes) = parts.finish();
+        Self { unknown, notes, ..platform }
+    }
+}
+
+impl<'de> Deserialize<'de> for Platform {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Parts::deserialize(deserializer, &PLATFORM).map(Self::from_parts)
+    }
+}

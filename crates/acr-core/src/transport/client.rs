@@ -1,0 +1,216 @@
+//! The default transport: hyper-util's client over our connector. Its settings, and which
+//! hosts share connections.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use hyper::body::Incoming;
+use tower_service::Service;
+
+use crate::{
+    http::{
+        error::{Error, Result},
+        request::Request,
+    },
+    layer::ForeignHop,
+    transport::{
+        Transport, address::Guard, connect_error::ConnectError, connections::Connections,
+        connector::Connector, proxy::Proxy, tls::TlsConfig,
+    },
+    value::host::Class,
+};
+
+/// Builds the transport on hyper-util and rustls.
+///
+/// It keeps up to 16 idle connections per host. When a request dies on a kept connection
+/// before the first byte of an answer, because the server had closed it, it is sent once
+/// more on a fresh one, if its [`Effect`](crate::http::Effect) and its body allow; that is no attempt of the
+/// retry layer. It refuses to follow a redirect to a loopback, link-local, multicast or
+/// unspecified address or to the cloud host's own services, unless the configured endpoint is
+/// such an address itself, or `localhost`; private networks are allowed.
+///
+/// ```no_run
+/// use acr_core::{Proxy, TlsConfig, TransportBuilder};
+///
+/// let pem = std::fs::read("my-ca.pem")?;
+/// let transport = TransportBuilder::new()
+///     .tls(TlsConfig::only_roots(&pem)?)
+///     .proxy(Proxy::new("http://proxy.example:3128")?.no_proxy(".internal"))
+///     .build()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct TransportBuilder {
+    tls: TlsConfig,
+    proxy: Option<Proxy>,
+    connect_timeout: Duration,
+    pool_idle_timeout: Duration,
+    offers_http2: bool,
+}
+
+impl TransportBuilder {
+    /// Starts with the defaults.
+    pub fn new() -> Self {
+        Self {
+            tls: TlsConfig::default(),
+            proxy: None,
+            connect_timeout: CONNECT_TIMEOUT,
+            pool_idle_timeout: POOL_IDLE_TIMEOUT,
+            offers_http2: false,
+        }
+    }
+
+    /// Sets whom to trust and which certificate to show.
+    pub fn tls(mut self, tls: TlsConfig) -> Self {
+        self.tls = tls;
+        self
+    }
+
+    /// Connects through this proxy, whatever the environment says (default:
+    /// [`Proxy::from_env`], read when the transport is built).
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.proxy = Some(proxy);
+        self
+    }
+
+    /// Connects directly, whatever the environment says.
+    pub fn no_proxy(self) -> Self {
+        self.proxy(Proxy::default())
+    }
+
+    /// How long each phase of connecting may take: name resolution, TCP, the proxy's
+    /// tunnel, TLS (default 10 s each).
+    pub fn connect_timeout(mut self, limit: Duration) -> Self {
+        self.connect_timeout = limit;
+        self
+    }
+
+    /// How long an unused connection is kept (default 60 s). It should be below what the
+    /// network allows: Azure's load balancers forget a connection after four minutes.
+    pub fn pool_idle_timeout(mut self, limit: Duration) -> Self {
+        self.pool_idle_timeout = limit;
+        self
+    }
+
+    /// Whether HTTP/2 is offered to servers on TLS (default no: HTTP/1.1 only). All requests to a
+    /// host then share one connection.
+    ///
+    /// ```no_run
+    /// use acr_core::TransportBuilder;
+    ///
+    /// let transport = TransportBuilder::new().http2(true).build()?;
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
+    #[cfg(feature = "http2")]
+    pub fn http2(mut self, is_offered: bool) -> Self {
+        self.offers_http2 = is_offered;
+        self
+    }
+
+    /// Builds the transport; it connects when the first request is sent.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for a TLS setting that cannot be used, the
+    /// platform's trust store included.
+    pub fn build(self) -> Result<Transport> {
+        let tls = self.tls.client_configs(self.offers_http2)?;
+        let endpoint = Connector {
+            tls: tls.endpoint,
+            proxy_tls: tls.proxy,
+            proxy: Some(Arc::new(self.proxy.unwrap_or_else(Proxy::from_env))),
+            guard: Guard::Off,
+            timeout: self.connect_timeout,
+        };
+        let foreign = Connector { tls: tls.foreign, guard: Guard::On, ..endpoint.clone() };
+        let neighbour = Connector { guard: Guard::Off, ..foreign.clone() };
+        let clients = Clients {
+            endpoint: Connections::new(endpoint, self.pool_idle_timeout),
+            foreign: Connections::new(foreign, self.pool_idle_timeout),
+            neighbour: Connections::new(neighbour, self.pool_idle_timeout),
+        };
+        Ok(Transport::new(clients))
+    }
+}
+
+impl Default for TransportBuilder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Transport {
+    /// The default transport: hyper-util and rustls, trusting the platform's authorities,
+    /// through the proxy that the environment names ([`Proxy::from_env`](crate::Proxy::from_env)).
+    ///
+    /// # Errors
+    ///
+    /// As [`TransportBuilder::build`].
+    pub fn rustls() -> Result<Self> {
+        TransportBuilder::new().build()
+    }
+}
+
+/// A host that a server named never shares a connection that was opened without the guard,
+/// nor one on which a client certificate was shown.
+#[derive(Clone)]
+struct Clients {
+    /// What the caller configured.
+    endpoint: Connections,
+    /// What a server named.
+    foreign: Connections,
+    /// The same with an address of the class that the endpoint has itself.
+    neighbour: Connections,
+}
+
+impl Service<Request> for Clients {
+    type Response = http::Response<Incoming>;
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let clients = self.clone();
+        Box::pin(async move { clients.send(request).await })
+    }
+}
+
+impl Clients {
+    async fn send(&self, mut request: Request) -> Result<http::Response<Incoming>> {
+        let hop = request.extensions_mut().remove::<ForeignHop>();
+        let connections = match hop {
+            Some(hop) => self.for_hop(&hop.from, request.uri())?,
+            None => &self.endpoint,
+        };
+        connections.exchange(request).await
+    }
+
+    fn for_hop(&self, from: &http::Uri, target: &http::Uri) -> Result<&Connections> {
+        if (from.scheme(), from.authority()) == (target.scheme(), target.authority()) {
+            return Ok(&self.endpoint);
+        }
+        let host = target.host().unwrap_or_default();
+        match Class::of_host(host) {
+            None => Ok(&self.foreign),
+            // The emulator's registry and storage both stand on this machine.
+            class if class != Some(Class::Odd) && from.host().and_then(Class::of_host) == class => {
+                Ok(&self.neighbour)
+            }
+            Some(class) => Err(ConnectError::forbidden(host, class).to_error()),
+        }
+    }
+}
+
+/// Long enough for a far region, short enough for a person.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Azure's load balancers forget an idle connection after about four minutes.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(60);

@@ -1,0 +1,103 @@
+//! A tag or a digest: how a manifest is addressed.
+
+use std::{fmt, str::FromStr};
+
+use crate::{
+    http::error::Error,
+    value::{digest::Digest, name::Tag},
+};
+
+/// How a manifest is addressed: by a movable tag or by its digest.
+///
+/// ```
+/// use acr_core::Reference;
+///
+/// assert!(matches!("v1".parse::<Reference>()?, Reference::Tag(_)));
+/// let digest = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+/// assert!(matches!(digest.parse::<Reference>()?, Reference::Digest(_)));
+/// # Ok::<(), acr_core::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Reference {
+    /// A tag, which may point to another manifest tomorrow.
+    Tag(Tag),
+    /// A digest, which names exactly one content.
+    Digest(Digest),
+}
+
+impl Reference {
+    /// The reference as it stands in a URL path.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Tag(tag) => tag.as_str(),
+            Self::Digest(digest) => digest.as_str(),
+        }
+    }
+
+    /// The digest, if this is one.
+    pub fn digest(&self) -> Option<&Digest> {
+        match self {
+            Self::Digest(digest) => Some(digest),
+            Self::Tag(_) => None,
+        }
+    }
+}
+
+impl FromStr for Reference {
+    type Err = Error;
+
+    /// Text with a `:` is a digest, since a tag cannot contain one.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.contains(':') {
+            Ok(Self::Digest(text.parse()?))
+        } else {
+            Ok(Self::Tag(text.parse()?))
+        }
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl From<Tag> for Reference {
+    fn from(tag: Tag) -> Self {
+        Self::Tag(tag)
+    }
+}
+
+impl From<&Tag> for Reference {
+    fn from(tag: &Tag) -> Self {
+        Self::Tag(tag.clone())
+    }
+}
+
+impl From<Digest> for Reference {
+    fn from(digest: Digest) -> Self {
+        Self::Digest(digest)
+    }
+}
+
+impl From<&Digest> for Reference {
+    fn from(digest: &Digest) -> Self {
+        Self::Digest(digest.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn round_trips_and_refuses_what_is_neither() {
+        for good in ["latest", Digest::sha256(b"x").as_str()] {
+            assert_eq!(good.parse::<Reference>().unwrap().to_string(), good);
+        }
+        for bad in ["", "sha256:abc", "a/b", "wrong-digest:x"] {
+            assert!(bad.parse::<Reference>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Points in time as the registry writes them. `jiff` is named only here.
+
+use std::{borrow::Cow, fmt, str::FromStr, time::SystemTime};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error as ThisError;
+
+/// A point in time, kept to the nanosecond; further digits are cut off.
+///
+/// Registries write RFC 3339 with 0 to 9 fractional digits, zeros at the end cut.
+///
+/// ```
+/// use acr_core::Timestamp;
+///
+/// let time: Timestamp = "2023-05-04T08:26:43.4961132Z".parse()?;
+/// assert_eq!(time.to_string(), "2023-05-04T08:26:43.4961132Z");
+/// # Ok::<(), acr_core::value::ParseTimestampError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Timestamp(jiff::Timestamp);
+
+/// The text is not an RFC 3339 date and time.
+#[derive(Clone, Debug, PartialEq, Eq, ThisError)]
+#[error("`{}` is not an RFC 3339 time", crate::http::redact::printable(.text))]
+pub struct ParseTimestampError {
+    text: String,
+}
+
+impl Timestamp {
+    /// Seconds and nanoseconds since 1970.
+    pub fn as_unix(&self) -> (i64, i32) {
+        (self.0.as_second(), self.0.subsec_nanosecond())
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = ParseTimestampError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parsed = if is_rfc3339(text) { without_picoseconds(text).parse().ok() } else { None };
+        parsed.map(Self).ok_or_else(|| ParseTimestampError { text: text.to_owned() })
+    }
+}
+
+/// Whether the text has the shape of RFC 3339 §5.6; the library reads more than that.
+fn is_rfc3339(text: &str) -> bool {
+    let shape = |text: &str| -> String {
+        text.chars()
+            .map(|c| if c.is_ascii_digit() { '0' } else { c.to_ascii_uppercase() })
+            .collect()
+    };
+    let Some((whole, rest)) = text.split_at_checked("2006-01-02T15:04:05".len()) else {
+        return false;
+    };
+    let zone = rest
+        .strip_prefix('.')
+        .map_or(rest, |rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()));
+    let has_digits = !rest.starts_with('.') || rest.len() > zone.len().saturating_add(1);
+    shape(whole) == "0000-00-00T00:00:00"
+        && has_digits
+        && matches!(shape(zone).as_str(), "Z" | "+00:00" | "-00:00")
+}
+
+/// The text with nine fractional digits at most: RFC 3339 has no bound, the library has.
+fn without_picoseconds(text: &str) -> Cow<'_, str> {
+    let Some((whole, rest)) = text.split_once('.') else { return text.into() };
+    let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    match (rest.get(..NANOSECONDS), rest.get(digits..)) {
+        (Some(kept), Some(zone)) if digits > NANOSECONDS => format!("{whole}.{kept}{zone}").into(),
+        _ => text.into(),
+    }
+}
+
+impl TryFrom<String> for Timestamp {
+    type Error = ParseTimestampError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Timestamp> for String {
+    fn from(time: Timestamp) -> Self {
+        time.to_string()
+    }
+}
+
+impl From<Timestamp> for SystemTime {
+    fn from(time: Timestamp) -> Self {
+        time.0.into()
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Digits of a fraction that are kept.
+const NANOSECONDS: usize = 9;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f1_a_fraction_may_have_any_number_of_digits() {
+        for (text, kept) in [
+            ("2024-01-01T00:00:00.1234567890123Z", "2024-01-01T00:00:00.123456789Z"),
+            ("2024-01-01T00:00:00.1234567899999+01:00", "2023-12-31T23:00:00.123456789Z"),
+            ("2024-01-01T00:00:00.0000000000001Z", "2024-01-01T00:00:00Z"),
+            ("2024-01-01t00:00:00.1234567890z", "2024-01-01T00:00:00.123456789Z"),
+        ] {
+            assert_eq!(text.parse::<Timestamp>().unwrap().to_string(), kept, "{text}");
+        }
+        let long = format!("2024-01-01T00:00:00.{}Z", "9".repeat(10_000));
+        assert_eq!(long.parse::<Timestamp>().unwrap().as_unix(), (1_704_067_200, 999_999_999));
+        for bad in ["2024-01-01T00:00:00.1234567890123", "2024-01-01T00:00:00.1234567890x12Z"] {
+            assert!(bad.parse::<Timestamp>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn keeps_every_digit_the_wire_has() {
+        for text in [
+            "2023-05-04T08:26:43Z",
+            "2023-05-04T08:26:43.88Z",
+            "2023-05-04T08:26:43.496Z",
+            "2023-05-04T08:26:43.4961132Z",
+            "2024-06-26T15:05:06.792546123Z",
+        ] {
+            assert_eq!(text.parse::<Timestamp>().unwrap().to_string(), text);
+        }
+        let offset: Timestamp = "2023-05-04T10:26:43+02:00".parse().unwrap();
+        assert_eq!(offset.to_string(), "2023-05-04T08:26:43Z");
+        for bad in [
+            "",
+            "yesterday",
+            "2023-05-04",
+            "2023-13-04T08:26:43Z",
+            "2023-05-04T08Z",
+            "20230504T082643Z",
+            "2023-05-04 08:26:43Z",
+            "2023-05-04T08:26:43",
+            "2023-05-04T08:26:43.Z",
+            "2023-05-04T08:26:43+0200",
+            "2023-05-04T08:26:43Z[Europe/Berlin]",
+            "-002023-05-04T08:26:43Z",
+            "2023-05-04T08:26:4\u{e9}Z",
+        ] {
+            assert!(bad.parse::<Timestamp>().is_err(), "{bad}");
+        }
+    }
+}
