@@ -60,7 +60,9 @@ impl BlobClient {
     ///
     /// # Errors
     ///
-    /// As [`BlobClient::blob_properties`], but no error of absence.
+    /// As [`BlobClient::blob_properties`], but no error of absence: an
+    /// [`acr_core::ErrorKind::NotFound`] is a 404 that visibly is not the registry's, such as a
+    /// proxy's page in HTML, and says nothing of the blob.
     ///
     /// # Cancellation
     ///

@@ -30,11 +30,12 @@ pub(crate) async fn properties(repository: &Repository, digest: &Digest) -> Resu
     }
 }
 
-/// The same, or `None` when it is absent.
+/// The same, or `None` when it is absent; but a 404 that visibly is not the registry's says
+/// nothing of the blob, and is an error.
 pub(crate) async fn find(repository: &Repository, digest: &Digest) -> Result<Option<BlobInfo>> {
     match properties(repository, digest).await {
         Ok(found) => Ok(Some(found)),
-        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) if is_absence(&error) => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -57,7 +58,7 @@ pub(crate) async fn has_range(
     let expected = [StatusCode::OK, StatusCode::PARTIAL_CONTENT];
     let head = match response::expect(answer, &expected).await {
         Ok(answer) => answer.into_parts().0,
-        Err(error) if error.is_not_found() => return Ok(false),
+        Err(error) if is_absence(&error) => return Ok(false),
         Err(error) => return Err(error),
     };
     let part = response::header_text(&head.headers, &header::CONTENT_RANGE);
@@ -72,6 +73,10 @@ pub(crate) async fn has_range(
     }
     let error = Error::new(ErrorKind::Protocol, "the answer does not say what it has");
     Err(response::describe(error, &head))
+}
+
+fn is_absence(error: &Error) -> bool {
+    error.is_not_found() && !error.is_foreign()
 }
 
 /// Sends a request that only its answer's head is wanted of.

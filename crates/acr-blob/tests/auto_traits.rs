@@ -9,11 +9,11 @@
 )]
 
 use acr_blob::{
-    BlobClient, BlobInfo, BlobReader, Chunker, Content, Download, DownloadCheckpoint, Mount,
-    PartialReader, Phase, Progress, Upload, UploadCheckpoint, UploadSession,
+    BlobClient, BlobInfo, BlobReader, Chunker, Content, Download, DownloadCheckpoint,
+    DownloadRange, Mount, PartialReader, Phase, Progress, Upload, UploadCheckpoint, UploadSession,
 };
 use acr_core::{
-    Digest, Error, Pipeline, Transport,
+    ByteRange, Digest, Error, Pipeline, Transport,
     http::{Body, Request},
 };
 
@@ -39,6 +39,7 @@ fn g8_builders_streams_sessions_and_futures_are_send() {
     send::<Chunker>();
     send::<Content>();
     send::<Download>();
+    send::<DownloadRange>();
     send::<Mount>();
     send::<PartialReader>();
     send::<Upload>();
@@ -52,6 +53,7 @@ fn g8_builders_streams_sessions_and_futures_are_send() {
     let digest = Digest::sha256(b"");
     send_future(blobs.upload("text").into_future());
     send_future(blobs.download(&digest).into_future());
+    send_future(blobs.download_range(&digest, ByteRange::new(0, Some(9)).unwrap()).into_future());
     send_future(blobs.blob_properties(&digest));
     send_future(blobs.delete_blob(&digest));
     send_future(blobs.start_upload());

@@ -12,7 +12,7 @@
 use std::time::{Duration, SystemTime};
 
 use acr_auth::{AccessToken, AuthLayer, Credential, credential_fn};
-use acr_blob::{BlobClient, Content};
+use acr_blob::{BlobClient, Content, Upload};
 use acr_core::{ByteRange, Digest, ErrorKind, Pipeline};
 use acr_testkit::{FakeRegistry, Kind};
 use bytes::Bytes;
@@ -108,14 +108,30 @@ async fn every_listed_type_is_content() {
 async fn an_option_that_would_do_nothing_is_an_error_before_anything_is_sent() {
     let registry = FakeRegistry::new();
     let blobs = client(&registry);
-    let other = "library/base".parse().unwrap();
-    for upload in [blobs.upload(CONTENT).skip_existing(), blobs.upload(CONTENT).mount_from(other)] {
+    let base = || "library/base".parse().unwrap();
+    for upload in [blobs.upload(CONTENT).skip_existing(), blobs.upload(CONTENT).mount_from(base())]
+    {
         let error = upload.await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
         assert!(error.to_string().contains("`digest`"), "{error}");
     }
     assert!(registry.journal().operations().is_empty());
     assert_eq!(registry.journal().count(Kind::Challenge), 0);
+
+    let saved = blobs.start_upload().await.unwrap().checkpoint().unwrap();
+    let mount = |upload: Upload| upload.digest(Digest::sha256(CONTENT)).mount_from(base());
+    registry.journal().clear();
+    for (upload, option) in [
+        (mount(blobs.upload(CONTENT).resume(saved.clone())), "`mount_from`"),
+        (mount(blobs.upload(CONTENT).resume_vouched(saved.clone())), "`mount_from`"),
+        (blobs.upload(CONTENT).resume(saved.clone()).resume_vouched(saved.clone()), "`resume`"),
+        (blobs.upload(CONTENT).resume_vouched(saved.clone()).resume(saved), "`resume`"),
+    ] {
+        let error = upload.await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.to_string().contains(option), "{error}");
+    }
+    assert!(registry.journal().operations().is_empty());
 
     let blob = blobs.upload(CONTENT).await.unwrap();
     let checkpoint = blobs.download(&blob.digest).await.unwrap().checkpoint();

@@ -17,7 +17,7 @@ use std::sync::{
 
 use acr_blob::{BlobClient, Content};
 use acr_core::{
-    Algorithm, Digest, Digester, Endpoint, Error, ErrorKind, Pipeline, Transport,
+    Algorithm, ByteRange, Digest, Digester, Endpoint, Error, ErrorKind, Pipeline, Transport,
     http::{Body, Request, Response},
 };
 use bytes::Bytes;
@@ -195,6 +195,41 @@ fn endless(sent: &Arc<AtomicU64>) -> Body {
         }
     });
     Body::stream(StreamBody::new(Box::pin(pieces)))
+}
+
+/// What a proxy says of its own pages says nothing of a blob.
+#[tokio::test(start_paused = true)]
+async fn a_404_that_is_not_the_registrys_is_no_absence() {
+    let digest = Digest::sha256(b"x");
+    for (media_type, is_absent) in [("application/json; charset=utf-8", true), ("text/html", false)]
+    {
+        let puts = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&puts);
+        let blobs = client(move |method, _| {
+            counter.fetch_add(u64::from(method == Method::PUT), Ordering::Relaxed);
+            match *method {
+                Method::HEAD => status(404).header("content-type", media_type),
+                Method::POST => session(202),
+                _ => status(201).header("docker-content-digest", Digest::sha256(b"x").as_str()),
+            }
+        });
+        let range = ByteRange::new(0, Some(3)).unwrap();
+        let upload = blobs.upload("x").digest(digest.clone()).skip_existing();
+        let found = [
+            blobs.exists(&digest).await,
+            blobs.has_range(&digest, range).await,
+            upload.await.map(|_| false),
+        ];
+        for found in found {
+            match found {
+                Ok(found) => assert!(is_absent && !found, "{media_type}"),
+                Err(error) => {
+                    assert!(!is_absent && error.is_not_found() && error.is_foreign(), "{error}");
+                }
+            }
+        }
+        assert_eq!(puts.load(Ordering::Relaxed), u64::from(is_absent));
+    }
 }
 
 #[tokio::test(start_paused = true)]

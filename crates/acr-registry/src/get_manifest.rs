@@ -161,7 +161,7 @@ impl GetManifest {
         let Self { client, reference, max_size, accept, allow_ambiguous, platform: _ } = self;
         let operation = operation("get_manifest", &client.name, &reference);
         let accept = accept.as_deref();
-        let request = read_request(Method::GET, &client, &reference, operation, accept)?;
+        let request = read_request(Method::GET, &client, &reference, operation, accept)?.build()?;
         let answer = client.pipeline.send(request).await?;
         let answer = response::expect(answer, &[StatusCode::OK])
             .await

@@ -51,6 +51,7 @@ mod repository;
 mod resolve;
 #[cfg(feature = "preview")]
 mod restore_manifest;
+mod stands;
 mod tag_manifest;
 mod tags;
 

@@ -6,7 +6,9 @@ use std::{
     task::{Context, Poll},
 };
 
-use acr_core::{Continuation, Digest, Pager, Result, http::Pages, value::Unreadable};
+use acr_core::{
+    Continuation, Digest, Error, ErrorKind, Pager, Result, http::Pages, value::Unreadable,
+};
 use futures_core::Stream;
 
 use crate::{
@@ -113,10 +115,13 @@ impl<T: Send + 'static> ListPager<T> {
         self.started.as_ref().map_or(&[], Pager::unreadable)
     }
 
-    /// Goes on where another pager of the same list, with the same options, stopped.
-    /// It says all of the place: [`ListPager::after`] and the page size have no effect. What that
-    /// one could not read is not known here: ask it ([`ListPager::unreadable`]) before its
-    /// continuation is stored.
+    /// Goes on where another pager of the same list, with the same filter and order, stopped.
+    ///
+    /// The continuation says all of the place, the size of the pages included:
+    /// [`ListPager::after`] and [`ListPager::page_size`] beside it are
+    /// [`acr_core::ErrorKind::InvalidInput`] when the first item is asked for. What that one could
+    /// not read is not known here: ask it ([`ListPager::unreadable`]) before its continuation is
+    /// stored.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
@@ -194,6 +199,13 @@ impl<T: Send + 'static> ListPager<T> {
     }
 
     fn begin(&self) -> Pager<T> {
+        if let Some(text) = self.misuse() {
+            let operation = self.list.operation.clone();
+            return Pager::new(move |_| {
+                let error = Error::new(ErrorKind::InvalidInput, text);
+                std::future::ready(Err(error.with_operation(Some(&operation))))
+            });
+        }
         let mut pager = (self.open)(self.list.clone());
         if let Some(size) = self.page_size {
             pager = pager.page_size(size);
@@ -205,6 +217,19 @@ impl<T: Send + 'static> ListPager<T> {
             Some(from) => pager.resume(from.clone()),
             None => pager,
         }
+    }
+
+    /// Why the options can give no list.
+    fn misuse(&self) -> Option<&'static str> {
+        let is_placed = self.page_size.is_some() || self.list.after.is_some();
+        if self.from.is_some() && is_placed {
+            return Some(
+                "the continuation given to `resume` says where the list goes on and how long its \
+                 pages are: leave `after` and `page_size` out",
+            );
+        }
+        (self.page_size == Some(0))
+            .then_some("pages of 0 items: ask for at least 1, or leave `page_size` out")
     }
 
     fn anew(mut self) -> Self {

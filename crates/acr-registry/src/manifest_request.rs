@@ -2,7 +2,7 @@
 
 use acr_core::{
     Action, Error, ErrorKind, Reference, RepositoryName, Result, Scope,
-    http::{Effect, Operation, Request, RequestBuilder},
+    http::{Effect, Operation, RequestBuilder},
 };
 use http::{HeaderValue, Method, header};
 
@@ -14,7 +14,7 @@ pub(crate) fn read_request(
     reference: &Reference,
     operation: Operation,
     accept: Option<&[MediaType]>,
-) -> Result<Request> {
+) -> Result<RequestBuilder> {
     let accept = match accept {
         None => HeaderValue::from_static(ACCEPT),
         Some(types) => {
@@ -23,13 +23,12 @@ pub(crate) fn read_request(
         }
     };
     let path = ["v2", client.name.as_str(), "manifests", reference.as_str()];
-    RequestBuilder::new(method, client.pipeline.endpoint(), &path)
+    Ok(RequestBuilder::new(method, client.pipeline.endpoint(), &path)
         .header(header::ACCEPT, accept)
         .header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))
         .operation(operation)
         .scope(Scope::repository(&client.name, &[Action::PULL]))
-        .effect(Effect::Read)
-        .build()
+        .effect(Effect::Read))
 }
 
 pub(crate) fn header_value(text: &str) -> Result<HeaderValue> {

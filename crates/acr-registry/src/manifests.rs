@@ -162,7 +162,8 @@ impl RepositoryClient {
     /// # Errors
     ///
     /// As [`RepositoryClient::delete_manifest`]. A tag that does not exist is
-    /// [`Was::Absent`].
+    /// [`Was::Absent`], without a digest; so is a manifest that somebody else deleted after the
+    /// tag was read, and then the digest is the one that the tag stood for.
     ///
     /// # Cancellation
     ///

@@ -15,7 +15,7 @@ use crate::{
     manifest_request::{header_value, operation},
     model::{Manifest, MediaType},
     repository::RepositoryClient,
-    tag_manifest::Stands,
+    stands::Stands,
 };
 
 impl RepositoryClient {
@@ -91,9 +91,11 @@ impl PutManifest {
         self
     }
 
-    /// Only if the tag stands for this manifest now: one more request (`HEAD`), right before
-    /// the `PUT`. The interface has no condition of its own, so somebody who moves the tag in
-    /// the moment between the two is overwritten.
+    /// Only if the tag stands for this manifest now: looked at (`HEAD`, and `GET` of a tag that
+    /// seems to be absent) before the `PUT`, and again whenever the `PUT` had to wait before it
+    /// is sent once more. The interface has no condition of its own: somebody who moves the tag
+    /// after the look was answered and before the `PUT` arrives is overwritten. That is the way
+    /// of two messages, and longer only if the token that served for the look is refused then.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
@@ -110,7 +112,8 @@ impl PutManifest {
         self.only(Stands::At(digest.clone()))
     }
 
-    /// Only if there is no such tag yet; looked at as by [`PutManifest::if_tag_is`].
+    /// Only if there is no such tag yet; looked at as by [`PutManifest::if_tag_is`], which
+    /// contradicts it: both together are [`ErrorKind::InvalidInput`].
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
@@ -129,7 +132,7 @@ impl PutManifest {
     }
 
     pub(crate) fn only(mut self, stands: Stands) -> Self {
-        self.stands = stands;
+        self.stands = stands.after(&self.stands);
         self
     }
 
@@ -170,9 +173,20 @@ impl PutManifest {
         self
     }
 
-    async fn send(self) -> Result<Digest> {
-        let Self { client, content, tag, media_type, allow_ambiguous, stands } = self;
-        let manifest = Manifest::new(content);
+    async fn send(mut self) -> Result<Digest> {
+        let manifest = Manifest::new(std::mem::take(&mut self.content));
+        let reference = match &self.tag {
+            Some(tag) => Reference::from(tag),
+            None => Reference::from(&manifest.digest),
+        };
+        let operation = operation("put_manifest", &self.client.name, &reference);
+        let put = self.put(manifest, reference).await;
+        put.map_err(|error| error.with_operation(Some(&operation)))
+    }
+
+    async fn put(self, manifest: Manifest, reference: Reference) -> Result<Digest> {
+        let Self { client, content: _, tag, media_type, allow_ambiguous, stands } = self;
+        stands.check_option(tag.is_some())?;
         let manifest = match media_type {
             Some(media_type) => manifest.kept_as(media_type),
             None => manifest,
@@ -180,19 +194,12 @@ impl PutManifest {
         if !allow_ambiguous {
             manifest.refuse_ambiguity(ErrorKind::InvalidInput)?;
         }
-        match &tag {
-            Some(tag) => stands.check(&client, tag).await?,
-            None if stands == Stands::Anywhere => {}
-            None => {
-                let text = "where a tag stands matters to no manifest without a tag: \
-                    say which one with `tag`";
-                return Err(Error::new(ErrorKind::InvalidInput, text));
-            }
-        }
         let is_tagged = tag.is_some();
-        let digest = &manifest.digest;
-        let reference = tag.clone().map_or_else(|| Reference::from(digest), Reference::Tag);
-        let request = put_request(client.pipeline.endpoint(), &client.name, tag, &manifest)?;
+        let endpoint = client.pipeline.endpoint();
+        let mut request = put_request(endpoint, &client.name, &reference, &manifest)?;
+        if let Some(tag) = &tag {
+            stands.guard(&client, tag, &mut request).await?;
+        }
         let answer = client.pipeline.send(request).await?;
         let (head, _) = success(answer, MAX_PUT)
             .await
@@ -202,7 +209,7 @@ impl PutManifest {
             // Not the status of something stored, and no word of what was.
             let stored = client.get_manifest(reference).allow_ambiguous().await?.digest;
             if !manifest.has(&stored) {
-                let text = format!("put `{digest}`, the registry has `{stored}`");
+                let text = format!("put `{}`, the registry has `{stored}`", manifest.digest);
                 return Err(response::describe(Error::new(ErrorKind::Integrity, text), &head));
             }
         }
@@ -222,19 +229,16 @@ impl IntoFuture for PutManifest {
 fn put_request(
     endpoint: &Endpoint,
     name: &RepositoryName,
-    tag: Option<Tag>,
+    reference: &Reference,
     manifest: &Manifest,
 ) -> Result<Request> {
     let media_type = header_value(manifest.media_type.as_str())?;
     // Content under its digest is a fact; a tag is a name that others move too.
-    let (reference, effect) = match tag {
-        Some(tag) => (Reference::Tag(tag), Effect::Move),
-        None => (Reference::from(&manifest.digest), Effect::Set),
-    };
+    let effect = if reference.digest().is_some() { Effect::Set } else { Effect::Move };
     let path = ["v2", name.as_str(), "manifests", reference.as_str()];
     RequestBuilder::new(Method::PUT, endpoint, &path)
         .header(header::CONTENT_TYPE, media_type)
-        .operation(operation("put_manifest", name, &reference))
+        .operation(operation("put_manifest", name, reference))
         .scope(Scope::repository(name, &[Action::PULL, Action::PUSH]))
         .effect(effect)
         .body(manifest.content.clone())
@@ -253,11 +257,15 @@ mod tests {
         let endpoint: Endpoint = "r.azurecr.io".parse().unwrap();
         let name: RepositoryName = "a/b".parse().unwrap();
         let manifest = Manifest::new("{}");
-        for (tag, effect, path) in [
-            (Some("v1".parse().unwrap()), Effect::Move, "/v2/a/b/manifests/v1".to_owned()),
-            (None, Effect::Set, format!("/v2/a/b/manifests/{}", manifest.digest)),
+        for (reference, effect, path) in [
+            ("v1".parse().unwrap(), Effect::Move, "/v2/a/b/manifests/v1".to_owned()),
+            (
+                Reference::from(&manifest.digest),
+                Effect::Set,
+                format!("/v2/a/b/manifests/{}", manifest.digest),
+            ),
         ] {
-            let request = put_request(&endpoint, &name, tag, &manifest).unwrap();
+            let request = put_request(&endpoint, &name, &reference, &manifest).unwrap();
             assert_eq!(request.uri().path(), path);
             assert_eq!(request.extensions().get::<Effect>(), Some(&effect));
         }

@@ -1,6 +1,6 @@
 //! What a reference stands for.
 
-use acr_core::{Digest, Error, ErrorKind, Reference, Result, http::response};
+use acr_core::{Action, Digest, Error, ErrorKind, Reference, Result, Scope, http::response};
 use http::{Method, StatusCode};
 
 use crate::{
@@ -34,9 +34,15 @@ impl RepositoryClient {
     ///
     /// Dropping the future sends nothing more.
     pub async fn resolve(&self, reference: impl Into<Reference> + Send) -> Result<Digest> {
-        let reference = reference.into();
+        let scope = Scope::repository(&self.name, &[Action::PULL]);
+        self.resolve_in(reference.into(), scope).await
+    }
+
+    /// The same, with a token of this scope.
+    pub(crate) async fn resolve_in(&self, reference: Reference, scope: Scope) -> Result<Digest> {
         let operation = operation("resolve", &self.name, &reference);
         let request = read_request(Method::HEAD, self, &reference, operation, None)?;
+        let request = request.scope(scope).build()?;
         let answer = self.pipeline.send(request).await?;
         if HEAD_UNKNOWN.contains(&answer.status()) {
             // A lock answers 405 too, and says so in the body that only `GET` has.

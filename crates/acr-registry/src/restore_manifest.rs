@@ -8,7 +8,9 @@ use acr_core::{
 };
 use http::{HeaderValue, Method, StatusCode, header};
 
-use crate::{answer, deleted::DELETED_READ, repository::RepositoryClient};
+use crate::{
+    answer, deleted::DELETED_READ, manifest_request::operation, repository::RepositoryClient,
+};
 
 /// What becomes of a tag that is to come back and stands for another manifest by now; see
 /// [`RestoreManifest::on_conflict`].
@@ -113,6 +115,12 @@ impl RestoreManifest {
     }
 
     async fn send(self) -> Result<()> {
+        let operation = operation("restore_manifest", &self.client.name, &(&self.digest).into());
+        let restored = self.restore(operation.clone()).await;
+        restored.map_err(|error| error.with_operation(Some(&operation)))
+    }
+
+    async fn restore(self, operation: Operation) -> Result<()> {
         let Self { client, digest, tag, conflict } = self;
         if tag.is_none() && conflict.is_some() {
             let text = "`on_conflict` is about a tag: say which one with `tag`";
@@ -123,12 +131,11 @@ impl RestoreManifest {
             None => "{}".to_owned(),
         };
         let path = ["_deleted", client.name.as_str(), "_manifests", digest.as_str()];
-        let operation = Operation::new("restore_manifest");
         let request = client
             .versioned(Method::POST, &path)
             .query("force", conflict == Some(TagConflict::Overwrite))
             .header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
-            .operation(operation.on(format_args!("{}@{digest}", client.name)))
+            .operation(operation)
             .scope(client.deleted(&[DELETED_READ, DELETED_RESTORE]))
             // With a tag it may take the name from another manifest.
             .effect(if tag.is_some() { Effect::Move } else { Effect::Set })

@@ -2,9 +2,9 @@
 
 use std::{future::IntoFuture, pin::Pin};
 
-use acr_core::{Digest, Error, ErrorKind, Reference, Result, Tag};
+use acr_core::{Digest, Reference, Result, Tag};
 
-use crate::repository::RepositoryClient;
+use crate::{manifest_request::operation, repository::RepositoryClient, stands::Stands};
 
 impl RepositoryClient {
     /// Points a tag to a manifest that is there: gets its bytes and puts them, unchanged
@@ -39,7 +39,7 @@ impl RepositoryClient {
 /// # Errors
 ///
 /// Those of [`GetManifest`](crate::GetManifest) and [`PutManifest`](crate::PutManifest);
-/// [`ErrorKind::Conflict`], and nothing is changed, when the tag does not stand where it is
+/// [`acr_core::ErrorKind::Conflict`], and nothing is changed, when the tag does not stand where it is
 /// expected to.
 ///
 /// # Cancellation
@@ -55,9 +55,11 @@ pub struct TagManifest {
 }
 
 impl TagManifest {
-    /// Only if the tag stands for this manifest now: one more request (`HEAD`), right before
-    /// the `PUT`. The interface has no condition of its own, so somebody who moves the tag in
-    /// the moment between the two is overwritten.
+    /// Only if the tag stands for this manifest now: looked at (`HEAD`, and `GET` of a tag that
+    /// seems to be absent) before the `PUT`, and again whenever the `PUT` had to wait before it
+    /// is sent once more. The interface has no condition of its own: somebody who moves the tag
+    /// after the look was answered and before the `PUT` arrives is overwritten. That is the way
+    /// of two messages, and longer only if the token that served for the look is refused then.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
@@ -70,11 +72,12 @@ impl TagManifest {
     /// # Ok(()) });
     /// ```
     pub fn if_tag_is(mut self, digest: &Digest) -> Self {
-        self.stands = Stands::At(digest.clone());
+        self.stands = Stands::At(digest.clone()).after(&self.stands);
         self
     }
 
-    /// Only if there is no such tag yet; looked at as by [`TagManifest::if_tag_is`].
+    /// Only if there is no such tag yet; looked at as by [`TagManifest::if_tag_is`], which
+    /// contradicts it: both together are [`acr_core::ErrorKind::InvalidInput`].
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
@@ -87,12 +90,14 @@ impl TagManifest {
     /// # Ok(()) });
     /// ```
     pub fn if_absent(mut self) -> Self {
-        self.stands = Stands::Nowhere;
+        self.stands = Stands::Nowhere.after(&self.stands);
         self
     }
 
     async fn send(self) -> Result<Digest> {
         let Self { client, from, to, stands } = self;
+        let moves = operation("put_manifest", &client.name, &Reference::from(&to));
+        stands.check_option(true).map_err(|error| error.with_operation(Some(&moves)))?;
         let manifest = client.get_manifest(from).allow_ambiguous().await?;
         let put = client.put_manifest(manifest.content).media_type(manifest.media_type);
         put.allow_ambiguous().tag(to).only(stands).await
@@ -105,42 +110,5 @@ impl IntoFuture for TagManifest {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.send())
-    }
-}
-
-/// Where a tag has to stand for it to be moved.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Stands {
-    #[default]
-    Anywhere,
-    Nowhere,
-    At(Digest),
-}
-
-impl Stands {
-    /// Looks where the tag stands, unless that does not matter.
-    pub(crate) async fn check(&self, client: &RepositoryClient, tag: &Tag) -> Result<()> {
-        if *self == Self::Anywhere {
-            return Ok(());
-        }
-        let found = match client.resolve(tag).await {
-            Ok(digest) => Some(digest),
-            // An answer that is not the registry's says nothing of the tag.
-            Err(error) if error.is_not_found() && !error.is_foreign() => None,
-            Err(error) => return Err(error),
-        };
-        let text = match (self, found) {
-            (Self::At(wanted), Some(found)) if *wanted == found => return Ok(()),
-            (Self::Nowhere, None) => return Ok(()),
-            (Self::At(wanted), Some(found)) => {
-                format!("the tag `{tag}` stands for `{found}` and not for `{wanted}`")
-            }
-            (Self::At(wanted), None) => {
-                format!("there is no tag `{tag}`, it was expected to stand for `{wanted}`")
-            }
-            (_, Some(found)) => format!("there is a tag `{tag}` already, it stands for `{found}`"),
-            (Self::Anywhere, None) => return Ok(()),
-        };
-        Err(Error::new(ErrorKind::Conflict, format!("{text}; nothing was changed: look again")))
     }
 }

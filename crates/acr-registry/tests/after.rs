@@ -12,7 +12,7 @@ mod support;
 
 use std::time::Duration;
 
-use acr_core::{Continuation, Digest, RepositoryName};
+use acr_core::{Continuation, Digest, ErrorKind, RepositoryName};
 use acr_registry::{ApiVersion, Order, RegistryClient};
 use acr_testkit::{FakeRegistry, Operation};
 use support::{client, lines, pipeline, push, scripted, tag};
@@ -34,9 +34,20 @@ async fn g10_after_goes_with_order_page_size_and_version_in_every_list() {
     assert!(tags.of(&digest).try_next().await.unwrap().is_none());
     let mut manifests = repo.list_manifests().after(&digest).page_size(TWO);
     assert!(manifests.try_next().await.unwrap().is_none());
-    // A stored place says more than a name does.
+    // A stored place says more than a name does, and beside it there is none.
     let stored = Continuation::from_query("last=z&n=7");
-    let mut resumed = repo.list_tags().after(&tag("v1")).resume(stored);
+    for mut both in [
+        repo.list_tags().after(&tag("v1")).resume(stored.clone()),
+        repo.list_tags().resume(stored.clone()).page_size(TWO),
+    ] {
+        let error = both.try_next().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(
+            error.to_string().contains("list_tags `a`") && error.to_string().contains("`after`"),
+            "{error}"
+        );
+    }
+    let mut resumed = repo.list_tags().resume(stored);
     assert!(resumed.try_next().await.unwrap().is_none());
     let version = "api-version=2031-01-01";
     let escaped = digest.as_str().replace(':', "%3A");

@@ -13,9 +13,10 @@ use acr_core::{
     http::{Body, Request},
 };
 use acr_registry::{
-    ApiVersion, Deletion, Descriptor, Document, GetManifest, ImageIndex, ImageManifest, ListPager,
-    Manifest, ManifestChanges, ManifestProperties, Permissions, Platform, PutManifest,
-    RegistryClient, RepositoryClient, RepositoryProperties, TagProperties,
+    ApiVersion, Deletion, Descriptor, DescriptorView, Document, GetManifest, ImageIndex,
+    ImageManifest, ListPager, Manifest, ManifestChanges, ManifestProperties, Permissions, Platform,
+    PutManifest, RegistryClient, RepositoryClient, RepositoryProperties, TagManifest,
+    TagProperties,
 };
 
 fn send<T: Send>() {}
@@ -41,12 +42,16 @@ fn g8_clients_and_values_are_send_sync_clone() {
     send_sync_clone::<Platform>();
     send_sync_clone::<RepositoryProperties>();
     send_sync_clone::<TagProperties>();
+    send_sync_clone::<DescriptorView>();
 }
 
 #[test]
 fn g8_builders_pagers_and_futures_are_send() {
     send::<GetManifest>();
     send::<PutManifest>();
+    send::<TagManifest>();
+    #[cfg(feature = "preview")]
+    send::<acr_registry::RestoreManifest>();
     send::<ListPager<TagProperties>>();
     let transport = Transport::new(tower::service_fn(|_: Request| async {
         Ok::<_, Error>(http::Response::new(Body::empty()))
@@ -63,6 +68,7 @@ fn g8_builders_pagers_and_futures_are_send() {
     send_future(repo.tag_properties(&tag));
     send_future(repo.get_manifest(tag.clone()).into_future());
     send_future(repo.put_manifest("{}").into_future());
+    send_future(repo.tag(tag.clone(), &tag).if_absent().into_future());
     send_future(repo.delete_tag(&tag));
     send_future(repo.delete());
 }

@@ -11,9 +11,19 @@
 
 mod support;
 
-use acr_core::{Digest, ErrorKind};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use acr_core::{
+    Digest, ErrorKind, Transport,
+    http::{Body, Request},
+};
+use acr_registry::{RegistryClient, RepositoryClient};
 use acr_testkit::{FakeRegistry, Operation};
-use support::{client, index, lines, push, scripted, tag};
+use support::{Answer, answering, client, index, lines, pipeline_over, push, scripted, tag};
+use tower::Service;
 
 #[tokio::test(start_paused = true)]
 async fn a_task_takes_the_get_of_a_manifest() {
@@ -73,6 +83,7 @@ async fn a_tag_moves_only_from_where_it_is_expected_to_stand() {
     let error = repo.tag(&two, &stable).if_absent().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert!(error.to_string().contains(one.as_str()), "{error}");
+    assert!(error.to_string().contains("put_manifest `library/app:stable`"), "{error}");
 
     // It stands at one.
     let error = repo.tag(&two, &stable).if_tag_is(&two).await.unwrap_err();
@@ -104,6 +115,105 @@ async fn a_tag_is_absent_only_on_the_registrys_word() {
     assert!(lines(&asked).iter().all(|line| !line.starts_with("PUT")), "{:?}", lines(&asked));
 }
 
+/// An answer to a `HEAD` has no body, so that anybody's 404 looks like the registry's: only the
+/// registry's own words in the answer to a `GET` free a tag.
+#[tokio::test]
+async fn a_tag_that_a_head_does_not_find_is_got_before_it_counts_as_absent() {
+    let ours = r#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"m"}]}"#;
+    let html = "<html>not here</html>";
+    let json = r#"{"message":"no route"}"#;
+    for (page, is_absent) in [(ours, true), (html, false), (json, false), ("", false)] {
+        let (registry, asked) = answering(move |method, _| match method {
+            "PUT" => Answer::new(201, ""),
+            _ => Answer::new(404, page),
+        });
+        let repo = registry.repository("a").unwrap();
+        let put = repo.put_manifest("{}").tag(tag("v1")).if_absent().await;
+        let methods: Vec<_> =
+            lines(&asked).iter().map(|line| line[..4].trim_end().to_owned()).collect();
+        match put {
+            Ok(_) => assert_eq!(
+                (is_absent, methods),
+                (true, vec!["HEAD", "GET", "PUT"].into_iter().map(str::to_owned).collect()),
+                "{page}"
+            ),
+            Err(error) => {
+                assert!(!is_absent && error.is_not_found(), "{page}: {error}");
+                assert!(error.to_string().contains("proxy"), "{error}");
+                assert_eq!(methods, ["HEAD", "GET"], "{page}");
+            }
+        }
+    }
+    // It is there, and only the `HEAD` was lost on the way.
+    let digest = Digest::sha256(b"{}");
+    let (registry, asked) = answering(|method, _| match method {
+        "HEAD" => Answer::new(404, ""),
+        _ => Answer::new(200, "{}"),
+    });
+    let repo = registry.repository("a").unwrap();
+    let error = repo.put_manifest("[]").tag(tag("v1")).if_absent().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(error.to_string().contains(digest.as_str()), "{error}");
+    assert!(lines(&asked).iter().all(|line| !line.starts_with("PUT")));
+}
+
+/// A registry whose answer to the first `PUT` of `stable` is "later", and somebody who moves the
+/// tag in the meantime.
+fn with_rival(registry: &FakeRegistry, moves_to: Option<Digest>) -> RepositoryClient {
+    let (inner, rival) = (registry.transport(), client(registry));
+    let is_first = Arc::new(AtomicBool::new(true));
+    let transport = Transport::new(tower::service_fn(move |request: Request| {
+        let is_put = request.method() == "PUT" && request.uri().path().ends_with("/stable");
+        let is_refused = is_put && is_first.swap(false, Ordering::Relaxed);
+        let (mut inner, rival, moves_to) = (inner.clone(), rival.clone(), moves_to.clone());
+        async move {
+            if !is_refused {
+                return Service::call(&mut inner, request).await;
+            }
+            if let Some(digest) = moves_to {
+                rival.tag(&digest, &tag("stable")).await?;
+            }
+            let later = http::Response::builder().status(429).header("retry-after", "50");
+            Ok(later.body(Body::empty()).unwrap())
+        }
+    }));
+    let pipeline = pipeline_over(registry, transport).build().unwrap();
+    RegistryClient::new(pipeline).repository("library/app").unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tag_is_looked_at_again_after_each_wait() {
+    let registry = FakeRegistry::new();
+    let repo = client(&registry);
+    let (one, two) = (push(&repo, 1, "one").await, push(&repo, 2, "two").await);
+    let (three, stable) = (push(&repo, 3, "three").await, tag("stable"));
+    repo.tag(&one, &stable).await.unwrap();
+
+    let error = with_rival(&registry, Some(three.clone()))
+        .tag(&two, &stable)
+        .if_tag_is(&one)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    assert!(error.to_string().contains(three.as_str()), "{error}");
+    assert_eq!(repo.resolve(&stable).await.unwrap(), three);
+
+    // Nobody came: it is looked at twice, and moved.
+    registry.journal().clear();
+    let moved = with_rival(&registry, None).tag(&two, &stable).if_tag_is(&three).await;
+    assert_eq!(moved.unwrap(), two);
+    assert_eq!(registry.journal().count_of(Operation::Resolve), 2);
+    // With one token: that of the first look is good for the `PUT`.
+    assert_eq!(registry.journal().count_of(Operation::FetchAccessToken), 2);
+
+    // A tag that came into being meanwhile.
+    repo.delete_tag(&stable).await.unwrap();
+    let repo_of_another = with_rival(&registry, Some(three.clone()));
+    let error = repo_of_another.tag(&one, &stable).if_absent().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    assert_eq!(repo.resolve(&stable).await.unwrap(), three);
+}
+
 #[tokio::test]
 async fn an_option_that_would_do_nothing_is_an_error_before_anything_is_sent() {
     let (registry, asked) = scripted(200, &[], "{}");
@@ -112,16 +222,20 @@ async fn an_option_that_would_do_nothing_is_an_error_before_anything_is_sent() {
     for error in [
         repo.put_manifest("{}").if_absent().await.unwrap_err(),
         repo.put_manifest("{}").if_tag_is(&digest).await.unwrap_err(),
+        repo.put_manifest("{}").tag(tag("v1")).if_tag_is(&digest).if_absent().await.unwrap_err(),
+        repo.tag(&digest, &tag("v1")).if_absent().if_tag_is(&digest).await.unwrap_err(),
         repo.list_tags().page_size(0).try_next().await.map(drop).unwrap_err(),
         repo.list_manifests().page_size(0).into_pages().try_next().await.map(drop).unwrap_err(),
     ] {
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        assert!(error.operation().is_some(), "{error}");
     }
     #[cfg(feature = "preview")]
     {
         let restore = repo.restore_manifest(&digest);
         let error = restore.on_conflict(acr_registry::TagConflict::Overwrite).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        assert!(error.to_string().contains(&format!("restore_manifest `a@{digest}`")), "{error}");
     }
     assert!(lines(&asked).is_empty(), "{:?}", lines(&asked));
 }

@@ -46,7 +46,7 @@
 //!
 //! | feature | default | what |
 //! |---|---|---|
-//! | `serve` | no | servers on loopback, with or without TLS: `FakeRegistry::serve`; the same of [`FakeEntra`] and [`FakeIdentityService`] |
+//! | `serve` | no | servers on loopback, with or without TLS: `FakeRegistry::serve`, `FakeRegistryBuilder::authority`; `serve` of [`FakeEntra`] and [`FakeIdentityService`], which are there without it too |
 //! | `persist` | no | a registry that is kept in a folder: `FakeRegistryBuilder::open` |
 //! | `proptest` | no | [`strategy`](crate): names, digests, contents, manifests for property tests |
 

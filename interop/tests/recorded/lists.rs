@@ -21,13 +21,7 @@ pub(crate) async fn check(
     let first = &steps[0].last;
     match target {
         Target::Catalog => {
-            let mut pager = registry.list_repositories();
-            if let Some(size) = page_size(first) {
-                pager = pager.page_size(size);
-            }
-            if let Some(from) = start(first) {
-                pager = pager.resume(from);
-            }
+            let pager = options(registry.list_repositories(), first);
             pages(pager.into_pages(), steps, fields::catalog).await
         }
         Target::Tags(name) => {
@@ -59,13 +53,12 @@ pub(crate) async fn check(
     }
 }
 
-fn options<T: Send + 'static>(mut pager: ListPager<T>, first: &Exchange) -> ListPager<T> {
-    if let Some(size) = page_size(first) {
-        pager = pager.page_size(size);
-    }
-    match start(first) {
-        Some(from) => pager.resume(from),
-        None => pager,
+fn options<T: Send + 'static>(pager: ListPager<T>, first: &Exchange) -> ListPager<T> {
+    // Where a list goes on says how long its pages are.
+    match (start(first), page_size(first)) {
+        (Some(from), _) => pager.resume(from),
+        (None, Some(size)) => pager.page_size(size),
+        (None, None) => pager,
     }
 }
 

@@ -77,6 +77,8 @@ enum Rest {
     Whole,
     /// What the registry had not confirmed, as the caller vouches.
     Vouched,
+    /// The caller said both.
+    Contradictory,
 }
 
 impl Upload {
@@ -107,8 +109,9 @@ impl Upload {
         self
     }
 
-    /// Asks first (`HEAD`) whether the repository has the blob, and sends nothing then.
-    /// Needs [`Upload::digest`], and is [`acr_core::ErrorKind::InvalidInput`] without.
+    /// Asks first (`HEAD`) whether the repository has the blob, and sends nothing then. If that
+    /// gets no answer of the registry's, a proxy's 404 for example, it is an error, and nothing is
+    /// sent either. Needs [`Upload::digest`], and is [`acr_core::ErrorKind::InvalidInput`] without.
     pub fn skip_existing(mut self) -> Self {
         self.skip_existing = true;
         self
@@ -117,7 +120,8 @@ impl Upload {
     /// Asks the registry to take the blob over from another of its repositories, in the
     /// same request that starts the upload, and looks (`HEAD`) whether it did; if not, or if
     /// it refuses, the content is sent. Needs [`Upload::digest`], and is
-    /// [`acr_core::ErrorKind::InvalidInput`] without.
+    /// [`acr_core::ErrorKind::InvalidInput`] without, and with a checkpoint: that upload was
+    /// started before.
     pub fn mount_from(mut self, repository: RepositoryName) -> Self {
         self.mount_from = Some(repository);
         self
@@ -177,9 +181,8 @@ impl Upload {
     ///     Ok(blob)
     /// }
     /// ```
-    pub fn resume(mut self, checkpoint: UploadCheckpoint) -> Self {
-        self.checkpoint = Some((checkpoint, Rest::Whole));
-        self
+    pub fn resume(self, checkpoint: UploadCheckpoint) -> Self {
+        self.go_on(checkpoint, Rest::Whole)
     }
 
     /// Goes on with an upload whose beginning cannot be read again: the content given starts
@@ -196,8 +199,16 @@ impl Upload {
     /// let blob = blobs.upload(rest).resume_vouched(saved).await?;
     /// # let _ = blob; Ok(()) }
     /// ```
-    pub fn resume_vouched(mut self, checkpoint: UploadCheckpoint) -> Self {
-        self.checkpoint = Some((checkpoint, Rest::Vouched));
+    pub fn resume_vouched(self, checkpoint: UploadCheckpoint) -> Self {
+        self.go_on(checkpoint, Rest::Vouched)
+    }
+
+    fn go_on(mut self, checkpoint: UploadCheckpoint, rest: Rest) -> Self {
+        let rest = match self.checkpoint {
+            Some((_, before)) if before != rest => Rest::Contradictory,
+            _ => rest,
+        };
+        self.checkpoint = Some((checkpoint, rest));
         self
     }
 
@@ -235,14 +246,21 @@ impl Upload {
 
     /// Refuses what would do nothing.
     fn check(&self) -> Result<()> {
-        let options =
-            [("skip_existing", self.skip_existing), ("mount_from", self.mount_from.is_some())];
-        match options.iter().find(|(_, is_set)| *is_set) {
-            Some((option, _)) if self.expected.is_none() => {
-                let text =
-                    format!("`{option}` needs to know which blob it is: say it with `digest`");
-                Err(Error::new(ErrorKind::InvalidInput, text))
-            }
+        let refuse = |text: &str| Err(Error::new(ErrorKind::InvalidInput, text));
+        let needs_digest = |option: &str| {
+            refuse(&format!("`{option}` needs to know which blob it is: say it with `digest`"))
+        };
+        match (&self.expected, &self.checkpoint) {
+            (None, _) if self.skip_existing => needs_digest("skip_existing"),
+            (None, _) if self.mount_from.is_some() => needs_digest("mount_from"),
+            (_, Some((_, Rest::Contradictory))) => refuse(
+                "`resume` takes the content from its first byte and `resume_vouched` the rest of \
+                 it: leave one of them out",
+            ),
+            (_, Some(_)) if self.mount_from.is_some() => refuse(
+                "`mount_from` starts an upload, and a checkpoint goes on with one: leave one of \
+                 them out",
+            ),
             _ => Ok(()),
         }
     }

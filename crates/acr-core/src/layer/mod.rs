@@ -76,7 +76,7 @@ pub use self::{
     log::{Log, LogFuture, LogLayer},
     redirect::{Redirect, RedirectLayer, is_redirect_hop},
     request_id::{RequestId, RequestIdLayer, RequestIdService},
-    retry::{CloneBody, CopyBody, Retry, RetryFuture, RetryLayer, RetryPolicy},
+    retry::{CloneBody, CopyBody, Recheck, Retry, RetryFuture, RetryLayer, RetryPolicy},
     timeout::{Timeout, TimeoutBody, TimeoutFuture, TimeoutLayer, Timeouts, WatchedBody},
     trace::{Trace, TraceFuture, TraceLayer},
     user_agent::{UserAgent, UserAgentLayer},

@@ -23,7 +23,8 @@ pub struct Deletion {
     /// Whether there was anything to delete.
     pub was: Was,
     /// The digest of what was deleted; of a tag the one that it stood for, if the registry said
-    /// so; of a repository none.
+    /// so; of a repository none. Also of what was absent, where the caller gave a tag and somebody
+    /// else deleted its manifest after the tag was read.
     pub digest: Option<Digest>,
     /// The manifests that went with a repository, if the registry says so.
     pub manifests: Listed<Digest>,

@@ -170,3 +170,19 @@ async fn g3_a_404_without_a_code_is_absence_for_every_deletion_unless_it_is_fore
         }
     }
 }
+
+#[tokio::test]
+async fn a_manifest_that_went_before_its_turn_is_named_and_a_tag_that_is_not_there_names_none() {
+    let there = r#"{"imageName":"a","tag":{"name":"v1","digest":"DIGEST"}}"#
+        .replace("DIGEST", digest().as_str());
+    for (is_there, expected) in [(true, Some(digest())), (false, None)] {
+        let there = there.clone();
+        let (all, _) = answering(move |method, _| match method {
+            "GET" if is_there => Answer::new(200, &there),
+            _ => Answer::new(404, ERRORS),
+        });
+        let repo = all.repository("a").unwrap();
+        let deletion = repo.delete_manifest_of_tag(&tag("v1")).await.unwrap();
+        assert_eq!((deletion.was, deletion.digest), (Was::Absent, expected));
+    }
+}

@@ -9,7 +9,7 @@ use std::{
 
 use acr_auth::{AccessToken, AuthLayer, Credential, credential_fn};
 use acr_core::{
-    Digest, Pipeline, Tag, Transport,
+    Digest, Pipeline, PipelineBuilder, Tag, Transport,
     http::{Body, Request},
     layer::RetryPolicy,
 };
@@ -18,18 +18,19 @@ use acr_testkit::FakeRegistry;
 
 /// A pipeline that signs in with an Entra identity and repeats nothing.
 pub(crate) fn pipeline(registry: &FakeRegistry) -> Pipeline {
+    let pipeline = pipeline_over(registry, registry.transport());
+    pipeline.retry(RetryPolicy::default().retries(0)).build().unwrap()
+}
+
+/// A pipeline that signs in with an Entra identity.
+pub(crate) fn pipeline_over(registry: &FakeRegistry, transport: Transport) -> PipelineBuilder {
     let token = registry.entra_token();
     let source = credential_fn(move |_| {
         let token = AccessToken::new(token.clone(), SystemTime::now() + Duration::from_secs(3600));
         async move { Ok(token) }
     });
     let auth = AuthLayer::new(&registry.endpoint(), Credential::entra(source));
-    Pipeline::builder(registry.endpoint())
-        .transport(registry.transport())
-        .layer_per_hop(auth)
-        .retry(RetryPolicy::default().retries(0))
-        .build()
-        .unwrap()
+    Pipeline::builder(registry.endpoint()).transport(transport).layer_per_hop(auth)
 }
 
 /// The repository `library/app`.

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tower_service::Service;
 use tracing::warn;
 
-use super::{copy::CopyBody, outcome::Outcome, policy::RetryPolicy};
+use super::{copy::CopyBody, outcome::Outcome, policy::RetryPolicy, recheck::Recheck};
 use crate::{
     http::{
         error::{BoxError, Error, ErrorKind, Result},
@@ -64,7 +64,10 @@ impl<C: Send + Sync> Call<C> {
                 if !outcome.is_transient {
                     self.budget.deposit(paid);
                 }
-                return note_attempts(result, attempt).map(|answer| self.bound(answer));
+                return note_attempts(result, attempt).map(|mut answer| {
+                    answer.extensions_mut().insert(Attempt::new(attempt));
+                    self.bound(answer)
+                });
             };
             let wait_ms = wait.as_millis();
             warn!(operation, attempt, wait_ms, reason = %outcome, "retrying");
@@ -78,6 +81,10 @@ impl<C: Send + Sync> Call<C> {
                 }
             }
             tokio::time::sleep_until(next).await;
+            if let Some(recheck) = head.extensions.get::<Recheck>() {
+                let look = self.in_time(recheck.look()).await;
+                note_attempts(look, attempt)?;
+            }
             body = replay;
             paid = cost;
             attempt += 1;
@@ -110,12 +117,19 @@ impl<C: Send + Sync> Call<C> {
         S: Service<http::Request<B>, Error: Into<BoxError>, Future: Send> + Send,
         B: Send,
     {
-        let attempt = ready_call(inner, request);
+        self.in_time(ready_call(inner, request)).await
+    }
+
+    /// Ends something at the call's deadline, if it has one.
+    async fn in_time<T, E: Into<BoxError>>(
+        &self,
+        what: impl Future<Output = Result<T, E>> + Send,
+    ) -> Result<T, BoxError> {
         let Some(limit) = self.policy.deadline else {
-            return attempt.await.map_err(Into::into);
+            return what.await.map_err(Into::into);
         };
         let left = limit.saturating_sub(self.start.elapsed());
-        match tokio::time::timeout(left, attempt).await {
+        match tokio::time::timeout(left, what).await {
             Ok(result) => result.map_err(Into::into),
             Err(_) => {
                 let text = format!("the call's deadline of {limit:?} passed");
@@ -150,18 +164,9 @@ impl<C: Send + Sync> Call<C> {
     }
 }
 
-fn note_attempts<R>(
-    result: Result<http::Response<R>, BoxError>,
-    attempts: u32,
-) -> Result<http::Response<R>, BoxError> {
-    match result {
-        Ok(mut response) => {
-            response.extensions_mut().insert(Attempt::new(attempts));
-            Ok(response)
-        }
-        Err(error) => Err(match error.downcast::<Error>() {
-            Ok(ours) => ours.with_attempts(attempts).into(),
-            Err(other) => other,
-        }),
-    }
+fn note_attempts<T>(result: Result<T, BoxError>, attempts: u32) -> Result<T, BoxError> {
+    result.map_err(|error| match error.downcast::<Error>() {
+        Ok(ours) => ours.with_attempts(attempts).into(),
+        Err(other) => other,
+    })
 }

@@ -4,6 +4,7 @@ mod attempts;
 mod copy;
 mod outcome;
 mod policy;
+mod recheck;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,7 @@ use self::attempts::Call;
 pub use self::{
     copy::{CloneBody, CopyBody},
     policy::RetryPolicy,
+    recheck::Recheck,
 };
 #[cfg(doc)]
 use crate::http::{
@@ -45,7 +47,8 @@ use crate::{
 ///
 /// A request without an [`Effect`] gets one from its method, by the rules of HTTP
 /// ([`Effect::of`]), unless [`RetryPolicy::only_declared_effects`] says otherwise.
-/// A body that cannot be cloned is sent once, whatever happens. `Retry-After` is
+/// A body that cannot be cloned is sent once, whatever happens. A request with a [`Recheck`] is
+/// sent again only if that look, taken after the wait, still allows it. `Retry-After` is
 /// obeyed up to a minute; a longer wish ends the call at once with the answer.
 /// All clones of a layer share one budget of retries, so that a service that is down
 /// gets hardly more requests than one that is up. A failure that many calls met as one, such

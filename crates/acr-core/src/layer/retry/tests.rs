@@ -98,6 +98,45 @@ async fn no_attempt_starts_after_the_deadline_however_slowly_answers_drip() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_look_is_taken_after_each_wait_and_ends_the_call() {
+    let (sent, looks) = (Arc::new(Mutex::new(0)), Arc::new(Mutex::new(Vec::new())));
+    let (counter, start) = (Arc::clone(&sent), Instant::now());
+    let transport = Transport::new(service_fn(move |_: Request| {
+        *counter.lock().unwrap() += 1;
+        let later = http::Response::builder().status(429).header("retry-after", "30");
+        std::future::ready(Ok::<_, Error>(later.body(Body::empty()).unwrap()))
+    }));
+    let seen = Arc::clone(&looks);
+    let look = move || {
+        let mut seen = seen.lock().unwrap();
+        seen.push(start.elapsed().as_secs());
+        let is_changed = seen.len() == 2;
+        async move { if is_changed { Err(Error::new(ErrorKind::Conflict, "changed")) } else { Ok(()) } }
+    };
+    let mut request = Request::default();
+    request.extensions_mut().insert(Effect::Move);
+    request.extensions_mut().insert(Recheck::new(look));
+    let policy = RetryPolicy::default().last_start(Duration::from_secs(600));
+    let error = repeating(policy, transport).oneshot(request).await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Conflict, 2));
+    assert_eq!((*sent.lock().unwrap(), &*looks.lock().unwrap()), (2, &vec![30, 60]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_ends_with_the_deadline_of_the_call() {
+    let (policy, start) = (RetryPolicy::default().deadline(Duration::from_secs(9)), Instant::now());
+    let transport = Transport::new(service_fn(|_: Request| {
+        let busy = http::Response::builder().status(503).body(Body::empty()).unwrap();
+        std::future::ready(Ok::<_, Error>(busy))
+    }));
+    let mut request = Request::default();
+    request.extensions_mut().insert(Effect::Set);
+    request.extensions_mut().insert(Recheck::new(std::future::pending));
+    let error = repeating(policy, transport).oneshot(request).await.unwrap_err();
+    assert_eq!((error.kind(), start.elapsed().as_secs()), (ErrorKind::Timeout, 9));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_matrix_of_effects_and_outcomes() {
     use ErrorKind as K;
     let all = [
