@@ -1,6 +1,8 @@
 //! The default chain: what each link answers, for each value of `AZURE_TOKEN_CREDENTIALS`.
 
-use acr_auth::entra::{Cloud, DefaultCredential, Environment, SourceOptions};
+#[cfg(unix)]
+use acr_auth::entra::Environment;
+use acr_auth::entra::{Cloud, DefaultCredential, SourceOptions};
 use acr_core::ErrorKind;
 #[cfg(unix)]
 use acr_core::{

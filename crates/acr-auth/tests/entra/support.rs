@@ -80,6 +80,7 @@ impl Programs {
 }
 
 /// What `az account get-access-token` prints.
+#[cfg(unix)]
 pub(crate) fn az_answer(token: &str) -> String {
     let seconds = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     format!(
@@ -96,11 +97,13 @@ pub(crate) fn az_answer(token: &str) -> String {
 }
 
 /// What `azd auth token` prints.
+#[cfg(unix)]
 pub(crate) fn azd_answer(token: &str) -> String {
     format!(r#"{{"token":"{token}","expiresOn":"2126-10-31T21:59:10Z"}}"#)
 }
 
 /// A script that prints a text.
+#[cfg(unix)]
 pub(crate) fn print(text: &str) -> String {
     format!("cat <<'END'\n{text}\nEND\n")
 }

@@ -135,11 +135,7 @@ fn read_exact_at(file: &File, buffer: &mut [u8], from: u64) -> std::io::Result<(
 
 /// The same; here it moves the cursor, but reads from the place it is told.
 #[cfg(all(feature = "fs", windows))]
-fn read_exact_at(
-    file: &std::fs::File,
-    mut buffer: &mut [u8],
-    mut from: u64,
-) -> std::io::Result<()> {
+fn read_exact_at(file: &File, mut buffer: &mut [u8], mut from: u64) -> std::io::Result<()> {
     use std::os::windows::fs::FileExt as _;
     while !buffer.is_empty() {
         match file.seek_read(buffer, from) {

@@ -133,18 +133,25 @@ fn read(path: &Path) -> io::Result<Option<String>> {
     }
 }
 
+/// Of a file with this mode, where files have modes.
+#[cfg(unix)]
+fn builder(mode: u32) -> tempfile::Builder<'static, 'static> {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let mut builder = tempfile::Builder::new();
+    builder.permissions(fs::Permissions::from_mode(mode));
+    builder
+}
+
+#[cfg(not(unix))]
+fn builder(_: u32) -> tempfile::Builder<'static, 'static> {
+    tempfile::Builder::new()
+}
+
 /// Adds a file as a whole, unless somebody was faster; gives what is there.
 fn add(path: &Path, text: &str, mode: u32) -> io::Result<String> {
     let write = || {
-        let mut builder = tempfile::Builder::new();
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            builder.permissions(fs::Permissions::from_mode(mode));
-        }
-        #[cfg(not(unix))]
-        let _ = mode;
-        let mut file = builder.tempfile_in(path.parent().unwrap_or(path))?;
+        let mut file = builder(mode).tempfile_in(path.parent().unwrap_or(path))?;
         file.write_all(text.as_bytes())?;
         match file.persist_noclobber(path) {
             Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(error.error),
