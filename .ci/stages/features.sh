@@ -24,6 +24,21 @@ tree_lacks() {
   printf '%s %s: %s crates, none of: %s\n' "$picked" "$*" "$(wc -l <<<"$tree")" "${unwanted[*]}"
 }
 
+# Fails if the crate $2 with the options after it brings more than $1 crates, itself included.
+tree_holds() {
+  local bound=$1 picked=$2 count
+  shift 2
+  count=$(cargo tree -p "$picked" --edges normal --target x86_64-unknown-linux-gnu --prefix none --format '{p}' "$@" | sed 's: (.*::' | sort -u | wc -l)
+  printf '%s %s: %s crates, at most %s\n' "$picked" "$*" "$count" "$bound"
+  [[ "$count" -le "$bound" ]] || fail "$picked $* brings $count crates, at most $bound are allowed"
+}
+
+# What a user compiles only goes up when someone decides it.
+tree_holds 71 acr-registry
+tree_holds 45 acr-registry --no-default-features
+tree_holds 60 acr-testkit --no-default-features
+tree_lacks acr-testkit clap redb rcgen rustls hyper -- --no-default-features
+
 for picked in "${crates[@]}"; do
   mapfile -t features < <(features_of "$picked")
   [[ ${#features[@]} -gt 0 ]] || fail "$picked has no features"

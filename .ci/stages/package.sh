@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# The foundation builds from its own package, as a user of the registry gets it. The
-# other crates can follow once it is published: their packages depend on it by version.
+# Each crate builds from its own package, as a user of the registry gets it.
 set -euo pipefail
 # shellcheck source=.ci/common.sh
 source .ci/common.sh
 
-run cargo package --locked --allow-dirty -p acr-core
+run cargo package --locked --allow-dirty --workspace \
+  --exclude acr-bench --exclude acr-examples --exclude acr-interop

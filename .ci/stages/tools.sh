@@ -32,6 +32,8 @@ java default-jdk-headless
 keytool default-jre-headless
 nginx nginx-light
 haproxy haproxy
+x86_64-w64-mingw32-gcc gcc-mingw-w64-x86-64
+/usr/lib/wine/wine64 wine64
 PROGRAMS
 python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
 
@@ -62,3 +64,7 @@ if ! cargo deny --version >/dev/null 2>&1; then
   run cargo install --locked --quiet cargo-deny --version 0.20.2 || fail "cargo-deny cannot be installed"
 fi
 run cargo deny --version
+if ! cargo public-api --version >/dev/null 2>&1; then
+  run cargo install --locked --quiet --debug cargo-public-api --version 0.52.0 || fail "cargo-public-api cannot be installed"
+fi
+run cargo public-api --version
