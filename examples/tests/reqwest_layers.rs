@@ -10,7 +10,10 @@
 
 use std::{
     convert::Infallible,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -18,8 +21,9 @@ use acr_core::{
     Error, ErrorKind,
     http::{BoxError, Redaction},
     layer::{
-        LogLayer, RequestIdLayer, RetryLayer, RetryPolicy, TimeoutLayer, Timeouts, TraceLayer,
-        UserAgentLayer, WatchedBody,
+        AttemptEnded, CallEnded, CountedBody, LogLayer, ObserveCallLayer, ObserveExchangeLayer,
+        Observed, Observer, RequestIdLayer, RetryLayer, RetryPolicy, TimeoutLayer, Timeouts,
+        TraceLayer, Transferred, UserAgentLayer, WatchedBody,
     },
 };
 use bytes::Bytes;
@@ -148,11 +152,52 @@ async fn repetitions() {
     let layer = RetryLayer::new(policy());
     let seen = put(layer.layer(client::<Content>()), &[503, 503]).await;
     assert_eq!(seen.len(), 3);
-    // A refused connection is none of ours to know: reqwest's error stays what it is.
-    let layer = RetryLayer::new(policy());
+    // reqwest may have followed a redirect before it found nobody, so a `POST` is sent once; its
+    // error stays what it is.
+    let sent = Arc::new(AtomicU32::new(0));
+    let counter = Arc::clone(&sent);
+    let stack = ServiceBuilder::new()
+        .layer(RetryLayer::new(policy()))
+        .map_request(move |request: Request<Content>| {
+            counter.fetch_add(1, Ordering::Relaxed);
+            request
+        })
+        .service(client::<Content>());
     let request = Request::post("http://127.0.0.1:1/").body(Content::default()).unwrap();
-    let error: BoxError = layer.layer(client::<Content>()).oneshot(request).await.unwrap_err();
+    let error: BoxError = stack.oneshot(request).await.unwrap_err();
     assert!(error.downcast::<reqwest::Error>().is_ok_and(|error| error.is_connect()));
+    assert_eq!(sent.load(Ordering::Relaxed), 1);
+}
+
+#[derive(Default)]
+struct Counts(Mutex<Vec<String>>);
+
+impl Observer for Counts {
+    fn call_ended(&self, _: &Observed, event: &CallEnded) {
+        self.0.lock().unwrap().push(format!("call {}", event.ending.as_str()));
+    }
+
+    fn attempt_ended(&self, _: &Observed, event: &AttemptEnded) {
+        self.0.lock().unwrap().push(format!("attempt {}", event.ending.as_str()));
+    }
+
+    fn transferred(&self, _: &Observed, event: &Transferred) {
+        let (direction, bytes) = (event.direction.as_str(), event.bytes);
+        self.0.lock().unwrap().push(format!("{direction} {bytes}"));
+    }
+}
+
+#[tokio::test]
+async fn an_observer() {
+    let counts = Arc::new(Counts::default());
+    let stack = ServiceBuilder::new()
+        .layer(ObserveCallLayer::new(counts.clone()))
+        .layer(ObserveExchangeLayer::new(counts.clone()))
+        .service(client::<CountedBody<Content>>());
+    assert_eq!(put(stack, &[]).await.len(), 1);
+    let mut told = counts.0.lock().unwrap().clone();
+    told.sort();
+    assert_eq!(told, ["attempt 2xx", "call 2xx", "received 5", "sent 7"]);
 }
 
 #[tokio::test]

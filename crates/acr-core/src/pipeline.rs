@@ -21,8 +21,9 @@ use crate::{
         response::Response,
     },
     layer::{
-        self, HttpService, LogLayer, RedirectLayer, RequestIdLayer, ResponseFuture, RetryLayer,
-        RetryPolicy, TimeoutLayer, Timeouts, TraceLayer, UserAgentLayer, call_options::CallOptions,
+        self, HttpService, LogLayer, ObserveCallLayer, ObserveExchangeLayer, Observer,
+        RedirectLayer, RequestIdLayer, ResponseFuture, RetryLayer, RetryPolicy, TimeoutLayer,
+        Timeouts, TraceLayer, UserAgentLayer, call_options::CallOptions,
     },
     transport::Transport,
 };
@@ -67,6 +68,7 @@ pub struct PipelineBuilder {
     application_id: Option<String>,
     request_id: RequestIdLayer,
     redaction: Redaction,
+    observers: Vec<Arc<dyn Observer>>,
     per_call: Vec<ErasedLayer>,
     per_hop: Vec<ErasedLayer>,
 }
@@ -84,6 +86,7 @@ impl Pipeline {
             application_id: None,
             request_id: RequestIdLayer::new(),
             redaction: Redaction::new(),
+            observers: Vec::new(),
             per_call: Vec::new(),
             per_hop: Vec::new(),
         }
@@ -180,8 +183,48 @@ impl PipelineBuilder {
         self
     }
 
-    /// Adds a layer around the whole call, outside of all others: metrics, a
-    /// concurrency limit, a cache. The layer added last stands outermost.
+    /// Adds an observer: it is told of all calls of the pipeline and its clones, their attempts,
+    /// waits, token calls and bytes, and, by our own transport, connections. Calls begin
+    /// outside of all layers, exchanges are told inside of sign-in. A second observer is told
+    /// too, after the first. Without one, nothing is counted.
+    ///
+    /// ```
+    /// use acr_core::layer::{CallEnded, Observed, Observer};
+    /// use acr_core::{Body, Endpoint, Operation, Pipeline, Request, RequestBuilder, Transport};
+    /// use std::sync::{Arc, Mutex};
+    ///
+    /// #[derive(Default)]
+    /// struct Calls(Mutex<Vec<String>>);
+    ///
+    /// impl Observer for Calls {
+    ///     fn call_ended(&self, of: &Observed, call: &CallEnded) {
+    ///         let operation = of.operation.unwrap_or("other");
+    ///         self.0.lock().unwrap().push(format!("{operation} {}", call.ending.as_str()));
+    ///     }
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// # let transport = Transport::new(tower::service_fn(|_: Request| async {
+    /// #     Ok::<_, acr_core::Error>(http::Response::new(Body::from("{}")))
+    /// # }));
+    /// let calls = Arc::new(Calls::default());
+    /// let endpoint: Endpoint = "myregistry.azurecr.io".parse()?;
+    /// let pipeline =
+    ///     Pipeline::builder(endpoint).transport(transport).observer(calls.clone()).build()?;
+    /// let request = RequestBuilder::new(http::Method::GET, pipeline.endpoint(), &["v2", ""])
+    ///     .operation(Operation::new("ping"))
+    ///     .build()?;
+    /// pipeline.send(request).await?;
+    /// assert_eq!(*calls.0.lock().unwrap(), ["ping 2xx"]);
+    /// # Ok::<_, acr_core::Error>(()) }).unwrap();
+    /// ```
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observers.push(observer);
+        self
+    }
+
+    /// Adds a layer around the whole call, outside of all others: a cache, a
+    /// concurrency limit, an audit log. The layer added last stands outermost.
     ///
     /// Any layer fits whose service answers with an `http::Response<B>`, whatever bytes `B`
     /// carries and whatever its errors are ([`Error::from`] says what becomes of them): those of
@@ -237,14 +280,24 @@ impl PipelineBuilder {
         };
         let user_agent = UserAgentLayer::new(self.application_id.as_deref())?;
 
+        let observer = combined(self.observers);
+
         let exchange = TimeoutLayer::new(self.timeouts).layer(transport);
-        let exchange = TraceLayer::new(self.redaction.clone())
-            .layer(LogLayer::new(self.redaction).layer(exchange));
-        let exchange = Transport::new(user_agent.layer(exchange));
+        let exchange = match &observer {
+            Some(observer) => {
+                let observe = ObserveExchangeLayer::new(Arc::clone(observer));
+                logged(observe.layer(exchange), &self.redaction, &user_agent)
+            }
+            None => logged(exchange, &self.redaction, &user_agent),
+        };
         let hop = self.per_hop.iter().fold(exchange, |inner, layer| layer(inner));
         let call = RetryLayer::new(self.retry).layer(RedirectLayer::new().layer(hop));
         let call = Transport::new(self.request_id.layer(call));
         let service = self.per_call.iter().fold(call, |inner, layer| layer(inner));
+        let service = match observer {
+            Some(observer) => Transport::new(ObserveCallLayer::new(observer).layer(service)),
+            None => service,
+        };
 
         Ok(Pipeline {
             endpoint: self.endpoint,
@@ -253,6 +306,24 @@ impl PipelineBuilder {
             options: None,
         })
     }
+}
+
+/// User agent, trace and log around an exchange.
+fn logged<S: HttpService>(
+    exchange: S,
+    redaction: &Redaction,
+    user_agent: &UserAgentLayer,
+) -> Transport {
+    let exchange = LogLayer::new(redaction.clone()).layer(exchange);
+    let exchange = TraceLayer::new(redaction.clone()).layer(exchange);
+    Transport::new(user_agent.layer(exchange))
+}
+
+fn combined(mut observers: Vec<Arc<dyn Observer>>) -> Option<Arc<dyn Observer>> {
+    if observers.len() > 1 {
+        return Some(Arc::new(observers));
+    }
+    observers.pop()
 }
 
 fn erased<L>(layer: L) -> ErasedLayer

@@ -11,10 +11,12 @@
 
 mod counts;
 mod identity;
+mod observed;
 mod origins;
 mod reasons;
 mod refusals;
 mod renewal;
+mod request_ids;
 mod shared_failure;
 mod stacks;
 #[path = "../support/mod.rs"]

@@ -4,7 +4,6 @@ use std::{
     any::Any,
     fmt, mem,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -22,7 +21,7 @@ use crate::{
         patience,
         verify::MAX_TOLD,
     },
-    layer::{DeadlineBody, WATCHED_PIECE, WatchedBody},
+    layer::{CountedBody, DeadlineBody, Pieces, WatchedBody},
 };
 
 /// The body of every request and response.
@@ -47,16 +46,8 @@ enum Inner {
     #[default]
     Empty,
     Bytes(Bytes),
-    /// Bytes that are handed out piece by piece, while somebody watches.
-    Pieces(Bytes, Watched),
+    Pieces(Pieces),
     Stream(Streaming),
-}
-
-/// Who is told of each piece whether another one follows.
-#[derive(Clone)]
-struct Watched {
-    piece: usize,
-    watch: Arc<dyn Fn(bool) + Send + Sync>,
 }
 
 impl Body {
@@ -89,6 +80,12 @@ impl Body {
         // What our own layers add comes off again where it is not needed.
         if let Some(watched) = any.downcast_mut::<Option<WatchedBody<Self>>>() {
             return watched.take().map_or_else(Self::empty, Self::watched);
+        }
+        if let Some(counted) = any.downcast_mut::<Option<CountedBody<Self>>>() {
+            return counted.take().map_or_else(Self::empty, Self::counted);
+        }
+        if let Some(both) = any.downcast_mut::<Option<WatchedBody<CountedBody<Self>>>>() {
+            return both.take().map_or_else(Self::empty, Self::watched_and_counted);
         }
         if let Some(bound) = any.downcast_mut::<Option<DeadlineBody<Self>>>() {
             let body = bound.take().map(DeadlineBody::unbound);
@@ -123,12 +120,38 @@ impl Body {
     /// Bytes stay what they are: they are handed out in pieces and can still be sent again.
     fn watched(watched: WatchedBody<Self>) -> Self {
         match watched.into_parts() {
-            (Self(Inner::Bytes(bytes)), Some(progress)) => {
-                let watch = move |follows| progress.note(follows);
-                Self(Inner::Pieces(bytes, Watched { piece: WATCHED_PIECE, watch: Arc::new(watch) }))
+            Ok((Self(Inner::Bytes(bytes)), progress @ Some(_))) => {
+                Self(Inner::Pieces(Pieces::new(bytes, progress, None)))
             }
-            (body, Some(progress)) => Self::around(WatchedBody::new(body, Some(progress))),
-            (body, None) => body,
+            Ok((body, None)) => body,
+            Ok((body, progress)) => Self::around(WatchedBody::new(body, progress)),
+            Err(begun) => Self::around(begun),
+        }
+    }
+
+    fn counted(counted: CountedBody<Self>) -> Self {
+        match counted.into_parts() {
+            (Self(Inner::Empty), _) => Self::empty(),
+            (Self(Inner::Bytes(bytes)), meter) => {
+                Self(Inner::Pieces(Pieces::new(bytes, None, Some(meter))))
+            }
+            (body, meter) => Self::around(CountedBody::from_parts(body, meter)),
+        }
+    }
+
+    fn watched_and_counted(both: WatchedBody<CountedBody<Self>>) -> Self {
+        let (counted, progress) = match both.into_parts() {
+            Ok(parts) => parts,
+            Err(begun) => return Self::around(begun),
+        };
+        match counted.into_parts() {
+            (Self(Inner::Empty), _) => Self::empty(),
+            (Self(Inner::Bytes(bytes)), meter) => {
+                Self(Inner::Pieces(Pieces::new(bytes, progress, Some(meter))))
+            }
+            (body, meter) => {
+                Self::around(WatchedBody::new(CountedBody::from_parts(body, meter), progress))
+            }
         }
     }
 
@@ -137,9 +160,7 @@ impl Body {
         match &self.0 {
             Inner::Empty => Some(Self::empty()),
             Inner::Bytes(bytes) => Some(Self(Inner::Bytes(bytes.clone()))),
-            Inner::Pieces(bytes, watched) => {
-                Some(Self(Inner::Pieces(bytes.clone(), watched.clone())))
-            }
+            Inner::Pieces(pieces) => Some(Self(Inner::Pieces(pieces.clone()))),
             Inner::Stream(_) => None,
         }
     }
@@ -237,12 +258,7 @@ impl http_body::Body for Body {
         match &mut self.0 {
             Inner::Empty => Poll::Ready(None),
             Inner::Stream(stream) => stream.as_mut().poll_frame(cx),
-            Inner::Pieces(bytes, _) if bytes.is_empty() => Poll::Ready(None),
-            Inner::Pieces(bytes, watched) => {
-                let piece = bytes.split_to(watched.piece.min(bytes.len()));
-                (watched.watch)(!bytes.is_empty());
-                Poll::Ready(Some(Ok(Frame::data(piece))))
-            }
+            Inner::Pieces(pieces) => Poll::Ready(pieces.next().map(|piece| Ok(Frame::data(piece)))),
             Inner::Bytes(bytes) => {
                 let bytes = mem::take(bytes);
                 self.0 = Inner::Empty;
@@ -254,7 +270,8 @@ impl http_body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Inner::Empty => true,
-            Inner::Bytes(bytes) | Inner::Pieces(bytes, _) => bytes.is_empty(),
+            Inner::Bytes(bytes) => bytes.is_empty(),
+            Inner::Pieces(pieces) => pieces.len() == 0,
             Inner::Stream(stream) => stream.is_end_stream(),
         }
     }
@@ -262,9 +279,8 @@ impl http_body::Body for Body {
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Inner::Empty => SizeHint::with_exact(0),
-            Inner::Bytes(bytes) | Inner::Pieces(bytes, _) => {
-                SizeHint::with_exact(bytes.len() as u64)
-            }
+            Inner::Bytes(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Inner::Pieces(pieces) => SizeHint::with_exact(pieces.len() as u64),
             Inner::Stream(stream) => stream.size_hint(),
         }
     }
@@ -298,9 +314,8 @@ impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Inner::Empty => f.write_str("Body(empty)"),
-            Inner::Bytes(bytes) | Inner::Pieces(bytes, _) => {
-                write!(f, "Body({} bytes)", bytes.len())
-            }
+            Inner::Bytes(bytes) => write!(f, "Body({} bytes)", bytes.len()),
+            Inner::Pieces(pieces) => write!(f, "Body({} bytes)", pieces.len()),
             Inner::Stream(_) => f.write_str("Body(stream)"),
         }
     }

@@ -2,11 +2,12 @@
 //!
 //! | layer | stands outside of | because |
 //! |---|---|---|
+//! | [`ObserveCallLayer`], if there is an observer | all others | it tells what the program waits for |
 //! | [`RequestIdLayer`] | retry | all attempts of a call share one id |
 //! | [`RetryLayer`] | redirect, auth, timeout | each attempt gets a fresh signed link, a live token and its own deadline |
 //! | [`RedirectLayer`] | auth | every hop is judged by its own origin, and a hop is built before a credential exists |
 //! | authentication | user agent, trace, log, timeout | token calls reuse all of these, and the one retry loop outside |
-//! | [`UserAgentLayer`], [`TraceLayer`], [`LogLayer`] | timeout | they see exactly what goes on the wire |
+//! | [`UserAgentLayer`], [`TraceLayer`], [`LogLayer`], [`ObserveExchangeLayer`] | timeout | they see exactly what goes on the wire |
 //! | [`TimeoutLayer`] | the transport | it measures one exchange, neither waiting nor token calls |
 //!
 //! Wrong orders and what they cost: authentication outside retry sends a dead
@@ -51,7 +52,10 @@ mod budget;
 pub(crate) mod call_options;
 mod deadline;
 mod drain;
+mod hop;
 mod log;
+mod observe;
+mod pieces;
 mod redirect;
 mod request_id;
 mod retry;
@@ -68,12 +72,20 @@ use bytes::Bytes;
 use tower_service::Service;
 
 #[cfg(feature = "_transport")]
-pub(crate) use self::redirect::ForeignHop;
-pub(crate) use self::timeout::PIECE as WATCHED_PIECE;
+pub(crate) use self::hop::ForeignHop;
+#[cfg(feature = "_transport")]
+pub(crate) use self::observe::Reporter;
+pub(crate) use self::pieces::Pieces;
 pub use self::{
     deadline::DeadlineBody,
     drain::drain,
     log::{Log, LogFuture, LogLayer},
+    observe::{
+        AttemptEnded, BodyEnd, CallEnded, CallStarted, Connected, Connection, CountedBody,
+        Direction, Ending, ObserveCall, ObserveCallFuture, ObserveCallLayer, ObserveExchange,
+        ObserveExchangeFuture, ObserveExchangeLayer, Observed, Observer, Target, Throttled,
+        TokenCallEnded, Transferred, Waited,
+    },
     redirect::{Redirect, RedirectLayer, is_redirect_hop},
     request_id::{RequestId, RequestIdLayer, RequestIdService},
     retry::{CloneBody, CopyBody, Recheck, Retry, RetryFuture, RetryLayer, RetryPolicy},
@@ -93,8 +105,30 @@ use crate::http::{
 /// redirect and authentication: it takes our requests and answers with any body of bytes and
 /// any error. Implemented for all that fit; nothing to do by hand.
 ///
-/// What it must be is cheap to clone. tower's rate limit is not: put tower's `BufferLayer`
-/// around it.
+/// What it must be is cheap to clone, and `Send + Sync`. tower's rate limit cannot be cloned: put
+/// tower's `BufferLayer` around it. tower's `BoxCloneService` is not `Sync`, since it forgets
+/// whether what it erased was: `BoxCloneSyncService` remembers. (The stack is cloned when it is
+/// called, by whoever calls; without `Sync` that would need a lock in the way of each request.)
+///
+/// ```
+/// use acr_core::{Body, Endpoint, Error, Pipeline, Request, Response, Transport};
+/// use tower::{layer::layer_fn, service_fn, util::BoxCloneSyncService};
+///
+/// # let transport = Transport::new(service_fn(|_: Request| async {
+/// #     Ok::<_, Error>(http::Response::new(Body::empty()))
+/// # }));
+/// let erased = layer_fn(BoxCloneSyncService::<Request, Response, Error>::new);
+/// let endpoint: Endpoint = "myregistry.azurecr.io".parse()?;
+/// let pipeline =
+///     Pipeline::builder(endpoint).transport(transport).layer_per_hop(erased).build()?;
+/// # let _ = pipeline;
+/// # Ok::<(), Error>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot stand in a pipeline",
+    note = "it must take `acr_core::Request`, answer with an `http::Response` of bytes, and be `Clone + Send + Sync + 'static`",
+    note = "tower's `RateLimit` goes in behind tower's `BufferLayer`; instead of `BoxCloneService` take `BoxCloneSyncService`"
+)]
 pub trait HttpService:
     Service<
         Request,

@@ -15,7 +15,7 @@ use crate::{
         response::{CameByRedirect, DOCKER_CONTENT_DIGEST, RedirectDigest, Response, header_text},
         url_policy,
     },
-    layer::{HttpService, ResponseFuture, call, call_options::CallOptions, drain::drain},
+    layer::{HttpService, ResponseFuture, call, call_options::CallOptions, drain::drain, hop::ForeignHop},
 };
 
 /// Follows redirects of `GET` and `HEAD` requests that carry [`FollowRedirects`].
@@ -135,17 +135,6 @@ struct Hop {
     effect: Option<Effect>,
     options: Option<CallOptions>,
     mark: ForeignHop,
-}
-
-/// Marks a request whose URL a server chose, for the transport's address guard.
-#[derive(Clone, Debug)]
-#[cfg_attr(
-    not(feature = "_transport"),
-    expect(dead_code, reason = "only our own transport looks at addresses")
-)]
-pub(crate) struct ForeignHop {
-    /// The URL that the caller asked for.
-    pub(crate) from: http::Uri,
 }
 
 /// Whether a request's URL was chosen by a server and followed by [`RedirectLayer`].

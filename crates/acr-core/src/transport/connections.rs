@@ -12,7 +12,7 @@ use http::uri::Authority;
 use hyper::body::Incoming;
 use hyper_util::{
     client::legacy::{
-        Builder, Client,
+        self, Builder, Client,
         connect::{CaptureConnection, Connect, capture_connection},
     },
     rt::{TokioExecutor, TokioTimer},
@@ -26,7 +26,7 @@ use crate::{
         operation::Effect,
         request::Request,
     },
-    layer::call_options::CallOptions,
+    layer::{Connection, Reporter, call_options::CallOptions},
     transport::{
         connect_error::{ConnectError, TlsFailure},
         connector::Connector,
@@ -63,28 +63,75 @@ impl<C: Connect + Clone + Send + Sync + 'static> Connections<C> {
         let again = copy(&request);
         let peer = Peer(request.uri().authority().cloned());
         let limit = request.extensions().get().and_then(CallOptions::connect_limit);
+        let reporter = request.extensions().get::<Reporter>().cloned();
         let capture = capture_connection(&mut request);
-        let error =
-            match connected_within(limit, &peer, &capture, self.pooled.request(request)).await? {
-                Ok(mut response) => {
-                    if let Some(usage) = response.extensions_mut().remove::<Usage>() {
-                        usage.note_answer();
-                    }
-                    return bounded(response);
+        let told = Told::new(reporter.as_ref(), &capture);
+        let answer = connected_within(limit, &peer, &capture, self.pooled.request(request)).await;
+        told.end(&answer);
+        let error = match answer? {
+            Ok(mut response) => {
+                if let Some(usage) = response.extensions_mut().remove::<Usage>() {
+                    usage.note_answer();
                 }
-                Err(error) => error,
-            };
+                return bounded(response);
+            }
+            Err(error) => error,
+        };
         match again {
             Some(request) if was_stale(&error, &capture) => {
                 debug!("the server had closed the idle connection; sending again on a fresh one");
                 let mut request = request;
                 let capture = capture_connection(&mut request);
-                let answer = connected_within(limit, &peer, &capture, self.fresh.request(request));
-                answer.await?.map_err(|error| classify(error, &peer)).and_then(bounded)
+                let told = Told::new(reporter.as_ref(), &capture);
+                let answer =
+                    connected_within(limit, &peer, &capture, self.fresh.request(request)).await;
+                told.end(&answer);
+                answer?.map_err(|error| classify(error, &peer)).and_then(bounded)
             }
             _ => Err(classify(error, &peer)),
         }
     }
+}
+
+/// Tells an observer which connection an exchange got, once: also if it is dropped meanwhile.
+struct Told {
+    to: Option<(Reporter, CaptureConnection)>,
+    is_unreachable: bool,
+}
+
+impl Told {
+    fn new(reporter: Option<&Reporter>, capture: &CaptureConnection) -> Self {
+        let to = reporter.map(|reporter| (reporter.clone(), capture.clone()));
+        Self { to, is_unreachable: false }
+    }
+
+    fn end(mut self, answer: &Result<Result<http::Response<Incoming>, legacy::Error>>) {
+        self.is_unreachable = match answer {
+            Ok(answer) => answer.as_ref().is_err_and(legacy::Error::is_connect),
+            Err(_) => true,
+        };
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        let Some((reporter, capture)) = &self.to else {
+            return;
+        };
+        match usage(capture) {
+            Some(usage) if usage.note_told() => reporter.connected(Connection::Reused),
+            Some(_) => reporter.connected(Connection::Opened),
+            None if self.is_unreachable => reporter.connected(Connection::Failed),
+            None => {}
+        }
+    }
+}
+
+/// What is remembered of the connection that was found, if there is one.
+fn usage(capture: &CaptureConnection) -> Option<Usage> {
+    let mut extras = http::Extensions::new();
+    capture.connection_metadata().as_ref()?.get_extras(&mut extras);
+    extras.remove()
 }
 
 /// Whom a request goes to, for errors. What may stand before an `@` is left out.
@@ -152,23 +199,20 @@ fn copy(request: &Request) -> Option<Request> {
 }
 
 /// Whether the request died because the pool's connection was dead already.
-fn was_stale(error: &hyper_util::client::legacy::Error, capture: &CaptureConnection) -> bool {
+fn was_stale(error: &legacy::Error, capture: &CaptureConnection) -> bool {
     if error.is_connect() {
         return false;
     }
-    let connection = capture.connection_metadata();
-    let Some(connection) = connection.as_ref() else {
+    if capture.connection_metadata().is_none() {
         return false;
-    };
-    let mut extras = http::Extensions::new();
-    connection.get_extras(&mut extras);
+    }
     let never_written = causes(error)
         .filter_map(|cause| cause.downcast_ref::<hyper::Error>())
         .any(hyper::Error::is_canceled);
-    never_written || extras.get::<Usage>().is_some_and(Usage::went_stale)
+    never_written || usage(capture).is_some_and(|usage| usage.went_stale())
 }
 
-fn classify(error: hyper_util::client::legacy::Error, peer: &Peer) -> Error {
+fn classify(error: legacy::Error, peer: &Peer) -> Error {
     let known = causes(&error).find_map(|cause| meaning(cause, peer));
     let error_without_source = known.unwrap_or_else(|| {
         if error.is_connect() {

@@ -41,6 +41,8 @@ struct Facts {
     reused: AtomicBool,
     /// An answer's head came.
     answered: AtomicBool,
+    /// An exchange on it was told to an observer.
+    told: AtomicBool,
 }
 
 impl Stream {
@@ -53,6 +55,7 @@ impl Stream {
                 heard: AtomicBool::new(false),
                 reused: AtomicBool::new(false),
                 answered: AtomicBool::new(false),
+                told: AtomicBool::new(false),
             })),
         }
     }
@@ -71,6 +74,11 @@ impl Usage {
         } else {
             facts.reused.load(Ordering::Acquire) && !facts.heard.load(Ordering::Acquire)
         }
+    }
+
+    /// Whether an exchange on it was told before; from now on one was.
+    pub(crate) fn note_told(&self) -> bool {
+        self.0.told.swap(true, Ordering::AcqRel)
     }
 
     pub(crate) fn note_answer(&self) {

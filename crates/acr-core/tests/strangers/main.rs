@@ -11,5 +11,6 @@
 
 mod captured;
 mod layers;
+mod observed;
 mod repeated;
 mod server;

@@ -33,7 +33,7 @@ pub(super) struct Call<C> {
 impl<C: Send + Sync> Call<C> {
     pub(super) async fn run<S, B, R>(
         self,
-        mut inner: S,
+        inner: S,
         request: http::Request<B>,
     ) -> Result<http::Response<DeadlineBody<R>>, BoxError>
     where
@@ -42,7 +42,8 @@ impl<C: Send + Sync> Call<C> {
                 Response = http::Response<R>,
                 Error: Into<BoxError>,
                 Future: Send,
-            > + Send,
+            > + Clone
+            + Send,
         C: CopyBody<B>,
         B: Send,
         R: Body + Send,
@@ -57,7 +58,8 @@ impl<C: Send + Sync> Call<C> {
             let again = self.copy.copy(&body);
             let mut request = http::Request::from_parts(head.clone(), body);
             request.extensions_mut().insert(Attempt::new(attempt));
-            let result = self.attempt(&mut inner, request).await;
+            // A service that was not ready, and said so by an error, is not to be used again.
+            let result = self.attempt(inner.clone(), request).await;
             let outcome = Outcome::of(&result, effect);
             let wait = if again.is_some() { self.wait(&outcome, attempt) } else { None };
             let (Some((wait, cost)), Some(replay)) = (wait, again) else {
@@ -71,16 +73,9 @@ impl<C: Send + Sync> Call<C> {
             };
             let wait_ms = wait.as_millis();
             warn!(operation, attempt, wait_ms, reason = %outcome, "retrying");
-            let next = after(Instant::now(), wait);
-            if let Ok(response) = result {
-                let drained = drain(response.into_body());
-                match self.policy.deadline {
-                    None => drained.await,
-                    // A body that drips must not move the next attempt past the deadline.
-                    Some(_) => drop(patience::until(next, drained).await),
-                }
-            }
-            tokio::time::sleep_until(next).await;
+            let told = head.extensions.get().map(|reporter| outcome.tell(reporter, attempt));
+            self.pause(wait, result).await;
+            drop(told);
             if let Some(recheck) = head.extensions.get::<Recheck>() {
                 let look = self.in_time(recheck.look()).await;
                 note_attempts(look, attempt)?;
@@ -89,6 +84,23 @@ impl<C: Send + Sync> Call<C> {
             paid = cost;
             attempt += 1;
         }
+    }
+
+    /// Waits, and meanwhile reads the rest of the answer.
+    async fn pause<R>(&self, wait: Duration, result: Result<http::Response<R>, BoxError>)
+    where
+        R: Body + Send,
+    {
+        let next = after(Instant::now(), wait);
+        if let Ok(response) = result {
+            let drained = drain(response.into_body());
+            match self.policy.deadline {
+                None => drained.await,
+                // A body that drips must not move the next attempt past the deadline.
+                Some(_) => drop(patience::until(next, drained).await),
+            }
+        }
+        tokio::time::sleep_until(next).await;
     }
 
     /// What happens if the request takes effect twice: as it says, else as its method says.
@@ -110,14 +122,14 @@ impl<C: Send + Sync> Call<C> {
 
     async fn attempt<S, B>(
         &self,
-        inner: &mut S,
+        mut inner: S,
         request: http::Request<B>,
     ) -> Result<S::Response, BoxError>
     where
         S: Service<http::Request<B>, Error: Into<BoxError>, Future: Send> + Send,
         B: Send,
     {
-        self.in_time(ready_call(inner, request)).await
+        self.in_time(ready_call(&mut inner, request)).await
     }
 
     /// Ends something at the call's deadline, if it has one.

@@ -7,10 +7,13 @@ use std::{
 
 use http::{HeaderMap, StatusCode};
 
-use crate::http::{
-    error::{BoxError, Error, ErrorKind, Fare, Result, is_shed, kind_of},
-    operation::Effect,
-    retry_after::RetryAfter,
+use crate::{
+    http::{
+        error::{BoxError, Error, ErrorKind, Fare, Result},
+        operation::Effect,
+        retry_after::RetryAfter,
+    },
+    layer::observe::{Ending, Reporter, Waiting},
 };
 
 /// What the policy needs to know about the end of an attempt.
@@ -33,15 +36,18 @@ impl Outcome {
             Ok(response) => Self::of_answer(response.status(), response.headers(), effect),
             Err(error) => match error.downcast_ref::<Error>() {
                 Some(ours) => Self::of_error(ours, effect),
-                None => {
-                    let kind = kind_of(error).unwrap_or(ErrorKind::Transport);
-                    let stand_in = Error::new(kind, "");
-                    let is_shed = is_shed(&**error);
-                    let stand_in = if is_shed { stand_in.before_sending() } else { stand_in };
-                    Self::of_error(&stand_in, effect)
-                }
+                None => Self::of_error(&Error::standing_for(&**error), effect),
             },
         }
+    }
+
+    /// Tells an observer of the wait that follows, until the result is dropped.
+    pub(super) fn tell(&self, reporter: &Reporter, attempt: u32) -> Waiting {
+        let reason = match (self.kind, self.status) {
+            (None, Some(status)) => Ending::Answered(status),
+            (kind, _) => Ending::Failed(kind),
+        };
+        reporter.waiting(reason, self.retry_after.is_some(), attempt)
     }
 
     fn of_answer(status: StatusCode, headers: &HeaderMap, effect: Effect) -> Self {

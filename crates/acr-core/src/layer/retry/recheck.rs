@@ -28,7 +28,7 @@ use crate::http::error::Result;
 /// request.extensions_mut().insert(Recheck::new(moved));
 /// let error = Error::from(stack.oneshot(request).await.unwrap_err());
 /// assert_eq!(error.kind(), ErrorKind::Conflict);
-/// # Ok::<_, acr_core::BoxError>(()) }).unwrap();
+/// # Ok::<_, acr_core::http::BoxError>(()) }).unwrap();
 /// ```
 #[derive(Clone)]
 pub struct Recheck(Arc<Look>);

@@ -67,10 +67,11 @@ where
                 };
                 return Poll::Ready(Err(timed_out(what, limit)));
             }
-            // The body may end while this waits, and the answer is then due earlier than the
-            // next piece was: no wait is longer than what the answer may take.
+            // The body may begin or end while this waits, and what is due next is then due
+            // earlier: no wait is longer than the shorter of both.
+            let shorter = (*this.head).min(*this.idle).max(SHORTEST_LOOK);
             let next_look =
-                if is_sending { end.min(after(now, (*this.head).max(SHORTEST_LOOK))) } else { end };
+                if this.progress.is_some() { end.min(after(now, shorter)) } else { end };
             match this.timer.as_mut().as_pin_mut() {
                 None => this.timer.set(Some(sleep_until(next_look))),
                 // A timer that goes off earlier is left as it is: pieces come often.
@@ -92,5 +93,5 @@ impl<F> fmt::Debug for TimeoutFuture<F> {
     }
 }
 
-/// How often a body is looked at, at most, whatever the time-out of the answer is.
+/// How often a body is looked at, at most, whatever the time-outs are.
 const SHORTEST_LOOK: Duration = Duration::from_millis(10);

@@ -13,7 +13,7 @@ use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
 
-pub(crate) use self::watched::PIECE;
+pub(crate) use self::watched::{PIECE, Progress};
 pub use self::{
     answered::TimeoutBody, future::TimeoutFuture, timeouts::Timeouts, watched::WatchedBody,
 };

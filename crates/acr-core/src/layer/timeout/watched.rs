@@ -20,30 +20,38 @@ pin_project! {
         #[pin]
         body: B,
         rest: Bytes,
-        progress: Option<Progress>,
+        watch: Watch,
     }
 }
 
 impl<B: Body> WatchedBody<B> {
-    /// A body of one piece needs no watching.
+    /// What is empty needs no watching.
     pub(super) fn watch(body: B) -> Self {
-        let is_one_piece = body.size_hint().exact().is_some_and(|len| len <= PIECE as u64);
-        Self::new(body, (!is_one_piece).then(Progress::start))
+        let progress = (!body.is_end_stream()).then(|| {
+            let is_small = body.size_hint().exact().is_some_and(|len| len <= PIECE as u64);
+            if is_small { Progress::at_rest() } else { Progress::sending() }
+        });
+        Self::new(body, progress)
     }
 }
 
 impl<B> WatchedBody<B> {
     pub(crate) fn new(body: B, progress: Option<Progress>) -> Self {
-        Self { body, rest: Bytes::new(), progress }
+        Self { body, rest: Bytes::new(), watch: Watch(progress) }
     }
 
     pub(super) fn progress(&self) -> Option<&Progress> {
-        self.progress.as_ref()
+        self.watch.0.as_ref()
     }
 
-    /// What a body that nobody has read from was made of.
-    pub(crate) fn into_parts(self) -> (B, Option<Progress>) {
-        (self.body, self.progress)
+    /// What it is made of; itself, if it holds back a part of a piece.
+    pub(crate) fn into_parts(mut self) -> Result<(B, Option<Progress>), Self> {
+        if !self.rest.is_empty() {
+            return Err(self);
+        }
+        // Others go on with it: this is not its end.
+        let progress = self.watch.0.take();
+        Ok((self.body, progress))
     }
 }
 
@@ -61,24 +69,28 @@ impl<B: Body> Body for WatchedBody<B> {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(mut data) => *this.rest = data.copy_to_bytes(data.remaining()),
                     Err(other) => {
+                        // They are the last thing of a body, and nobody asks for more.
+                        this.watch.note_end();
                         let trailers = other.into_trailers().unwrap_or_default();
                         return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
                     }
                 },
                 Some(Err(error)) => {
-                    note_end(this.progress.as_ref());
+                    this.watch.note_end();
                     return Poll::Ready(Some(Err(error)));
                 }
                 None => {
-                    note_end(this.progress.as_ref());
+                    this.watch.note_end();
                     return Poll::Ready(None);
                 }
             }
         }
         let len = this.rest.len().min(PIECE);
         let piece = this.rest.split_to(len);
-        if let Some(progress) = this.progress {
-            progress.note(!(this.rest.is_empty() && this.body.is_end_stream()));
+        if let Some(progress) = &this.watch.0 {
+            // A transport that knows the length does not ask whether more follows.
+            let is_last = || this.body.is_end_stream() || this.body.size_hint().exact() == Some(0);
+            progress.note(!(this.rest.is_empty() && is_last()));
         }
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }
@@ -109,8 +121,15 @@ impl<B> fmt::Debug for WatchedBody<B> {
 pub(crate) struct Progress(Arc<Mutex<(Instant, bool)>>);
 
 impl Progress {
-    fn start() -> Self {
+    /// Of a body that is sent from now on.
+    fn sending() -> Self {
         Self(Arc::new(Mutex::new((Instant::now(), true))))
+    }
+
+    /// Of a small one, which is mostly one piece: while nobody takes it, it is the answer that
+    /// is waited for.
+    fn at_rest() -> Self {
+        Self(Arc::new(Mutex::new((Instant::now(), false))))
     }
 
     /// Notes a piece, and whether another one follows.
@@ -124,10 +143,20 @@ impl Progress {
     }
 }
 
-/// The time runs from the last piece, not from when its end was noticed.
-fn note_end(progress: Option<&Progress>) {
-    if let Some(progress) = progress.filter(|progress| progress.get().1) {
-        progress.note(false);
+/// Notes the end of a body, at the latest when it is dropped: who lets go of it takes no more.
+struct Watch(Option<Progress>);
+
+impl Watch {
+    fn note_end(&self) {
+        if let Some(progress) = self.0.as_ref().filter(|progress| progress.get().1) {
+            progress.note(false);
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.note_end();
     }
 }
 

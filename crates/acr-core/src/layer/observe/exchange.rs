@@ -1,0 +1,166 @@
+//! Tells an observer of single exchanges.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::SystemTime,
+};
+
+use http::StatusCode;
+use http_body::Body;
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::{
+    counted::CountedBody,
+    events::{Direction, Throttled},
+    observer::Observer,
+    reporter::{Reporter, Running},
+};
+use crate::retry_after::RetryAfter;
+
+/// Tells an [`Observer`] of every exchange: attempts, hops of redirects, token calls, what is
+/// answered 429, and the bytes of both bodies.
+///
+/// Must stand inside of retry, redirect and authentication, and outside of time-outs, so that
+/// one that passed is told as [`ErrorKind::Timeout`](crate::ErrorKind::Timeout). Whole calls
+/// and their waits are told by [`ObserveCallLayer`](super::ObserveCallLayer), outside of retry.
+/// It marks the request too: our own transport ([`Transport::rustls`](crate::Transport)) tells
+/// the observer of its connections.
+///
+/// It stands around any service of `http::Request<CountedBody<B>>`, which a client that is
+/// generic over the body takes as it stands; for others `map_request` makes of it what they
+/// take. The answer's body becomes a [`CountedBody`]. Errors stay what they are; of one that is
+/// none of ours no kind is told, unless it is one of tower's.
+///
+/// ```
+/// use acr_core::layer::{ObserveExchangeLayer, Observed, Observer, Transferred};
+/// use bytes::Bytes;
+/// use http_body_util::{BodyExt, Full};
+/// use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
+/// use tower::{ServiceBuilder, ServiceExt, service_fn};
+///
+/// #[derive(Default)]
+/// struct Moved(AtomicU64);
+///
+/// impl Observer for Moved {
+///     fn transferred(&self, _: &Observed, event: &Transferred) {
+///         self.0.fetch_add(event.bytes, Ordering::Relaxed);
+///     }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// // Sends back what it was sent.
+/// let echo = service_fn(|request: http::Request<_>| async {
+///     Ok::<_, std::convert::Infallible>(http::Response::new(request.into_body()))
+/// });
+/// let moved = Arc::new(Moved::default());
+/// let stack = ServiceBuilder::new().layer(ObserveExchangeLayer::new(moved.clone())).service(echo);
+/// let answer = stack.oneshot(http::Request::new(Full::new(Bytes::from("hello")))).await?;
+/// assert_eq!(answer.into_body().collect().await?.to_bytes(), "hello");
+/// assert_eq!(moved.0.load(Ordering::Relaxed), 10, "five each way");
+/// # Ok::<_, std::convert::Infallible>(()) }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct ObserveExchangeLayer {
+    observer: Arc<dyn Observer>,
+}
+
+/// The service of [`ObserveExchangeLayer`].
+#[derive(Clone)]
+pub struct ObserveExchange<S> {
+    inner: S,
+    observer: Arc<dyn Observer>,
+}
+
+impl ObserveExchangeLayer {
+    /// The layer.
+    pub fn new(observer: Arc<dyn Observer>) -> Self {
+        Self { observer }
+    }
+}
+
+impl<S> Layer<S> for ObserveExchangeLayer {
+    type Service = ObserveExchange<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        ObserveExchange { inner, observer: Arc::clone(&self.observer) }
+    }
+}
+
+impl<S, B, R> Service<http::Request<B>> for ObserveExchange<S>
+where
+    S: Service<http::Request<CountedBody<B>>, Response = http::Response<R>, Error: 'static>,
+    B: Body,
+    R: Body,
+{
+    type Response = http::Response<CountedBody<R>>;
+    type Error = S::Error;
+    type Future = ObserveExchangeFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: http::Request<B>) -> Self::Future {
+        let reporter = Reporter::new(&self.observer, &request);
+        let running = reporter.clone().exchange(request.extensions());
+        let mut request =
+            request.map(|body| CountedBody::new(body, reporter.clone(), Direction::Sent));
+        request.extensions_mut().insert(reporter);
+        ObserveExchangeFuture { future: self.inner.call(request), running }
+    }
+}
+
+pin_project! {
+    /// The future of [`ObserveExchange`].
+    pub struct ObserveExchangeFuture<F> {
+        #[pin]
+        future: F,
+        running: Running,
+    }
+}
+
+impl<F, R, E> Future for ObserveExchangeFuture<F>
+where
+    F: Future<Output = Result<http::Response<R>, E>>,
+    E: 'static,
+    R: Body,
+{
+    type Output = Result<http::Response<CountedBody<R>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let result = ready!(this.future.poll(cx));
+        this.running.end(&result);
+        let answer = result?;
+        if answer.status() == StatusCode::TOO_MANY_REQUESTS {
+            let retry_after = RetryAfter::of(answer.headers(), SystemTime::now());
+            this.running.throttled(Throttled { retry_after });
+        }
+        let reporter = this.running.reporter().clone();
+        Poll::Ready(Ok(answer.map(|body| CountedBody::new(body, reporter, Direction::Received))))
+    }
+}
+
+impl fmt::Debug for ObserveExchangeLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ObserveExchangeLayer").finish_non_exhaustive()
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for ObserveExchange<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ObserveExchange").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}
+
+impl<F> fmt::Debug for ObserveExchangeFuture<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ObserveExchangeFuture").finish_non_exhaustive()
+    }
+}
