@@ -26,7 +26,7 @@ mod prometheus;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use acr_blob::BlobClient;
-use acr_core::{BoxError, Pipeline, RepositoryName, Tag, layer::RetryPolicy};
+use acr_core::{Pipeline, RepositoryName, Tag, http::BoxError, layer::RetryPolicy};
 use acr_examples::Registry;
 use acr_registry::RepositoryClient;
 use acr_testkit::{FakeRegistry, Fault, Operation};
@@ -119,18 +119,18 @@ fn exported(exporter: &InMemoryMetricExporter) -> Result<BTreeMap<String, u64>, 
         match metric.data() {
             AggregatedMetrics::F64(MetricData::Histogram(histogram)) => {
                 for point in histogram.data_points() {
-                    add("_seconds_count", shown(point.attributes()), point.count());
+                    add("_seconds_count", shown(point.attributes().collect()), point.count());
                 }
             }
             AggregatedMetrics::U64(MetricData::Sum(sum)) => {
                 let suffix = if metric.unit() == "By" { "_bytes_total" } else { "_total" };
                 for point in sum.data_points() {
-                    add(suffix, shown(point.attributes()), point.value());
+                    add(suffix, shown(point.attributes().collect()), point.value());
                 }
             }
             AggregatedMetrics::I64(MetricData::Sum(sum)) => {
                 for point in sum.data_points() {
-                    add("", shown(point.attributes()), u64::try_from(point.value())?);
+                    add("", shown(point.attributes().collect()), u64::try_from(point.value())?);
                 }
             }
             other => return Err(format!("`{name}` is {other:?}").into()),
@@ -140,10 +140,9 @@ fn exported(exporter: &InMemoryMetricExporter) -> Result<BTreeMap<String, u64>, 
 }
 
 /// Labels as Prometheus writes them.
-fn shown(attributes: impl Iterator<Item = &KeyValue>) -> String {
+fn shown(mut pairs: Vec<&KeyValue>) -> String {
     const ORDER: [&str; 8] =
         ["operation", "host", "outcome", "reason", "direction", "connection", "target", "method"];
-    let mut pairs: Vec<_> = attributes.collect();
     pairs.sort_by_key(|pair| ORDER.iter().position(|name| *name == pair.key.as_str()));
     let pairs: Vec<_> =
         pairs.iter().map(|pair| format!("{}=\"{}\"", pair.key, pair.value)).collect();

@@ -1,7 +1,7 @@
 //! An observer that a Prometheus server can read.
 
 use acr_core::{
-    BoxError,
+    http::BoxError,
     layer::{
         AttemptEnded, CallEnded, CallStarted, Connected, Observed, Observer, Throttled,
         TokenCallEnded, Transferred, Waited,

@@ -189,8 +189,9 @@ impl PipelineBuilder {
     /// too, after the first. Without one, nothing is counted.
     ///
     /// ```
+    /// use acr_core::http::{Body, Operation, Request, RequestBuilder};
     /// use acr_core::layer::{CallEnded, Observed, Observer};
-    /// use acr_core::{Body, Endpoint, Operation, Pipeline, Request, RequestBuilder, Transport};
+    /// use acr_core::{Endpoint, Pipeline, Transport};
     /// use std::sync::{Arc, Mutex};
     ///
     /// #[derive(Default)]

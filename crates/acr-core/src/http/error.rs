@@ -15,7 +15,7 @@ use std::{
 
 use http::StatusCode;
 
-pub(crate) use self::adopt::{is_shed, kind_name, kind_of};
+pub(crate) use self::adopt::{kind_name, kind_of};
 use crate::http::{
     error::code::{ErrorCode, ErrorDetail},
     operation::Operation,
@@ -99,6 +99,8 @@ struct Inner {
     attempts: u32,
     retry_after: Option<Duration>,
     unsent: bool,
+    /// Nobody knows what was sent before it.
+    may_be_sent: bool,
     permanent: bool,
     foreign: bool,
     hint: Option<&'static str>,
@@ -135,6 +137,7 @@ impl Error {
             attempts: 0,
             retry_after: None,
             unsent: false,
+            may_be_sent: false,
             permanent: false,
             foreign: false,
             hint: None,
@@ -146,7 +149,21 @@ impl Error {
     /// The same failure again, for a caller that waited for another's result. The retry
     /// layer counts all copies as one failure: it happened once.
     pub fn shared(original: &Arc<Self>) -> Self {
-        let inner = &original.0;
+        let mut shared = original.another();
+        let fare = original.0.fare.get_or_init(Fare::default).clone();
+        shared.0.fare = OnceLock::from(fare);
+        shared
+    }
+
+    /// The same failure, found inside of an error of somebody else's.
+    fn inside_of_another(&self) -> Self {
+        let mut same = self.another();
+        same.0.may_be_sent = true;
+        same
+    }
+
+    fn another(&self) -> Self {
+        let inner = &self.0;
         Self(Box::new(Inner {
             kind: inner.kind,
             message: inner.message.clone(),
@@ -159,11 +176,12 @@ impl Error {
             attempts: inner.attempts,
             retry_after: inner.retry_after,
             unsent: inner.unsent,
+            may_be_sent: inner.may_be_sent,
             permanent: inner.permanent,
             foreign: inner.foreign,
             hint: inner.hint,
             source: inner.source.clone(),
-            fare: OnceLock::from(inner.fare.get_or_init(Fare::default).clone()),
+            fare: OnceLock::new(),
         }))
     }
 
@@ -254,7 +272,8 @@ impl Error {
 
     /// Whether the request itself never left, so that repeating it is always safe.
     pub fn is_unsent(&self) -> bool {
-        self.0.unsent || matches!(self.0.kind, ErrorKind::Connect | ErrorKind::InvalidInput)
+        let never_left = matches!(self.0.kind, ErrorKind::Connect | ErrorKind::InvalidInput);
+        (self.0.unsent || never_left) && !self.0.may_be_sent
     }
 }
 

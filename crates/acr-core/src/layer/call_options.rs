@@ -5,10 +5,7 @@ use std::{fmt, time::Duration};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::{
-    http::{
-        error::{Error, ErrorKind, Result},
-        request::Request,
-    },
+    http::error::{Error, ErrorKind, Result},
     layer::{RetryPolicy, Timeouts},
 };
 
@@ -106,15 +103,16 @@ impl CallOptions {
     /// own; [`crate::Pipeline::send`] does it by itself.
     ///
     /// ```
-    /// use acr_core::{CallOptions, http::Request};
+    /// use acr_core::CallOptions;
     ///
     /// let options = CallOptions::new().header("x-mine".parse()?, "1".parse()?)?;
-    /// let mut request = Request::default();
+    /// // Whatever its body is.
+    /// let mut request = http::Request::get("https://service.example/").body("content")?;
     /// options.apply_to(&mut request);
     /// assert_eq!(request.headers()["x-mine"], "1");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn apply_to(&self, request: &mut Request) {
+    pub fn apply_to<B>(&self, request: &mut http::Request<B>) {
         for (name, value) in &self.headers {
             request.headers_mut().entry(name).or_insert_with(|| value.clone());
         }

@@ -64,7 +64,9 @@ impl<B: Body<Error: Into<BoxError>>> Body for DeadlineBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
         let this = self.project();
+        // What is over is not late, whenever its end is asked for.
         if let Some(Bound { timer, limit }) = this.bound
+            && !this.body.is_end_stream()
             && (timer.is_elapsed() || timer.as_mut().poll(cx).is_ready())
         {
             let text = format!("the call's deadline of {limit:?} passed");
@@ -115,5 +117,14 @@ mod tests {
         assert!(body.frame().await.unwrap().is_ok());
         let error = Error::from(body.frame().await.unwrap().unwrap_err());
         assert_eq!((error.kind(), start.elapsed().as_secs()), (ErrorKind::Timeout, 60));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_is_whole_is_not_late_when_its_end_is_asked_for() {
+        let whole = http_body_util::Full::new(Bytes::from_static(b"x"));
+        let mut body = DeadlineBody::new(whole, Instant::now(), Some(Duration::from_secs(60)));
+        assert!(body.frame().await.unwrap().is_ok());
+        tokio::time::advance(Duration::from_secs(61)).await;
+        assert!(body.frame().await.is_none());
     }
 }

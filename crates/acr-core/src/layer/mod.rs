@@ -111,7 +111,8 @@ use crate::http::{
 /// called, by whoever calls; without `Sync` that would need a lock in the way of each request.)
 ///
 /// ```
-/// use acr_core::{Body, Endpoint, Error, Pipeline, Request, Response, Transport};
+/// use acr_core::http::{Body, Request, Response};
+/// use acr_core::{Endpoint, Error, Pipeline, Transport};
 /// use tower::{layer::layer_fn, service_fn, util::BoxCloneSyncService};
 ///
 /// # let transport = Transport::new(service_fn(|_: Request| async {
@@ -126,7 +127,7 @@ use crate::http::{
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot stand in a pipeline",
-    note = "it must take `acr_core::Request`, answer with an `http::Response` of bytes, and be `Clone + Send + Sync + 'static`",
+    note = "it must take `acr_core::http::Request`, answer with an `http::Response` of bytes, and be `Clone + Send + Sync + 'static`",
     note = "tower's `RateLimit` goes in behind tower's `BufferLayer`; instead of `BoxCloneService` take `BoxCloneSyncService`"
 )]
 pub trait HttpService:

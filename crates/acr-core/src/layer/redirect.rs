@@ -15,7 +15,9 @@ use crate::{
         response::{CameByRedirect, DOCKER_CONTENT_DIGEST, RedirectDigest, Response, header_text},
         url_policy,
     },
-    layer::{HttpService, ResponseFuture, call, call_options::CallOptions, drain::drain, hop::ForeignHop},
+    layer::{
+        HttpService, ResponseFuture, call, call_options::CallOptions, drain::drain, hop::ForeignHop,
+    },
 };
 
 /// Follows redirects of `GET` and `HEAD` requests that carry [`FollowRedirects`].

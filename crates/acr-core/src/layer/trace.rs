@@ -68,6 +68,7 @@ use crate::http::{
 #[derive(Clone, Debug, Default)]
 pub struct TraceLayer {
     redaction: Arc<Redaction>,
+    side: Side,
 }
 
 /// The service of [`TraceLayer`].
@@ -75,12 +76,45 @@ pub struct TraceLayer {
 pub struct Trace<S> {
     inner: S,
     redaction: Arc<Redaction>,
+    side: Side,
+}
+
+/// Where the layer stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Side {
+    #[default]
+    Client,
+    Server,
 }
 
 impl TraceLayer {
     /// The layer.
     pub fn new(redaction: Redaction) -> Self {
-        Self { redaction: Arc::new(redaction) }
+        Self { redaction: Arc::new(redaction), side: Side::Client }
+    }
+
+    /// For a layer around a server of one's own: spans of the kind `server`, and an answer 4xx
+    /// is no error of its own.
+    ///
+    /// ```
+    /// use acr_core::{Redaction, layer::TraceLayer};
+    /// use tower::{ServiceBuilder, ServiceExt, service_fn};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let server = ServiceBuilder::new()
+    ///     .layer(TraceLayer::new(Redaction::new()).server())
+    ///     .service(service_fn(|_: http::Request<()>| async {
+    ///         Ok::<_, std::io::Error>(http::Response::new("hello"))
+    ///     }));
+    /// let answer = server.oneshot(http::Request::get("/").body(())?).await?;
+    /// assert_eq!(answer.into_body(), "hello");
+    /// # Ok::<_, Box<dyn std::error::Error>>(()) })?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn server(mut self) -> Self {
+        self.side = Side::Server;
+        self
     }
 }
 
@@ -88,7 +122,7 @@ impl<S> Layer<S> for TraceLayer {
     type Service = Trace<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Trace { inner, redaction: Arc::clone(&self.redaction) }
+        Trace { inner, redaction: Arc::clone(&self.redaction), side: self.side }
     }
 }
 
@@ -107,10 +141,10 @@ where
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
         // Of an answer that may repeat what was sent, an id that looks like one.
         let is_token_call = request.extensions().get() == Some(&Effect::Token);
-        let span = exchange_span(&request, &self.redaction);
+        let span = exchange_span(&request, &self.redaction, self.side);
         // Entered for the call itself as well, so that inner layers see it.
         let future = span.in_scope(|| self.inner.call(request));
-        TraceFuture { future: future.instrument(span), is_token_call }
+        TraceFuture { future: future.instrument(span), is_token_call, side: self.side }
     }
 }
 
@@ -120,6 +154,7 @@ pin_project! {
         #[pin]
         future: Instrumented<F>,
         is_token_call: bool,
+        side: Side,
     }
 }
 
@@ -135,7 +170,7 @@ where
         let result = ready!(this.future.as_mut().poll(cx));
         let span = this.future.span();
         if !span.is_disabled() {
-            record(span, &result, *this.is_token_call);
+            record(span, &result, *this.is_token_call, *this.side);
         }
         Poll::Ready(result)
     }
@@ -147,13 +182,13 @@ impl<F> fmt::Debug for TraceFuture<F> {
     }
 }
 
-fn exchange_span<B>(request: &http::Request<B>, redaction: &Redaction) -> Span {
+fn exchange_span<B>(request: &http::Request<B>, redaction: &Redaction, side: Side) -> Span {
     let operation = request.extensions().get::<Operation>().map(Operation::name);
     let attempt = request.extensions().get::<Attempt>().map_or(1, |a| a.get());
     let uri = request.uri();
     tracing::debug_span!(
         "http.exchange",
-        otel.kind = "client",
+        otel.kind = if side == Side::Server { "server" } else { "client" },
         otel.name = request.method().as_str(),
         otel.status_code = Empty,
         acr.operation = operation,
@@ -164,13 +199,26 @@ fn exchange_span<B>(request: &http::Request<B>, redaction: &Redaction) -> Span {
         http.response.status_code = Empty,
         url.full = %redaction.url(uri),
         server.address = uri.host().map(|host| redact::shown_host(host).to_string()),
-        server.port =
-            uri.port_u16().or(if uri.scheme_str() == Some("http") { Some(80) } else { Some(443) }),
+        server.port = port(uri),
         error.r#type = Empty,
     )
 }
 
-fn record<R, E: 'static>(span: &Span, result: &Result<http::Response<R>, E>, is_token_call: bool) {
+/// That of the URL or of its scheme. What a server gets has neither, mostly.
+fn port(uri: &http::Uri) -> Option<u16> {
+    uri.port_u16().or(match uri.scheme_str() {
+        Some("http") => Some(80),
+        Some("https") => Some(443),
+        _ => None,
+    })
+}
+
+fn record<R, E: 'static>(
+    span: &Span,
+    result: &Result<http::Response<R>, E>,
+    is_token_call: bool,
+    side: Side,
+) {
     match result {
         Ok(response) => {
             let status = response.status();
@@ -179,7 +227,9 @@ fn record<R, E: 'static>(span: &Span, result: &Result<http::Response<R>, E>, is_
             if let Some(id) = id.filter(|id| !is_token_call || redact::is_guid(id)) {
                 span.record("azure.service.request.id", redact::shown_id(id).to_string());
             }
-            if status.is_client_error() || status.is_server_error() {
+            // To a server, what a client did wrong is no error of its own.
+            let is_refused = status.is_client_error() && side == Side::Client;
+            if is_refused || status.is_server_error() {
                 span.record("error.type", status.as_str());
                 span.record("otel.status_code", "ERROR");
             }

@@ -9,6 +9,7 @@
     reason = "tests may stop at the first surprise"
 )]
 
+mod own_layer;
 mod registry;
 mod tower_http_layers;
 mod tower_layers;

@@ -2,13 +2,16 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
 };
 
-use acr_core::{ErrorKind, http::Effect};
+use acr_core::{
+    ErrorKind,
+    http::{Effect, FollowRedirects},
+};
 use http::Response;
 use tower_http::{
     catch_panic::CatchPanicLayer, decompression::DecompressionLayer, limit::RequestBodyLimitLayer,
@@ -34,6 +37,45 @@ async fn trace_sees_calls_or_attempts() {
         assert_eq!(sent(&pipeline, Effect::Set, "x").await.unwrap(), "x");
         let expected = if hook == Hook::Hop { 2 } else { 1 };
         assert_eq!(answers.load(Ordering::Relaxed), expected, "{hook:?}");
+    }
+}
+
+/// Ours tells the same with `sig=REDACTED`.
+#[tokio::test]
+async fn trace_sees_signed_links_whole_where_hops_are_seen() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let layer = || {
+        let seen = Arc::clone(&seen);
+        TraceLayer::new_for_http().make_span_with(move |request: &acr_core::http::Request| {
+            seen.lock().unwrap().push(request.uri().to_string());
+            tracing::Span::none()
+        })
+    };
+    let registry = || Registry { redirects: Some(SIGNED), ..Registry::default() };
+    for (hook, pipeline, _) in both_as_usual(layer, registry) {
+        seen.lock().unwrap().clear();
+        let mut read = request(&pipeline, Effect::Read, "");
+        *read.method_mut() = http::Method::GET;
+        read.extensions_mut().insert(FollowRedirects::default());
+        assert_eq!(pipeline.send(read).await.unwrap().status(), 200);
+        let seen = seen.lock().unwrap();
+        let expected: &[&str] = if hook == Hook::Hop { &[ASKED, SIGNED] } else { &[ASKED] };
+        assert_eq!(*seen, expected, "{hook:?}");
+    }
+}
+
+const ASKED: &str = "https://r.azurecr.io/v2/a";
+const SIGNED: &str = "https://storage.example/a?sig=secret";
+
+#[tokio::test]
+async fn a_limit_of_request_bodies_answers_413_to_a_length_that_is_told() {
+    for (hook, pipeline, registry) in
+        both_as_usual(|| RequestBodyLimitLayer::new(5), Registry::default)
+    {
+        let mut request = request(&pipeline, Effect::Set, "hello!");
+        request.headers_mut().insert("content-length", 6.into());
+        assert_eq!(pipeline.send(request).await.unwrap().status(), 413, "{hook:?}");
+        assert_eq!(registry.seen().len(), 0, "{hook:?}: nothing was sent");
     }
 }
 

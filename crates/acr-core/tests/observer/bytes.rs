@@ -1,7 +1,8 @@
 //! Bytes of both bodies, to the last one.
 
 use acr_core::{
-    Body, Error, ErrorKind,
+    Error, ErrorKind,
+    http::{Attempt, Body, Request},
     layer::{BodyEnd, Direction, Transferred},
 };
 use bytes::Bytes;
@@ -36,7 +37,7 @@ fn piecewise(len: usize) -> Body {
 async fn an_upload_and_a_download_are_counted_exactly() {
     let bodies: [fn() -> Body; 2] = [|| Body::from(vec![7; SENT]), || piecewise(SENT)];
     for body in bodies {
-        let (builder, told) = observed(|request: acr_core::Request| async {
+        let (builder, told) = observed(|request: Request| async {
             assert_eq!(request.into_body().collect().await?.to_bytes().len(), SENT);
             Ok(answer(200, piecewise(RECEIVED)))
         });
@@ -53,8 +54,8 @@ async fn an_upload_and_a_download_are_counted_exactly() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_sent_twice_counts_twice() {
-    let (builder, told) = observed(|request: acr_core::Request| async move {
-        let attempt = request.extensions().get::<acr_core::Attempt>().copied().unwrap().get();
+    let (builder, told) = observed(|request: Request| async move {
+        let attempt = request.extensions().get::<Attempt>().copied().unwrap().get();
         let body = request.into_body();
         // It can still be sent again by whoever stands below.
         assert!(body.try_clone().is_some());
@@ -68,7 +69,7 @@ async fn what_is_sent_twice_counts_twice() {
 
 #[tokio::test]
 async fn who_knows_the_length_need_not_ask_for_the_end() {
-    let (builder, told) = observed(|request: acr_core::Request| async {
+    let (builder, told) = observed(|request: Request| async {
         // As hyper does it with a `Content-Length`: the body is let go of after its last byte.
         let mut body = request.into_body();
         body.frame().await.unwrap()?;

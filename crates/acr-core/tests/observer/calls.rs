@@ -6,7 +6,8 @@ use std::{
 };
 
 use acr_core::{
-    CallOptions, ErrorKind, FollowRedirects,
+    CallOptions, ErrorKind,
+    http::{FollowRedirects, Request},
     layer::{Ending, Target, Timeouts},
 };
 use http::{Method, StatusCode};
@@ -91,7 +92,7 @@ async fn a_time_out_is_told_as_one_and_not_as_given_up() {
 
 #[tokio::test(start_paused = true)]
 async fn a_hop_is_told_without_the_name_that_the_server_chose() {
-    let (builder, told) = observed(|request: acr_core::Request| async move {
+    let (builder, told) = observed(|request: Request| async move {
         let is_storage = request.uri().host() == Some("random-name.storage.example");
         let mut answer = answer(if is_storage { 200 } else { 307 }, "content");
         let to = "https://random-name.storage.example/c?sig=secret-signature";

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use acr_core::{
-    Effect, Endpoint, Error, Operation, Pipeline, PipelineBuilder, Request, RequestBuilder,
-    Response, Transport,
+    Endpoint, Error, Pipeline, PipelineBuilder, Transport,
+    http::{Body, Effect, Operation, Request, RequestBuilder, Response},
     layer::{
         AttemptEnded, CallEnded, CallStarted, Connected, Observed, Observer, RetryPolicy,
         Throttled, TokenCallEnded, Transferred, Waited,
@@ -127,7 +127,7 @@ where
     (builder, recorder)
 }
 
-pub(crate) fn request(method: Method, body: impl Into<acr_core::Body>) -> Request {
+pub(crate) fn request(method: Method, body: impl Into<Body>) -> Request {
     let endpoint: Endpoint = "R.azurecr.io".parse().unwrap();
     RequestBuilder::new(method, &endpoint, &["v2", "secret-path", "blobs", "sha256:5ec4e7"])
         .operation(Operation::new("operate").on("secret-subject"))
@@ -137,6 +137,6 @@ pub(crate) fn request(method: Method, body: impl Into<acr_core::Body>) -> Reques
         .unwrap()
 }
 
-pub(crate) fn answer(status: u16, body: impl Into<acr_core::Body>) -> Response {
+pub(crate) fn answer(status: u16, body: impl Into<Body>) -> Response {
     http::Response::builder().status(status).body(body.into()).unwrap()
 }

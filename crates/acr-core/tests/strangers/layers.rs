@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use acr_core::{
     Error, ErrorKind,
-    http::{BoxError, Redaction},
+    http::{Attempt, BoxError, Redaction},
     layer::{
-        LogLayer, RequestId, RequestIdLayer, RetryLayer, RetryPolicy, TimeoutLayer, Timeouts,
-        TraceLayer, UserAgentLayer,
+        LogLayer, RequestIdLayer, RetryLayer, RetryPolicy, TimeoutLayer, Timeouts, TraceLayer,
+        UserAgentLayer,
     },
 };
 use bytes::Bytes;
@@ -75,6 +75,33 @@ async fn a_span_tells_status_and_url_without_secrets() {
     assert!(spans.iter().any(|line| line.contains("error.type=\"_OTHER\"")), "{spans:?}");
 }
 
+/// A server gets paths, whose host and port are in a header, if anywhere.
+#[tokio::test]
+async fn around_a_server_a_span_is_one_of_a_server() {
+    captured::start();
+    let not_found = tower::service_fn(|_: Request<()>| async {
+        Ok::<_, std::io::Error>(http::Response::builder().status(404).body(()).unwrap())
+    });
+    let stack = |layer| ServiceBuilder::new().layer(layer).service(not_found);
+    let request = |path| Request::get(path).body(()).unwrap();
+    let span = |path| {
+        let mut spans = captured::lines_with(path);
+        spans.retain(|line| line.contains(": close "));
+        assert_eq!(spans.len(), 1, "{spans:?}");
+        spans.remove(0)
+    };
+    let layer = TraceLayer::new(Redaction::new());
+    stack(layer.clone().server()).oneshot(request("/served")).await.unwrap();
+    let served = span("/served");
+    assert!(served.contains("otel.kind=\"server\"") && served.contains("status_code=404"));
+    assert!(!served.contains("server.port") && !served.contains("error.type"), "{served}");
+
+    stack(layer).oneshot(request("http://asked.example/asked")).await.unwrap();
+    let asked = span("/asked");
+    assert!(asked.contains("otel.kind=\"client\"") && asked.contains("server.port=80"), "{asked}");
+    assert!(asked.contains("error.type=\"404\""), "{asked}");
+}
+
 #[tokio::test]
 async fn a_log_tells_exchanges_and_redacts_headers() {
     captured::start();
@@ -132,8 +159,7 @@ async fn all_of_them_stand_in_one_stack_in_the_order_of_ours() {
         .service(client());
     let request = Request::builder().method(Method::PUT).uri(server.uri("/all"));
     let answer = stack.oneshot(request.body(text("content")).unwrap()).await.unwrap();
-    let id = answer.extensions().get::<RequestId>().cloned();
-    assert!(id.is_none(), "it is the request that carries the id");
+    assert_eq!(answer.extensions().get().copied(), Some(Attempt::new(2)));
     assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "hello");
     let seen = server.seen();
     let ids: Vec<_> = seen.iter().map(|(head, _)| head.headers.get(ID).cloned()).collect();

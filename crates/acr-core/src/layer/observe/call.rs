@@ -69,7 +69,7 @@ use super::{
 /// stack.oneshot(request).await?;
 /// let told = told.0.lock().unwrap();
 /// assert_eq!(*told, ["attempt 1", "waited for a 5xx", "attempt 2", "2xx at service.example"]);
-/// # Ok::<_, acr_core::BoxError>(()) }).unwrap();
+/// # Ok::<_, acr_core::http::BoxError>(()) }).unwrap();
 /// ```
 #[derive(Clone)]
 pub struct ObserveCallLayer {

@@ -14,7 +14,7 @@ use super::{
     events::{BodyEnd, Direction, Transferred},
     reporter::Reporter,
 };
-use crate::error::kind_of;
+use crate::http::error::kind_of;
 
 pin_project! {
     /// A body that came through [`ObserveExchangeLayer`](super::ObserveExchangeLayer), of a

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 
-use crate::error::ErrorKind;
+use crate::http::error::ErrorKind;
 
 /// What an event is about: what labels of metrics are made of.
 ///
@@ -15,7 +15,7 @@ use crate::error::ErrorKind;
 #[non_exhaustive]
 pub struct Observed {
     /// The operation in the words of the public method, such as `get_manifest`; `None` for a
-    /// request without an [`Operation`](crate::Operation).
+    /// request without an [`Operation`](crate::http::Operation).
     pub operation: Option<&'static str>,
     /// The host that the program asked for, without a port, in lower case; empty if the request
     /// names none. It stays the same where a redirect leads elsewhere.

@@ -21,7 +21,7 @@ use super::{
     observer::Observer,
     reporter::{Reporter, Running},
 };
-use crate::retry_after::RetryAfter;
+use crate::http::retry_after::RetryAfter;
 
 /// Tells an [`Observer`] of every exchange: attempts, hops of redirects, token calls, what is
 /// answered 429, and the bytes of both bodies.

@@ -20,8 +20,9 @@ use super::events::{
 /// is one, and so are several in a `Vec`.
 ///
 /// ```
+/// use acr_core::http::{Body, Request, RequestBuilder};
 /// use acr_core::layer::{AttemptEnded, Observed, Observer};
-/// use acr_core::{Body, Endpoint, Pipeline, Request, RequestBuilder, Transport};
+/// use acr_core::{Endpoint, Pipeline, Transport};
 /// use std::sync::{Arc, atomic::{AtomicU32, Ordering}};
 ///
 /// #[derive(Default)]

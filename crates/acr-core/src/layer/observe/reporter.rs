@@ -13,10 +13,12 @@ use super::{
     observer::Observer,
 };
 use crate::{
-    error::kind_of,
+    http::{
+        error::kind_of,
+        operation::{Attempt, Effect, Operation},
+        redact::shown_host,
+    },
     layer::hop::ForeignHop,
-    operation::{Attempt, Effect, Operation},
-    redact::shown_host,
 };
 
 /// An observer and what it is told about. As a request's extension it reaches those who know

@@ -7,6 +7,8 @@ mod policy;
 mod recheck;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod unready;
 
 use std::{
     fmt,

@@ -1,12 +1,12 @@
 //! Bodies and answers that come, or do not.
 
-use std::time::Duration;
+use std::{collections::VecDeque, future::Future as _, pin::Pin, task::ready, time::Duration};
 
 use bytes::Bytes;
 use futures_util::stream;
-use http_body::{Body as _, Frame};
+use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::{BodyExt as _, StreamBody};
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, sleep};
 use tower::{ServiceExt as _, service_fn};
 
 use super::*;
@@ -22,7 +22,7 @@ use crate::{
 
 fn slow_body(gap: Duration, pieces: usize) -> Body {
     let frames = stream::unfold(0, move |n| async move {
-        tokio::time::sleep(gap).await;
+        sleep(gap).await;
         (n < pieces).then(|| (Ok::<_, Error>(Frame::data(Bytes::from_static(b"x"))), n + 1))
     });
     Body::stream(StreamBody::new(Box::pin(frames)))
@@ -67,7 +67,7 @@ async fn one_large_piece_on_a_slow_line_is_no_timeout() {
             let len = frame?.into_data().unwrap_or_default().len();
             assert!(len <= PIECE);
             taken += len;
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            sleep(Duration::from_secs(1)).await;
         }
         assert_eq!(taken, 8 << 20);
         Ok::<_, Error>(http::Response::new(Body::empty()))
@@ -95,7 +95,7 @@ async fn large_bytes_can_still_be_sent_again() {
 #[tokio::test(start_paused = true)]
 async fn the_commit_of_an_upload_may_take_longer() {
     let transport = Transport::new(service_fn(|_: Request| async move {
-        tokio::time::sleep(Duration::from_secs(100)).await;
+        sleep(Duration::from_secs(100)).await;
         Ok::<_, Error>(http::Response::new(Body::empty()))
     }));
     let stack = bounded(transport);
@@ -126,7 +126,7 @@ fn taker(ms: u64) -> Transport {
         while let Some(frame) = body.frame().await {
             taken += frame?.into_data().unwrap_or_default().len();
             if taken < 3 * PIECE {
-                tokio::time::sleep(Duration::from_millis(ms / 2)).await;
+                sleep(Duration::from_millis(ms / 2)).await;
             }
         }
         std::future::pending::<Result<http::Response<Body>>>().await
@@ -192,6 +192,130 @@ async fn a8_a_body_that_timed_out_stays_so() {
     let mut body = TimeoutBody::new(slow_body(Duration::from_secs(40), 2), Duration::from_secs(30));
     for _ in 0..3 {
         assert!(body.frame().await.unwrap().is_err());
-        tokio::time::sleep(Duration::from_secs(20)).await;
+        sleep(Duration::from_secs(20)).await;
     }
+}
+
+/// A body of these frames that tells its length only if it is asked to.
+struct Frames {
+    frames: VecDeque<Frame<Bytes>>,
+    knows_length: bool,
+    gap: Duration,
+    pause: Option<Pin<Box<Sleep>>>,
+}
+
+impl Frames {
+    fn new(frames: impl IntoIterator<Item = Frame<Bytes>>) -> Self {
+        let frames = frames.into_iter().collect();
+        Self { frames, knows_length: false, gap: Duration::ZERO, pause: None }
+    }
+
+    fn pieces(pieces: usize, len: usize) -> Self {
+        Self::new((0..pieces).map(|_| Frame::data(Bytes::from(vec![7; len]))))
+    }
+}
+
+impl http_body::Body for Frames {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>>>> {
+        if !self.gap.is_zero() {
+            let gap = self.gap;
+            let pause = self.pause.get_or_insert_with(|| Box::pin(sleep(gap)));
+            ready!(pause.as_mut().poll(cx));
+            self.pause = None;
+        }
+        Poll::Ready(self.frames.pop_front().map(Ok))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let len = self.frames.iter().filter_map(Frame::data_ref).map(|data| data.len() as u64);
+        match self.knows_length {
+            true => SizeHint::with_exact(len.sum()),
+            false => SizeHint::default(),
+        }
+    }
+}
+
+/// When a commit times out whose server takes so many frames after ten seconds, keeps the body or
+/// not, and never answers.
+async fn commit_times_out(body: Frames, taken: usize, keeps: bool) -> u64 {
+    let transport = Transport::new(service_fn(move |request: Request| async move {
+        let mut body = request.into_body();
+        for frame in 0..taken {
+            if frame + 1 == taken {
+                sleep(Duration::from_secs(10)).await;
+            }
+            assert!(body.frame().await.unwrap().is_ok());
+        }
+        let _kept = keeps.then_some(body);
+        std::future::pending::<Result<http::Response<Body>>>().await
+    }));
+    let mut request = Request::new(Body::stream(body));
+    request.extensions_mut().insert(Effect::Commit);
+    let start = Instant::now();
+    let error = bounded(transport).oneshot(request).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(error.to_string().contains("no answer"), "{error}");
+    start.elapsed().as_secs()
+}
+
+/// Nothing more is to be taken, so it is the answer that is waited for, as long as it may take.
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_body_is_noticed_without_being_asked_for() {
+    let commit = 120;
+    let trailers = || Frame::trailers(http::HeaderMap::new());
+    let data = || Frame::data(Bytes::from(vec![7; PIECE + 1]));
+    let with_trailers = Frames::new([data(), trailers()]);
+    // Two pieces of the data, and the trailers.
+    assert_eq!(commit_times_out(with_trailers, 3, true).await, 10 + commit, "trailers are the end");
+
+    let known = Frames { knows_length: true, ..Frames::pieces(2, PIECE) };
+    assert_eq!(commit_times_out(known, 2, true).await, 10 + commit, "all that there is was taken");
+
+    let left = Frames::pieces(3, PIECE);
+    assert_eq!(commit_times_out(left, 2, false).await, 10 + commit, "nobody takes more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_small_body_that_comes_in_pieces_is_a_body_like_any_other() {
+    let gap = Duration::from_secs(29);
+    for (gap, completes) in [(gap, true), (gap + Duration::from_secs(2), false)] {
+        let transport = Transport::new(service_fn(|request: Request| async move {
+            request.into_body().collect().await?;
+            Ok::<_, Error>(http::Response::new(Body::empty()))
+        }));
+        let body = Frames { knows_length: true, gap, ..Frames::pieces(3, 10) };
+        let mut request = Request::new(Body::stream(body));
+        request.extensions_mut().insert(Effect::Commit);
+        let start = Instant::now();
+        let result = bounded(transport).oneshot(request).await;
+        assert_eq!(result.is_ok(), completes, "{gap:?}");
+        // The first piece counts as the answer's time; what comes between pieces has its own.
+        let expected = if completes { 4 * 29 } else { 31 + 30 };
+        assert_eq!(start.elapsed().as_secs(), expected);
+    }
+}
+
+/// A layer of somebody's looks at the first piece, and makes of the rest a body of ours.
+#[tokio::test]
+async fn what_is_left_of_a_body_that_was_begun_is_not_lost() {
+    let content = Bytes::from((0..3 * PIECE).map(|n| (n % 251) as u8).collect::<Vec<_>>());
+    let whole = content.clone();
+    let peeking = service_fn(move |request: http::Request<WatchedBody<Body>>| {
+        let whole = whole.clone();
+        async move {
+            let mut body = request.into_body();
+            let first = body.frame().await.unwrap()?.into_data().unwrap();
+            let rest = Body::new(body).bytes(1 << 20).await?;
+            assert!([first, rest].concat() == whole, "every byte, in order");
+            Ok::<_, Error>(http::Response::new(Body::empty()))
+        }
+    });
+    let stack = TimeoutLayer::new(Timeouts::default()).layer(peeking);
+    stack.oneshot(http::Request::new(Body::from(content))).await.unwrap();
 }
