@@ -62,6 +62,7 @@ pub use self::{
     value::{
         deletion::{Deletion, Was},
         digest::{Algorithm, Digest, Digester},
+        given::Given,
         listed::Listed,
         name::{RepositoryName, Tag},
         range::ByteRange,

@@ -2,7 +2,7 @@
 
 use std::{future::IntoFuture, pin::Pin};
 
-use acr_core::{Digest, ErrorKind, Reference, Result, http::response};
+use acr_core::{Digest, Error, ErrorKind, Given, Reference, Result, http::response};
 use http::{Method, StatusCode, response::Parts};
 
 use crate::{
@@ -31,10 +31,13 @@ impl RepositoryClient {
     /// }
     /// # Ok(()) });
     /// ```
-    pub fn get_manifest(&self, reference: impl Into<Reference>) -> GetManifest {
+    pub fn get_manifest(
+        &self,
+        reference: impl TryInto<Reference, Error: Into<Error>>,
+    ) -> GetManifest {
         GetManifest {
             client: self.clone(),
-            reference: reference.into(),
+            reference: Given::new(reference),
             max_size: MAX_MANIFEST,
             accept: None,
             allow_ambiguous: false,
@@ -60,7 +63,7 @@ impl RepositoryClient {
 #[must_use = "nothing is sent until it is awaited"]
 pub struct GetManifest {
     client: RepositoryClient,
-    reference: Reference,
+    reference: Given<Reference>,
     max_size: usize,
     accept: Option<Vec<MediaType>>,
     allow_ambiguous: bool,
@@ -145,20 +148,20 @@ impl GetManifest {
     }
 
     async fn send(mut self) -> Result<Manifest> {
-        let Some(wanted) = self.platform.take() else { return self.get().await };
-        let operation = operation("get_manifest", &self.client.name, &self.reference);
-        let first = self.clone().get().await?;
+        let reference = self.reference.clone().get()?;
+        let Some(wanted) = self.platform.take() else { return self.get(reference).await };
+        let operation = operation("get_manifest", &self.client.name, &reference);
+        let first = self.clone().get(reference).await?;
         let get = |digest: &Digest| {
-            let reference = Reference::from(digest);
             // Whatever may be said of the index, not of what it leads to.
-            Self { reference, allow_ambiguous: false, ..self.clone() }.get()
+            Self { allow_ambiguous: false, ..self.clone() }.get(digest.into())
         };
         let found = child::follow(first, &wanted, get).await;
         found.map_err(|error| error.with_operation(Some(&operation)))
     }
 
-    async fn get(self) -> Result<Manifest> {
-        let Self { client, reference, max_size, accept, allow_ambiguous, platform: _ } = self;
+    async fn get(self, reference: Reference) -> Result<Manifest> {
+        let Self { client, max_size, accept, allow_ambiguous, .. } = self;
         let operation = operation("get_manifest", &client.name, &reference);
         let accept = accept.as_deref();
         let request = read_request(Method::GET, &client, &reference, operation, accept)?.build()?;

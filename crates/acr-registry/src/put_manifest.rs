@@ -3,7 +3,7 @@
 use std::{future::IntoFuture, pin::Pin};
 
 use acr_core::{
-    Action, Digest, Endpoint, Error, ErrorKind, Reference, RepositoryName, Result, Scope, Tag,
+    Action, Digest, Endpoint, Error, ErrorKind, Given, Reference, RepositoryName, Result, Scope, Tag,
     http::{Effect, Request, RequestBuilder, response},
 };
 use bytes::Bytes;
@@ -67,7 +67,7 @@ impl RepositoryClient {
 pub struct PutManifest {
     client: RepositoryClient,
     content: Bytes,
-    tag: Option<Tag>,
+    tag: Option<Given<Tag>>,
     media_type: Option<MediaType>,
     allow_ambiguous: bool,
     stands: Stands,
@@ -86,8 +86,8 @@ impl PutManifest {
     /// assert_eq!(same, manifest.digest);
     /// # Ok(()) });
     /// ```
-    pub fn tag(mut self, tag: impl Into<Tag>) -> Self {
-        self.tag = Some(tag.into());
+    pub fn tag(mut self, tag: impl TryInto<Tag, Error: Into<Error>>) -> Self {
+        self.tag = Some(Given::new(tag));
         self
     }
 

@@ -3,7 +3,7 @@
 use std::{future::IntoFuture, pin::Pin};
 
 use acr_core::{
-    Digest, Error, ErrorKind, Result, Tag,
+    Digest, Error, ErrorKind, Given, Result, Tag,
     http::{Body, Effect, Operation},
 };
 use http::{HeaderValue, Method, StatusCode, header};
@@ -68,7 +68,7 @@ impl RepositoryClient {
 pub struct RestoreManifest {
     client: RepositoryClient,
     digest: Digest,
-    tag: Option<Tag>,
+    tag: Option<Given<Tag>>,
     conflict: Option<TagConflict>,
 }
 
@@ -86,8 +86,8 @@ impl RestoreManifest {
     /// assert_eq!(repo.resolve(&v1).await?, digest);
     /// # Ok(()) });
     /// ```
-    pub fn tag(mut self, tag: &Tag) -> Self {
-        self.tag = Some(tag.clone());
+    pub fn tag(mut self, tag: impl TryInto<Tag, Error: Into<Error>>) -> Self {
+        self.tag = Some(Given::new(tag));
         self
     }
 
@@ -122,6 +122,7 @@ impl RestoreManifest {
 
     async fn restore(self, operation: Operation) -> Result<()> {
         let Self { client, digest, tag, conflict } = self;
+        let tag = tag.map(Given::get).transpose()?;
         if tag.is_none() && conflict.is_some() {
             let text = "`on_conflict` is about a tag: say which one with `tag`";
             return Err(Error::new(ErrorKind::InvalidInput, text));

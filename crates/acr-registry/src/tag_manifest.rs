@@ -2,7 +2,7 @@
 
 use std::{future::IntoFuture, pin::Pin};
 
-use acr_core::{Digest, Reference, Result, Tag};
+use acr_core::{Digest, Error, Given, Reference, Result, Tag};
 
 use crate::{manifest_request::operation, repository::RepositoryClient, stands::Stands};
 
@@ -23,11 +23,15 @@ impl RepositoryClient {
     /// println!("latest: {before} -> {now}");
     /// # Ok(()) });
     /// ```
-    pub fn tag(&self, from: impl Into<Reference>, to: &Tag) -> TagManifest {
+    pub fn tag(
+        &self,
+        from: impl TryInto<Reference, Error: Into<Error>>,
+        to: impl TryInto<Tag, Error: Into<Error>>,
+    ) -> TagManifest {
         TagManifest {
             client: self.clone(),
-            from: from.into(),
-            to: to.clone(),
+            from: Given::new(from),
+            to: Given::new(to),
             stands: Stands::Anywhere,
         }
     }
@@ -49,8 +53,8 @@ impl RepositoryClient {
 #[must_use = "nothing is sent until it is awaited"]
 pub struct TagManifest {
     client: RepositoryClient,
-    from: Reference,
-    to: Tag,
+    from: Given<Reference>,
+    to: Given<Tag>,
     stands: Stands,
 }
 
@@ -96,6 +100,7 @@ impl TagManifest {
 
     async fn send(self) -> Result<Digest> {
         let Self { client, from, to, stands } = self;
+        let (from, to) = (from.get()?, to.get()?);
         let moves = operation("put_manifest", &client.name, &Reference::from(&to));
         stands.check_option(true).map_err(|error| error.with_operation(Some(&moves)))?;
         let manifest = client.get_manifest(from).allow_ambiguous().await?;

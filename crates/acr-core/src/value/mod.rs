@@ -5,6 +5,7 @@
 
 pub(crate) mod deletion;
 pub(crate) mod digest;
+pub(crate) mod given;
 pub(crate) mod host;
 pub(crate) mod listed;
 pub(crate) mod name;
