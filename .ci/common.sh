@@ -7,7 +7,7 @@ export CARGO_INCREMENTAL=0
 
 # The libraries that are for users; each must stand alone.
 # shellcheck disable=SC2034
-crates=(acr-core acr-auth acr-registry acr-blob acr-testkit)
+crates=(acr-core acr-auth acr-registry acr-blob acr-client acr-testkit)
 
 # What is built beside `cargo test --workspace`: with the same features, so that nothing is compiled
 # twice. Cargo chooses others for a single crate, and for programs without a test or an example.

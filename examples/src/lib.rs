@@ -29,6 +29,21 @@ struct FromPython;
 #[doc = include_str!("../../docs/from-go.md")]
 struct FromGo;
 
+/// Compiles the programs of the guide for those without async.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/without-async.md")]
+struct WithoutAsync;
+
+/// Compiles the program of the guide to credentials.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/credentials.md")]
+struct Credentials;
+
+/// Compiles the program of the front door's own page.
+#[cfg(doctest)]
+#[doc = include_str!("../../crates/acr-client/README.md")]
+struct FrontDoor;
+
 /// Runs the programs of the guide to the fake registry.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/test-your-code.md")]

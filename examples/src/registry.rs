@@ -121,6 +121,18 @@ impl Registry {
         }
     }
 
+    /// The settings of the client that is the front door: this registry in place of the one that
+    /// [`acr_client::Registry::connect`] would name.
+    pub fn builder(&self) -> acr_client::RegistryBuilder {
+        let mut builder = acr_client::Registry::builder(&self.endpoint)
+            .credential(self.credential.clone())
+            .tls(self.tls.clone());
+        if let Some(host) = &self.trusted_host {
+            builder = builder.trust_entra_for(host);
+        }
+        if self.is_emulator() { builder.no_proxy() } else { builder }
+    }
+
     /// Whether it is the emulator.
     pub fn is_emulator(&self) -> bool {
         self.emulator.is_some()

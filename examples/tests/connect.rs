@@ -17,8 +17,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use acr_auth::{AccessToken, AuthLayer, Credential, credential_fn, entra::DefaultCredential};
-use acr_blob::BlobClient;
+use acr_auth::{AccessToken, AuthLayer, Credential, credential_fn};
 use acr_core::{Digest, Pipeline, Result, Transport, http::Body};
 use acr_examples::push_samples;
 use acr_registry::RegistryClient;
@@ -40,20 +39,17 @@ const STORAGE: &str = "fakestorage.blob.core.windows.net";
 /// Set in the program that a test starts: itself.
 const FOLDER: &str = "ACR_TEST_FOLDER";
 
-/// The program of the README, but for the name of its registry.
+/// The program of the README, but for the name of its registry; and a blob to and fro.
 async fn program(folder: &Path) -> Result<()> {
-    let identity = Credential::entra(DefaultCredential::new()?);
-    let pipeline = acr_auth::connect(REGISTRY, identity)?;
-
-    let repo = RegistryClient::new(pipeline.clone()).repository("library/hello-world")?;
+    let registry = acr_client::Registry::connect(REGISTRY)?;
+    let repo = registry.repository("library/hello-world")?;
     let mut tags = repo.list_tags();
     while let Some(tag) = tags.try_next().await? {
         println!("{} {}", tag.name, tag.digest);
     }
 
-    let blobs = BlobClient::new(pipeline, repo.repository().clone());
-    let layer = blobs.upload(&b"sample layer"[..]).await?;
-    blobs.download(&layer.digest).to_file(folder.join("layer.bin")).await?;
+    let layer = repo.upload("sample layer").await?;
+    repo.download(&layer.digest)?.to_file(folder.join("layer.bin")).await?;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
-use acr_core::{Error, Secret, http::BoxError};
+use acr_core::{Endpoint, Error, Secret, http::BoxError};
 
 use crate::{access_token::AccessToken, secret_text};
 
@@ -21,7 +21,11 @@ pub struct Credential(pub(crate) Kind);
 
 #[derive(Clone)]
 pub(crate) enum Kind {
-    Anonymous,
+    Anonymous {
+        /// Why nobody is signed in, for the error of a refusal.
+        why: Option<Arc<str>>,
+    },
+    Sought(Arc<dyn CredentialSource>),
     Entra(Arc<dyn TokenCredential>),
     RefreshToken(Secret),
     Password {
@@ -35,7 +39,26 @@ pub(crate) enum Kind {
 impl Credential {
     /// Nobody: for registries that allow anonymous pull. Never turns into anything else.
     pub fn anonymous() -> Self {
-        Self(Kind::Anonymous)
+        Self(Kind::Anonymous { why: None })
+    }
+
+    /// As [`Credential::anonymous`], for whoever looked for a credential and found none: where the
+    /// registry refuses nobody, the error says why nobody is signed in. In lower case, without a
+    /// secret.
+    ///
+    /// ```
+    /// use acr_auth::Credential;
+    ///
+    /// let nobody = Credential::anonymous_since("the vault is sealed");
+    /// assert_eq!(format!("{nobody:?}"), "Credential(anonymous)");
+    /// ```
+    pub fn anonymous_since(reason: impl Into<String>) -> Self {
+        Self(Kind::Anonymous { why: Some(reason.into().into()) })
+    }
+
+    /// One that is looked for when the registry is signed in to first.
+    pub fn sought(source: impl CredentialSource) -> Self {
+        Self(Kind::Sought(Arc::new(source)))
     }
 
     /// A registry refresh token obtained elsewhere, as `az acr login --expose-token` prints it.
@@ -74,7 +97,8 @@ impl fmt::Debug for Credential {
     /// The kind and nothing else: what a caller's source prints is not ours to show.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
-            Kind::Anonymous => "Credential(anonymous)",
+            Kind::Anonymous { .. } => "Credential(anonymous)",
+            Kind::Sought(_) => "Credential(sought)",
             Kind::Entra(_) => "Credential(entra)",
             Kind::RefreshToken(_) => "Credential(refresh token)",
             Kind::Password { .. } => "Credential(password)",
@@ -110,6 +134,44 @@ pub trait TokenCredential: fmt::Debug + Send + Sync + 'static {
     fn refused(&self, token: &AccessToken) {
         let _ = token;
     }
+}
+
+/// Looks for the credential of a registry when it is needed first.
+///
+/// For what takes time to find, or should not be asked for before it is needed: a file, a program,
+/// a person. What is found is used for the registry that it was looked for and for no other, and is
+/// kept until the registry refuses it; then it is looked for once more, unless it is an Entra
+/// identity, which renews its own tokens.
+///
+/// ```
+/// use acr_auth::{BoxFuture, Credential, CredentialSource};
+/// use acr_core::{Endpoint, Error, ErrorKind, Result};
+///
+/// #[derive(Debug)]
+/// struct Vault;
+///
+/// impl CredentialSource for Vault {
+///     fn find<'a>(&'a self, registry: &'a Endpoint) -> BoxFuture<'a, Result<Credential>> {
+///         Box::pin(async move {
+///             match registry.host() {
+///                 "registry.example" => Ok(Credential::password("ci", "from the vault")),
+///                 host => Err(Error::new(ErrorKind::Credential, format!("nothing for `{host}`"))),
+///             }
+///         })
+///     }
+/// }
+///
+/// let pipeline = acr_auth::connect("registry.example", Credential::sought(Vault))?;
+/// # let _ = pipeline;
+/// # Ok::<(), acr_core::Error>(())
+/// ```
+pub trait CredentialSource: fmt::Debug + Send + Sync + 'static {
+    /// Finds the credential for this registry.
+    ///
+    /// # Errors
+    ///
+    /// Whatever it fails with becomes the error of the call that needed it.
+    fn find<'a>(&'a self, registry: &'a Endpoint) -> BoxFuture<'a, Result<Credential, Error>>;
 }
 
 /// What an Entra token is needed for.

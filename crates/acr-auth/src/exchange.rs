@@ -1,5 +1,7 @@
 //! The two calls of the token service: requests and answers are pure, sending is one line.
 
+use std::sync::Arc;
+
 use acr_core::{
     CallOptions, Endpoint, Error, ErrorKind, Result, Scope, Secret,
     http::{Effect, Operation, Request, RequestBuilder, Response, response},
@@ -42,9 +44,15 @@ pub(crate) struct Caller<'a, S> {
 /// What an access token is asked with.
 #[derive(Clone, Copy)]
 pub(crate) enum Grant<'a> {
-    Anonymous,
+    Anonymous {
+        /// Why nobody asks.
+        why: Option<&'a Arc<str>>,
+    },
     RefreshToken(&'a Secret),
-    Password { user: &'a str, password: &'a Secret },
+    Password {
+        user: &'a str,
+        password: &'a Secret,
+    },
 }
 
 impl<'a> Exchange<'a> {
@@ -94,7 +102,7 @@ impl<'a> Ask<'a> {
 
     fn request(&self) -> Result<Request> {
         let kind = match self.grant {
-            Grant::Anonymous | Grant::Password { .. } => GrantType::PASSWORD,
+            Grant::Anonymous { .. } | Grant::Password { .. } => GrantType::PASSWORD,
             Grant::RefreshToken(_) => GrantType::REFRESH_TOKEN,
         };
         let form = Form::new()
@@ -102,7 +110,7 @@ impl<'a> Ask<'a> {
             .field("service", self.service)
             .field("scope", &self.scope.to_string());
         let form = match self.grant {
-            Grant::Anonymous => form.field("refresh_token", ""),
+            Grant::Anonymous { .. } => form.field("refresh_token", ""),
             Grant::RefreshToken(token) => form.field("refresh_token", token.expose()),
             Grant::Password { user, password } => {
                 form.field("username", user).field("password", password.expose())
@@ -114,9 +122,17 @@ impl<'a> Ask<'a> {
 }
 
 impl<'a> Grant<'a> {
+    /// Why it is nobody who asks, if somebody was looked for.
+    pub(crate) fn nobody(self) -> Option<Arc<str>> {
+        match self {
+            Self::Anonymous { why } => why.cloned(),
+            _ => None,
+        }
+    }
+
     fn secret(self) -> Option<&'a Secret> {
         match self {
-            Self::Anonymous => None,
+            Self::Anonymous { .. } => None,
             Self::RefreshToken(secret) | Self::Password { password: secret, .. } => Some(secret),
         }
     }
@@ -228,7 +244,7 @@ mod tests {
             body(token),
             "grant_type=refresh_token&service=reg.azurecr.io&scope=repository%3As%3Apull%20repository%3At%3Apull%2Cpush&refresh_token=r"
         );
-        let anonymous = ask(Grant::Anonymous);
+        let anonymous = ask(Grant::Anonymous { why: None });
         assert!(body(anonymous).starts_with("grant_type=password&"));
         let secret = Secret::new("p&q=r");
         let password = ask(Grant::Password { user: "a b", password: &secret });
@@ -284,7 +300,7 @@ mod tests {
                 async move { Ok::<_, Error>(http::Response::new(Body::from(answer))) }
             }));
             let (endpoint, scope) = (endpoint(), Scope::catalog());
-            let ask = Ask::new(&endpoint, Grant::Anonymous, &scope);
+            let ask = Ask::new(&endpoint, Grant::Anonymous { why: None }, &scope);
             let error = ask.send(&caller(&transport)).await.unwrap_err();
             assert_eq!(error.kind(), kind);
             assert!(!format!("{error} {error:?}").contains("canary"));

@@ -350,8 +350,11 @@ fn may_recover(recoveries: Option<&Recoveries>) -> bool {
 /// Adds to a refusal which rights were missing, if that is what it means.
 fn note_rights(mut response: Response, need: &Scope, found: &Found, refusal: &Refusal) -> Response {
     if refusal.lacks_rights {
-        let have = found.token.granted.clone();
-        response.extensions_mut().insert(MissingRights::new(need.clone(), have));
+        let mut missing = MissingRights::new(need.clone(), found.token.granted.clone());
+        if let Some(why) = &found.token.nobody {
+            missing = missing.because(format!("nobody is signed in, since {why}"));
+        }
+        response.extensions_mut().insert(missing);
     }
     response
 }

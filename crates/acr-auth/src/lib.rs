@@ -84,6 +84,8 @@ mod printed_json;
     allow(dead_code, reason = "complaints are read by the one and dropped by the other")
 )]
 mod program;
+#[cfg(any(feature = "entra", feature = "docker-config"))]
+mod ready_made;
 mod refusal;
 mod secret_text;
 mod token_client;
@@ -97,7 +99,9 @@ use acr_core::{Endpoint, Pipeline, Result};
 pub use self::docker_config::DockerConfig;
 pub use self::{
     access_token::AccessToken,
-    credential::{BoxFuture, Credential, TokenCredential, TokenRequest, credential_fn},
+    credential::{
+        BoxFuture, Credential, CredentialSource, TokenCredential, TokenRequest, credential_fn,
+    },
     grant_type::GrantType,
     layer::{Auth, AuthLayer},
     token_client::{ExchangeRequest, RefreshToken, RegistryToken, TokenClient},
@@ -115,13 +119,29 @@ pub use self::{
 /// for a registry's bare name: `myreg` in place of `myreg.azurecr.io`. A host that really has such
 /// a name is given as its URL, `https://myreg`.
 pub fn connect(endpoint: &str, credential: Credential) -> Result<Pipeline> {
-    check_login_server(endpoint)?;
-    let endpoint: Endpoint = endpoint.parse()?;
+    let endpoint = login_server(endpoint)?;
     let auth = AuthLayer::new(&endpoint, credential);
     Pipeline::builder(endpoint).layer_per_hop(auth).build()
 }
 
-/// Refuses what the portal calls a registry's name: as a host it would end as "unknown host".
+/// Reads the address of a registry as a person gives it: its login server, or a URL of it.
+///
+/// ```
+/// assert_eq!(acr_auth::login_server("myregistry.azurecr.io")?.host(), "myregistry.azurecr.io");
+/// let error = acr_auth::login_server("myregistry").unwrap_err();
+/// assert!(error.to_string().contains("connect to `myregistry.azurecr.io`"));
+/// # Ok::<(), acr_core::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// [`acr_core::ErrorKind::InvalidInput`] for a malformed address, and for what the portal calls a
+/// registry's name: as a host it would end as "unknown host".
+pub fn login_server(text: &str) -> Result<Endpoint> {
+    check_login_server(text)?;
+    text.parse()
+}
+
 fn check_login_server(endpoint: &str) -> Result<()> {
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
     let is_name = !endpoint.is_empty() && endpoint.bytes().all(is_plain);

@@ -185,7 +185,7 @@ impl TokenClient {
     ///
     /// A token that was issued meanwhile is lost; nothing else is.
     pub async fn anonymous_token(&self, scope: &Scope) -> Result<RegistryToken> {
-        self.ask(Grant::Anonymous, scope).await
+        self.ask(Grant::Anonymous { why: None }, scope).await
     }
 
     async fn ask(&self, grant: Grant<'_>, scope: &Scope) -> Result<RegistryToken> {

@@ -19,7 +19,7 @@ use crate::{
     cache::{Lease, Slot},
     challenged,
     clock::{Clock, Moment},
-    credential::{Credential, Kind, TokenCredential, TokenRequest},
+    credential::{Credential, CredentialSource, Kind, TokenCredential, TokenRequest},
     exchange::{Ask, Caller, Exchange, Grant},
     jwt,
     refusal::blames_token,
@@ -33,6 +33,8 @@ pub(crate) struct Tokens {
     audience: String,
     trusted: Vec<String>,
     clock: Clock,
+    /// What was found, where the credential is one that is looked for.
+    found: Slot<Credential>,
     refresh: Slot<Secret>,
     access: Mutex<HashMap<Scope, Arc<Entry>>>,
 }
@@ -42,6 +44,8 @@ pub(crate) struct Access {
     pub(crate) bearer: HeaderValue,
     /// What it permits, if it says.
     pub(crate) granted: Option<Scope>,
+    /// Why it is nobody's, if somebody was looked for.
+    pub(crate) nobody: Option<Arc<str>>,
     /// The refresh token that it was asked with, if that was ours to fetch.
     refresh: Option<Arc<Secret>>,
     /// When the registry looked at what the identity may do.
@@ -90,6 +94,7 @@ impl Tokens {
             credential,
             audience,
             trusted,
+            found: Slot::new(clock.clone()),
             refresh: Slot::new(clock.clone()),
             clock,
             access: Mutex::default(),
@@ -160,9 +165,50 @@ impl Tokens {
         caller: &Caller<'_, S>,
         scope: Scope,
     ) -> Result<Lease<Access>> {
-        let source = match &self.credential.0 {
+        let Kind::Sought(source) = &self.credential.0 else {
+            return self.fetch_access_as(&self.credential, caller, scope).await;
+        };
+        let seek = || self.seek(source.as_ref());
+        let (found, is_new) = self.found.get(seek).await?;
+        match self.fetch_access_as(&found.token, caller, scope.clone()).await {
+            // What was found may have been replaced since. An Entra identity renews itself.
+            Err(error)
+                if !is_new && blames_token(&error) && !matches!(found.token.0, Kind::Entra(_)) =>
+            {
+                self.found.invalidate(&found.token);
+                let (found, _) = self.found.get(seek).await?;
+                self.fetch_access_as(&found.token, caller, scope).await
+            }
+            other => other,
+        }
+    }
+
+    async fn seek(&self, source: &dyn CredentialSource) -> Result<Lease<Credential>> {
+        let found = source.find(&self.endpoint).await?;
+        if let Kind::Sought(_) = found.0 {
+            let text = "a credential was looked for, and another one to look for was found";
+            return Err(Error::new(ErrorKind::Credential, text));
+        }
+        tracing::debug!(credential = ?found, registry = self.endpoint.host(), "found");
+        Ok(Lease::new(found, self.clock.now(), FOR_EVER, 0.0))
+    }
+
+    async fn fetch_access_as<S: HttpService>(
+        &self,
+        credential: &Credential,
+        caller: &Caller<'_, S>,
+        scope: Scope,
+    ) -> Result<Lease<Access>> {
+        let source = match &credential.0 {
+            Kind::Sought(_) => {
+                return Err(Error::new(ErrorKind::Credential, "nothing was looked for"));
+            }
             Kind::Unusable(why) => return Err(Error::shared(why)),
-            Kind::Anonymous => return self.ask(caller, Grant::Anonymous, &scope, None).await,
+            Kind::Anonymous { why } => {
+                let grant = Grant::Anonymous { why: why.as_ref() };
+                let asked = self.ask(caller, grant, &scope, None).await;
+                return asked.map_err(|error| with_reason(error, why.as_deref()));
+            }
             Kind::Password { user, password } => {
                 return self.ask(caller, Grant::Password { user, password }, &scope, None).await;
             }
@@ -248,6 +294,7 @@ impl Tokens {
         let access = Access {
             bearer: token.bearer()?,
             granted: facts.granted,
+            nobody: grant.nobody(),
             refresh: refresh.map(|lease| Arc::clone(&lease.token)),
             judged: refresh.map_or(now, Lease::received),
         };
@@ -321,6 +368,13 @@ fn with_expiry(error: Error, token: &Secret, now: Moment) -> Error {
     }
 }
 
+/// Says of a refusal of nobody why nobody is signed in.
+fn with_reason(error: Error, why: Option<&str>) -> Error {
+    let Some(why) = why.filter(|_| blames_token(&error)) else { return error };
+    let details = error.details().to_vec();
+    error.with_server_text(Some(format!("nobody is signed in, since {why}")), details)
+}
+
 /// Bounds a token fetch as a whole, the caller's identity source included: everybody
 /// who needs the same scope waits for it.
 async fn in_time<T>(fetch: impl Future<Output = Result<Lease<T>>>) -> Result<Lease<T>> {
@@ -332,6 +386,9 @@ async fn in_time<T>(fetch: impl Future<Output = Result<Lease<T>>>) -> Result<Lea
 
 /// Enough for a command line tool that asks a person's browser, and two slow calls.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// What was found is kept until it is refused.
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
 
 /// Rights that were looked at so long ago may have changed.
 const RIGHTS_AGE: Duration = Duration::from_secs(60);

@@ -3,7 +3,8 @@
 use std::{future::IntoFuture, pin::Pin};
 
 use acr_core::{
-    Action, Digest, Endpoint, Error, ErrorKind, Given, Reference, RepositoryName, Result, Scope, Tag,
+    Action, Digest, Endpoint, Error, ErrorKind, Given, Reference, RepositoryName, Result, Scope,
+    Tag,
     http::{Effect, Request, RequestBuilder, response},
 };
 use bytes::Bytes;
@@ -175,17 +176,23 @@ impl PutManifest {
 
     async fn send(mut self) -> Result<Digest> {
         let manifest = Manifest::new(std::mem::take(&mut self.content));
-        let reference = match &self.tag {
+        let tag = self.tag.take().map(Given::get).transpose()?;
+        let reference = match &tag {
             Some(tag) => Reference::from(tag),
             None => Reference::from(&manifest.digest),
         };
         let operation = operation("put_manifest", &self.client.name, &reference);
-        let put = self.put(manifest, reference).await;
+        let put = self.put(manifest, tag, reference).await;
         put.map_err(|error| error.with_operation(Some(&operation)))
     }
 
-    async fn put(self, manifest: Manifest, reference: Reference) -> Result<Digest> {
-        let Self { client, content: _, tag, media_type, allow_ambiguous, stands } = self;
+    async fn put(
+        self,
+        manifest: Manifest,
+        tag: Option<Tag>,
+        reference: Reference,
+    ) -> Result<Digest> {
+        let Self { client, media_type, allow_ambiguous, stands, .. } = self;
         stands.check_option(tag.is_some())?;
         let manifest = match media_type {
             Some(media_type) => manifest.kept_as(media_type),

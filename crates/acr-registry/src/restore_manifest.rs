@@ -47,8 +47,11 @@ impl RepositoryClient {
     /// assert_eq!(repo.properties().await?.tag_count, Some(2));
     /// # Ok(()) });
     /// ```
-    pub fn restore_manifest(&self, digest: &Digest) -> RestoreManifest {
-        let (client, digest) = (self.clone(), digest.clone());
+    pub fn restore_manifest(
+        &self,
+        digest: impl TryInto<Digest, Error: Into<Error>>,
+    ) -> RestoreManifest {
+        let (client, digest) = (self.clone(), Given::new(digest));
         RestoreManifest { client, digest, tag: None, conflict: None }
     }
 }
@@ -67,7 +70,7 @@ impl RepositoryClient {
 #[must_use = "nothing is sent until it is awaited"]
 pub struct RestoreManifest {
     client: RepositoryClient,
-    digest: Digest,
+    digest: Given<Digest>,
     tag: Option<Given<Tag>>,
     conflict: Option<TagConflict>,
 }
@@ -115,13 +118,14 @@ impl RestoreManifest {
     }
 
     async fn send(self) -> Result<()> {
-        let operation = operation("restore_manifest", &self.client.name, &(&self.digest).into());
-        let restored = self.restore(operation.clone()).await;
+        let digest = self.digest.clone().get()?;
+        let operation = operation("restore_manifest", &self.client.name, &(&digest).into());
+        let restored = self.restore(digest, operation.clone()).await;
         restored.map_err(|error| error.with_operation(Some(&operation)))
     }
 
-    async fn restore(self, operation: Operation) -> Result<()> {
-        let Self { client, digest, tag, conflict } = self;
+    async fn restore(self, digest: Digest, operation: Operation) -> Result<()> {
+        let Self { client, tag, conflict, .. } = self;
         let tag = tag.map(Given::get).transpose()?;
         if tag.is_none() && conflict.is_some() {
             let text = "`on_conflict` is about a tag: say which one with `tag`";

@@ -279,6 +279,12 @@ impl TryFrom<&str> for Digest {
     }
 }
 
+impl From<&Digest> for Digest {
+    fn from(digest: &Digest) -> Self {
+        digest.clone()
+    }
+}
+
 impl From<Digest> for String {
     fn from(digest: Digest) -> Self {
         digest.0

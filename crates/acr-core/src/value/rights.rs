@@ -21,12 +21,27 @@ use crate::{http::redact::printable_up_to, value::scope::Scope};
 pub struct MissingRights {
     need: Scope,
     have: Option<Scope>,
+    why: Option<String>,
 }
 
 impl MissingRights {
     /// What the operation needs, and what the token grants, if it says.
     pub fn new(need: Scope, have: Option<Scope>) -> Self {
-        Self { need, have }
+        Self { need, have, why: None }
+    }
+
+    /// Adds why there are no more, in words: that nobody is signed in, and since when.
+    ///
+    /// ```
+    /// use acr_core::{MissingRights, Scope};
+    ///
+    /// let missing = MissingRights::new(Scope::catalog(), None).because("nobody is signed in");
+    /// assert_eq!(missing.to_string(), "need `*` on `catalog`; nobody is signed in");
+    /// ```
+    #[must_use]
+    pub fn because(mut self, why: impl Into<String>) -> Self {
+        self.why = Some(why.into());
+        self
     }
 
     /// What the operation needs.
@@ -60,11 +75,18 @@ impl fmt::Display for MissingRights {
             text.push_str(&format!("need `{actions}` on `{name}`"));
         }
         // Names and actions can come from a challenge.
-        write!(f, "{}", printable_up_to(&text, MAX_TEXT))
+        write!(f, "{}", printable_up_to(&text, MAX_TEXT))?;
+        match &self.why {
+            Some(why) => write!(f, "; {}", printable_up_to(why, MAX_WHY)),
+            None => Ok(()),
+        }
     }
 }
 
 const MAX_TEXT: usize = 512;
+
+/// What was tried to find somebody.
+const MAX_WHY: usize = 900;
 
 #[cfg(test)]
 mod tests {
