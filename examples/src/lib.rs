@@ -53,3 +53,33 @@ struct TestYourCode;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/embed.md")]
 struct Embed;
+
+/// Compiles the programs of the guide to proxies.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/behind-a-proxy.md")]
+struct BehindAProxy;
+
+/// Compiles the programs of the guide to authorities of one's own.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/company-certificate.md")]
+struct CompanyCertificate;
+
+/// Compiles the programs of the guide for those who come from oci-client.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/from-oci-client.md")]
+struct FromOciClient;
+
+/// Compiles and runs the first programs of the crates.
+#[cfg(doctest)]
+mod first_programs {
+    #[doc = include_str!("../../crates/acr-core/README.md")]
+    struct Core;
+    #[doc = include_str!("../../crates/acr-auth/README.md")]
+    struct Auth;
+    #[doc = include_str!("../../crates/acr-registry/README.md")]
+    struct Metadata;
+    #[doc = include_str!("../../crates/acr-blob/README.md")]
+    struct Blob;
+    #[doc = include_str!("../../crates/acr-testkit/README.md")]
+    struct Testkit;
+}

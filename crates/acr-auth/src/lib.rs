@@ -1,5 +1,9 @@
 //! Sign-in to Azure container registries, as one tower layer.
 //!
+//! ```sh
+//! cargo add acr-auth
+//! ```
+//!
 //! ```text
 //! Entra access token ──POST /oauth2/exchange──▶ registry refresh token (about 3 h)
 //!                                                     │ POST /oauth2/token, one per scope
@@ -51,8 +55,19 @@
 //! | `docker-config` | no | `DockerConfig`: the logins that Docker, podman and skopeo left on this machine, credential helpers included |
 //! | `azure-core` | no | `Credential::azure_core`: credentials of the Azure SDK for Rust |
 //! | `aws-lc-rs`, `ring`, `http2`, `webpki-roots` | the first | as in acr-core |
+//!
+//! # Where to go next
+//!
+//! | you want to | look at |
+//! |---|---|
+//! | the stack that most programs need | [`connect`], [`connect_anonymous`] |
+//! | say who signs in | [`Credential`]; `entra` has the sources of Entra tokens, `DockerConfig` the logins of other tools |
+//! | sign in within a stack of your own, trust a host, name an audience | [`AuthLayer`] |
+//! | get tokens for another program | [`TokenClient`] |
+//! | list, push and pull then | the crates `acr-registry` and `acr-blob` |
 
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod access_token;
 #[cfg(feature = "azure-core")]

@@ -1,6 +1,11 @@
 //! A client for Azure container registries: signs in, lists, inspects, locks, pushes, pulls and
 //! deletes. The front door of the crates below it; with async, or without ([`blocking`]).
 //!
+//! ```sh
+//! cargo add acr-client
+//! cargo add tokio --features macros,rt-multi-thread
+//! ```
+//!
 //! ```no_run
 //! use acr_client::Registry;
 //!
@@ -42,6 +47,16 @@
 //! | `preview` | no | soft-deleted artifacts |
 //! | `http2`, `webpki-roots` | no | as in acr-core |
 //! | `aws-lc-rs`, `ring` | `aws-lc-rs` | the default transport, see acr-core |
+//!
+//! # Where to go next
+//!
+//! | you want to | look at |
+//! |---|---|
+//! | say who signs in, which proxy, which certificates, how long to wait | [`Registry::builder`] |
+//! | list, inspect, lock, tag, delete | [`Repository`] |
+//! | push and pull | [`Repository::upload`], [`Repository::download`], [`Repository::put_manifest`] |
+//! | put layers of your own into the stack | [`RegistryBuilder::stack`] |
+//! | know what an error means | [`ErrorKind`] |
 
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

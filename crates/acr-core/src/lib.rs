@@ -1,6 +1,10 @@
 //! The foundation of the container registry client: a tower middleware stack
 //! with a hyper and rustls transport, and the values all other crates speak in.
 //!
+//! ```sh
+//! cargo add acr-core
+//! ```
+//!
 //! Everything is a service from [`Request`] to [`Response`] or [`Error`]. A
 //! [`Pipeline`] is the finished stack; every layer in it is public in [`layer`]
 //! and works in any tower stack of the same types.
@@ -37,9 +41,26 @@
 //! | `http2` | no | `TransportBuilder::http2`: HTTP/2 where the server speaks it, if asked for |
 //! | `webpki-roots` | no | `TlsConfig::webpki_roots`, for machines without a trust store |
 //!
-//! Without either, bring your own transport: [`Transport::new`].
+//! Without either of the first two, bring your own transport: [`Transport::new`].
+//!
+//! # Where to go next
+//!
+//! | you want to | look at |
+//! |---|---|
+//! | sign in, list, push and pull | the crates `acr-auth`, `acr-registry`, `acr-blob` |
+//! | put our layers around your client or server, or yours into ours | [`layer`], [`PipelineBuilder::layer_per_call`], [`PipelineBuilder::layer_per_hop`] |
+//! | name things | [`Endpoint`], [`RepositoryName`], [`Tag`], [`Digest`], [`Reference`] |
+//! | verify content | [`Digester`], [`http::Verified`] |
+//! | know what went wrong | [`Error`], [`ErrorKind`] |
+//! | change a single call | [`CallOptions`] |
+//! | read lists | [`Pager`] |
+//! | read and write manifests | [`oci`] |
+//! | build requests and read answers of an interface of your own | [`http`] |
 
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+// What a reader enables instead is said below.
+#![cfg_attr(docsrs, doc(auto_cfg(hide(feature = "_transport"))))]
 
 pub mod http;
 pub mod layer;
@@ -49,6 +70,7 @@ mod transport;
 pub mod value;
 
 #[cfg(feature = "_transport")]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "aws-lc-rs", feature = "ring"))))]
 pub use self::transport::{Proxy, TlsConfig, TransportBuilder};
 pub use self::{
     http::{

@@ -5,6 +5,14 @@
 //! ```text
 //! {"endpoint":"https://127.0.0.1:41237","storage":"https://127.0.0.1:35211","ca":"/tmp/…/ca.pem","pid":4711,"entra_token":"…"}
 //! ```
+//!
+//! ```sh
+//! cargo install acr-emulator
+//! acr-emulator --user me:secret
+//! ```
+//!
+//! `--help` lists every option. It has no features; the registry itself is the library
+//! `acr-testkit`, which tests in Rust use without a socket.
 
 #![forbid(unsafe_code)]
 

@@ -11,6 +11,10 @@
 //!
 //! For clients in other languages there is the program `acr-emulator`, a crate of its own.
 //!
+//! ```sh
+//! cargo add --dev acr-testkit
+//! ```
+//!
 //! ```
 //! use acr_core::{http::Body, Transport};
 //! use acr_testkit::{FakeRegistry, Kind};
@@ -48,9 +52,20 @@
 //! |---|---|---|
 //! | `serve` | no | servers on loopback, with or without TLS: `FakeRegistry::serve`, `FakeRegistryBuilder::authority`; `serve` of [`FakeEntra`] and [`FakeIdentityService`], which are there without it too |
 //! | `persist` | no | a registry that is kept in a folder: `FakeRegistryBuilder::open` |
-//! | `proptest` | no | [`strategy`](crate): names, digests, contents, manifests for property tests |
+//! | `proptest` | no | `strategy`: names, digests, contents, manifests for property tests |
+//!
+//! # Where to go next
+//!
+//! | you want to | look at |
+//! |---|---|
+//! | choose users, rights, behaviour, lifetimes | [`FakeRegistry::builder`] |
+//! | let something go wrong | [`FakeRegistry::inject`], [`Fault`] |
+//! | know what was asked | [`FakeRegistry::journal`] |
+//! | start with images | [`FakeRegistry::seed_layout`] |
+//! | test against a server | `FakeRegistry::serve` (feature `serve`) |
 
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod access;
 mod admission;
