@@ -103,8 +103,8 @@ impl Repository {
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
     /// use acr_client::Permissions;
     ///
-    /// let locked = repo.update_properties(Permissions::default().delete(false)).await?;
-    /// assert_eq!(locked.permissions.delete, Some(false));
+    /// let locked = repo.update_properties(Permissions::new().delete(false)).await?;
+    /// assert_eq!(locked.permissions.can_delete(), Some(false));
     /// # Ok(()) });
     /// ```
     ///

@@ -68,8 +68,8 @@ impl Repository {
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest_blocking.rs")).run(|_, repo| {
     /// use acr_client::Permissions;
     ///
-    /// let locked = repo.update_properties(Permissions::default().delete(false))?;
-    /// assert_eq!(locked.permissions.delete, Some(false));
+    /// let locked = repo.update_properties(Permissions::new().delete(false))?;
+    /// assert_eq!(locked.permissions.can_delete(), Some(false));
     /// # Ok(()) });
     /// ```
     ///

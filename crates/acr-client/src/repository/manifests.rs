@@ -88,7 +88,7 @@ impl Repository {
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
     /// use acr_client::Permissions;
     ///
-    /// repo.update_manifest_properties("v1", Permissions::default().delete(false)).await?;
+    /// repo.update_manifest_properties("v1", Permissions::new().delete(false)).await?;
     /// assert!(repo.delete_manifest_of_tag("v1").await.is_err());
     /// # Ok(()) });
     /// ```

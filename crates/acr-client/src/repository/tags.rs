@@ -49,7 +49,7 @@ impl Repository {
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
     /// use acr_client::Permissions;
     ///
-    /// repo.update_tag_properties("v1", Permissions::default().write(false).delete(false)).await?;
+    /// repo.update_tag_properties("v1", Permissions::new().write(false).delete(false)).await?;
     /// assert!(repo.delete_tag("v1").await.is_err());
     /// # Ok(()) });
     /// ```

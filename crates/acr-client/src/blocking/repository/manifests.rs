@@ -75,7 +75,7 @@ impl Repository {
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest_blocking.rs")).run(|_, repo| {
     /// use acr_client::Permissions;
     ///
-    /// repo.update_manifest_properties("v1", Permissions::default().delete(false))?;
+    /// repo.update_manifest_properties("v1", Permissions::new().delete(false))?;
     /// assert!(repo.delete_manifest_of_tag("v1").is_err());
     /// # Ok(()) });
     /// ```

@@ -44,7 +44,7 @@ impl Repository {
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest_blocking.rs")).run(|_, repo| {
     /// use acr_client::Permissions;
     ///
-    /// repo.update_tag_properties("v1", Permissions::default().delete(false).write(false))?;
+    /// repo.update_tag_properties("v1", Permissions::new().delete(false).write(false))?;
     /// assert!(repo.delete_tag("v1").is_err());
     /// # Ok(()) });
     /// ```
