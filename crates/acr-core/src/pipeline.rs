@@ -58,6 +58,31 @@ pub struct Pipeline {
 }
 
 /// Builds a [`Pipeline`].
+///
+/// ```
+/// # use acr_core::{Endpoint, Error, Pipeline, Transport};
+/// # use acr_core::http::{Body, Request, RequestBuilder};
+/// # use tower::service_fn;
+/// # fn get(pipeline: &Pipeline) -> Request {
+/// #     RequestBuilder::new(http::Method::GET, pipeline.endpoint(), &["v2", ""]).build().unwrap()
+/// # }
+/// # let endpoint: Endpoint = "myregistry.azurecr.io".parse().unwrap();
+///
+/// use std::time::Duration;
+/// use acr_core::layer::{RetryPolicy, Timeouts};
+///
+/// # let transport = Transport::new(service_fn(|_: Request| async {
+/// #     Ok::<_, Error>(http::Response::new(Body::from("{}")))
+/// # }));
+/// let pipeline = Pipeline::builder(endpoint)
+///     .transport(transport)
+///     .application_id("my-service/1.0")
+///     .retry(RetryPolicy::default().retries(5))
+///     .timeouts(Timeouts::default().head(Duration::from_secs(10)))
+///     .build()?;
+/// assert_eq!(pipeline.endpoint().host(), "myregistry.azurecr.io");
+/// # Ok::<_, Error>(())
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct PipelineBuilder {
@@ -77,6 +102,22 @@ type ErasedLayer = Arc<dyn Fn(Transport) -> Transport + Send + Sync>;
 
 impl Pipeline {
     /// Starts with the defaults for a registry.
+    ///
+    /// ```
+    /// # use acr_core::{Endpoint, Error, Pipeline, Transport};
+    /// # use acr_core::http::{Body, Request, RequestBuilder};
+    /// # use tower::service_fn;
+    /// # fn get(pipeline: &Pipeline) -> Request {
+    /// #     RequestBuilder::new(http::Method::GET, pipeline.endpoint(), &["v2", ""]).build().unwrap()
+    /// # }
+    /// # let endpoint: Endpoint = "myregistry.azurecr.io".parse().unwrap();
+    /// # let transport = Transport::new(service_fn(|_: Request| async {
+    /// #     Ok::<_, Error>(http::Response::new(Body::from("{}")))
+    /// # }));
+    /// let pipeline = Pipeline::builder(endpoint.clone()).transport(transport).build()?;
+    /// assert_eq!(pipeline.endpoint(), &endpoint);
+    /// # Ok::<_, Error>(())
+    /// ```
     pub fn builder(endpoint: Endpoint) -> PipelineBuilder {
         PipelineBuilder {
             endpoint,
@@ -93,12 +134,55 @@ impl Pipeline {
     }
 
     /// The registry this pipeline was built for.
+    ///
+    /// ```
+    /// # use acr_core::{Endpoint, Error, Pipeline, Transport};
+    /// # use acr_core::http::{Body, Request, RequestBuilder};
+    /// # use tower::service_fn;
+    /// # fn get(pipeline: &Pipeline) -> Request {
+    /// #     RequestBuilder::new(http::Method::GET, pipeline.endpoint(), &["v2", ""]).build().unwrap()
+    /// # }
+    /// # let endpoint: Endpoint = "myregistry.azurecr.io".parse().unwrap();
+    /// # let transport = Transport::new(service_fn(|_: Request| async {
+    /// #     Ok::<_, Error>(http::Response::new(Body::from("{}")))
+    /// # }));
+    /// # let pipeline = Pipeline::builder(endpoint).transport(transport).build()?;
+    /// assert_eq!(pipeline.endpoint().uri("/v2/")?, "https://myregistry.azurecr.io/v2/");
+    /// # Ok::<_, Error>(())
+    /// ```
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
 
     /// The same pipeline with further options for the calls made through it: a cheap clone.
     /// What these do not set stays as it was set before; see [`CallOptions::or`].
+    ///
+    /// ```
+    /// # use acr_core::{Endpoint, Error, Pipeline, Transport};
+    /// # use acr_core::http::{Body, Request, RequestBuilder};
+    /// # use tower::service_fn;
+    /// # fn get(pipeline: &Pipeline) -> Request {
+    /// #     RequestBuilder::new(http::Method::GET, pipeline.endpoint(), &["v2", ""]).build().unwrap()
+    /// # }
+    /// # let endpoint: Endpoint = "myregistry.azurecr.io".parse().unwrap();
+    /// use acr_core::CallOptions;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+    /// // Answers with the header of this name that it was sent.
+    /// let transport = Transport::new(service_fn(|request: Request| async move {
+    ///     let sent = request.headers().get("x-team").cloned();
+    ///     let sent = sent.map(|value| value.as_bytes().to_vec()).unwrap_or_default();
+    ///     Ok::<_, Error>(http::Response::new(Body::from(sent)))
+    /// }));
+    /// let pipeline = Pipeline::builder(endpoint).transport(transport).build()?;
+    /// let ours = CallOptions::new().header("x-team".parse().unwrap(), "builds".parse().unwrap())?;
+    /// let answer = pipeline.with(ours).send(get(&pipeline)).await?;
+    /// assert_eq!(answer.into_body().bytes(100).await?, "builds");
+    /// // The pipeline itself stays as it was.
+    /// let answer = pipeline.send(get(&pipeline)).await?;
+    /// assert_eq!(answer.into_body().bytes(100).await?, "");
+    /// # Ok::<_, acr_core::Error>(()) }).unwrap();
+    /// ```
     #[must_use]
     pub fn with(&self, options: CallOptions) -> Self {
         let options = match &self.options {
@@ -109,6 +193,24 @@ impl Pipeline {
     }
 
     /// Sends a request and returns the answer, whatever its status.
+    ///
+    /// ```
+    /// # use acr_core::{Endpoint, Error, Pipeline, Transport};
+    /// # use acr_core::http::{Body, Request, RequestBuilder};
+    /// # use tower::service_fn;
+    /// # fn get(pipeline: &Pipeline) -> Request {
+    /// #     RequestBuilder::new(http::Method::GET, pipeline.endpoint(), &["v2", ""]).build().unwrap()
+    /// # }
+    /// # let endpoint: Endpoint = "myregistry.azurecr.io".parse().unwrap();
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+    /// # let transport = Transport::new(service_fn(|_: Request| async {
+    /// #     Ok::<_, Error>(http::Response::builder().status(404).body(Body::from("{}")).unwrap())
+    /// # }));
+    /// # let pipeline = Pipeline::builder(endpoint).transport(transport).build()?;
+    /// let request = RequestBuilder::new(http::Method::GET, pipeline.endpoint(), &["v2", "none"]).build()?;
+    /// assert_eq!(pipeline.send(request).await?.status(), 404, "an answer like any other");
+    /// # Ok::<_, acr_core::Error>(()) }).unwrap();
+    /// ```
     ///
     /// # Errors
     ///
@@ -147,24 +249,113 @@ impl Pipeline {
 impl PipelineBuilder {
     /// Replaces the transport. Without this call the one on hyper-util and rustls is
     /// used, which needs a feature that brings a cryptography provider.
+    ///
+    /// ```
+    /// # use acr_core::{Endpoint, Error, Pipeline, Transport};
+    /// # use acr_core::http::{Body, Request, RequestBuilder};
+    /// # use tower::service_fn;
+    /// # fn get(pipeline: &Pipeline) -> Request {
+    /// #     RequestBuilder::new(http::Method::GET, pipeline.endpoint(), &["v2", ""]).build().unwrap()
+    /// # }
+    /// # let endpoint: Endpoint = "myregistry.azurecr.io".parse().unwrap();
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+    /// // Any HTTP client; here a function.
+    /// let transport = Transport::new(service_fn(|request: Request| async move {
+    ///     let host = request.uri().host().unwrap_or_default().to_owned();
+    ///     Ok::<_, std::io::Error>(http::Response::new(Body::from(host)))
+    /// }));
+    /// let pipeline = Pipeline::builder(endpoint).transport(transport).build()?;
+    /// let answer = pipeline.send(get(&pipeline)).await?;
+    /// assert_eq!(answer.into_body().bytes(100).await?, "myregistry.azurecr.io");
+    /// # Ok::<_, acr_core::Error>(()) }).unwrap();
+    /// ```
     pub fn transport(mut self, transport: Transport) -> Self {
         self.transport = Some(transport);
         self
     }
 
     /// Sets how often and how long to retry.
+    ///
+    /// ```
+    /// # use acr_core::{Endpoint, Error, Pipeline, Transport};
+    /// # use acr_core::http::{Body, Request, RequestBuilder};
+    /// # use tower::service_fn;
+    /// # fn get(pipeline: &Pipeline) -> Request {
+    /// #     RequestBuilder::new(http::Method::GET, pipeline.endpoint(), &["v2", ""]).build().unwrap()
+    /// # }
+    /// # let endpoint: Endpoint = "myregistry.azurecr.io".parse().unwrap();
+    /// use acr_core::http::Attempt;
+    /// use acr_core::layer::RetryPolicy;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+    /// let busy = Transport::new(service_fn(|_: Request| async {
+    ///     Ok::<_, Error>(http::Response::builder().status(503).body(Body::empty()).unwrap())
+    /// }));
+    /// let policy = RetryPolicy::default().retries(1);
+    /// let pipeline = Pipeline::builder(endpoint).transport(busy).retry(policy).build()?;
+    /// let answer = pipeline.send(get(&pipeline)).await?;
+    /// assert_eq!(answer.extensions().get::<Attempt>(), Some(&Attempt::new(2)));
+    /// # Ok::<_, acr_core::Error>(()) }).unwrap();
+    /// ```
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
         self
     }
 
     /// Sets the time-outs of an exchange.
+    ///
+    /// ```
+    /// # use acr_core::{Endpoint, Error, Pipeline, Transport};
+    /// # use acr_core::http::{Body, Request, RequestBuilder};
+    /// # use tower::service_fn;
+    /// # fn get(pipeline: &Pipeline) -> Request {
+    /// #     RequestBuilder::new(http::Method::GET, pipeline.endpoint(), &["v2", ""]).build().unwrap()
+    /// # }
+    /// # let endpoint: Endpoint = "myregistry.azurecr.io".parse().unwrap();
+    /// use std::time::Duration;
+    /// use acr_core::{ErrorKind, layer::{RetryPolicy, Timeouts}};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+    /// let silent = Transport::new(service_fn(|_: Request| {
+    ///     std::future::pending::<Result<http::Response<Body>, Error>>()
+    /// }));
+    /// let pipeline = Pipeline::builder(endpoint)
+    ///     .transport(silent)
+    ///     .timeouts(Timeouts::default().head(Duration::from_secs(5)))
+    ///     .retry(RetryPolicy::default().retries(0))
+    ///     .build()?;
+    /// let error = pipeline.send(get(&pipeline)).await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Timeout);
+    /// # Ok::<_, acr_core::Error>(()) }).unwrap();
+    /// ```
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.timeouts = timeouts;
         self
     }
 
     /// Puts the application's name in front of the user agent.
+    ///
+    /// ```
+    /// # use acr_core::{Endpoint, Error, Pipeline, Transport};
+    /// # use acr_core::http::{Body, Request, RequestBuilder};
+    /// # use tower::service_fn;
+    /// # fn get(pipeline: &Pipeline) -> Request {
+    /// #     RequestBuilder::new(http::Method::GET, pipeline.endpoint(), &["v2", ""]).build().unwrap()
+    /// # }
+    /// # let endpoint: Endpoint = "myregistry.azurecr.io".parse().unwrap();
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+    /// // Answers with the header of this name that it was sent.
+    /// let transport = Transport::new(service_fn(|request: Request| async move {
+    ///     let sent = request.headers().get("user-agent").cloned();
+    ///     let sent = sent.map(|value| value.as_bytes().to_vec()).unwrap_or_default();
+    ///     Ok::<_, Error>(http::Response::new(Body::from(sent)))
+    /// }));
+    /// let pipeline =
+    ///     Pipeline::builder(endpoint).transport(transport).application_id("my-service/1.0").build()?;
+    /// let sent = pipeline.send(get(&pipeline)).await?.into_body().bytes(300).await?;
+    /// assert!(sent.starts_with(b"my-service/1.0 acr-rust/"));
+    /// # Ok::<_, acr_core::Error>(()) }).unwrap();
+    /// ```
     pub fn application_id(mut self, id: impl Into<String>) -> Self {
         self.application_id = Some(id.into());
         self
@@ -172,12 +363,59 @@ impl PipelineBuilder {
 
     /// Sends the id of a call in another header than `x-ms-client-request-id`, which
     /// registries of Azure log: `x-request-id`, or whatever others look at.
+    ///
+    /// ```
+    /// # use acr_core::{Endpoint, Error, Pipeline, Transport};
+    /// # use acr_core::http::{Body, Request, RequestBuilder};
+    /// # use tower::service_fn;
+    /// # fn get(pipeline: &Pipeline) -> Request {
+    /// #     RequestBuilder::new(http::Method::GET, pipeline.endpoint(), &["v2", ""]).build().unwrap()
+    /// # }
+    /// # let endpoint: Endpoint = "myregistry.azurecr.io".parse().unwrap();
+    /// use http::HeaderName;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+    /// // Answers with the header of this name that it was sent.
+    /// let transport = Transport::new(service_fn(|request: Request| async move {
+    ///     let sent = request.headers().get("x-request-id").cloned();
+    ///     let sent = sent.map(|value| value.as_bytes().to_vec()).unwrap_or_default();
+    ///     Ok::<_, Error>(http::Response::new(Body::from(sent)))
+    /// }));
+    /// let pipeline = Pipeline::builder(endpoint)
+    ///     .transport(transport)
+    ///     .request_id_header(HeaderName::from_static("x-request-id"))
+    ///     .build()?;
+    /// let sent = pipeline.send(get(&pipeline)).await?.into_body().bytes(100).await?;
+    /// assert_eq!(sent.len(), 36);
+    /// # Ok::<_, acr_core::Error>(()) }).unwrap();
+    /// ```
     pub fn request_id_header(mut self, name: HeaderName) -> Self {
         self.request_id = self.request_id.header(name);
         self
     }
 
     /// Sets which further names logs and spans may show the values of.
+    ///
+    /// ```
+    /// # use acr_core::{Endpoint, Error, Pipeline, Transport};
+    /// # use acr_core::http::{Body, Request, RequestBuilder};
+    /// # use tower::service_fn;
+    /// # fn get(pipeline: &Pipeline) -> Request {
+    /// #     RequestBuilder::new(http::Method::GET, pipeline.endpoint(), &["v2", ""]).build().unwrap()
+    /// # }
+    /// # let endpoint: Endpoint = "myregistry.azurecr.io".parse().unwrap();
+    /// use acr_core::http::Redaction;
+    ///
+    /// # let transport = Transport::new(service_fn(|_: Request| async {
+    /// #     Ok::<_, Error>(http::Response::new(Body::from("{}")))
+    /// # }));
+    /// let redaction = Redaction::new().show_query("page");
+    /// assert_eq!(redaction.url(&"https://r.example/?page=2&other=3".parse().unwrap()),
+    ///     "https://r.example/?page=2&other=REDACTED");
+    /// let pipeline = Pipeline::builder(endpoint).transport(transport).redaction(redaction).build()?;
+    /// # let _ = pipeline;
+    /// # Ok::<_, Error>(())
+    /// ```
     pub fn redaction(mut self, redaction: Redaction) -> Self {
         self.redaction = redaction;
         self
@@ -260,6 +498,33 @@ impl PipelineBuilder {
 
     /// Adds a layer around every hop of every attempt: this is where authentication stands.
     /// The layer added last stands outermost. What fits is what fits around a call.
+    ///
+    /// ```
+    /// # use acr_core::{Endpoint, Error, Pipeline, Transport};
+    /// # use acr_core::http::{Body, Request, RequestBuilder};
+    /// # use tower::service_fn;
+    /// # fn get(pipeline: &Pipeline) -> Request {
+    /// #     RequestBuilder::new(http::Method::GET, pipeline.endpoint(), &["v2", ""]).build().unwrap()
+    /// # }
+    /// # let endpoint: Endpoint = "myregistry.azurecr.io".parse().unwrap();
+    /// use tower::util::MapRequestLayer;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+    /// // Answers with the header of this name that it was sent.
+    /// let transport = Transport::new(service_fn(|request: Request| async move {
+    ///     let sent = request.headers().get("x-zone").cloned();
+    ///     let sent = sent.map(|value| value.as_bytes().to_vec()).unwrap_or_default();
+    ///     Ok::<_, Error>(http::Response::new(Body::from(sent)))
+    /// }));
+    /// let zone = MapRequestLayer::new(|mut request: Request| {
+    ///     request.headers_mut().insert("x-zone", "2".parse().unwrap());
+    ///     request
+    /// });
+    /// let pipeline = Pipeline::builder(endpoint).transport(transport).layer_per_hop(zone).build()?;
+    /// let answer = pipeline.send(get(&pipeline)).await?;
+    /// assert_eq!(answer.into_body().bytes(100).await?, "2");
+    /// # Ok::<_, acr_core::Error>(()) }).unwrap();
+    /// ```
     pub fn layer_per_hop<L>(mut self, layer: L) -> Self
     where
         L: Layer<Transport, Service: HttpService> + Send + Sync + 'static,
@@ -269,6 +534,25 @@ impl PipelineBuilder {
     }
 
     /// Builds the stack.
+    ///
+    /// ```
+    /// # use acr_core::{Endpoint, Error, Pipeline, Transport};
+    /// # use acr_core::http::{Body, Request, RequestBuilder};
+    /// # use tower::service_fn;
+    /// # fn get(pipeline: &Pipeline) -> Request {
+    /// #     RequestBuilder::new(http::Method::GET, pipeline.endpoint(), &["v2", ""]).build().unwrap()
+    /// # }
+    /// # let endpoint: Endpoint = "myregistry.azurecr.io".parse().unwrap();
+    /// use acr_core::ErrorKind;
+    ///
+    /// # let transport = Transport::new(service_fn(|_: Request| async {
+    /// #     Ok::<_, Error>(http::Response::new(Body::from("{}")))
+    /// # }));
+    /// let builder = Pipeline::builder(endpoint).transport(transport);
+    /// let error = builder.clone().application_id("line\nbreak").build().unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    /// assert!(builder.build().is_ok());
+    /// ```
     ///
     /// # Errors
     ///

@@ -40,11 +40,39 @@ pub struct CallOptions {
 
 impl CallOptions {
     /// No option set: everything as the client has it.
+    ///
+    /// ```
+    /// use acr_core::CallOptions;
+    ///
+    /// let mut request = http::Request::new(());
+    /// CallOptions::new().apply_to(&mut request);
+    /// assert!(request.headers().is_empty());
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Retries by another policy. The client's retry budget stays in force.
+    ///
+    /// ```
+    /// # use acr_core::CallOptions;
+    /// # use tower::{ServiceBuilder, ServiceExt, service_fn};
+    /// use acr_core::http::Attempt;
+    /// use acr_core::layer::{RetryLayer, RetryPolicy};
+    /// # use http_body_util::Empty;
+    /// # use bytes::Bytes;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+    /// let busy = service_fn(|_: http::Request<Empty<Bytes>>| async {
+    ///     http::Response::builder().status(503).body(Empty::<Bytes>::new())
+    /// });
+    /// let stack = ServiceBuilder::new().layer(RetryLayer::new(RetryPolicy::default())).service(busy);
+    /// let mut request = http::Request::get("https://service.example/").body(Empty::new())?;
+    /// CallOptions::new().retry(RetryPolicy::default().retries(0)).apply_to(&mut request);
+    /// let answer = stack.oneshot(request).await?;
+    /// assert_eq!(answer.extensions().get::<Attempt>(), Some(&Attempt::new(1)));
+    /// # Ok::<_, acr_core::http::BoxError>(()) }).unwrap();
+    /// ```
     #[must_use]
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = Some(policy);
@@ -52,6 +80,27 @@ impl CallOptions {
     }
 
     /// Uses other time-outs.
+    ///
+    /// ```
+    /// # use acr_core::CallOptions;
+    /// # use tower::{ServiceBuilder, ServiceExt, service_fn};
+    /// use acr_core::layer::{TimeoutLayer, Timeouts};
+    /// use std::time::Duration;
+    /// # use http_body_util::Empty;
+    /// # use bytes::Bytes;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+    /// let silent = service_fn(|_: http::Request<_>| {
+    ///     std::future::pending::<Result<http::Response<Empty<Bytes>>, std::io::Error>>()
+    /// });
+    /// let stack = ServiceBuilder::new().layer(TimeoutLayer::new(Timeouts::default())).service(silent);
+    /// let mut request = http::Request::new(Empty::<Bytes>::new());
+    /// let hasty = Timeouts::default().head(Duration::from_secs(1));
+    /// CallOptions::new().timeouts(hasty).apply_to(&mut request);
+    /// let error = stack.oneshot(request).await.unwrap_err();
+    /// assert_eq!(error.to_string(), "no answer within 1s");
+    /// # });
+    /// ```
     #[must_use]
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.timeouts = Some(timeouts);
@@ -62,6 +111,14 @@ impl CallOptions {
     /// tunnel together, or one that gets free in the pool. Can only shorten what
     /// `TransportBuilder::connect_timeout` allows each phase, since connections are shared;
     /// a transport of one's own may ignore it.
+    ///
+    /// ```
+    /// use acr_core::CallOptions;
+    /// use std::time::Duration;
+    ///
+    /// let hasty = CallOptions::new().connect_timeout(Duration::from_millis(500));
+    /// assert!(format!("{hasty:?}").contains("500ms"));
+    /// ```
     #[must_use]
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.connect_timeout = Some(limit);
@@ -70,6 +127,22 @@ impl CallOptions {
 
     /// Sends this `x-ms-client-request-id` instead of a random one. An id that no
     /// header can carry is replaced by a random one.
+    ///
+    /// ```
+    /// # use acr_core::CallOptions;
+    /// # use tower::{ServiceBuilder, ServiceExt, service_fn};
+    /// use acr_core::layer::RequestIdLayer;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+    /// let echo = service_fn(|request: http::Request<()>| async move {
+    ///     Ok::<_, std::io::Error>(request.headers()["x-ms-client-request-id"].clone())
+    /// });
+    /// let stack = ServiceBuilder::new().layer(RequestIdLayer::new()).service(echo);
+    /// let mut request = http::Request::new(());
+    /// CallOptions::new().request_id("build-4711").apply_to(&mut request);
+    /// assert_eq!(stack.oneshot(request).await?, "build-4711");
+    /// # Ok::<_, std::io::Error>(()) }).unwrap();
+    /// ```
     #[must_use]
     pub fn request_id(mut self, id: impl Into<String>) -> Self {
         self.request_id = Some(id.into());
@@ -77,6 +150,16 @@ impl CallOptions {
     }
 
     /// Adds a header to requests to the registry; it does not travel along redirects.
+    ///
+    /// ```
+    /// use acr_core::{CallOptions, ErrorKind};
+    /// use http::{HeaderValue, header};
+    ///
+    /// let options = CallOptions::new().header("x-team".parse().unwrap(), HeaderValue::from_static("builds"));
+    /// assert!(options.is_ok());
+    /// let error = CallOptions::new().header(header::AUTHORIZATION, HeaderValue::from_static("x")).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    /// ```
     ///
     /// # Errors
     ///
@@ -92,6 +175,14 @@ impl CallOptions {
     }
 
     /// Logs nothing of these calls below the level of warnings.
+    ///
+    /// ```
+    /// use acr_core::CallOptions;
+    ///
+    /// // A health check every second need not be in the log.
+    /// let quiet = CallOptions::new().quiet();
+    /// assert!(format!("{quiet:?}").contains("is_quiet: true"));
+    /// ```
     #[must_use]
     pub fn quiet(mut self) -> Self {
         self.is_quiet = true;

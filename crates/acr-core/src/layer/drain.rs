@@ -12,6 +12,27 @@ use crate::http::patience;
 /// Reads up to 64 KiB for up to a second; what is longer or slower is dropped, which
 /// closes its connection.
 ///
+/// ```
+/// use acr_core::layer::drain;
+/// # use bytes::Bytes;
+/// # use http_body::Frame;
+/// # use http_body_util::StreamBody;
+/// # use std::sync::{Arc, atomic::{AtomicU32, Ordering}};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+/// # let read = Arc::new(AtomicU32::new(0));
+/// # let counter = Arc::clone(&read);
+/// # let pieces = (0..3).map(move |_| {
+/// #     counter.fetch_add(1, Ordering::Relaxed);
+/// #     Ok::<_, std::io::Error>(Frame::data(Bytes::from_static(b"<html>busy")))
+/// # });
+/// # let body = StreamBody::new(futures_util::stream::iter(pieces));
+/// // The body of an answer that is discarded, in three pieces.
+/// drain(body).await;
+/// assert_eq!(read.load(Ordering::Relaxed), 3, "its connection can be used again");
+/// # });
+/// ```
+///
 /// # Cancellation
 ///
 /// Dropping the future drops the body.

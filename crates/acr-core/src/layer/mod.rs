@@ -169,6 +169,17 @@ pub type ResponseFuture = Pin<Box<dyn Future<Output = Result<Response>> + Send>>
 /// into its future, and makes every call with this function. A layer that calls once, and at
 /// once, passes `poll_ready` on.
 ///
+/// ```
+/// use acr_core::{Error, http::{Body, Request}, layer::call};
+/// use tower::{limit::ConcurrencyLimit, service_fn};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+/// let inner = service_fn(|_: Request| async { Ok::<_, std::io::Error>(http::Response::new(Body::from("x"))) });
+/// let mut limited = ConcurrencyLimit::new(inner, 1);
+/// assert_eq!(call(&mut limited, Request::default()).await?.status(), 200);
+/// # Ok::<_, Error>(()) }).unwrap();
+/// ```
+///
 /// # Errors
 ///
 /// Those of the service; what is none of ours becomes one ([`Error::from`]).
@@ -194,6 +205,23 @@ pub(crate) async fn ready_call<S: Service<Q>, Q>(
 ///
 /// Errors made later from the response (by [`crate::http::response::expect`]) then name
 /// the operation, the URL and the request id.
+///
+/// ```
+/// use acr_core::{Error, Transport, http::{Body, Operation, Request, response}, layer::send};
+/// use http::StatusCode;
+/// # use tower::service_fn;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+/// let transport = Transport::new(service_fn(|_: Request| async {
+///     Ok::<_, Error>(http::Response::builder().status(404).body(Body::empty()).unwrap())
+/// }));
+/// let mut request = Request::default();
+/// request.extensions_mut().insert(Operation::new("get_thing").on("a"));
+/// let answer = send(transport, request).await?;
+/// let error = response::expect(answer, &[StatusCode::OK]).await.unwrap_err();
+/// assert_eq!(error.operation(), Some("get_thing"));
+/// # Ok::<_, Error>(()) }).unwrap();
+/// ```
 ///
 /// # Errors
 ///

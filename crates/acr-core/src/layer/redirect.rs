@@ -141,6 +141,12 @@ struct Hop {
 
 /// Whether a request's URL was chosen by a server and followed by [`RedirectLayer`].
 /// Such a request is never signed in, wherever it goes.
+///
+/// ```
+/// use acr_core::{http::Request, layer::is_redirect_hop};
+///
+/// assert!(!is_redirect_hop(&Request::default()), "nothing that a program makes itself");
+/// ```
 pub fn is_redirect_hop(request: &Request) -> bool {
     request.extensions().get::<ForeignHop>().is_some()
 }

@@ -56,6 +56,22 @@ impl RequestIdLayer {
 
     /// Sends the id in another header, such as `x-request-id`. Logs show its value only if
     /// [`Redaction::show_header`](crate::http::Redaction::show_header) names it.
+    ///
+    /// ```
+    /// use acr_core::layer::{RequestId, RequestIdLayer};
+    /// use http::HeaderName;
+    /// # use tower::{ServiceBuilder, ServiceExt, service_fn};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+    /// let layer = RequestIdLayer::new().header(HeaderName::from_static("x-request-id"));
+    /// let stack = ServiceBuilder::new().layer(layer).service(service_fn(|request: http::Request<()>| async move {
+    ///     let id = request.extensions().get::<RequestId>().cloned().unwrap();
+    ///     assert_eq!(request.headers()[id.header()], id.as_str());
+    ///     Ok::<_, std::io::Error>(id.header().clone())
+    /// }));
+    /// assert_eq!(stack.oneshot(http::Request::new(())).await?, "x-request-id");
+    /// # Ok::<_, std::io::Error>(()) }).unwrap();
+    /// ```
     #[must_use]
     pub fn header(mut self, name: HeaderName) -> Self {
         self.header = name;

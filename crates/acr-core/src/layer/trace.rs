@@ -97,7 +97,7 @@ impl TraceLayer {
     /// is no error of its own.
     ///
     /// ```
-    /// use acr_core::{Redaction, layer::TraceLayer};
+    /// use acr_core::{http::Redaction, layer::TraceLayer};
     /// use tower::{ServiceBuilder, ServiceExt, service_fn};
     ///
     /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {

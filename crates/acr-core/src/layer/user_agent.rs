@@ -43,6 +43,15 @@ pub struct UserAgent<S> {
 impl UserAgentLayer {
     /// The layer, with the name of the application in front.
     ///
+    /// ```
+    /// use acr_core::{ErrorKind, layer::UserAgentLayer};
+    ///
+    /// assert!(UserAgentLayer::new(None)?.value().starts_with("acr-rust/"));
+    /// let error = UserAgentLayer::new(Some("line\nbreak")).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    /// # Ok::<_, acr_core::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::InvalidInput`] when the name has characters no header can carry

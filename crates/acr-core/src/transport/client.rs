@@ -55,6 +55,13 @@ pub struct TransportBuilder {
 
 impl TransportBuilder {
     /// Starts with the defaults.
+    ///
+    /// ```
+    /// use acr_core::{TlsConfig, TransportBuilder};
+    ///
+    /// // Without TLS, for a service of this machine.
+    /// assert!(TransportBuilder::new().tls(TlsConfig::no_roots()).build().is_ok());
+    /// ```
     pub fn new() -> Self {
         Self {
             tls: TlsConfig::default(),
@@ -66,6 +73,15 @@ impl TransportBuilder {
     }
 
     /// Sets whom to trust and which certificate to show.
+    ///
+    /// ```
+    /// use acr_core::{TlsConfig, TransportBuilder};
+    ///
+    /// # let pem = rcgen::generate_simple_self_signed(["ca.example".to_owned()]).unwrap().cert.pem();
+    /// let transport = TransportBuilder::new().tls(TlsConfig::only_roots(pem.as_bytes())?).build()?;
+    /// # let _ = transport;
+    /// # Ok::<_, acr_core::Error>(())
+    /// ```
     pub fn tls(mut self, tls: TlsConfig) -> Self {
         self.tls = tls;
         self
@@ -73,18 +89,52 @@ impl TransportBuilder {
 
     /// Connects through this proxy, whatever the environment says (default:
     /// [`Proxy::from_env`], read when the transport is built).
+    ///
+    /// ```
+    /// use acr_core::{Proxy, TlsConfig, TransportBuilder};
+    ///
+    /// let proxy = Proxy::new("http://proxy.example:3128")?.no_proxy(".internal");
+    /// let transport = TransportBuilder::new().tls(TlsConfig::no_roots()).proxy(proxy).build()?;
+    /// # let _ = transport;
+    /// # Ok::<_, acr_core::Error>(())
+    /// ```
     pub fn proxy(mut self, proxy: Proxy) -> Self {
         self.proxy = Some(proxy);
         self
     }
 
     /// Connects directly, whatever the environment says.
+    ///
+    /// ```
+    /// # use acr_core::{ErrorKind, TlsConfig, TransportBuilder, http::RequestBuilder};
+    /// # use tower::ServiceExt as _;
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let transport = TransportBuilder::new().tls(TlsConfig::no_roots()).no_proxy().build()?;
+    /// let nobody = RequestBuilder::to(http::Method::GET, "http://127.0.0.1:1/".parse().unwrap()).build()?;
+    /// assert_eq!(transport.oneshot(nobody).await.unwrap_err().kind(), ErrorKind::Connect);
+    /// # Ok::<_, acr_core::Error>(()) }).unwrap();
+    /// ```
     pub fn no_proxy(self) -> Self {
         self.proxy(Proxy::default())
     }
 
     /// How long each phase of connecting may take: name resolution, TCP, the proxy's
     /// tunnel, TLS (default 10 s each).
+    ///
+    /// ```
+    /// # use acr_core::{ErrorKind, TlsConfig, TransportBuilder, http::RequestBuilder};
+    /// # use tower::ServiceExt as _;
+    /// use std::time::Duration;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let transport = TransportBuilder::new()
+    ///     .tls(TlsConfig::no_roots())
+    ///     .connect_timeout(Duration::from_secs(2))
+    ///     .build()?;
+    /// let nobody = RequestBuilder::to(http::Method::GET, "http://127.0.0.1:1/".parse().unwrap()).build()?;
+    /// assert_eq!(transport.oneshot(nobody).await.unwrap_err().kind(), ErrorKind::Connect);
+    /// # Ok::<_, acr_core::Error>(()) }).unwrap();
+    /// ```
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.connect_timeout = limit;
         self
@@ -92,6 +142,18 @@ impl TransportBuilder {
 
     /// How long an unused connection is kept (default 60 s). It should be below what the
     /// network allows: Azure's load balancers forget a connection after four minutes.
+    ///
+    /// ```
+    /// use acr_core::{TlsConfig, TransportBuilder};
+    /// use std::time::Duration;
+    ///
+    /// let transport = TransportBuilder::new()
+    ///     .tls(TlsConfig::no_roots())
+    ///     .pool_idle_timeout(Duration::from_secs(20))
+    ///     .build()?;
+    /// # let _ = transport;
+    /// # Ok::<_, acr_core::Error>(())
+    /// ```
     pub fn pool_idle_timeout(mut self, limit: Duration) -> Self {
         self.pool_idle_timeout = limit;
         self
@@ -113,6 +175,16 @@ impl TransportBuilder {
     }
 
     /// Builds the transport; it connects when the first request is sent.
+    ///
+    /// ```
+    /// use acr_core::{Endpoint, Pipeline, TlsConfig, TransportBuilder};
+    ///
+    /// let transport = TransportBuilder::new().tls(TlsConfig::no_roots()).build()?;
+    /// let endpoint: Endpoint = "myregistry.azurecr.io".parse()?;
+    /// let pipeline = Pipeline::builder(endpoint).transport(transport).build()?;
+    /// # let _ = pipeline;
+    /// # Ok::<_, acr_core::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -59,6 +59,15 @@ impl Proxy {
     /// User and password are percent-decoded. As with curl, it is `http` without a scheme,
     /// and port 1080 (`https`: 443) without a port; what follows the port is not looked at.
     ///
+    /// ```
+    /// use acr_core::{ErrorKind, Proxy};
+    ///
+    /// assert!(Proxy::new("http://user:pass%40word@proxy.example:3128").is_ok());
+    /// assert!(Proxy::new("proxy.example").is_ok(), "port 1080");
+    /// let error = Proxy::new("socks5://proxy.example").unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::InvalidInput`] for another scheme (SOCKS is not supported) or a host
@@ -80,6 +89,16 @@ impl Proxy {
     /// `HTTP_PROXY` concerns plain-http targets, which are never proxied, so it is not read.
     /// In a CGI program, where a request's `Proxy` header would set it, it can therefore do
     /// no harm.
+    ///
+    /// ```
+    /// use acr_core::{Proxy, TlsConfig, TransportBuilder};
+    ///
+    /// // What the environment says, and one more exception.
+    /// let proxy = Proxy::from_env().no_proxy("registry.internal");
+    /// let transport = TransportBuilder::new().tls(TlsConfig::no_roots()).proxy(proxy).build()?;
+    /// # let _ = transport;
+    /// # Ok::<_, acr_core::Error>(())
+    /// ```
     pub fn from_env() -> Self {
         Self::from_lookup(&|name| std::env::var_os(name))
     }
@@ -96,6 +115,14 @@ impl Proxy {
     ///
     /// An entry of another form matches nothing, and so the proxy is used: one with a port
     /// (`example.com:8443`), with brackets (`[::1]`) or with a wildcard (`*.example.com`).
+    ///
+    /// ```
+    /// use acr_core::Proxy;
+    ///
+    /// let proxy = Proxy::new("http://proxy.example:3128")?.no_proxy("10.0.0.0/8, .internal").no_proxy("::1");
+    /// assert!(format!("{proxy:?}").contains("proxy.example:3128"));
+    /// # Ok::<_, acr_core::Error>(())
+    /// ```
     pub fn no_proxy(mut self, list: &str) -> Self {
         self.direct.add(list);
         self

@@ -55,11 +55,28 @@ pub(crate) struct ClientConfigs {
 
 impl TlsConfig {
     /// Trusts the platform's authorities.
+    ///
+    /// ```
+    /// use acr_core::TlsConfig;
+    ///
+    /// assert!(format!("{:?}", TlsConfig::new()).contains("Platform"));
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Trusts these authorities (PEM, one or more certificates) and no others.
+    ///
+    /// ```
+    /// use acr_core::TlsConfig;
+    ///
+    /// # let made = rcgen::generate_simple_self_signed(["ca.example".to_owned()]).unwrap();
+    /// # let pem = made.cert.pem();
+    /// let tls = TlsConfig::only_roots(pem.as_bytes())?;
+    /// assert!(TlsConfig::only_roots(b"no certificate").is_err());
+    /// # let _ = tls;
+    /// # Ok::<_, acr_core::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -72,12 +89,24 @@ impl TlsConfig {
 
     /// Trusts nobody, so that every connection with TLS fails. For services of this machine
     /// that are reached without TLS: no trust store is needed then.
+    ///
+    /// ```
+    /// use acr_core::{TlsConfig, TransportBuilder};
+    ///
+    /// assert!(TransportBuilder::new().tls(TlsConfig::no_roots()).build().is_ok());
+    /// ```
     pub fn no_roots() -> Self {
         Self { base: Roots::None, ..Self::default() }
     }
 
     /// Trusts Mozilla's authorities as they were when this library was built, for machines
     /// without a trust store such as minimal containers.
+    ///
+    /// ```
+    /// use acr_core::{TlsConfig, TransportBuilder};
+    ///
+    /// assert!(TransportBuilder::new().tls(TlsConfig::webpki_roots()).build().is_ok());
+    /// ```
     #[cfg(feature = "webpki-roots")]
     #[cfg_attr(docsrs, doc(cfg(feature = "webpki-roots")))]
     pub fn webpki_roots() -> Self {
@@ -85,6 +114,17 @@ impl TlsConfig {
     }
 
     /// Trusts these authorities (PEM, one or more certificates) as well.
+    ///
+    /// ```
+    /// use acr_core::TlsConfig;
+    ///
+    /// # let made = rcgen::generate_simple_self_signed(["ca.example".to_owned()]).unwrap();
+    /// # let pem = made.cert.pem();
+    /// // The platform's authorities, and that of the company.
+    /// let tls = TlsConfig::new().add_roots(pem.as_bytes())?;
+    /// # let _ = tls;
+    /// # Ok::<_, acr_core::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -105,6 +145,17 @@ impl TlsConfig {
     /// SEC 1, not encrypted).
     ///
     /// Only the registry sees it: neither a proxy nor a host that a redirect names.
+    ///
+    /// ```
+    /// use acr_core::TlsConfig;
+    ///
+    /// # let made = rcgen::generate_simple_self_signed(["ca.example".to_owned()]).unwrap();
+    /// # let pem = made.cert.pem();
+    /// # let key = made.signing_key.serialize_pem();
+    /// let tls = TlsConfig::new().client_certificate(pem.as_bytes(), key.as_bytes())?;
+    /// assert!(!format!("{tls:?}").contains("PRIVATE KEY"));
+    /// # Ok::<_, acr_core::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
