@@ -10,14 +10,20 @@ use acr_core::http::BoxError;
 use bytes::Bytes;
 use futures_core::Stream;
 
-use crate::source::Source;
+#[cfg(feature = "tokio-io")]
+use crate::source::Read;
+use crate::{
+    measured::Measured,
+    source::{Pieces, Source},
+};
 
 /// The content of an upload. Read in order and hashed while it passes; bytes and regular
 /// files are read again from where it is needed after a failure.
 ///
 /// It is made of `Bytes`, `Vec<u8>`, `String`, `&'static str` and `&'static [u8]`; of a `PathBuf`
 /// or an open `File` (feature `fs`), which are looked at when the upload is awaited, as by
-/// [`Content::file`]; of a [stream](Content::stream) or a [reader](Content::reader).
+/// [`Content::file`]; of a [stream](Content::stream) or a [reader](Content::reader), with
+/// their length if it is known ([`Content::sized_stream`], [`Content::sized_reader`]).
 ///
 /// ```no_run
 /// use std::path::PathBuf;
@@ -53,6 +59,36 @@ impl Content {
     #[cfg(feature = "tokio-io")]
     pub fn reader(reader: impl tokio::io::AsyncRead + Send + 'static) -> Self {
         Self::from(Source::Reader(Box::pin(reader)))
+    }
+
+    /// A stream of as many bytes as are said, sent as one body and hashed while it passes: what a
+    /// [`BlobReader`](crate::BlobReader) gives, or the body of another request. With
+    /// [`Upload::digest`](crate::Upload::digest) that is `POST` and `PUT`, without `POST`, `PATCH`
+    /// and `PUT`; content of at most 8 MiB is read into memory first. Fewer or more bytes are
+    /// [`acr_core::ErrorKind::Source`], and nothing is stored.
+    ///
+    /// What passed cannot be asked for again. The last 8 MiB are kept: after a broken connection
+    /// the upload goes on if the registry has what came before them. If it has less, a 503 to the
+    /// whole for example, the upload ends with that error. Where that is too little, send in chunks
+    /// ([`Upload::chunk_size`](crate::Upload::chunk_size)), of which each can be sent again.
+    pub fn sized_stream<S, E>(stream: S, len: u64) -> Self
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + 'static,
+        E: Into<BoxError> + 'static,
+    {
+        Self::measured(Box::pin(MapError(Some(Box::pin(stream)))), len)
+    }
+
+    /// A reader of as many bytes as are said, as [`Content::sized_stream`]. It is read to its
+    /// end: where other things follow, give `reader.take(len)`.
+    #[cfg(feature = "tokio-io")]
+    pub fn sized_reader(reader: impl tokio::io::AsyncRead + Send + 'static, len: u64) -> Self {
+        Self::measured(Box::pin(Read(Box::pin(reader))), len)
+    }
+
+    fn measured(pieces: Pieces, len: u64) -> Self {
+        let pieces = Box::pin(Measured::new(pieces, len));
+        Self::from(Source::Measured { pieces, len })
     }
 
     /// A file, read while it is sent. If its length, its times or its place on the disk are

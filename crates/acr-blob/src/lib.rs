@@ -61,6 +61,7 @@ mod file;
 mod file_content;
 mod info;
 mod look;
+mod measured;
 mod pace;
 mod progress;
 mod range;

@@ -2,16 +2,24 @@
 
 use std::{
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use acr_core::{Error, ErrorKind, http::BoxError};
 use bytes::Bytes;
 use futures_core::Stream;
 
+/// Content piece by piece.
+pub(crate) type Pieces = Pin<Box<dyn Stream<Item = Result<Bytes, BoxError>> + Send>>;
+
 pub(crate) enum Source {
     Bytes(Bytes),
-    Stream(Pin<Box<dyn Stream<Item = Result<Bytes, BoxError>> + Send>>),
+    Stream(Pieces),
+    /// Passes once, and must have this length.
+    Measured {
+        pieces: Pieces,
+        len: u64,
+    },
     #[cfg(feature = "tokio-io")]
     Reader(Pin<Box<dyn tokio::io::AsyncRead + Send>>),
     /// A regular file, which can be read again from any offset.
@@ -28,6 +36,7 @@ impl Source {
         match self {
             Self::Bytes(bytes) => Some(bytes.len() as u64),
             Self::Stream(_) => None,
+            Self::Measured { len, .. } => Some(*len),
             #[cfg(feature = "tokio-io")]
             Self::Reader(_) => None,
             #[cfg(feature = "fs")]
@@ -38,7 +47,7 @@ impl Source {
     pub(crate) fn is_replayable(&self) -> bool {
         match self {
             Self::Bytes(_) => true,
-            Self::Stream(_) => false,
+            Self::Stream(_) | Self::Measured { .. } => false,
             #[cfg(feature = "tokio-io")]
             Self::Reader(_) => false,
             #[cfg(feature = "fs")]
@@ -69,6 +78,24 @@ impl Source {
     }
 }
 
+/// A reader, piece by piece.
+#[cfg(feature = "tokio-io")]
+pub(crate) struct Read<R: ?Sized>(pub(crate) Pin<Box<R>>);
+
+#[cfg(feature = "tokio-io")]
+impl<R: tokio::io::AsyncRead + ?Sized> Stream for Read<R> {
+    type Item = Result<Bytes, BoxError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let mut piece = vec![0; READ_AT_ONCE];
+        let mut buffer = tokio::io::ReadBuf::new(&mut piece);
+        ready!(self.0.as_mut().poll_read(cx, &mut buffer))?;
+        let read = buffer.filled().len();
+        piece.truncate(read);
+        Poll::Ready((read > 0).then(|| Ok(piece.into())))
+    }
+}
+
 /// A stream of one piece.
 struct OnceOnly(Option<Result<Bytes, BoxError>>);
 
@@ -81,5 +108,15 @@ impl Stream for OnceOnly {
 }
 
 pub(crate) fn unreadable(source: impl Into<BoxError>) -> Error {
-    Error::new(ErrorKind::Source, "the content could not be read").with_source(source)
+    match source.into().downcast::<Error>() {
+        // It has the words for it already.
+        Ok(ours) if ours.kind() == ErrorKind::Source => *ours,
+        Ok(ours) => Error::new(ErrorKind::Source, UNREADABLE).with_source(ours),
+        Err(other) => Error::new(ErrorKind::Source, UNREADABLE).with_source(other),
+    }
 }
+
+const UNREADABLE: &str = "the content could not be read";
+
+#[cfg(feature = "tokio-io")]
+const READ_AT_ONCE: usize = 128 * 1024;

@@ -26,7 +26,8 @@ use crate::{
 ///
 /// Bytes and files are sent as one body: `POST`, then `PUT` with everything if the digest
 /// is known or the content is at most one chunk, else one `PATCH` and a `PUT` without a
-/// body. Other content goes in chunks with `PATCH`, the last one with the `PUT`. What the
+/// body; so is a [stream](Content::sized_stream) or [reader](Content::sized_reader) of a known
+/// length. Other content goes in chunks with `PATCH`, the last one with the `PUT`. What the
 /// registry refuses (413, a body on the `PUT`) changes the plan of this upload and of later
 /// ones of the same client, until it is taken again: now and then it is tried. No chunk but
 /// the last one is shorter than `OCI-Chunk-Min-Length`.
@@ -39,8 +40,8 @@ use crate::{
 /// as long as that took, but a minute at least if it timed out and the content is longer than
 /// 8 MiB, and a quarter of an hour at most.
 ///
-/// Memory in use: about 1.5 MiB for bytes and files sent as one body; else two chunks, one
-/// being sent and one being read, three after a failure.
+/// Memory in use: about 1.5 MiB for bytes and files sent as one body, the last 8 MiB of a stream
+/// or reader sent so; else two chunks, one being sent and one being read, three after a failure.
 ///
 /// # Errors
 ///
@@ -235,7 +236,7 @@ impl Upload {
         let (expected, observer) = (expected.clone(), observer.clone());
         let content = std::mem::replace(&mut self.content, Content::from("")).open().await?;
         let mut transfer = self.plan(content)?;
-        let total = transfer.feed.replayable_len();
+        let total = transfer.feed.len();
         transfer.feed.ledger().observe(observer.clone(), total);
         (transfer.observer, transfer.expected) = (observer.clone(), expected);
         transfer.run(Until::Starved).await?;
@@ -265,7 +266,16 @@ impl Upload {
         }
     }
 
+    /// Whether the content may go as one body. What passes once does only where a chunk would
+    /// not hold all of it, and nobody wants to go on later.
+    fn may_be_whole(&self, content: &Source) -> bool {
+        let passes = self.checkpoint.is_none() && content.len().is_some_and(|len| len > CHUNK);
+        let is_free = self.chunk_size.is_none() && !self.saver.is_some();
+        is_free && (content.is_replayable() || passes)
+    }
+
     fn plan(self, mut content: Source) -> Result<Transfer> {
+        let is_whole = self.may_be_whole(&content);
         let repository = self.repository;
         let is_vouched = matches!(self.checkpoint, Some((_, Rest::Vouched)));
         if is_vouched {
@@ -276,8 +286,6 @@ impl Upload {
             }
             content = content.passing();
         }
-        let is_whole =
-            self.chunk_size.is_none() && !self.saver.is_some() && content.is_replayable();
         let wanted = Plan {
             chunk: self.chunk_size.map_or(CHUNK, |bytes| bytes as u64),
             sending: if is_whole { Sending::Whole } else { Sending::Chunks },
@@ -308,6 +316,9 @@ impl Upload {
         }
         let chunk = index(machine.chunk());
         let mut feed = Feed::new(content, chunk, digester);
+        if plan.sending != Sending::Whole {
+            feed.take_back();
+        }
         if is_vouched {
             feed.start_at(machine.confirmed());
         }

@@ -2,17 +2,12 @@
 
 mod begin;
 mod look;
+mod send;
 
-use std::{
-    future::{Future as _, poll_fn},
-    pin::pin,
-    sync::atomic::AtomicBool,
-    time::Duration,
-};
+use std::{sync::atomic::AtomicBool, time::Duration};
 
 use acr_core::{Digest, Digester, Error, ErrorKind, RepositoryName, Result, http::Operation};
 use bytes::Bytes;
-use tokio::time::Instant;
 use tracing::warn;
 
 use crate::{
@@ -24,7 +19,6 @@ use crate::{
     upload::{
         checkpoint::{Saver, UploadCheckpoint},
         feed::Feed,
-        ledger::unexpected,
         machine::Machine,
         outcome::{Action, Cause, Event, Failure},
         wire::{self, Refusal, Wire},
@@ -204,73 +198,6 @@ impl Transfer {
         Ok(proven.map_or(Event::Disproven, |(to, ended)| Event::Proven { to, ended }))
     }
 
-    async fn append(&mut self, from: u64, to: u64) -> Result<Event> {
-        let body = self.feed.body(from, to, self.machine.chunk()).await?;
-        let Some(wire) = &mut self.wire else {
-            return Err(wire::lost(self.error.take()));
-        };
-        let sent = {
-            // The next chunk is read while this one is sent.
-            let mut send = pin!(wire.append(from, to, body));
-            let mut prefetch = pin!(self.feed.prefetch());
-            let mut is_ahead = false;
-            poll_fn(|cx| {
-                is_ahead = is_ahead || prefetch.as_mut().poll(cx).is_ready();
-                send.as_mut().poll(cx)
-            })
-            .await
-        };
-        match sent {
-            Ok(received) => {
-                self.error = None;
-                Ok(Event::Accepted(received))
-            }
-            Err(refusal) => self.refused(refusal).await,
-        }
-    }
-
-    async fn commit(&mut self, from: u64, is_first: bool) -> Result<Event> {
-        let to = self.machine.available();
-        let limit = self.machine.chunk();
-        let body = self.feed.body(from, to, limit).await?;
-        let digest = match &self.expected {
-            Some(expected) if to.saturating_sub(from) > limit => {
-                self.feed.ledger().expect(expected.clone(), to);
-                expected.clone()
-            }
-            _ => self.whole_digest(to).await?,
-        };
-        self.digest = Some(digest.clone());
-        self.tell(Phase::Committing);
-        let Some(wire) = &mut self.wire else {
-            return Err(wire::lost(self.error.take()));
-        };
-        let start = Instant::now();
-        match wire.commit((from, to), is_first, body, &digest).await {
-            Ok(named) => {
-                self.wire = None;
-                self.error = None;
-                Ok(Event::Stored { named })
-            }
-            Err(refusal) => {
-                let (took, was_timeout) = self.waited;
-                let is_timeout = wire::is_timeout(&refusal.error);
-                self.waited = (took.max(start.elapsed()), was_timeout || is_timeout);
-                self.refused(refusal).await
-            }
-        }
-    }
-
-    async fn whole_digest(&mut self, to: u64) -> Result<Digest> {
-        self.feed.hash_up_to(to).await?;
-        self.feed.check_unchanged(self.expected.is_some()).await?;
-        let computed = self.feed.digest();
-        match &self.expected {
-            Some(expected) if *expected != computed => Err(unexpected(expected, &computed)),
-            _ => Ok(computed),
-        }
-    }
-
     async fn ask(&mut self, recovery: u32) -> Result<Event> {
         if let Some(error) = &self.error {
             // A longer pause with each time, unless the registry named one.
@@ -302,24 +229,12 @@ impl Transfer {
         }
     }
 
-    async fn refused(&mut self, refusal: Refusal) -> Result<Event> {
-        if let Some(error) = self.feed.ledger().take_broken() {
-            return Err(error);
-        }
-        if refusal.failure == Failure::Mismatch {
-            // What was hashed and what was sent may have been read at different times.
-            self.feed.check_unchanged(true).await?;
-        }
-        let Refusal { failure, error } = refusal;
-        self.error = Some(error);
-        Ok(Event::Failed(failure))
-    }
-
     fn failure(&mut self, cause: Cause) -> Error {
         let error = self.error.take();
         match cause {
             Cause::Refused => error.unwrap_or_else(|| wire::lost(None)),
             Cause::Lost => wire::lost(error),
+            Cause::Passed => error.unwrap_or_else(|| wire::lost(None)).with_hint(PASSED),
             Cause::Misreported { received, sent } => {
                 let text = format!("the registry confirms {received} bytes where {sent} were sent");
                 let operation = Operation::new("upload_chunk").on(&self.repository.name);
@@ -341,7 +256,7 @@ impl Transfer {
     }
 
     fn tell(&self, phase: Phase) {
-        let total = self.feed.replayable_len();
+        let total = self.feed.len();
         self.observer.tell(phase, self.machine.confirmed(), total, self.machine.retries());
     }
 
@@ -380,6 +295,9 @@ impl Transfer {
         Ok(())
     }
 }
+
+const PASSED: &str = "the content passed once and is not here any more: upload it again from its \
+    start, give it as a file or as bytes, or send it in chunks (`chunk_size`)";
 
 /// Whether the same upload may well go on another time.
 const fn may_pass(kind: ErrorKind) -> bool {

@@ -1,21 +1,23 @@
 //! The content of an upload as the driver needs it: readable from an offset, hashed in order.
 
-use std::{future::poll_fn, pin::Pin};
+use std::future::poll_fn;
 
 use acr_core::{
     Digest, Digester, Error, Result,
     http::{Body, BoxError},
 };
 use bytes::{Bytes, BytesMut};
-use futures_core::Stream;
 
+#[cfg(feature = "tokio-io")]
+use crate::source::Read;
 use crate::{
-    source::{Source, unreadable},
+    source::{Pieces, Source, unreadable},
     stamp::Stamp,
     upload::{
         body,
         chunker::Chunker,
         ledger::Ledger,
+        one_body::OneBody,
         replay::{PIECE, Replay, index},
     },
 };
@@ -29,6 +31,8 @@ pub(crate) struct Feed {
 enum Kind {
     /// Content that can be read again from any offset.
     Replay(Replay),
+    /// Content that passes once, as one body.
+    Whole(OneBody, usize),
     /// Content that passes once.
     Once(Box<Once>),
 }
@@ -43,14 +47,14 @@ struct Once {
     /// Where the window starts and ends.
     start: u64,
     end: u64,
+    /// Of the whole content, where it is known.
+    len: Option<u64>,
 }
 
 enum Passing {
     /// Pieces are given by the caller.
     Given,
-    Stream(Pin<Box<dyn Stream<Item = Result<Bytes, BoxError>> + Send>>),
-    #[cfg(feature = "tokio-io")]
-    Reader(Pin<Box<dyn tokio::io::AsyncRead + Send>>),
+    Stream(Pieces),
 }
 
 impl Feed {
@@ -68,8 +72,11 @@ impl Feed {
                 return Self { kind: Kind::Replay(file), ledger };
             }
             Source::Stream(stream) => Passing::Stream(stream),
+            Source::Measured { pieces, len } => {
+                return Self { kind: Kind::Whole(OneBody::new(pieces, len), chunk), ledger };
+            }
             #[cfg(feature = "tokio-io")]
-            Source::Reader(reader) => Passing::Reader(reader),
+            Source::Reader(reader) => Passing::Stream(Box::pin(Read(reader))),
         };
         Self { kind: Kind::Once(Box::new(Once::new(passing, chunk))), ledger }
     }
@@ -94,11 +101,36 @@ impl Feed {
         matches!(&self.kind, Kind::Once(once) if matches!(once.source, Passing::Given))
     }
 
-    /// The length, where the content can be read again.
-    pub(crate) fn replayable_len(&self) -> Option<u64> {
+    /// The length, where it is known before the end.
+    pub(crate) fn len(&self) -> Option<u64> {
         match &self.kind {
             Kind::Replay(replay) => Some(replay.len()),
-            Kind::Once(_) => None,
+            Kind::Whole(content, _) => Some(content.len()),
+            Kind::Once(once) => once.len,
+        }
+    }
+
+    /// Goes on in chunks with content that was to pass, or passed in part, as one body: where
+    /// what is left of it begins and ends, and whether that end is the content's.
+    pub(crate) fn take_back(&mut self) -> Option<(u64, u64, bool)> {
+        let Kind::Whole(content, chunk) = &self.kind else {
+            return None;
+        };
+        let left = content.take_back()?;
+        let mut once = Once::new(Passing::Stream(left.rest), *chunk);
+        once.is_drained = left.end == content.len() && left.end > 0;
+        once.len = Some(content.len());
+        (once.window, once.start, once.end) = (left.window, left.start, left.end);
+        let ended = once.is_drained;
+        self.kind = Kind::Once(Box::new(once));
+        Some((left.start, left.end, ended))
+    }
+
+    /// How much of the content passed, where it passes as one body.
+    pub(crate) fn passed(&self) -> Option<u64> {
+        match &self.kind {
+            Kind::Whole(content, _) => Some(content.passed()),
+            _ => None,
         }
     }
 
@@ -106,7 +138,7 @@ impl Feed {
     pub(crate) fn stamp(&self) -> Option<&Stamp> {
         match &self.kind {
             Kind::Replay(replay) => replay.stamp(),
-            Kind::Once(_) => None,
+            Kind::Whole(..) | Kind::Once(_) => None,
         }
     }
 
@@ -151,6 +183,7 @@ impl Feed {
     pub(crate) async fn read(&mut self, missing: u64) -> Result<(u64, bool)> {
         let once = match &mut self.kind {
             Kind::Replay(replay) => return Ok((replay.len(), true)),
+            Kind::Whole(content, _) => return Ok((content.len(), true)),
             Kind::Once(once) => once,
         };
         once.fill().await;
@@ -226,6 +259,7 @@ impl Feed {
     pub(crate) async fn body(&mut self, from: u64, to: u64, limit: u64) -> Result<Body> {
         self.hash_up_to(from).await?;
         match &mut self.kind {
+            Kind::Whole(content, _) => Ok(content.body(self.ledger.clone())),
             Kind::Once(once) => Ok(Body::from(once.slice(from, to))),
             // Bytes can be sent again by the layers; all the better.
             Kind::Replay(replay @ Replay::Bytes(_)) if self.ledger.len() >= to => {
@@ -287,6 +321,7 @@ impl Once {
             window: Vec::new(),
             start: 0,
             end: 0,
+            len: None,
         }
     }
 
@@ -332,16 +367,6 @@ impl Passing {
         match self {
             Self::Given => Ok(None),
             Self::Stream(stream) => poll_fn(|cx| stream.as_mut().poll_next(cx)).await.transpose(),
-            #[cfg(feature = "tokio-io")]
-            Self::Reader(reader) => {
-                use tokio::io::AsyncReadExt as _;
-                let mut piece = BytesMut::with_capacity(READ_AT_ONCE);
-                let read = reader.read_buf(&mut piece).await?;
-                Ok((read > 0).then(|| piece.freeze()))
-            }
         }
     }
 }
-
-#[cfg(feature = "tokio-io")]
-const READ_AT_ONCE: usize = 128 * 1024;

@@ -146,6 +146,15 @@ impl Machine {
         self.ended = ended;
     }
 
+    /// The content passes once, and its one body came to nothing, or not to its end: only what
+    /// lies between these two is here now.
+    pub(crate) fn take_back(&mut self, (from, to): (u64, u64), ended: bool) {
+        self.forget(from);
+        (self.available, self.ended) = (to, ended);
+        self.offered = self.offered.min(to);
+        self.plan.cut();
+    }
+
     /// How many bytes are missing for a full chunk.
     pub(crate) fn missing(&self) -> u64 {
         self.chunk().saturating_sub(self.available.saturating_sub(self.confirmed))
@@ -201,6 +210,9 @@ impl Machine {
     }
 
     fn step(&self) -> Action {
+        if self.confirmed < self.floor {
+            return Action::Fail(Cause::Passed);
+        }
         let rest = self.available.saturating_sub(self.confirmed);
         let (from, chunk, is_first) = (self.confirmed, self.chunk(), self.offered == 0);
         let wants_more = match self.plan.sending {

@@ -1,6 +1,7 @@
 //! Uploads. `machine` decides and knows no I/O, with `plan`, `limit` and `patience`; `outcome`
 //! is its language; `drive` does what it says with `wire` (one request a function) and `feed`
-//! (the content, `replay` what of it can be read again, hashed in order by `ledger`); `builder` and `session` are the two ways in.
+//! (the content: `replay` can be read again, `one_body` passes once; hashed in order by
+//! `ledger`); `builder` and `session` are the two ways in.
 
 mod body;
 mod builder;
@@ -14,6 +15,7 @@ mod learned;
 mod ledger;
 mod limit;
 mod machine;
+mod one_body;
 mod ordered;
 mod outcome;
 mod patience;

@@ -49,6 +49,9 @@ pub(crate) enum Cause {
     Refused,
     /// The session is lost and the content cannot be read again.
     Lost,
+    /// What the registry lacks passed once, and is not here any more; the last error says why
+    /// it would have to be sent again.
+    Passed,
     /// The registry confirmed what was not sent, or not all of it.
     Misreported { received: u64, sent: u64 },
     /// The registry said "created" and has no such blob.

@@ -110,3 +110,35 @@ fn chunks_shrink_to_the_least_that_the_registry_takes() {
 fn the_lengths_are_those_that_are_told() {
     assert_eq!((MIN_CHUNK, CHUNK), (16_384, 8_388_608));
 }
+
+/// One body of content that passes once broke off, and its last bytes are here still.
+#[test]
+fn what_is_not_here_any_more_is_not_sent() {
+    let plan = Plan { chunk: 100, sending: Sending::Whole, closing: Closing::LastChunk };
+    for (received, next) in [
+        (250, Action::Append { from: 250, to: 300, is_first: false }),
+        (200, Action::Append { from: 200, to: 300, is_first: false }),
+        (199, Action::Fail(Cause::Passed)),
+        (0, Action::Fail(Cause::Passed)),
+    ] {
+        let mut machine = Machine::new(plan, Limit::default());
+        machine.extend(1_000, true);
+        machine.on(Event::Opened { min_chunk: None });
+        assert_eq!(machine.next(), append(0, 1_000));
+        machine.take_back((200, 300), false);
+        machine.on(Event::Failed(Failure::Doubtful));
+        assert!(matches!(machine.next(), Action::Ask { .. }));
+        machine.on(bytes(received));
+        let step = match machine.next() {
+            // Less than a chunk is here: more is read first.
+            Action::Read => {
+                machine.on(Event::Available { to: 300, ended: true });
+                machine.next()
+            }
+            step => step,
+        };
+        let is_last = matches!(next, Action::Append { from: 250, .. });
+        let next = if is_last { Action::Commit { from: 250, is_first: false } } else { next };
+        assert_eq!(step, next, "{received}");
+    }
+}
