@@ -89,7 +89,7 @@ async fn operate(pipeline: Pipeline) -> Result<(), BoxError> {
         blob.digest, blob.size
     );
     let tag: Tag = "v1".parse()?;
-    repo.put_manifest(manifest).media_type(MANIFEST).tag(tag.clone()).await?;
+    repo.put_manifest(manifest).media_type(MANIFEST).tag(&tag).await?;
     repo.get_manifest(tag).await?;
     let mut tags = repo.list_tags();
     while tags.try_next().await?.is_some() {}

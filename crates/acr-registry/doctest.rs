@@ -54,7 +54,7 @@
             index = index.manifest(entry.platform(Platform::new("linux", architecture)));
         }
         for tag in ["v1", "latest"] {
-            repo.put_manifest(index.to_json()?).tag(tag.parse::<Tag>()?).await?;
+            repo.put_manifest(index.to_json()?).tag(&tag.parse::<Tag>()?).await?;
         }
         Ok(())
     }

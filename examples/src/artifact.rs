@@ -51,12 +51,12 @@ pub async fn push(
     let title = file.as_ref().file_name().unwrap_or_default().to_string_lossy().into_owned();
     let blobs = BlobClient::new(pipeline.clone(), image.repository.clone());
     let empty = Digest::sha256(b"{}");
-    blobs.upload("{}").digest(empty).skip_existing().await?;
+    blobs.upload("{}").digest(&empty).skip_existing().await?;
     let layer = Descriptor::new("application/octet-stream", &layer.digest, layer.size);
     let manifest = ImageManifest::artifact("application/vnd.acr-rust.sample")
         .layer(layer.annotation(TITLE, title));
     let repository = RepositoryClient::new(pipeline.clone(), image.repository.clone());
-    Ok(repository.put_manifest(manifest.to_json()?).tag(image.tag.clone()).await?)
+    Ok(repository.put_manifest(manifest.to_json()?).tag(&image.tag).await?)
 }
 
 /// Pushes what `sample_set_get_image.py` of the Python package pushes: a manifest without a
@@ -85,7 +85,7 @@ pub async fn push_as_python(pipeline: &Pipeline) -> Result<Image, BoxError> {
         }],
     });
     let repository = RepositoryClient::new(pipeline.clone(), image.repository.clone());
-    repository.put_manifest(serde_json::to_vec(&document)?).tag(image.tag.clone()).await?;
+    repository.put_manifest(serde_json::to_vec(&document)?).tag(&image.tag).await?;
     Ok(image)
 }
 
@@ -122,7 +122,7 @@ pub async fn push_as_go(pipeline: &Pipeline) -> Result<Image, BoxError> {
     });
     let repository = RepositoryClient::new(pipeline.clone(), image.repository.clone());
     let manifest = repository.put_manifest(serde_json::to_vec(&document)?);
-    manifest.media_type(MediaType::DOCKER_MANIFEST).tag(image.tag.clone()).await?;
+    manifest.media_type(MediaType::DOCKER_MANIFEST).tag(&image.tag).await?;
     Ok(image)
 }
 

@@ -13,7 +13,7 @@ pub async fn push_samples(repository: &RepositoryClient, tags: &[&str]) -> Resul
     for &text in tags {
         let tag: Tag = text.parse()?;
         let sample = ImageIndex::new().annotation("sample", text);
-        digests.push(repository.put_manifest(sample.to_json()?).tag(tag).await?);
+        digests.push(repository.put_manifest(sample.to_json()?).tag(&tag).await?);
     }
     Ok(digests)
 }
@@ -33,5 +33,5 @@ pub async fn push_parent(
         let manifest = repository.get_manifest(child).await?;
         parent = parent.manifest(Descriptor::of(MediaType::OCI_INDEX, &manifest.content));
     }
-    repository.put_manifest(parent.to_json()?).tag(tag.parse::<Tag>()?).await
+    repository.put_manifest(parent.to_json()?).tag(&tag.parse::<Tag>()?).await
 }

@@ -63,7 +63,7 @@ async fn push(repository: &str, tag: Tag) -> Result {
     let config = Descriptor::of("application/vnd.oci.image.config.v1+json", config);
     let layer = Descriptor::of("application/vnd.oci.image.layer.v1.tar", &layer);
     let manifest = ImageManifest::new(config).layer(layer).to_json()?;
-    println!("{}", manifests.put_manifest(manifest).tag(tag).await?);
+    println!("{}", manifests.put_manifest(manifest).tag(&tag).await?);
     Ok(())
 }
 

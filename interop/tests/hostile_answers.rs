@@ -89,7 +89,7 @@ async fn use_everything(pipeline: &Pipeline, longest: &mut Longest) {
     see(repo.resolve(tag.clone()).await.map(drop));
     see(repo.get_manifest(tag.clone()).await.map(drop));
     let index = ImageIndex::new().to_json().unwrap();
-    see(repo.put_manifest(index).tag(tag.clone()).await.map(drop));
+    see(repo.put_manifest(index).tag(&tag).await.map(drop));
     see(repo.tag(&digest, &tag).await.map(drop));
     see(repo.delete_tag(&tag).await.map(drop));
     see(repo.delete_manifest(&digest).await.map(drop));

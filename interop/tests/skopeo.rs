@@ -131,7 +131,7 @@ async fn push(pipeline: &Pipeline, layout: &ImageLayout) -> Result<Digest> {
     let repository = RepositoryClient::new(pipeline.clone(), repository_name()?);
     let tag: Tag = TAG.parse()?;
     let manifest =
-        repository.put_manifest(layout.manifest()?).media_type(layout.media_type()).tag(tag);
+        repository.put_manifest(layout.manifest()?).media_type(layout.media_type()).tag(&tag);
     Ok(manifest.await?)
 }
 

@@ -174,6 +174,20 @@ pub trait CredentialSource: fmt::Debug + Send + Sync + 'static {
     fn find<'a>(&'a self, registry: &'a Endpoint) -> BoxFuture<'a, Result<Credential, Error>>;
 }
 
+/// One source for several clients, which then share what it keeps.
+impl<T: TokenCredential + ?Sized> TokenCredential for Arc<T> {
+    fn get_token<'a>(
+        &'a self,
+        request: TokenRequest<'a>,
+    ) -> BoxFuture<'a, Result<AccessToken, BoxError>> {
+        (**self).get_token(request)
+    }
+
+    fn refused(&self, token: &AccessToken) {
+        (**self).refused(token);
+    }
+}
+
 /// What an Entra token is needed for.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]

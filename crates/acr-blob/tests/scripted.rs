@@ -214,7 +214,7 @@ async fn a_404_that_is_not_the_registrys_is_no_absence() {
             }
         });
         let range = ByteRange::new(0, Some(3)).unwrap();
-        let upload = blobs.upload("x").digest(digest.clone()).skip_existing();
+        let upload = blobs.upload("x").digest(&digest).skip_existing();
         let found = [
             blobs.exists(&digest).await,
             blobs.has_range(&digest, range).await,
@@ -327,7 +327,7 @@ async fn a10_a_blob_by_one_digest_is_known_by_another() {
                 _ => named(200).body(Body::from(body.clone())).unwrap(),
             }
         });
-        let stored = blobs.upload(content.clone()).digest(ours.clone()).await;
+        let stored = blobs.upload(content.clone()).digest(&ours).await;
         if is_there {
             assert_eq!(stored.unwrap().digest, ours);
             let reader = blobs.download(&ours).await.unwrap();
@@ -362,7 +362,7 @@ async fn a1_a_file_is_resumed_under_a_digest_of_another_algorithm() {
     assert_eq!(saved.confirmed(), 16);
     for expected in [sha512(&content), Digest::sha256(&content)] {
         let source = Content::file(file.path()).await.unwrap();
-        let upload = blobs.upload(source).digest(expected.clone()).resume(saved.clone());
+        let upload = blobs.upload(source).digest(&expected).resume(saved.clone());
         assert_eq!(upload.await.unwrap().digest, expected);
     }
 }
@@ -379,7 +379,7 @@ async fn a6_a_look_that_is_answered_with_another_blob_is_none() {
         }
     });
     assert_eq!(blobs.blob_properties(&ours).await.unwrap_err().kind(), ErrorKind::Integrity);
-    let upload = blobs.upload(content.clone()).digest(ours.clone()).skip_existing();
+    let upload = blobs.upload(content.clone()).digest(&ours).skip_existing();
     assert_eq!(upload.await.unwrap_err().kind(), ErrorKind::Integrity);
     assert_eq!(blobs.upload(content).await.unwrap_err().kind(), ErrorKind::Integrity);
 }

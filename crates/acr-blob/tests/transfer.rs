@@ -212,14 +212,14 @@ async fn an_unexpected_digest_stores_nothing_and_cancels_the_session() {
     let right = Digest::sha256(&content(5_000));
     let error = blobs
         .upload(content(5_000))
-        .digest(Digest::sha256(b"other"))
+        .digest(&Digest::sha256(b"other"))
         .chunk_size(CHUNK)
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Integrity);
     assert!(!blobs.exists(&right).await.unwrap());
     assert_eq!(registry.open_uploads(), 0);
-    assert!(blobs.upload(content(5_000)).digest(right).chunk_size(CHUNK).await.is_ok());
+    assert!(blobs.upload(content(5_000)).digest(&right).chunk_size(CHUNK).await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]

@@ -85,6 +85,7 @@ pub use self::{
         deletion::{Deletion, Was},
         digest::{Algorithm, Digest, Digester},
         given::Given,
+        image_reference::ImageReference,
         listed::Listed,
         name::{RepositoryName, Tag},
         range::ByteRange,

@@ -20,7 +20,7 @@
 //! let pipeline = Pipeline::builder(fake.endpoint()).transport(fake.transport());
 //! let repo = RegistryClient::new(pipeline.layer_per_hop(auth).build()?).repository("library/app")?;
 //!
-//! repo.put_manifest(ImageIndex::new().to_json()?).tag("v1".parse::<acr_core::Tag>()?).await?;
+//! repo.put_manifest(ImageIndex::new().to_json()?).tag("v1").await?;
 //! let mut tags = repo.list_tags();
 //! while let Some(tag) = tags.try_next().await? {
 //!     println!("{} {}", tag.name, tag.digest);

@@ -105,7 +105,7 @@ impl TagManifest {
         stands.check_option(true).map_err(|error| error.with_operation(Some(&moves)))?;
         let manifest = client.get_manifest(from).allow_ambiguous().await?;
         let put = client.put_manifest(manifest.content).media_type(manifest.media_type);
-        put.allow_ambiguous().tag(to).only(stands).await
+        put.allow_ambiguous().tag(&to).only(stands).await
     }
 }
 

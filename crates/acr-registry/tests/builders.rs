@@ -40,7 +40,7 @@ async fn a_task_takes_the_put_of_a_manifest() {
     let registry = FakeRegistry::new();
     let repo = client(&registry);
     let content = index(1).to_json().unwrap();
-    let task = tokio::spawn(repo.put_manifest(content.clone()).tag(tag("v1")).into_future());
+    let task = tokio::spawn(repo.put_manifest(content.clone()).tag(&tag("v1")).into_future());
     assert_eq!(task.await.unwrap().unwrap(), Digest::sha256(&content));
     assert_eq!(repo.get_manifest(tag("v1")).await.unwrap().content, content);
 }
@@ -93,14 +93,12 @@ async fn a_tag_moves_only_from_where_it_is_expected_to_stand() {
 
     // The same of content that is put.
     let third = index(3).to_json().unwrap();
-    let put = |expected: &Digest| {
-        repo.put_manifest(third.clone()).tag(stable.clone()).if_tag_is(expected)
-    };
+    let put = |expected: &Digest| repo.put_manifest(third.clone()).tag(&stable).if_tag_is(expected);
     registry.journal().clear();
     assert_eq!(put(&one).await.unwrap_err().kind(), ErrorKind::Conflict);
     assert_eq!(registry.journal().count_of(Operation::PutManifest), 0);
     assert_eq!(put(&two).await.unwrap(), Digest::sha256(&third));
-    let put = repo.put_manifest(third.clone()).tag(stable.clone()).if_absent();
+    let put = repo.put_manifest(third.clone()).tag(&stable).if_absent();
     assert_eq!(put.await.unwrap_err().kind(), ErrorKind::Conflict);
 }
 
@@ -110,7 +108,7 @@ async fn a_tag_is_absent_only_on_the_registrys_word() {
     let page = "<html><body>not found</body></html>";
     let (registry, asked) = scripted(404, &[("content-type", "text/html")], page);
     let repo = registry.repository("a").unwrap();
-    let error = repo.put_manifest("{}").tag(tag("v1")).if_absent().await.unwrap_err();
+    let error = repo.put_manifest("{}").tag(&tag("v1")).if_absent().await.unwrap_err();
     assert!(error.is_not_found() && error.kind() != ErrorKind::Conflict, "{error}");
     assert!(lines(&asked).iter().all(|line| !line.starts_with("PUT")), "{:?}", lines(&asked));
 }
@@ -128,7 +126,7 @@ async fn a_tag_that_a_head_does_not_find_is_got_before_it_counts_as_absent() {
             _ => Answer::new(404, page),
         });
         let repo = registry.repository("a").unwrap();
-        let put = repo.put_manifest("{}").tag(tag("v1")).if_absent().await;
+        let put = repo.put_manifest("{}").tag(&tag("v1")).if_absent().await;
         let methods: Vec<_> =
             lines(&asked).iter().map(|line| line[..4].trim_end().to_owned()).collect();
         match put {
@@ -151,7 +149,7 @@ async fn a_tag_that_a_head_does_not_find_is_got_before_it_counts_as_absent() {
         _ => Answer::new(200, "{}"),
     });
     let repo = registry.repository("a").unwrap();
-    let error = repo.put_manifest("[]").tag(tag("v1")).if_absent().await.unwrap_err();
+    let error = repo.put_manifest("[]").tag(&tag("v1")).if_absent().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert!(error.to_string().contains(digest.as_str()), "{error}");
     assert!(lines(&asked).iter().all(|line| !line.starts_with("PUT")));
@@ -222,7 +220,7 @@ async fn an_option_that_would_do_nothing_is_an_error_before_anything_is_sent() {
     for error in [
         repo.put_manifest("{}").if_absent().await.unwrap_err(),
         repo.put_manifest("{}").if_tag_is(&digest).await.unwrap_err(),
-        repo.put_manifest("{}").tag(tag("v1")).if_tag_is(&digest).if_absent().await.unwrap_err(),
+        repo.put_manifest("{}").tag(&tag("v1")).if_tag_is(&digest).if_absent().await.unwrap_err(),
         repo.tag(&digest, &tag("v1")).if_absent().if_tag_is(&digest).await.unwrap_err(),
         repo.list_tags().page_size(0).try_next().await.map(drop).unwrap_err(),
         repo.list_manifests().page_size(0).into_pages().try_next().await.map(drop).unwrap_err(),

@@ -210,7 +210,7 @@ async fn where_no_referrers_are_listed_the_fallback_tag_is_read() {
     let entry = Descriptor::of(MediaType::OCI_INDEX, &child);
     let list = ImageIndex::new().manifest(entry.clone()).to_json().unwrap();
     let fallback = tag(&subject.as_str().replace(':', "-"));
-    repo.put_manifest(list).tag(fallback).await.unwrap();
+    repo.put_manifest(list).tag(&fallback).await.unwrap();
     registry.inject(Fault::status(Operation::ListReferrers, 1, 404).times(2));
     let found = repo.list_referrers(&subject).try_next().await.unwrap().unwrap();
     assert_eq!(found, entry.into());
@@ -270,7 +270,7 @@ async fn documents_of_other_tools_go_out_unchanged_and_their_view_says_what_is_m
     let (all, asked) = scripted(201, &[], "");
     let repo = all.repository("a").unwrap();
     let odd = r#"{"schemaVersion":2,"config":{"mediaType":"application/x","digest":"sha256:1","sizeInBytes":2,"new":[1]},"layers":null}"#;
-    repo.put_manifest(odd).tag(tag("v1")).await.unwrap();
+    repo.put_manifest(odd).tag(&tag("v1")).await.unwrap();
     assert!(lines(&asked)[0].ends_with(odd));
     let view: ImageManifest = serde_json::from_str(odd).unwrap();
     assert_eq!(view.missing(), ["config.size"]);

@@ -72,7 +72,7 @@ impl Bundle {
         let name: RepositoryName = repository.parse()?;
         let blobs = BlobClient::new(to.clone(), name.clone());
         for (digest, content) in &self.blobs {
-            let info = blobs.upload(content.clone()).digest(digest.parse()?).await?;
+            let info = blobs.upload(content.clone()).digest(&digest.parse()?).await?;
             same(&info.digest.to_string(), digest, "digest of a blob")?;
         }
         let manifests = RepositoryClient::new(to.clone(), name);
@@ -83,7 +83,7 @@ impl Bundle {
             }
         }
         let content = self.manifests.get(self.root.as_str()).ok_or("it has no root")?;
-        let stored = manifests.put_manifest(content.clone()).tag(tag.parse::<Tag>()?).await?;
+        let stored = manifests.put_manifest(content.clone()).tag(&tag.parse::<Tag>()?).await?;
         same(&stored, &self.root, "digest of the root")
     }
 

@@ -364,7 +364,7 @@ async fn manifest(
                 put = put.media_type(MediaType::from(media_type));
             }
             Got::Digest(match reference {
-                Reference::Tag(tag) => put.tag(tag).await?,
+                Reference::Tag(tag) => put.tag(&tag).await?,
                 _ => put.await?,
             })
         }

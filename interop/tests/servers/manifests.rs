@@ -27,7 +27,7 @@ async fn put_and_get(server: &Server) -> Result {
     let repository = server.repository(REPOSITORY)?;
     let content = image(server, "one").await?;
     let tag: Tag = "one".parse()?;
-    let digest = repository.put_manifest(content.clone()).tag(tag.clone()).await?;
+    let digest = repository.put_manifest(content.clone()).tag(&tag).await?;
     same(&digest, &Digest::sha256(&content), "digest")?;
     for manifest in [repository.get_manifest(tag).await?, repository.get_manifest(&digest).await?] {
         same(&manifest.digest, &digest, "digest")?;
@@ -49,7 +49,7 @@ async fn index(server: &Server) -> Result {
         children.push(digest);
     }
     let content = index.to_json()?;
-    repository.put_manifest(content.clone()).tag("multi".parse::<Tag>()?).await?;
+    repository.put_manifest(content.clone()).tag(&"multi".parse::<Tag>()?).await?;
     let back = repository.get_manifest("multi".parse::<Tag>()?).await?;
     ensure(back.content == content, "other bytes came back")?;
     let read: ImageIndex = back.json()?;
@@ -60,7 +60,7 @@ async fn index(server: &Server) -> Result {
 async fn retag(server: &Server) -> Result {
     let repository = server.repository(REPOSITORY)?;
     let content = image(server, "retag").await?;
-    let digest = repository.put_manifest(content).tag("before".parse::<Tag>()?).await?;
+    let digest = repository.put_manifest(content).tag(&"before".parse::<Tag>()?).await?;
     let after: Tag = "after".parse()?;
     same(&repository.tag("before".parse::<Tag>()?, &after).await?, &digest, "digest")?;
     same(&repository.resolve(after).await?, &digest, "the new tag")
@@ -96,7 +96,7 @@ async fn referrers(server: &Server) -> Result {
         let entry = Descriptor::of("application/vnd.oci.image.manifest.v1+json", &signature);
         let list = ImageIndex::new().manifest(entry).to_json()?;
         let tag: Tag = format!("sha256-{}", subject.hex()).parse()?;
-        repository.put_manifest(list).tag(tag).await?;
+        repository.put_manifest(list).tag(&tag).await?;
     }
     let found = repository.list_referrers(&subject).try_next().await?.ok_or("no referrer")?;
     same(found.digest()?, digest, "the referrer")

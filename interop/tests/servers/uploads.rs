@@ -99,7 +99,7 @@ async fn empty(server: &Server) -> Result {
 async fn wrong_digest(server: &Server) -> Result {
     let expected = Digest::sha256(b"something else");
     let upload = server.blobs(REPOSITORY)?;
-    let error = upload.upload("this").digest(expected.clone()).await;
+    let error = upload.upload("this").digest(&expected).await;
     let error = error.err().ok_or("it stored the wrong content")?;
     same(error.kind(), ErrorKind::Integrity, "kind")?;
     ensure(!upload.exists(&expected).await?, "it has something of that digest")
@@ -110,7 +110,7 @@ async fn skip_existing(server: &Server) -> Result {
     let digest = Digest::sha256(&content);
     blobs.upload(content.clone()).await?;
     let before = server.registry.facade().counts().forwarded;
-    let info = blobs.upload(content).digest(digest.clone()).skip_existing().await?;
+    let info = blobs.upload(content).digest(&digest).skip_existing().await?;
     same((info.digest, info.size), (digest, CHUNK as u64), "blob")?;
     same(server.registry.facade().counts().forwarded - before, 1, "requests")
 }

@@ -32,7 +32,7 @@ pub(crate) async fn put_something(pipeline: &Pipeline, name: &RepositoryName) ->
     blobs.upload(config.clone()).await?;
     let repository = RepositoryClient::new(pipeline.clone(), name.clone());
     let tag: Tag = "v1".parse()?;
-    Ok(repository.put_manifest(manifest_of(&config, &config)).tag(tag).await?)
+    Ok(repository.put_manifest(manifest_of(&config, &config)).tag(&tag).await?)
 }
 
 async fn upload_a_file_in_chunks(blobs: &BlobClient) -> Result<Bytes> {
@@ -70,7 +70,7 @@ async fn upload_in_one_piece(blobs: &BlobClient) -> Result {
     let digest = Digest::sha256(&content);
     assert!(!blobs.exists(&digest).await?);
 
-    let info = blobs.upload(content).digest(digest.clone()).await?;
+    let info = blobs.upload(content).digest(&digest).await?;
 
     assert_eq!((info.digest, info.size), (digest.clone(), 100));
     assert!(blobs.exists(&digest).await?);
@@ -99,7 +99,7 @@ async fn put_and_get_a_manifest(
     let tag: Tag = "v1".parse()?;
 
     let digest =
-        repository.put_manifest(content.clone()).media_type(MANIFEST_TYPE).tag(tag.clone()).await?;
+        repository.put_manifest(content.clone()).media_type(MANIFEST_TYPE).tag(&tag).await?;
 
     assert_eq!(digest, Digest::sha256(&content));
     let by_tag = repository.get_manifest(tag).await?;

@@ -1,8 +1,8 @@
 //! Uploads of whole contents: what the caller wants, and how to start.
 
-use std::{future::IntoFuture, pin::Pin};
+use std::{future::IntoFuture, pin::Pin, sync::Arc};
 
-use acr_core::{Digest, Error, ErrorKind, RepositoryName, Result, http::Operation};
+use acr_core::{Digest, Error, ErrorKind, Given, RepositoryName, Result, http::Operation};
 
 use crate::{
     content::Content,
@@ -66,6 +66,8 @@ pub struct Upload {
     chunk_size: Option<usize>,
     skip_existing: bool,
     mount_from: Option<RepositoryName>,
+    /// What is wrong with a name that was given, told when it is awaited.
+    wrong: Option<Arc<Error>>,
     checkpoint: Option<(UploadCheckpoint, Rest)>,
     saver: Saver,
     observer: Observer,
@@ -91,6 +93,7 @@ impl Upload {
             chunk_size: None,
             skip_existing: false,
             mount_from: None,
+            wrong: None,
             checkpoint: None,
             saver: Saver::default(),
             observer: Observer::default(),
@@ -98,8 +101,8 @@ impl Upload {
     }
 
     /// Stores the content only if it has this digest, and under this digest's algorithm.
-    pub fn digest(mut self, expected: Digest) -> Self {
-        self.expected = Some(expected);
+    pub fn digest(mut self, expected: impl TryInto<Digest, Error: Into<Error>>) -> Self {
+        self.expected = self.given(expected);
         self
     }
 
@@ -123,8 +126,11 @@ impl Upload {
     /// it refuses, the content is sent. Needs [`Upload::digest`], and is
     /// [`acr_core::ErrorKind::InvalidInput`] without, and with a checkpoint: that upload was
     /// started before.
-    pub fn mount_from(mut self, repository: RepositoryName) -> Self {
-        self.mount_from = Some(repository);
+    pub fn mount_from(
+        mut self,
+        repository: impl TryInto<RepositoryName, Error: Into<Error>>,
+    ) -> Self {
+        self.mount_from = self.given(repository);
         self
     }
 
@@ -245,8 +251,22 @@ impl Upload {
         Ok(info)
     }
 
-    /// Refuses what would do nothing.
+    fn given<T>(&mut self, value: impl TryInto<T, Error: Into<Error>>) -> Option<T> {
+        let given = Given::new(value).get();
+        match given {
+            Ok(value) => Some(value),
+            Err(wrong) => {
+                self.wrong.get_or_insert(Arc::new(wrong));
+                None
+            }
+        }
+    }
+
+    /// Refuses names that are none, and what would do nothing.
     fn check(&self) -> Result<()> {
+        if let Some(wrong) = &self.wrong {
+            return Err(Error::shared(wrong));
+        }
         let refuse = |text: &str| Err(Error::new(ErrorKind::InvalidInput, text));
         let needs_digest = |option: &str| {
             refuse(&format!("`{option}` needs to know which blob it is: say it with `digest`"))

@@ -4,8 +4,10 @@ pub(crate) mod adopt;
 pub(crate) mod code;
 mod foreign;
 mod kept;
+mod kind;
 mod shortened;
 mod shown;
+mod sorted;
 
 use std::{
     error::Error as StdError,
@@ -16,6 +18,7 @@ use std::{
 use http::StatusCode;
 
 pub(crate) use self::adopt::{kind_name, kind_of};
+pub use self::kind::ErrorKind;
 use crate::http::{
     error::code::{ErrorCode, ErrorDetail},
     operation::Operation,
@@ -42,50 +45,6 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 /// precision allows: `{error:.300}`. `Debug` stays below 2 KiB, and all that is kept below 8 KiB.
 /// The underlying failure, if any, is in [`std::error::Error::source`].
 pub struct Error(Box<Inner>);
-
-/// What kind of failure an [`Error`] is; decides what a caller can do about it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// An argument is wrong; nothing was sent.
-    InvalidInput,
-    /// The caller's credential source failed.
-    Credential,
-    /// 401, also with a fresh token.
-    Unauthenticated,
-    /// The caller is known but may not do this (403, or 401 `insufficient_scope`).
-    Forbidden,
-    /// 404.
-    NotFound,
-    /// 405: the artifact is locked or quarantined; unlock it first.
-    Disallowed,
-    /// 409 or 412.
-    Conflict,
-    /// Any other 4xx.
-    Rejected,
-    /// 429; see [`Error::retry_after`].
-    Throttled,
-    /// 5xx.
-    Server,
-    /// The server was never reached: name resolution, TCP or TLS.
-    Connect,
-    /// A deadline passed.
-    Timeout,
-    /// The connection broke in flight.
-    Transport,
-    /// The server broke the specification.
-    Protocol,
-    /// A digest or size does not match.
-    Integrity,
-    /// A bound of this library was exceeded.
-    TooLarge,
-    /// A URL or scope that the server chose is refused.
-    Policy,
-    /// An upload session was lost and cannot be restarted.
-    Session,
-    /// The caller's content could not be read, or the target not be written.
-    Source,
-}
 
 struct Inner {
     kind: ErrorKind,
@@ -241,29 +200,6 @@ impl Error {
         self.0.hint
     }
 
-    /// Whether the same call may succeed later.
-    pub fn is_retryable(&self) -> bool {
-        if self.0.permanent {
-            return false;
-        }
-        match self.0.kind {
-            ErrorKind::Throttled
-            | ErrorKind::Timeout
-            | ErrorKind::Transport
-            | ErrorKind::Connect => true,
-            ErrorKind::Server => {
-                self.0.status.is_none_or(|s| matches!(s.as_u16(), 500 | 502 | 503 | 504))
-            }
-            ErrorKind::Rejected => self.0.status == Some(StatusCode::REQUEST_TIMEOUT),
-            _ => false,
-        }
-    }
-
-    /// Whether the thing asked for does not exist.
-    pub fn is_not_found(&self) -> bool {
-        self.0.kind == ErrorKind::NotFound
-    }
-
     /// Whether the answer visibly is not the registry's: a page in HTML, or JSON of
     /// another kind than the registry's errors, as proxies and gateways send them.
     pub fn is_foreign(&self) -> bool {
@@ -284,7 +220,13 @@ impl Error {
     /// that, and then only those of its words are kept that are known to be no secret.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
-        self.0.source = Some(kept::source(source.into()));
+        let source = source.into();
+        let is_short = kept::is_short(&*source);
+        self.0.source = Some(match source.downcast::<Self>() {
+            Ok(ours) if is_short => Arc::new(ours.with_one_detail()),
+            Ok(ours) => Arc::new(ours.with_one_detail().without_source()),
+            Err(other) => kept::source(other, is_short),
+        });
         self
     }
 

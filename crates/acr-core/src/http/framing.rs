@@ -1,11 +1,11 @@
 //! How the end of an answer's body is told from a connection that broke. Pure.
 
-use http::{HeaderMap, Version, header};
-use http_body::Body as _;
+use http::{HeaderMap, Response, Version, header};
+use http_body::Body;
 
 use crate::http::{
     error::{Error, ErrorKind, Result},
-    response::{Response, header_text, header_u64},
+    headers::{header_text, header_u64},
 };
 
 /// What says where the body of an answer ends.
@@ -25,7 +25,7 @@ pub enum Framing {
 
 impl Framing {
     /// How an answer is framed.
-    pub fn of(answer: &Response) -> Self {
+    pub fn of<B: Body>(answer: &Response<B>) -> Self {
         let headers = answer.headers();
         let is_coded = headers.contains_key(header::TRANSFER_ENCODING);
         // RFC 9112, 6.3: a length beside a transfer coding counts for nothing.
@@ -77,12 +77,12 @@ mod tests {
     use http_body_util::StreamBody;
 
     use super::*;
-    use crate::http::body::Body;
+    use crate::http::body::Body as OurBody;
 
     #[test]
     fn a5_only_what_has_an_end_is_framed() {
         let unsized_body = || {
-            Body::stream(StreamBody::new(stream::iter([Ok::<_, Error>(Frame::data(
+            OurBody::stream(StreamBody::new(stream::iter([Ok::<_, Error>(Frame::data(
                 Bytes::from_static(b"{}"),
             ))])))
         };
@@ -112,8 +112,8 @@ mod tests {
             }
             assert_eq!(Framing::of(&answer), expected, "{version:?} {headers:?}");
         }
-        assert_eq!(Framing::of(&Response::new(Body::from("{}"))), Framing::Length(2));
-        assert_eq!(Framing::of(&Response::new(Body::empty())), Framing::Length(0));
+        assert_eq!(Framing::of(&Response::new(OurBody::from("{}"))), Framing::Length(2));
+        assert_eq!(Framing::of(&Response::new(OurBody::empty())), Framing::Length(0));
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub(crate) mod challenge;
 pub(crate) mod endpoint;
 pub(crate) mod error;
 pub(crate) mod framing;
+pub(crate) mod headers;
 pub mod link;
 pub(crate) mod operation;
 pub(crate) mod paced;

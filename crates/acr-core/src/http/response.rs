@@ -27,6 +27,8 @@ use crate::{
     },
 };
 
+pub use crate::http::headers::{header_text, header_u64};
+
 /// The response type of every layer.
 pub type Response = http::Response<Body>;
 
@@ -247,25 +249,6 @@ pub fn describe(error: Error, head: &http::response::Parts) -> Error {
             .with_url(&context.uri)
             .with_request_id(context.request_id.as_ref().map(RequestId::as_str)),
     }
-}
-
-/// A header's single value as text; several different values count as none.
-pub fn header_text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    let mut values = headers.get_all(name).iter();
-    let first = values.next()?;
-    if values.any(|other| other != first) {
-        return None;
-    }
-    first.to_str().ok()
-}
-
-/// A decimal header: ASCII digits only, so `+5` and `5, 5` are refused.
-pub fn header_u64(headers: &HeaderMap, name: &HeaderName) -> Option<u64> {
-    let text = header_text(headers, name)?;
-    if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    text.parse().ok()
 }
 
 /// Refuses a body that is not the content itself, but an encoding of it: a digest is over

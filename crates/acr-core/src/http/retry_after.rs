@@ -9,7 +9,7 @@ use std::{
 use http::{HeaderMap, HeaderName, header};
 use thiserror::Error as ThisError;
 
-use crate::http::response::{header_text, header_u64};
+use crate::http::headers::{header_text, header_u64};
 
 /// The value of `Retry-After`: seconds, or an HTTP date (RFC 9110 §10.2.3).
 ///

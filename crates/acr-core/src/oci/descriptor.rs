@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use super::{DescriptorView, MediaType, Platform};
-use crate::{Digest, Result, UnknownFields};
+use super::{DescriptorView, MediaType, Platform, parts::Notes, shown::Shown};
+use crate::{Digest, Error, ErrorKind, Result, UnknownFields};
 
 /// A part of a manifest: a config, a layer, a manifest of an index; what a manifest is written
 /// of.
@@ -100,6 +100,69 @@ impl Descriptor {
     }
 }
 
+/// From what was found to what is whole.
+impl DescriptorView {
+    /// What it says, if it is whole and nothing in it is odd.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Protocol`] that names what is missing or odd.
+    pub fn strict(&self) -> Result<Descriptor> {
+        let odd = self.odd();
+        let wrong = |text: String| Error::new(ErrorKind::Protocol, text);
+        if !odd.is_empty() {
+            return Err(wrong(format!("odd in a descriptor: `{}`", Shown(&odd.join("`, `")))));
+        }
+        let digest = self.digest()?;
+        let missing = |field: &str| wrong(format!("the descriptor of `{digest}` has no `{field}`"));
+        let media_type = self.media_type.clone().ok_or_else(|| missing("mediaType"))?;
+        let size = self.size.ok_or_else(|| missing("size"))?;
+        let refuse = |why: &str| wrong(format!("the descriptor of `{digest}` has {why}"));
+        if media_type.as_str().is_empty() {
+            return Err(refuse("an empty `mediaType`"));
+        }
+        if i64::try_from(size).is_err() {
+            return Err(refuse("a `size` beyond 63 bits, which other readers cannot hold"));
+        }
+        Ok(Descriptor {
+            media_type,
+            size,
+            digest,
+            urls: self.urls.clone(),
+            annotations: self.annotations.clone(),
+            data: self.data.clone(),
+            artifact_type: self.artifact_type.clone(),
+            platform: self.platform.clone(),
+            unknown: self.unknown.clone(),
+        })
+    }
+}
+
+impl From<Descriptor> for DescriptorView {
+    fn from(part: Descriptor) -> Self {
+        Self {
+            media_type: Some(part.media_type),
+            digest: Some(part.digest.to_string()),
+            size: Some(part.size),
+            urls: part.urls,
+            annotations: part.annotations,
+            data: part.data,
+            artifact_type: part.artifact_type,
+            platform: part.platform,
+            unknown: part.unknown,
+            notes: Notes::default(),
+        }
+    }
+}
+
+impl TryFrom<DescriptorView> for Descriptor {
+    type Error = Error;
+
+    fn try_from(view: DescriptorView) -> Result<Self> {
+        view.strict()
+    }
+}
+
 impl<'de> Deserialize<'de> for Descriptor {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         DescriptorView::deserialize(deserializer)?.strict().map_err(de::Error::custom)
@@ -151,6 +214,8 @@ mod tests {
             ("size", None, "size"),
             ("size", Some("-1"), "size"),
             ("size", Some(r#""2""#), "size"),
+            ("size", Some("9223372036854775808"), "beyond 63 bits"),
+            ("mediaType", Some(r#""""#), "an empty `mediaType`"),
             ("platform", Some(r#"{"os":1}"#), "platform.os"),
             ("platform", Some("[]"), "platform"),
         ] {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
-    Descriptor, MediaType, Platform,
+    MediaType, Platform,
     parts::{FromParts, Notes, Parts, below},
     place::DESCRIPTOR,
     shown::Shown,
@@ -14,7 +14,7 @@ use crate::{Digest, Error, ErrorKind, Result, UnknownFields, value::ParseDigestE
 
 /// A part of a manifest as it was found: a config, a layer, a manifest of an index.
 ///
-/// Read leniently, where [`Descriptor`] is strict: `digest` is the text as it stands, and a value of another shape is
+/// Read leniently, where [`Descriptor`](super::Descriptor) is strict: `digest` is the text as it stands, and a value of another shape is
 /// named by [`DescriptorView::odd`] and kept among `unknown`, or, within a list or a map, left
 /// out. Nothing is ever fetched from `urls`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -49,38 +49,10 @@ pub struct DescriptorView {
     #[serde(flatten)]
     pub unknown: UnknownFields,
     #[serde(skip)]
-    notes: Notes,
+    pub(super) notes: Notes,
 }
 
 impl DescriptorView {
-    /// What it says, if it is whole and nothing in it is odd.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Protocol`] that names what is missing or odd.
-    pub fn strict(&self) -> Result<Descriptor> {
-        let odd = self.odd();
-        let wrong = |text: String| Error::new(ErrorKind::Protocol, text);
-        if !odd.is_empty() {
-            return Err(wrong(format!("odd in a descriptor: `{}`", Shown(&odd.join("`, `")))));
-        }
-        let digest = self.digest()?;
-        let missing = |field: &str| wrong(format!("the descriptor of `{digest}` has no `{field}`"));
-        let media_type = self.media_type.clone().ok_or_else(|| missing("mediaType"))?;
-        let size = self.size.ok_or_else(|| missing("size"))?;
-        Ok(Descriptor {
-            media_type,
-            size,
-            digest,
-            urls: self.urls.clone(),
-            annotations: self.annotations.clone(),
-            data: self.data.clone(),
-            artifact_type: self.artifact_type.clone(),
-            platform: self.platform.clone(),
-            unknown: self.unknown.clone(),
-        })
-    }
-
     /// The digest.
     ///
     /// # Errors
@@ -119,31 +91,6 @@ impl DescriptorView {
         ];
         let absent = fields.into_iter().filter(|(_, is_absent)| *is_absent);
         missing.extend(absent.map(|(field, _)| format!("{path}.{field}")));
-    }
-}
-
-impl From<Descriptor> for DescriptorView {
-    fn from(part: Descriptor) -> Self {
-        Self {
-            media_type: Some(part.media_type),
-            digest: Some(part.digest.to_string()),
-            size: Some(part.size),
-            urls: part.urls,
-            annotations: part.annotations,
-            data: part.data,
-            artifact_type: part.artifact_type,
-            platform: part.platform,
-            unknown: part.unknown,
-            notes: Notes::default(),
-        }
-    }
-}
-
-impl TryFrom<DescriptorView> for Descriptor {
-    type Error = Error;
-
-    fn try_from(view: DescriptorView) -> Result<Self> {
-        view.strict()
     }
 }
 

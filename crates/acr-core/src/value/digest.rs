@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256, Sha512, digest::common::hazmat::SerializableState};
 use thiserror::Error as ThisError;
 
-use crate::http::error::{Error, ErrorKind};
+use crate::{
+    http::error::{Error, ErrorKind},
+    value::text::text_value,
+};
 
 /// A content digest: `sha256:` and 64, or `sha512:` and 128, lower-case hexadecimal digits.
 ///
@@ -263,45 +266,7 @@ impl FromStr for Digest {
     }
 }
 
-impl TryFrom<String> for Digest {
-    type Error = ParseDigestError;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-impl TryFrom<&str> for Digest {
-    type Error = ParseDigestError;
-
-    fn try_from(text: &str) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-impl From<&Digest> for Digest {
-    fn from(digest: &Digest) -> Self {
-        digest.clone()
-    }
-}
-
-impl From<Digest> for String {
-    fn from(digest: Digest) -> Self {
-        digest.0
-    }
-}
-
-impl AsRef<str> for Digest {
-    fn as_ref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+text_value!(Digest, ParseDigestError);
 
 impl fmt::Debug for DigesterState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,6 +2,8 @@
 
 use std::{fmt, ops::Deref, slice, vec};
 
+use serde::{Serialize, Serializer};
+
 use crate::value::unreadable::Unreadable;
 
 /// A list within properties: what could be read of it, and what could not.
@@ -37,6 +39,26 @@ impl<T> Listed<T> {
     /// What the registry named and could not be read.
     pub fn unreadable(&self) -> &[Unreadable] {
         &self.unreadable
+    }
+}
+
+/// The items that could be read, as a list.
+impl<T: Serialize> Serialize for Listed<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.readable.serialize(serializer)
+    }
+}
+
+/// A list of which everything could be read.
+impl<T> From<Vec<T>> for Listed<T> {
+    fn from(readable: Vec<T>) -> Self {
+        Self::new(readable, Vec::new())
+    }
+}
+
+impl<T> FromIterator<T> for Listed<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
+        items.into_iter().collect::<Vec<T>>().into()
     }
 }
 

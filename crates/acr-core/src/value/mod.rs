@@ -7,6 +7,7 @@ pub(crate) mod deletion;
 pub(crate) mod digest;
 pub(crate) mod given;
 pub(crate) mod host;
+pub(crate) mod image_reference;
 pub(crate) mod listed;
 pub(crate) mod name;
 pub(crate) mod range;
@@ -14,14 +15,17 @@ pub(crate) mod reference;
 pub(crate) mod rights;
 pub(crate) mod scope;
 pub(crate) mod secret;
+pub(crate) mod text;
 pub(crate) mod timestamp;
 pub(crate) mod unknown_fields;
 pub(crate) mod unreadable;
 
 pub use self::{
     digest::{DigesterState, ParseDigestError},
+    image_reference::ParseImageReferenceError,
     name::ParseNameError,
     range::{ContentRange, ParseRangeError, UploadRange},
+    scope::ParseScopeError,
     timestamp::ParseTimestampError,
     unreadable::Unreadable,
 };

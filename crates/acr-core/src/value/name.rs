@@ -1,11 +1,14 @@
 //! Repository names and tags, validated on construction.
 
-use std::{fmt, str::FromStr};
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error as ThisError;
 
-use crate::http::error::{Error, ErrorKind};
+use crate::{
+    http::error::{Error, ErrorKind},
+    value::text::text_value,
+};
 
 /// The name of a repository, such as `library/hello-world`.
 ///
@@ -111,45 +114,8 @@ impl FromStr for Tag {
     }
 }
 
-macro_rules! text_conversions {
-    ($name:ident) => {
-        impl TryFrom<String> for $name {
-            type Error = ParseNameError;
-            fn try_from(text: String) -> Result<Self, Self::Error> {
-                text.parse()
-            }
-        }
-        impl TryFrom<&str> for $name {
-            type Error = ParseNameError;
-            fn try_from(text: &str) -> Result<Self, Self::Error> {
-                text.parse()
-            }
-        }
-        impl From<&$name> for $name {
-            fn from(value: &$name) -> Self {
-                value.clone()
-            }
-        }
-        impl From<$name> for String {
-            fn from(value: $name) -> Self {
-                value.0
-            }
-        }
-        impl AsRef<str> for $name {
-            fn as_ref(&self) -> &str {
-                &self.0
-            }
-        }
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-    };
-}
-
-text_conversions!(RepositoryName);
-text_conversions!(Tag);
+text_value!(RepositoryName, ParseNameError);
+text_value!(Tag, ParseNameError);
 
 /// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`
 fn is_path_component(text: &str) -> bool {

@@ -1,6 +1,10 @@
 //! The ranges of HTTP and of uploads. Pure; readers never panic and print what they read.
 
-use std::{fmt, str::FromStr};
+use std::{
+    fmt,
+    ops::{Range, RangeFrom, RangeInclusive},
+    str::FromStr,
+};
 
 use thiserror::Error as ThisError;
 
@@ -13,6 +17,8 @@ use crate::http::error::{Error, ErrorKind};
 ///
 /// assert_eq!(ByteRange::new(0, Some(299))?.to_string(), "bytes=0-299");
 /// assert_eq!("bytes=300-".parse::<ByteRange>()?.first(), 300);
+/// assert_eq!(ByteRange::try_from(0..=299)?, ByteRange::try_from(0..300)?);
+/// assert_eq!(ByteRange::from(300..).last(), None);
 /// # Ok::<(), acr_core::value::ParseRangeError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -191,6 +197,69 @@ impl fmt::Display for UploadRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.first, self.last)
     }
+}
+
+/// `0..=299`: both ends included, as in HTTP.
+impl TryFrom<RangeInclusive<u64>> for ByteRange {
+    type Error = ParseRangeError;
+
+    fn try_from(range: RangeInclusive<u64>) -> Result<Self, Self::Error> {
+        Self::new(*range.start(), Some(*range.end()))
+    }
+}
+
+/// `0..300`: the end is left out. An empty range is an error, since HTTP cannot say it.
+impl TryFrom<Range<u64>> for ByteRange {
+    type Error = ParseRangeError;
+
+    fn try_from(range: Range<u64>) -> Result<Self, Self::Error> {
+        Self::new(range.start, Some(last_of(&range)?))
+    }
+}
+
+/// `300..`: to the end of the content.
+impl From<RangeFrom<u64>> for ByteRange {
+    fn from(range: RangeFrom<u64>) -> Self {
+        Self { first: range.start, last: None }
+    }
+}
+
+/// `0..=21`: both ends included, as on the wire.
+impl TryFrom<RangeInclusive<u64>> for UploadRange {
+    type Error = ParseRangeError;
+
+    fn try_from(range: RangeInclusive<u64>) -> Result<Self, Self::Error> {
+        Self::new(*range.start(), *range.end())
+    }
+}
+
+/// `0..22`: the end is left out. An empty range is an error.
+impl TryFrom<Range<u64>> for UploadRange {
+    type Error = ParseRangeError;
+
+    fn try_from(range: Range<u64>) -> Result<Self, Self::Error> {
+        Self::new(range.start, last_of(&range)?)
+    }
+}
+
+/// What came, as offsets: `first..=last`.
+impl From<ContentRange> for RangeInclusive<u64> {
+    fn from(range: ContentRange) -> Self {
+        range.first..=range.last
+    }
+}
+
+/// What was taken, as offsets: `first..=last`.
+impl From<UploadRange> for RangeInclusive<u64> {
+    fn from(range: UploadRange) -> Self {
+        range.first..=range.last
+    }
+}
+
+/// The last offset of a half-open range; an error where it has none.
+fn last_of(range: &Range<u64>) -> Result<u64, ParseRangeError> {
+    let empty = || ParseRangeError { text: format!("{}..{}", range.start, range.end) };
+    if range.is_empty() { Err(empty()) } else { range.end.checked_sub(1).ok_or_else(empty) }
 }
 
 impl From<ParseRangeError> for Error {

@@ -3,10 +3,16 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    str::FromStr,
     sync::Arc,
 };
 
-use crate::value::name::RepositoryName;
+use thiserror::Error as ThisError;
+
+use crate::{
+    http::error::{Error, ErrorKind},
+    value::name::RepositoryName,
+};
 
 /// The permission a request needs: a set of resources and actions.
 ///
@@ -27,6 +33,16 @@ use crate::value::name::RepositoryName;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Scope(Arc<BTreeMap<Resource, BTreeSet<Action>>>);
+
+/// The text is not a scope.
+#[derive(Clone, Debug, PartialEq, Eq, ThisError)]
+#[error(
+    "`{}` is not a scope: `type:name:action,action`, such as `repository:library/app:pull`, several separated by one blank",
+    crate::http::redact::printable(.text)
+)]
+pub struct ParseScopeError {
+    text: String,
+}
 
 /// An action on a resource. Server vocabulary, hence an open set.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -187,6 +203,43 @@ fn listed(actions: &BTreeSet<Action>) -> String {
     actions.iter().map(Action::as_str).collect::<Vec<_>>().join(",")
 }
 
+impl FromStr for Scope {
+    type Err = ParseScopeError;
+
+    /// Reads what [`Display`](fmt::Display) prints; no text is no permission. Of what a server
+    /// says, [`Scope::parse_lenient`] reads as much as can be understood.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let refuse = || ParseScopeError { text: text.to_owned() };
+        if text.is_empty() {
+            return Ok(Self::empty());
+        }
+        text.split(' ').try_fold(Self::empty(), |scope, entry| {
+            let (kind, rest) = entry.split_once(':').ok_or_else(refuse)?;
+            let (name, actions) = rest.rsplit_once(':').ok_or_else(refuse)?;
+            let is_plain =
+                |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_graphic());
+            if ![kind, name].into_iter().chain(actions.split(',')).all(is_plain) {
+                return Err(refuse());
+            }
+            Ok(scope.union(Self::single(kind, name, actions.split(',').map(Action::new))))
+        })
+    }
+}
+
+impl TryFrom<&str> for Scope {
+    type Error = ParseScopeError;
+
+    fn try_from(text: &str) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<ParseScopeError> for Error {
+    fn from(error: ParseScopeError) -> Self {
+        Self::new(ErrorKind::InvalidInput, error.to_string())
+    }
+}
+
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, (resource, actions)) in self.0.iter().enumerate() {
@@ -194,6 +247,24 @@ impl fmt::Display for Scope {
             write!(f, "{blank}{}:{}:{}", resource.kind, resource.name, listed(actions))?;
         }
         Ok(())
+    }
+}
+
+impl AsRef<str> for Action {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl PartialEq<str> for Action {
+    fn eq(&self, text: &str) -> bool {
+        self.as_str() == text
+    }
+}
+
+impl PartialEq<&str> for Action {
+    fn eq(&self, text: &&str) -> bool {
+        self.as_str() == *text
     }
 }
 
@@ -221,6 +292,34 @@ mod tests {
         let b = Scope::parse_lenient("repository:b:pull repository:a:pull,push");
         assert_eq!(a, b);
         assert_eq!(a.to_string(), "repository:a:pull,push repository:b:pull");
+    }
+
+    #[test]
+    fn a_scope_is_read_as_it_is_printed_and_nothing_else() {
+        for good in [
+            "",
+            "registry:catalog:*",
+            "repository:library/app:pull,push",
+            "repository:host:5000/x:pull",
+            "repository:a:pull repository:b:delete",
+        ] {
+            assert_eq!(good.parse::<Scope>().unwrap().to_string(), good);
+        }
+        for bad in [
+            "pull",
+            "repository:a",
+            "repository:a:",
+            "repository::pull",
+            ":a:pull",
+            "repository:a:pull,",
+            " repository:a:pull",
+            "repository:a:pull  repository:b:pull",
+            "repository:a:pull\nrepository:b:pull",
+            "repository:\u{e9}:pull",
+        ] {
+            let error = bad.parse::<Scope>().unwrap_err().to_string();
+            assert!(error.contains("repository:library/app:pull"), "{bad}: {error}");
+        }
     }
 
     #[test]

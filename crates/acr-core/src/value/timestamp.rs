@@ -80,6 +80,14 @@ impl TryFrom<String> for Timestamp {
     }
 }
 
+impl TryFrom<&str> for Timestamp {
+    type Error = ParseTimestampError;
+
+    fn try_from(text: &str) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
 impl From<Timestamp> for String {
     fn from(time: Timestamp) -> Self {
         time.to_string()
@@ -89,6 +97,17 @@ impl From<Timestamp> for String {
 impl From<Timestamp> for SystemTime {
     fn from(time: Timestamp) -> Self {
         time.0.into()
+    }
+}
+
+/// For times that RFC 3339 can write: of the years 0 to 9999.
+impl TryFrom<SystemTime> for Timestamp {
+    type Error = ParseTimestampError;
+
+    fn try_from(time: SystemTime) -> Result<Self, Self::Error> {
+        let read = jiff::Timestamp::try_from(time).map(Self).ok();
+        read.filter(|read| is_rfc3339(&read.to_string()))
+            .ok_or_else(|| ParseTimestampError { text: format!("{time:?}") })
     }
 }
 

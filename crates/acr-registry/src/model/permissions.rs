@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{RepositoryProperties, TagProperties};
-
 /// Four flags, each of which may be left as it is.
 ///
 /// As the argument of an update, a flag that is not set keeps its value on the
@@ -108,20 +106,6 @@ impl Permissions {
 impl From<&Self> for Permissions {
     fn from(flags: &Self) -> Self {
         *flags
-    }
-}
-
-/// The flags of a whole properties value, for an update that restores them.
-impl From<&RepositoryProperties> for Permissions {
-    fn from(properties: &RepositoryProperties) -> Self {
-        properties.permissions
-    }
-}
-
-/// The flags of a whole properties value, for an update that restores them.
-impl From<&TagProperties> for Permissions {
-    fn from(properties: &TagProperties) -> Self {
-        properties.permissions
     }
 }
 

@@ -2,8 +2,12 @@
 //!
 //! What identifies a thing is always there. Everything else is what the registry says, if
 //! it says so: a value of another shape than expected is `None` here and kept in `unknown`.
+//!
+//! As JSON, each has the names of its fields here in camel case, and `null` for what the
+//! registry does not say. Tests of a program make one by `new` and set its fields.
 
 use acr_core::{Digest, RepositoryName, Tag, Timestamp};
+use serde::Serialize;
 
 use super::{Architecture, Listed, MediaType, OperatingSystem, Permissions, UnknownFields};
 
@@ -16,7 +20,8 @@ use super::{Architecture, Listed, MediaType, OperatingSystem, Permissions, Unkno
 /// assert_eq!(repository.manifest_count, Some(3));
 /// # Ok(()) });
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct RepositoryProperties {
     /// The registry's login server.
@@ -36,8 +41,10 @@ pub struct RepositoryProperties {
     /// Whether artifact streaming ("teleport") is on, where the registry has it.
     pub teleport: Option<bool>,
     /// Fields that this version has no name for.
+    #[serde(skip_serializing_if = "UnknownFields::is_empty")]
     pub unknown: UnknownFields,
     /// Fields of `changeableAttributes` that this version has no name for.
+    #[serde(skip_serializing_if = "UnknownFields::is_empty")]
     pub unknown_attributes: UnknownFields,
 }
 
@@ -50,7 +57,8 @@ pub struct RepositoryProperties {
 /// assert!(tag.updated_at >= tag.created_at);
 /// # Ok(()) });
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct TagProperties {
     /// The registry's login server.
@@ -72,8 +80,10 @@ pub struct TagProperties {
     /// The locks.
     pub permissions: Permissions,
     /// Fields that this version has no name for.
+    #[serde(skip_serializing_if = "UnknownFields::is_empty")]
     pub unknown: UnknownFields,
     /// Fields of `changeableAttributes` that this version has no name for.
+    #[serde(skip_serializing_if = "UnknownFields::is_empty")]
     pub unknown_attributes: UnknownFields,
 }
 
@@ -89,7 +99,8 @@ pub struct TagProperties {
 /// assert_eq!(manifest.architecture, None);
 /// # Ok(()) });
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ManifestProperties {
     /// The registry's login server.
@@ -123,12 +134,113 @@ pub struct ManifestProperties {
     /// The locks.
     pub permissions: Permissions,
     /// Fields that this version has no name for.
+    #[serde(skip_serializing_if = "UnknownFields::is_empty")]
     pub unknown: UnknownFields,
     /// Fields of `changeableAttributes` that this version has no name for.
+    #[serde(skip_serializing_if = "UnknownFields::is_empty")]
     pub unknown_attributes: UnknownFields,
 }
 
+impl RepositoryProperties {
+    /// A repository of which nothing else is known: for tests of a program, which set the
+    /// other fields as they need them.
+    ///
+    /// ```
+    /// use acr_registry::RepositoryProperties;
+    ///
+    /// let mut repository = RepositoryProperties::new("r.azurecr.io", "library/app".parse()?);
+    /// repository.tag_count = Some(3);
+    /// let json = serde_json::to_value(&repository).unwrap();
+    /// assert_eq!((&json["name"], &json["tagCount"]), (&"library/app".into(), &3.into()));
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
+    pub fn new(registry: impl Into<String>, name: RepositoryName) -> Self {
+        Self {
+            registry: registry.into(),
+            name,
+            created_at: None,
+            updated_at: None,
+            manifest_count: None,
+            tag_count: None,
+            permissions: Permissions::new(),
+            teleport: None,
+            unknown: UnknownFields::default(),
+            unknown_attributes: UnknownFields::default(),
+        }
+    }
+}
+
+impl TagProperties {
+    /// A tag of which nothing else is known: for tests of a program, which set the other
+    /// fields as they need them.
+    ///
+    /// ```
+    /// use acr_core::Digest;
+    /// use acr_registry::TagProperties;
+    ///
+    /// let (name, digest) = ("library/app".parse()?, Digest::sha256(b"{}"));
+    /// let tag = TagProperties::new("r.azurecr.io", name, "v1".parse()?, digest);
+    /// assert_eq!(tag.name, "v1");
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
+    pub fn new(
+        registry: impl Into<String>,
+        repository: RepositoryName,
+        name: Tag,
+        digest: Digest,
+    ) -> Self {
+        Self {
+            registry: registry.into(),
+            repository,
+            name,
+            digest,
+            created_at: None,
+            updated_at: None,
+            signed: None,
+            quarantine_state: None,
+            permissions: Permissions::new(),
+            unknown: UnknownFields::default(),
+            unknown_attributes: UnknownFields::default(),
+        }
+    }
+}
+
 impl ManifestProperties {
+    /// A manifest of which nothing else is known: for tests of a program, which set the other
+    /// fields as they need them.
+    ///
+    /// ```
+    /// use acr_core::{Digest, Tag};
+    /// use acr_registry::ManifestProperties;
+    ///
+    /// let digest = Digest::sha256(b"{}");
+    /// let mut manifest = ManifestProperties::new("r.azurecr.io", "library/app".parse()?, digest);
+    /// manifest.tags = vec!["v1".parse::<Tag>()?].into();
+    /// assert_eq!(manifest.tags[0], "v1");
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
+    pub fn new(registry: impl Into<String>, repository: RepositoryName, digest: Digest) -> Self {
+        Self {
+            registry: registry.into(),
+            repository,
+            digest,
+            size: None,
+            created_at: None,
+            updated_at: None,
+            architecture: None,
+            operating_system: None,
+            media_type: None,
+            config_media_type: None,
+            tags: Listed::default(),
+            references: Listed::default(),
+            quarantine_state: None,
+            quarantine_details: None,
+            permissions: Permissions::new(),
+            unknown: UnknownFields::default(),
+            unknown_attributes: UnknownFields::default(),
+        }
+    }
+
     /// How tools name it: `registry.azurecr.io/repository@sha256:…`.
     ///
     /// ```
@@ -156,7 +268,8 @@ impl ManifestProperties {
 /// }
 /// # Ok(()) });
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ManifestReference {
     /// The manifest.
@@ -166,7 +279,22 @@ pub struct ManifestReference {
     /// Its operating system.
     pub operating_system: Option<OperatingSystem>,
     /// Fields that this version has no name for.
+    #[serde(skip_serializing_if = "UnknownFields::is_empty")]
     pub unknown: UnknownFields,
+}
+
+/// The flags of a whole properties value, for an update that restores them.
+impl From<&RepositoryProperties> for Permissions {
+    fn from(properties: &RepositoryProperties) -> Self {
+        properties.permissions
+    }
+}
+
+/// The flags of a whole properties value, for an update that restores them.
+impl From<&TagProperties> for Permissions {
+    fn from(properties: &TagProperties) -> Self {
+        properties.permissions
+    }
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ async fn with_fallback(
     let repo = client(&registry);
     let subject = repo.put_manifest(subject.to_vec()).await.unwrap();
     let fallback = tag(&subject.as_str().replace(':', "-"));
-    repo.put_manifest(content.to_vec()).media_type(media_type).tag(fallback).await.unwrap();
+    repo.put_manifest(content.to_vec()).media_type(media_type).tag(&fallback).await.unwrap();
     registry.inject(Fault::status(Operation::ListReferrers, 1, 404));
     repo.list_referrers(&subject).try_next().await
 }
@@ -50,7 +50,7 @@ async fn a6_a_fallback_tag_is_believed_only_if_it_is_a_list_of_referrers() {
         (other, "the subject itself is or contains"),
         (itself, "the subject itself is or contains"),
     ] {
-        repo.put_manifest(content).tag(fallback.clone()).await.unwrap();
+        repo.put_manifest(content).tag(&fallback).await.unwrap();
         registry.inject(Fault::status(Operation::ListReferrers, 1, 404));
         let mut referrers = repo.list_referrers(&subject_digest);
         for _ in 0..2 {

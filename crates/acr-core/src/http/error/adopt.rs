@@ -73,7 +73,7 @@ pub(crate) fn kind_of<E: 'static>(error: &E) -> Option<ErrorKind> {
 
 /// The kind for logs and spans; OpenTelemetry's word where there is none.
 pub(crate) fn kind_name<E: 'static>(error: &E) -> String {
-    kind_of(error).map_or_else(|| "_OTHER".to_owned(), |kind| format!("{kind:?}"))
+    kind_of(error).map_or_else(|| "_OTHER".to_owned(), |kind| kind.to_string())
 }
 
 /// What is known of somebody else's error.

@@ -2,7 +2,6 @@
 
 use std::{error::Error as StdError, sync::Arc};
 
-use super::{BoxError, Error};
 use crate::http::error::{
     code::ErrorDetail,
     foreign::{ForeignError, chain},
@@ -34,19 +33,17 @@ pub(super) fn details(all: Vec<ErrorDetail>) -> Vec<ErrorDetail> {
     kept
 }
 
-/// The underlying failure as it is, so that its type can be asked for; its known words alone
-/// where it is so long that a server must have written it.
-pub(super) fn source(source: BoxError) -> Arc<dyn StdError + Send + Sync> {
-    let is_short = is_short(&*source);
-    match source.downcast::<Error>() {
-        Ok(ours) if is_short => Arc::new(ours.with_one_detail()),
-        Ok(ours) => Arc::new(ours.with_one_detail().without_source()),
-        Err(other) if is_short => Arc::from(other),
-        Err(other) => Arc::new(ForeignError::of(&*other)),
-    }
+/// A failure of somebody else as it is, so that its type can be asked for; its known words
+/// alone where it is so long that a server must have written it.
+pub(super) fn source(
+    source: Box<dyn StdError + Send + Sync>,
+    is_short: bool,
+) -> Arc<dyn StdError + Send + Sync> {
+    if is_short { Arc::from(source) } else { Arc::new(ForeignError::of(&*source)) }
 }
 
-fn is_short(source: &(dyn StdError + Send + Sync + 'static)) -> bool {
+/// Whether a failure and its causes print little enough to be kept whole.
+pub(super) fn is_short(source: &(dyn StdError + Send + Sync + 'static)) -> bool {
     let fits = |text: String| text.len() <= MAX_SOURCE;
     fits(shortened(MAX_SOURCE, format_args!("{source:?}")))
         && chain(source).all(|cause| fits(shortened(MAX_SOURCE, format_args!("{cause}"))))

@@ -74,7 +74,7 @@ impl Outcome {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.kind, self.status) {
-            (Some(kind), _) => write!(f, "{kind:?}"),
+            (Some(kind), _) => write!(f, "{kind}"),
             (None, Some(status)) => write!(f, "{}", status.as_u16()),
             (None, None) => f.write_str("unknown"),
         }

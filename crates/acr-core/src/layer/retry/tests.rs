@@ -371,8 +371,8 @@ fn a_log_names_the_outcome_and_the_policy() {
         |result: Result<Response, BoxError>| Outcome::of(&result, Effect::Read).to_string();
     let answer = http::Response::builder().status(503).body(Body::empty()).unwrap();
     assert_eq!(outcome(Ok(answer)), "503");
-    assert_eq!(outcome(Err(Error::new(ErrorKind::Connect, "down").into())), "Connect");
-    assert_eq!(outcome(Err("somebody else's".into())), "Transport");
+    assert_eq!(outcome(Err(Error::new(ErrorKind::Connect, "down").into())), "connect");
+    assert_eq!(outcome(Err("somebody else's".into())), "transport");
     let policy = RetryPolicy::default().retries(7).deadline(Duration::from_secs(8));
     assert_eq!(
         format!("{policy:?}"),
