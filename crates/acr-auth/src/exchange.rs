@@ -11,7 +11,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::{form::Form, grant_type::GrantType, refusal, trust};
+use crate::{form::Form, grant_type::GrantType, refusal, secret_text, trust};
 
 /// `POST /oauth2/exchange`: Entra tokens for a registry refresh token.
 pub(crate) struct Exchange<'a> {
@@ -71,7 +71,7 @@ impl<'a> Exchange<'a> {
         let sent: Vec<_> = self.access_token.into_iter().chain(self.refresh_token).collect();
         let answer = send(caller, self.request()?, &sent).await?;
         let answer: RefreshAnswer = response::read_json(answer, MAX_TOKEN_ANSWER).await?;
-        present(answer.refresh_token, "refresh_token")
+        secret_text::received(answer.refresh_token, "refresh_token")
     }
 
     fn request(&self) -> Result<Request> {
@@ -97,7 +97,7 @@ impl<'a> Ask<'a> {
         }
         let answer = send(caller, self.request()?, &sent).await?;
         let answer: AccessAnswer = response::read_json(answer, MAX_TOKEN_ANSWER).await?;
-        present(answer.access_token.or(answer.token), "access_token")
+        secret_text::received(answer.access_token.or(answer.token), "access_token")
     }
 
     fn request(&self) -> Result<Request> {
@@ -169,13 +169,6 @@ async fn send<S: HttpService>(
     }
 }
 
-/// The token, checked to fit into a header, so that no answer can break a later request.
-fn present(token: Option<Zeroizing<String>>, field: &str) -> Result<Secret> {
-    let token = token.filter(|t| !t.is_empty() && t.bytes().all(|b| b.is_ascii_graphic()));
-    let text = || format!("the token service's answer has no usable `{field}`");
-    token.map(|t| Secret::new(t.as_str())).ok_or_else(|| Error::new(ErrorKind::Protocol, text()))
-}
-
 fn post(endpoint: &Endpoint, call: &str, form: Form, operation: Operation) -> Result<Request> {
     let (content_type, body) = form.finish();
     RequestBuilder::new(Method::POST, endpoint, &["oauth2", call])
@@ -201,8 +194,6 @@ struct AccessAnswer {
     #[serde(default)]
     token: Option<Zeroizing<String>>,
 }
-
-pub(crate) const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");
 
 const MAX_TOKEN_ANSWER: usize = 64 * 1024;
 

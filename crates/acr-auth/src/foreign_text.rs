@@ -2,24 +2,12 @@
 
 mod echo;
 
-use acr_core::Secret;
+use acr_core::{Secret, http::printable_up_to};
 
-/// At most `limit` characters, blanks joined, everything unprintable escaped.
+/// At most `limit` bytes, blanks joined, everything unprintable escaped.
 pub(crate) fn printable(text: &str, limit: usize) -> String {
     let joined = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut chars = joined.chars();
-    let mut shown = String::new();
-    for c in chars.by_ref().take(limit) {
-        if c.is_ascii_graphic() || c == ' ' || c.is_alphanumeric() {
-            shown.push(c);
-        } else {
-            shown.extend(c.escape_default());
-        }
-    }
-    if chars.next().is_some() {
-        shown.push('…');
-    }
-    shown
+    printable_up_to(&joined, limit).to_string()
 }
 
 /// The same with every word replaced that could hold a token: those are longer than

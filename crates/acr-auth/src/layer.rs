@@ -9,7 +9,9 @@ use std::{
 use acr_core::{
     CallOptions, Endpoint, Error, MissingRights, Result, Scope,
     http::{Challenge, Effect, Recoveries, Request, Response},
-    layer::{HttpService, RequestId, ResponseFuture, call, drain, is_redirect_hop},
+    layer::{
+        CLIENT_REQUEST_ID, HttpService, RequestId, ResponseFuture, call, drain, is_redirect_hop,
+    },
 };
 use http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use tower_layer::Layer;
@@ -19,7 +21,7 @@ use crate::{
     challenged,
     clock::Clock,
     credential::Credential,
-    exchange::{CLIENT_REQUEST_ID, Caller},
+    exchange::Caller,
     tokens::{Found, Reuse, Tokens},
 };
 

@@ -7,7 +7,7 @@ use acr_core::{
     Error, Secret,
     http::{Body, ErrorDetail, Response, response},
 };
-use http::{HeaderName, StatusCode};
+use http::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -50,11 +50,11 @@ pub(crate) fn without_odd_id(mut answer: Response, sent: &[&Secret]) -> Response
     let is_id = |text: &str| {
         text.len() <= MAX_ID && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
     };
-    let is_odd = answer.headers().get(CORRELATION_ID).is_some_and(|id| {
+    let is_odd = answer.headers().get(response::CORRELATION_ID).is_some_and(|id| {
         !id.to_str().is_ok_and(|id| is_id(id) && !foreign_text::repeats(id, sent))
     });
     if is_odd {
-        answer.headers_mut().remove(CORRELATION_ID);
+        answer.headers_mut().remove(response::CORRELATION_ID);
     }
     answer
 }
@@ -101,14 +101,12 @@ impl Said {
     }
 }
 
-const CORRELATION_ID: HeaderName = HeaderName::from_static("x-ms-correlation-request-id");
-
 const MAX_ID: usize = 64;
 
 /// What is read of an answer.
 const MAX_ANSWER: usize = 64 * 1024;
 
-/// What is kept of a reason, in characters.
+/// What is kept of a reason, in bytes.
 const MAX_WORDS: usize = 300;
 
 /// What is looked at of a code and of a reason, in characters.

@@ -1,6 +1,7 @@
 //! What secrets look like when a person or a file hands them over.
 
 use acr_core::{Error, ErrorKind, Result, Secret};
+use zeroize::Zeroizing;
 
 /// A password or a user name: without the line breaks at its end, and on one line.
 pub(crate) fn line(text: &Secret, what: &str) -> Result<Secret> {
@@ -17,11 +18,26 @@ pub(crate) fn line(text: &Secret, what: &str) -> Result<Secret> {
 /// A token: without blanks around it, and of characters that tokens have.
 pub(crate) fn token(text: &Secret, what: &str) -> Result<Secret> {
     let kept = text.expose().trim();
-    if !kept.bytes().all(|b| b.is_ascii_graphic()) {
+    if !kept.is_empty() && !is_token(kept) {
         let text = format!("the {what} holds a blank or another character that no token has");
         return Err(Error::new(ErrorKind::InvalidInput, text));
     }
     Ok(shortened(text, kept, what))
+}
+
+/// A token out of an answer, checked to fit into a header, so that no answer can break a later
+/// request.
+pub(crate) fn received(token: Option<Zeroizing<String>>, field: &str) -> Result<Secret> {
+    let text = || format!("the answer has no usable `{field}`");
+    let token = token.filter(|token| is_token(token));
+    token
+        .map(|token| Secret::new(token.as_str()))
+        .ok_or_else(|| Error::new(ErrorKind::Protocol, text()))
+}
+
+/// Whether a text can be a token: visible ASCII, and some of it. The one check for all of them.
+pub(crate) fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic())
 }
 
 fn shortened(text: &Secret, kept: &str, what: &str) -> Secret {

@@ -9,7 +9,3 @@ pub(crate) const PAUSE: Duration = Duration::from_millis(500);
 /// Content of this length or more is hashed on a thread that may block: it takes about a tenth
 /// of a millisecond.
 pub(crate) const LARGE: usize = 128 * 1024;
-
-/// How often a stream gives its error: more often than any adapter asks on, and not for ever,
-/// since one that leaves errors out would never return.
-pub(crate) const MAX_TOLD: u32 = 16;

@@ -11,7 +11,10 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::foreign_text::{reason, repeats};
+use super::{
+    foreign_text::{reason, repeats},
+    secret_text,
+};
 use crate::access_token::AccessToken;
 
 /// Reads a token, or the error that was answered instead. What repeats a part of the secret
@@ -28,13 +31,6 @@ pub(crate) async fn read(answer: Response, sent: Option<&Secret>) -> Result<Acce
         response::describe(Error::new(ErrorKind::Protocol, text), &head)
     })?;
     answer.token().map_err(|error| response::describe(error, &head))
-}
-
-/// A token that fits into a header.
-pub(crate) fn usable(token: Option<Zeroizing<String>>, field: &str) -> Result<Secret> {
-    let token = token.filter(|t| !t.is_empty() && t.bytes().all(|b| b.is_ascii_graphic()));
-    let text = || format!("the answer has no usable `{field}`");
-    token.map(|t| Secret::new(t.as_str())).ok_or_else(|| Error::new(ErrorKind::Protocol, text()))
 }
 
 /// A point in time in seconds since 1970, within what this machine can express.
@@ -72,7 +68,7 @@ struct TokenAnswer {
 
 impl TokenAnswer {
     fn token(self) -> Result<AccessToken> {
-        let token = usable(self.access_token, "access_token")?;
+        let token = secret_text::received(self.access_token, "access_token")?;
         let now = SystemTime::now();
         // The relative one first: it needs no clock that agrees with the server's.
         let expires_at = match (self.expires_in, self.expires_on) {

@@ -12,7 +12,7 @@ use super::{
     failure::Failure,
     foreign_text::without_tokens,
     options::SourceOptions,
-    scopes,
+    scopes, secret_text,
     token_cache::TokenCache,
     tool::{Output, Tool},
 };
@@ -137,7 +137,7 @@ struct Answer {
 
 impl Answer {
     fn token(self, zone: &TimeZone) -> Result<AccessToken, Failure> {
-        let token = answer::usable(self.token, "accessToken")?;
+        let token = secret_text::received(self.token, "accessToken")?;
         let expires_at = match (self.expires_on, self.local_expiry) {
             (Some(seconds), _) => Some(answer::epoch(seconds)),
             (None, Some(text)) => local_time(text.trim(), zone),

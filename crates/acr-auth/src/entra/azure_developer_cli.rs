@@ -5,11 +5,10 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::{
-    answer,
     azure_cli::{read, refusal},
     failure::Failure,
     options::SourceOptions,
-    scopes,
+    scopes, secret_text,
     token_cache::TokenCache,
     tool::Tool,
 };
@@ -66,7 +65,7 @@ impl AzureDeveloperCliCredential {
             return Err(refusal("azd", "azd auth login", &message(&output.stderr)));
         }
         let answer = read("azd", &output, |answer: &Answer| answer.token.is_some())?;
-        let token = answer::usable(answer.token, "token")?;
+        let token = secret_text::received(answer.token, "token")?;
         let expires_at: Timestamp = answer.expires_at.parse().map_err(|_| {
             Error::new(ErrorKind::Protocol, "`azd` did not say when the token expires")
         })?;

@@ -55,7 +55,7 @@ mod tool;
 mod unavailable;
 mod workload_identity;
 
-use crate::foreign_text;
+use crate::{foreign_text, secret_text};
 
 pub use self::{
     azure_cli::AzureCliCredential, azure_developer_cli::AzureDeveloperCliCredential,

@@ -16,7 +16,7 @@ use super::{
     failure::Failure,
     named_identity::{self, required},
     options::SourceOptions,
-    scopes,
+    scopes, secret_text,
     token_cache::TokenCache,
 };
 use crate::{
@@ -151,7 +151,7 @@ async fn contents(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
 
 fn assertion(path: &Path, text: &[u8]) -> Result<Secret> {
     let assertion = std::str::from_utf8(text).map(str::trim).unwrap_or_default();
-    if assertion.is_empty() || !assertion.bytes().all(|b| b.is_ascii_graphic()) {
+    if !secret_text::is_token(assertion) {
         return Err(fault(ErrorKind::Source, path, "holds no assertion"));
     }
     Ok(Secret::new(assertion))

@@ -10,7 +10,7 @@ use std::{
 
 use acr_core::{
     ByteRange, Digest, Error, ErrorKind, Result,
-    http::{DataStream, Operation},
+    http::{DataStream, Operation, Told},
 };
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
@@ -20,7 +20,6 @@ use crate::{
         machine::{Answer, Extent, too_large},
         request,
     },
-    pace::MAX_TOLD,
     repository::Repository,
 };
 
@@ -59,7 +58,7 @@ pub struct PartialReader {
     total: Option<u64>,
     failed: Option<Arc<Error>>,
     /// How often the stream gave the error.
-    told: u32,
+    told: Told,
     operation: Operation,
 }
 
@@ -92,7 +91,7 @@ impl DownloadRange {
             has_begun: false,
             total,
             failed: None,
-            told: 0,
+            told: Told::default(),
             operation,
         })
     }
@@ -214,11 +213,10 @@ impl Stream for PartialReader {
     type Item = Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let item = ready!(self.poll_piece(cx));
-        if matches!(item, Some(Err(_))) {
-            self.told = self.told.saturating_add(1);
-        }
-        Poll::Ready(item.filter(|_| self.told <= MAX_TOLD))
+        Poll::Ready(match ready!(self.poll_piece(cx)) {
+            Some(Err(error)) => self.told.tell(error),
+            item => item,
+        })
     }
 }
 

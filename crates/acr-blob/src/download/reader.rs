@@ -10,7 +10,7 @@ use std::{
 
 use acr_core::{
     Digest, Digester, Error, ErrorKind, Result,
-    http::{Body, DataStream, Operation},
+    http::{Body, DataStream, Operation, Told},
 };
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
@@ -23,7 +23,7 @@ use crate::{
         outlet::{Outlet, Piece},
         request,
     },
-    pace::{LARGE, MAX_TOLD, PAUSE},
+    pace::{LARGE, PAUSE},
     progress::{Observer, Phase},
     repository::Repository,
 };
@@ -50,7 +50,7 @@ pub struct BlobReader {
     outlet: Outlet,
     failed: Option<Arc<Error>>,
     /// How often the stream gave the error.
-    told: u32,
+    told: Told,
     operation: Operation,
     observer: Observer,
 }
@@ -82,7 +82,7 @@ impl BlobReader {
             state,
             outlet,
             failed: None,
-            told: 0,
+            told: Told::default(),
             operation,
             observer,
         }
@@ -304,10 +304,7 @@ impl Stream for BlobReader {
         Poll::Ready(match ready!(self.poll_filled(cx)) {
             Ok(true) => Some(Ok(self.take(usize::MAX))),
             Ok(false) => None,
-            Err(error) => {
-                self.told = self.told.saturating_add(1);
-                (self.told <= MAX_TOLD).then_some(Err(error))
-            }
+            Err(error) => self.told.tell(error),
         })
     }
 }
@@ -319,7 +316,7 @@ impl tokio::io::AsyncRead for BlobReader {
         cx: &mut Context<'_>,
         buffer: &mut tokio::io::ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
-        if buffer.remaining() > 0 && ready!(self.poll_filled(cx)).map_err(std::io::Error::other)? {
+        if buffer.remaining() > 0 && ready!(self.poll_filled(cx)).map_err(std::io::Error::from)? {
             buffer.put_slice(&self.take(buffer.remaining()));
         }
         Poll::Ready(Ok(()))

@@ -19,7 +19,7 @@ use crate::{
         error::{BoxError, Error, ErrorKind, Result},
         paced::Paced,
         patience,
-        verify::MAX_TOLD,
+        told::Told,
     },
     layer::{CountedBody, DeadlineBody, Pieces, WatchedBody},
 };
@@ -213,7 +213,7 @@ impl Body {
 
     /// The data frames as a stream; trailers are left out.
     pub fn into_data_stream(self) -> DataStream {
-        DataStream { body: self, told: 0 }
+        DataStream { body: self, told: Told::default() }
     }
 }
 
@@ -222,7 +222,7 @@ impl Body {
 pub struct DataStream {
     body: Body,
     /// How often it gave an error.
-    told: u32,
+    told: Told,
 }
 
 impl Stream for DataStream {
@@ -234,8 +234,7 @@ impl Stream for DataStream {
             match std::task::ready!(Pin::new(&mut self.body).poll_frame(cx)) {
                 None => return Poll::Ready(None),
                 Some(Err(error)) => {
-                    self.told = self.told.saturating_add(1);
-                    return Poll::Ready((self.told <= MAX_TOLD).then_some(Err(error)));
+                    return Poll::Ready(self.told.tell(error));
                 }
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {

@@ -19,6 +19,7 @@ pub(crate) mod redact;
 pub(crate) mod request;
 pub mod response;
 pub(crate) mod retry_after;
+pub(crate) mod told;
 pub mod url_policy;
 pub(crate) mod verify;
 
@@ -29,9 +30,10 @@ pub use self::{
     framing::Framing,
     operation::{Attempt, Effect, FollowRedirects, Operation, Recoveries},
     pager::{PageRequest, Pages},
-    redact::Redaction,
+    redact::{Printable, Redaction, printable_up_to},
     request::{Request, RequestBuilder},
     response::Response,
     retry_after::{ParseRetryAfterError, RetryAfter},
+    told::Told,
     verify::Verified,
 };

@@ -9,8 +9,16 @@ pub(crate) fn printable(text: &str) -> Printable<'_> {
     Printable { text, limit: MAX_PRINTED }
 }
 
-/// The same with another cap, in bytes of what is printed.
-pub(crate) fn printable_up_to(text: &str, limit: usize) -> Printable<'_> {
+/// Text of somebody else, made fit for an error or a log: control and format characters are
+/// escaped, and it is cut after so many bytes of what is printed. It hides no secret.
+///
+/// ```
+/// use acr_core::http::printable_up_to;
+///
+/// assert_eq!(printable_up_to("a\u{1b}[31mb", 80).to_string(), r"a\u{1b}[31mb");
+/// assert_eq!(printable_up_to("abcdef", 3).to_string(), "abc…");
+/// ```
+pub fn printable_up_to(text: &str, limit: usize) -> Printable<'_> {
     Printable { text, limit }
 }
 
@@ -29,7 +37,9 @@ pub(crate) fn shown_subject(subject: &str) -> Printable<'_> {
     printable_up_to(subject, MAX_PRINTED)
 }
 
-pub(crate) struct Printable<'a> {
+/// Prints text of somebody else harmless and short: [`printable_up_to`].
+#[derive(Clone, Copy, Debug)]
+pub struct Printable<'a> {
     text: &'a str,
     limit: usize,
 }

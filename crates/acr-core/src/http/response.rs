@@ -299,8 +299,7 @@ fn is_by_another(claimed: &str, computed: &Digest) -> bool {
 pub const DOCKER_CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
 /// `x-ms-correlation-request-id`, on every answer of the login server.
-pub(crate) const CORRELATION_ID: HeaderName =
-    HeaderName::from_static("x-ms-correlation-request-id");
+pub const CORRELATION_ID: HeaderName = HeaderName::from_static("x-ms-correlation-request-id");
 
 #[derive(Deserialize)]
 struct Envelope {

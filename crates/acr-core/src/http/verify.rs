@@ -10,7 +10,10 @@ use bytes::Bytes;
 use futures_core::Stream;
 
 use crate::{
-    http::error::{Error, ErrorKind, Result},
+    http::{
+        error::{Error, ErrorKind, Result},
+        told::Told,
+    },
     value::digest::{Digest, Digester},
 };
 
@@ -41,7 +44,7 @@ pub struct Verified<S> {
     held: Option<Bytes>,
     done: bool,
     failed: Option<Arc<Error>>,
-    told: u32,
+    told: Told,
 }
 
 impl<S> Verified<S> {
@@ -56,7 +59,7 @@ impl<S> Verified<S> {
             held: None,
             done: false,
             failed: None,
-            told: 0,
+            told: Told::default(),
         }
     }
 
@@ -114,8 +117,7 @@ impl<S: Stream<Item = Result<Bytes>> + Unpin> Stream for Verified<S> {
         loop {
             if let Some(error) = &self.failed {
                 let error = Error::shared(error);
-                self.told = self.told.saturating_add(1);
-                return Poll::Ready((self.told <= MAX_TOLD).then_some(Err(error)));
+                return Poll::Ready(self.told.tell(error));
             }
             if self.done {
                 return Poll::Ready(None);
@@ -140,10 +142,6 @@ impl<S: Stream<Item = Result<Bytes>> + Unpin> Stream for Verified<S> {
         }
     }
 }
-
-/// How often a stream gives its error: more often than any adapter asks on, and not for ever,
-/// since one that leaves errors out would never return.
-pub(crate) const MAX_TOLD: u32 = 16;
 
 fn mismatch(text: String) -> Error {
     Error::new(ErrorKind::Integrity, text)

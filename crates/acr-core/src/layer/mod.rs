@@ -87,7 +87,7 @@ pub use self::{
         TokenCallEnded, Transferred, Waited,
     },
     redirect::{Redirect, RedirectLayer, is_redirect_hop},
-    request_id::{RequestId, RequestIdLayer, RequestIdService},
+    request_id::{CLIENT_REQUEST_ID, RequestId, RequestIdLayer, RequestIdService},
     retry::{CloneBody, CopyBody, Recheck, Retry, RetryFuture, RetryLayer, RetryPolicy},
     timeout::{Timeout, TimeoutBody, TimeoutFuture, TimeoutLayer, Timeouts, WatchedBody},
     trace::{Trace, TraceFuture, TraceLayer},

@@ -152,7 +152,8 @@ where
     }
 }
 
-const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");
+/// The header of the call's id where no other is chosen: `x-ms-client-request-id`.
+pub const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");
 
 #[cfg(test)]
 mod tests {

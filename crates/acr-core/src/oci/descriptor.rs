@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use super::{DescriptorView, MediaType, Platform, parts::Notes, shown::Shown};
-use crate::{Digest, Error, ErrorKind, Result, UnknownFields};
+use super::{DescriptorView, MediaType, Platform, parts::Notes};
+use crate::{Digest, Error, ErrorKind, Result, UnknownFields, http::redact::printable};
 
 /// A part of a manifest: a config, a layer, a manifest of an index; what a manifest is written
 /// of.
@@ -111,7 +111,7 @@ impl DescriptorView {
         let odd = self.odd();
         let wrong = |text: String| Error::new(ErrorKind::Protocol, text);
         if !odd.is_empty() {
-            return Err(wrong(format!("odd in a descriptor: `{}`", Shown(&odd.join("`, `")))));
+            return Err(wrong(format!("odd in a descriptor: `{}`", printable(&odd.join("`, `")))));
         }
         let digest = self.digest()?;
         let missing = |field: &str| wrong(format!("the descriptor of `{digest}` has no `{field}`"));

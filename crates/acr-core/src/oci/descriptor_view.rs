@@ -8,9 +8,11 @@ use super::{
     MediaType, Platform,
     parts::{FromParts, Notes, Parts, below},
     place::DESCRIPTOR,
-    shown::Shown,
 };
-use crate::{Digest, Error, ErrorKind, Result, UnknownFields, value::ParseDigestError};
+use crate::{
+    Digest, Error, ErrorKind, Result, UnknownFields, http::redact::printable,
+    value::ParseDigestError,
+};
 
 /// A part of a manifest as it was found: a config, a layer, a manifest of an index.
 ///
@@ -62,7 +64,7 @@ impl DescriptorView {
         let text = self.digest.as_deref().unwrap_or_default();
         text.parse().map_err(|error: ParseDigestError| {
             let text = match &self.digest {
-                Some(text) => format!("a descriptor's digest `{}` is none", Shown(text)),
+                Some(text) => format!("a descriptor's digest `{}` is none", printable(text)),
                 None => "a descriptor without a digest".to_owned(),
             };
             Error::new(ErrorKind::Protocol, text).with_source(error)

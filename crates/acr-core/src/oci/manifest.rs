@@ -8,10 +8,12 @@ use super::{
     ArtifactManifest, Descriptor, ImageIndex, ImageManifest, MediaType,
     proof::Hashed,
     shape::{Kind, fitting_media_type, kind, own_media_type, refuse_ambiguity},
-    shown::Shown,
     trouble,
 };
-use crate::{Digest, Error, ErrorKind, Result, http::response};
+use crate::{
+    Digest, Error, ErrorKind, Result,
+    http::{redact::printable, response},
+};
 
 /// A manifest: its exact bytes, verified against its digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,7 +156,7 @@ impl Manifest {
 
     fn without_view(&self) -> Error {
         let said = own_media_type(&self.content).unwrap_or_else(|| self.media_type.clone());
-        let (digest, said) = (&self.digest, Shown(said.as_str()));
+        let (digest, said) = (&self.digest, printable(said.as_str()));
         let text = match kind(&self.content, &self.media_type) {
             Some(Kind::Schema1) => {
                 format!("no typed view of a schema 1 image: the manifest `{digest}`, a `{said}`")

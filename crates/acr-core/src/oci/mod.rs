@@ -15,7 +15,6 @@ mod platform;
 mod proof;
 mod selection;
 mod shape;
-mod shown;
 mod signed;
 mod strict_json;
 mod trouble;

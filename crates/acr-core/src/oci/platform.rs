@@ -8,9 +8,8 @@ use super::{
     Architecture, OperatingSystem,
     parts::{FromParts, Notes, Parts},
     place::PLATFORM,
-    shown::Shown,
 };
-use crate::UnknownFields;
+use crate::{UnknownFields, http::redact::printable};
 
 /// What an image runs on.
 ///
@@ -73,9 +72,9 @@ impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let os = self.os.as_ref().map_or("unknown", OperatingSystem::as_str);
         let architecture = self.architecture.as_ref().map_or("unknown", Architecture::as_str);
-        write!(f, "{}/{}", Shown(os), Shown(architecture))?;
+        write!(f, "{}/{}", printable(os), printable(architecture))?;
         match &self.variant {
-            Some(variant) => write!(f, "/{}", Shown(variant)),
+            Some(variant) => write!(f, "/{}", printable(variant)),
             None => Ok(()),
         }
     }

@@ -3,9 +3,11 @@
 
 use http::response::Parts;
 
-use super::{shown::Shown, signed};
+use super::signed;
 use crate::{
-    Algorithm, Digest, Digester, Error, ErrorKind, Result, http::response, value::ParseDigestError,
+    Algorithm, Digest, Digester, Error, ErrorKind, Result,
+    http::{redact::printable, response},
+    value::ParseDigestError,
 };
 
 /// The bytes that a manifest's digest may be of.
@@ -64,7 +66,7 @@ impl<'a> Hashed<'a> {
             Err(error @ ParseDigestError::UnsupportedAlgorithm(_)) => {
                 let text = format!(
                     "the registry names the digest `{}`, which cannot be checked",
-                    Shown(text)
+                    printable(text)
                 );
                 let error = Error::new(ErrorKind::Protocol, text).with_source(error);
                 Err(response::describe(error, head))
@@ -73,7 +75,7 @@ impl<'a> Hashed<'a> {
                 let algorithm = other.map(|named| named.algorithm()).unwrap_or_default();
                 let text = format!(
                     "the registry names the digest `{}`, the content has `{}`",
-                    Shown(text),
+                    printable(text),
                     self.by(algorithm)
                 );
                 Err(response::describe(Error::new(ErrorKind::Integrity, text), head))

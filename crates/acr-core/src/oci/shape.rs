@@ -9,10 +9,9 @@ use serde::{Deserialize, de::IgnoredAny};
 
 use super::{
     MediaType, lenient_json, place,
-    shown::Shown,
     strict_json::{self, NotRead},
 };
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, http::redact::printable};
 
 /// The fields that tell the kinds apart.
 #[derive(Default, Deserialize)]
@@ -84,7 +83,7 @@ fn find_ambiguity(content: &[u8], kept_as: &MediaType) -> Result<(), String> {
     let own = shape.own_media_type();
     let other = own.filter(|own| !own.eq_ignore_ascii_case(kept_as.as_str()));
     if let Some(own) = other.filter(|_| kept_kind.is_some()) {
-        let (own, kept_as) = (Shown(own), Shown(kept_as.as_str()));
+        let (own, kept_as) = (printable(own), printable(kept_as.as_str()));
         return Err(format!("it says it is `{own}` and is kept as `{kept_as}`"));
     }
     let shown = shape.kinds();

@@ -12,7 +12,8 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
-use super::{place::Place, shown::Shown};
+use super::place::Place;
+use crate::http::redact::printable;
 
 /// Why a text is not read.
 #[derive(Debug)]
@@ -172,7 +173,7 @@ impl fmt::Display for Path<'_> {
             let dot = if at == 0 && hidden == 0 { "" } else { "." };
             match step {
                 Step::Index(index) => write!(f, "{dot}{index}")?,
-                Step::Name(name) => write!(f, "{dot}{}", Shown(name))?,
+                Step::Name(name) => write!(f, "{dot}{}", printable(name))?,
             }
         }
         Ok(())

@@ -1,0 +1,30 @@
+//! How often a stream gives its error.
+
+use crate::http::error::{Error, Result};
+
+/// Lets a stream that failed give its error again, and then end.
+///
+/// "No more" means to most code that all went well, so a stream that failed goes on failing. But
+/// not for ever: code that leaves errors out would never return. Sixteen times is more often than
+/// any adapter asks on.
+///
+/// ```
+/// use acr_core::{Error, ErrorKind, http::Told};
+///
+/// let mut told = Told::default();
+/// let mut ask = || told.tell::<()>(Error::new(ErrorKind::Transport, "broken"));
+/// assert!((0..16).all(|_| ask().is_some()));
+/// assert!(ask().is_none());
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Told(u32);
+
+impl Told {
+    /// What the stream gives next: the error, or the end if it was given often enough.
+    pub fn tell<T>(&mut self, error: Error) -> Option<Result<T>> {
+        self.0 = self.0.saturating_add(1);
+        (self.0 <= MAX_TOLD).then_some(Err(error))
+    }
+}
+
+const MAX_TOLD: u32 = 16;
