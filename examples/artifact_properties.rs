@@ -37,7 +37,7 @@ async fn run(repository: &RepositoryClient, tag: &Tag) -> Result<(), BoxError> {
     // UploadManifest by reference and by tag: the digest that comes back is compared with ours
     let document = ImageIndex::new().annotation("sample", "properties").to_json()?;
     let digest = repository.put_manifest(document.clone()).await?;
-    repository.put_manifest(document).tag(&tag).await?;
+    repository.put_manifest(document).tag(tag).await?;
     // GetManifest by tag and by reference: what comes has the digest
     let by_tag = repository.get_manifest(tag).accept([MediaType::OCI_INDEX]).await?;
     let by_digest = repository.get_manifest(&digest).accept([MediaType::OCI_INDEX]).await?;

@@ -32,7 +32,7 @@ fn copy_a_blob(repo: &Repository) -> Result<(), BoxError> {
     let layer = writer.finish()?;
     repo.upload("{}").run()?;
     let manifest = ImageManifest::artifact("application/vnd.example.text");
-    repo.put_manifest(manifest.to_json()?).tag(&"without-async").run()?;
+    repo.put_manifest(manifest.to_json()?).tag("without-async").run()?;
 
     for tag in repo.list_tags() {
         println!("{}", tag?.name);

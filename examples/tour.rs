@@ -146,7 +146,7 @@ async fn push(
         layers.push((file.title.clone(), layer));
     }
     let manifest = artifact::manifest(&config, &layers)?;
-    let digest = repo.put_manifest(manifest).tag(&tag).media_type(MediaType::OCI_MANIFEST).await?;
+    let digest = repo.put_manifest(manifest).tag(tag).media_type(MediaType::OCI_MANIFEST).await?;
     println!(
         "pushed {} files, {} bytes as {}:{tag} ({digest})",
         layers.len(),

@@ -72,7 +72,7 @@ impl Bundle {
         let name: RepositoryName = repository.parse()?;
         let blobs = BlobClient::new(to.clone(), name.clone());
         for (digest, content) in &self.blobs {
-            let info = blobs.upload(content.clone()).digest(&digest.parse()?).await?;
+            let info = blobs.upload(content.clone()).digest(digest).await?;
             same(&info.digest.to_string(), digest, "digest of a blob")?;
         }
         let manifests = RepositoryClient::new(to.clone(), name);
