@@ -32,7 +32,7 @@ impl RepositoryClient {
     /// use acr_registry::ImageManifest;
     ///
     /// let image = ImageManifest::artifact("application/vnd.example.report").to_json()?;
-    /// let digest = repo.put_manifest(image).tag(&"report".parse::<Tag>()?).await?;
+    /// let digest = repo.put_manifest(image).tag("report").await?;
     /// assert_eq!(repo.resolve("report".parse::<Tag>()?).await?, digest);
     /// # Ok(()) });
     /// ```
@@ -83,7 +83,7 @@ impl PutManifest {
     ///
     /// let v1: Tag = "v1".parse()?;
     /// let manifest = repo.get_manifest(&v1).await?;
-    /// let same = repo.put_manifest(manifest.content).tag(&"v1.0".parse::<Tag>()?).await?;
+    /// let same = repo.put_manifest(manifest.content).tag("v1.0").await?;
     /// assert_eq!(same, manifest.digest);
     /// # Ok(()) });
     /// ```
