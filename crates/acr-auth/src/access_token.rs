@@ -13,6 +13,15 @@ pub struct AccessToken {
 
 impl AccessToken {
     /// A token and when it expires. Blanks and line breaks around it are left out.
+    ///
+    /// ```
+    /// use acr_auth::AccessToken;
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// let hour = SystemTime::now() + Duration::from_secs(3600);
+    /// let token = AccessToken::new("<token from Entra>\n", hour);
+    /// assert_eq!(token.token().expose(), "<token from Entra>");
+    /// ```
     pub fn new(token: impl Into<Secret>, expires_at: SystemTime) -> Self {
         let token = token.into();
         let kept = token.expose().trim();
@@ -21,6 +30,15 @@ impl AccessToken {
     }
 
     /// The token.
+    ///
+    /// ```
+    /// use acr_auth::AccessToken;
+    /// use std::time::SystemTime;
+    ///
+    /// let token = AccessToken::new("<token from Entra>", SystemTime::now());
+    /// assert_eq!(token.token().expose(), "<token from Entra>");
+    /// assert!(!format!("{token:?}").contains("Entra")); // a secret is not printed
+    /// ```
     pub fn token(&self) -> &Secret {
         &self.token
     }
@@ -31,6 +49,14 @@ impl AccessToken {
     }
 
     /// When it expires, by the clock of this machine.
+    ///
+    /// ```
+    /// use acr_auth::AccessToken;
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// let hour = SystemTime::now() + Duration::from_secs(3600);
+    /// assert_eq!(AccessToken::new("<token from Entra>", hour).expires_at(), hour);
+    /// ```
     pub fn expires_at(&self) -> SystemTime {
         self.expires_at
     }

@@ -15,6 +15,17 @@ impl Credential {
     /// own. How it reaches Entra is its own affair; `examples/azure_identity.rs` sends its
     /// requests through our transport. What the SDK keeps, it keeps: for a token that the registry
     /// refuses it is asked once more, and another one is used.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use acr_auth::Credential;
+    /// use azure_core::credentials::TokenCredential;
+    ///
+    /// fn of_the_sdk(identity: Arc<dyn TokenCredential>) -> Credential {
+    ///     Credential::azure_core(identity)
+    /// }
+    /// ```
     #[cfg_attr(docsrs, doc(cfg(feature = "azure-core")))]
     pub fn azure_core(credential: Arc<dyn AzureCredential>) -> Self {
         Self::entra(AzureCore(credential))

@@ -38,6 +38,14 @@ pub(crate) enum Kind {
 
 impl Credential {
     /// Nobody: for registries that allow anonymous pull. Never turns into anything else.
+    ///
+    /// ```
+    /// use acr_auth::Credential;
+    ///
+    /// let pipeline = acr_auth::connect("myregistry.azurecr.io", Credential::anonymous())?;
+    /// # let _ = pipeline;
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     pub fn anonymous() -> Self {
         Self(Kind::Anonymous { why: None })
     }
@@ -57,12 +65,28 @@ impl Credential {
     }
 
     /// One that is looked for when the registry is signed in to first.
+    ///
+    /// ```
+    /// use acr_auth::{Credential, CredentialSource};
+    ///
+    /// fn from_vault(vault: impl CredentialSource) -> Credential {
+    ///     Credential::sought(vault)
+    /// }
+    /// ```
     pub fn sought(source: impl CredentialSource) -> Self {
         Self(Kind::Sought(Arc::new(source)))
     }
 
     /// A registry refresh token obtained elsewhere, as `az acr login --expose-token` prints it.
     /// When it expires, so does the access: nothing here can renew it.
+    ///
+    /// ```
+    /// use acr_auth::Credential;
+    ///
+    /// // `az acr login --name myregistry --expose-token`
+    /// let credential = Credential::refresh_token("<token>");
+    /// assert_eq!(format!("{credential:?}"), "Credential(refresh token)");
+    /// ```
     pub fn refresh_token(token: impl Into<Secret>) -> Self {
         match secret_text::token(&token.into(), "refresh token") {
             Ok(token) => Self(Kind::RefreshToken(token)),
@@ -74,6 +98,19 @@ impl Credential {
     /// secret), or a repository-scoped token. The user
     /// `00000000-0000-0000-0000-000000000000` stands for a refresh token as the password,
     /// as in `docker login`.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |registry, pipeline| {
+    /// use acr_auth::{AuthLayer, Credential};
+    /// use acr_core::Pipeline;
+    ///
+    /// let credential = Credential::password("me", "secret");
+    /// let auth = AuthLayer::new(&registry.endpoint(), credential);
+    /// let pipeline = Pipeline::builder(registry.endpoint()).transport(registry.transport());
+    /// let pipeline = pipeline.layer_per_hop(auth).build()?;
+    /// # let _ = pipeline;
+    /// # Ok(()) });
+    /// ```
     pub fn password(user: impl Into<String>, password: impl Into<Secret>) -> Self {
         let user = secret_text::line(&Secret::new(user), "user name");
         let user = match user {
@@ -88,6 +125,20 @@ impl Credential {
 
     /// An Entra identity: its token is exchanged for a registry refresh token,
     /// and that for access tokens as needed.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |registry, pipeline| {
+    /// use acr_auth::{AccessToken, Credential, credential_fn};
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// let token = registry.entra_token(); // that of your identity library
+    /// let credential = Credential::entra(credential_fn(move |_scopes| {
+    ///     let token = AccessToken::new(token.clone(), SystemTime::now() + Duration::from_secs(3600));
+    ///     async { Ok(token) }
+    /// }));
+    /// # let _ = (credential, pipeline);
+    /// # Ok(()) });
+    /// ```
     pub fn entra(source: impl TokenCredential) -> Self {
         Self(Kind::Entra(Arc::new(source)))
     }
@@ -198,12 +249,35 @@ pub struct TokenRequest<'a> {
 
 impl<'a> TokenRequest<'a> {
     /// Asks for these scopes: for tests of a source, and for calling one directly.
+    ///
+    /// ```
+    /// use acr_auth::{AccessToken, TokenCredential, TokenRequest, credential_fn};
+    /// use std::time::SystemTime;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let source = credential_fn(|scopes| async move { Ok(AccessToken::new(scopes.join("+"), SystemTime::now())) });
+    /// let token = source.get_token(TokenRequest::new(&["a", "b"])).await?;
+    /// assert_eq!(token.token().expose(), "a+b");
+    /// # Ok::<(), acr_core::http::BoxError>(()) }).unwrap();
+    /// ```
     pub fn new(scopes: &'a [&'a str]) -> Self {
         Self { scopes }
     }
 }
 
 /// Makes a [`TokenCredential`] from a function that gets the Entra scopes.
+///
+/// ```
+/// use acr_auth::{AccessToken, Credential, credential_fn};
+/// use std::time::{Duration, SystemTime};
+///
+/// let identity = credential_fn(|_scopes| async {
+///     // Ask your identity library here; trouble is any error.
+///     Ok(AccessToken::new("<token from Entra>", SystemTime::now() + Duration::from_secs(3600)))
+/// });
+/// let credential = Credential::entra(identity);
+/// # let _ = credential;
+/// ```
 pub fn credential_fn<F, Fut>(function: F) -> impl TokenCredential
 where
     F: Fn(Vec<String>) -> Fut + Send + Sync + 'static,

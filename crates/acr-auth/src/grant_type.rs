@@ -24,16 +24,34 @@ impl GrantType {
     pub const PASSWORD: Self = Self::constant("password");
 
     /// A grant type by its name on the wire.
+    ///
+    /// ```
+    /// use acr_auth::GrantType;
+    ///
+    /// assert_eq!(GrantType::new("refresh_token"), GrantType::REFRESH_TOKEN);
+    /// ```
     pub fn new(name: impl Into<String>) -> Self {
         Self(Cow::Owned(name.into()))
     }
 
     /// The name on the wire.
+    ///
+    /// ```
+    /// use acr_auth::GrantType;
+    ///
+    /// assert_eq!(GrantType::PASSWORD.as_str(), "password");
+    /// ```
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
     /// Those that are documented.
+    ///
+    /// ```
+    /// use acr_auth::GrantType;
+    ///
+    /// assert!(GrantType::known().contains(&GrantType::ACCESS_TOKEN));
+    /// ```
     pub fn known() -> &'static [Self] {
         const KNOWN: &[GrantType] = &[
             GrantType::ACCESS_TOKEN,

@@ -82,12 +82,34 @@ pub struct Auth<S> {
 
 impl AuthLayer {
     /// Signs in at this registry with this credential. All clones share one cache.
+    ///
+    /// ```
+    /// use acr_auth::{AuthLayer, Credential};
+    /// use acr_core::{Endpoint, Pipeline};
+    ///
+    /// let endpoint: Endpoint = "myregistry.azurecr.io".parse()?;
+    /// let auth = AuthLayer::new(&endpoint, Credential::password("me", "secret"));
+    /// let pipeline = Pipeline::builder(endpoint).layer_per_hop(auth).build()?;
+    /// # let _ = pipeline;
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     pub fn new(endpoint: &Endpoint, credential: Credential) -> Self {
         Self::assemble(endpoint.clone(), credential, AUDIENCE.to_owned(), Vec::new())
     }
 
     /// Asks Entra for another audience; the default is that of Azure Container
     /// Registry in all clouds, `https://containerregistry.azure.net`.
+    ///
+    /// ```
+    /// use acr_auth::{AuthLayer, Credential};
+    ///
+    /// // A registry that refuses tokens of the registry's own audience.
+    /// let endpoint = "myregistry.azurecr.io".parse()?;
+    /// let auth = AuthLayer::new(&endpoint, Credential::anonymous());
+    /// let auth = auth.audience("https://management.azure.com");
+    /// # let _ = auth;
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     #[must_use]
     pub fn audience(self, audience: impl Into<String>) -> Self {
         Self::assemble(self.endpoint, self.credential, audience.into(), self.trusted)
@@ -96,6 +118,16 @@ impl AuthLayer {
     /// Allows Entra tokens to be sent to this host although it is not one of
     /// `*.azurecr.{io,cn,us,de}`: an on-premises registry, an emulator. TLS is
     /// required all the same.
+    ///
+    /// ```
+    /// use acr_auth::{AuthLayer, Credential};
+    ///
+    /// let endpoint = "registry.contoso.example".parse()?;
+    /// let auth = AuthLayer::new(&endpoint, Credential::anonymous());
+    /// let auth = auth.trust_entra_for("registry.contoso.example");
+    /// # let _ = auth;
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     #[must_use]
     pub fn trust_entra_for(mut self, host: impl Into<String>) -> Self {
         self.trusted.push(host.into());

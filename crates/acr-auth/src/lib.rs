@@ -128,6 +128,18 @@ pub use self::{
 /// environment names (`acr_core::Proxy::from_env`); to choose otherwise, give
 /// [`Pipeline::builder`] a transport, with `TransportBuilder::no_proxy` for none.
 ///
+/// ```
+/// use acr_auth::Credential;
+/// use acr_core::ErrorKind;
+///
+/// let credential = Credential::password("me", "secret");
+/// let pipeline = acr_auth::connect("myregistry.azurecr.io", credential.clone())?;
+/// assert_eq!(pipeline.endpoint().host(), "myregistry.azurecr.io");
+/// let error = acr_auth::connect("myregistry", credential).unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::InvalidInput);
+/// # Ok::<(), acr_core::Error>(())
+/// ```
+///
 /// # Errors
 ///
 /// [`acr_core::ErrorKind::InvalidInput`] for a malformed endpoint or an unusable trust store, and
@@ -175,6 +187,12 @@ fn check_login_server(endpoint: &str) -> Result<()> {
 const MAX_NAME: usize = 63;
 
 /// The default stack for a registry that allows anonymous pull.
+///
+/// ```
+/// let pipeline = acr_auth::connect_anonymous("mcr.microsoft.com")?;
+/// assert_eq!(pipeline.endpoint().host(), "mcr.microsoft.com");
+/// # Ok::<(), acr_core::Error>(())
+/// ```
 ///
 /// # Errors
 ///

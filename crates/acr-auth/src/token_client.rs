@@ -60,11 +60,33 @@ pub struct RegistryToken {
 
 impl TokenClient {
     /// The token service at the endpoint of the pipeline.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |registry, pipeline| {
+    /// use acr_auth::TokenClient;
+    /// use acr_core::{Scope, Secret};
+    ///
+    /// let password = Secret::new("secret");
+    /// let tokens = TokenClient::new(pipeline);
+    /// let access = tokens.exchange_password("me", &password, &Scope::catalog()).await?;
+    /// assert!(access.lifetime().is_some());
+    /// # let _ = registry;
+    /// # Ok(()) });
+    /// ```
     pub fn new(pipeline: Pipeline) -> Self {
         Self { pipeline, trusted: Vec::new() }
     }
 
     /// Allows Entra tokens to be sent to this host; see [`crate::AuthLayer::trust_entra_for`].
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |registry, pipeline| {
+    /// use acr_auth::TokenClient;
+    ///
+    /// let tokens = TokenClient::new(pipeline).trust_entra_for("registry.contoso.example");
+    /// # let _ = (tokens, registry);
+    /// # Ok(()) });
+    /// ```
     #[must_use]
     pub fn trust_entra_for(mut self, host: impl Into<String>) -> Self {
         self.trusted.push(host.into());
@@ -73,6 +95,17 @@ impl TokenClient {
 
     /// Exchanges an Entra access token for a registry refresh token. The tenant, an id or
     /// a domain, is optional: the token names it too.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |registry, pipeline| {
+    /// use acr_auth::TokenClient;
+    /// use acr_core::Secret;
+    ///
+    /// let entra = Secret::new(registry.entra_token()); // that of your identity library
+    /// let refresh = TokenClient::new(pipeline).exchange_entra_token(&entra, None).await?;
+    /// assert!(refresh.lifetime().is_some());
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     ///
@@ -98,6 +131,18 @@ impl TokenClient {
     }
 
     /// The same with every field that the call has.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |registry, pipeline| {
+    /// use acr_auth::{ExchangeRequest, GrantType, TokenClient};
+    ///
+    /// let request = ExchangeRequest::new(GrantType::ACCESS_TOKEN)
+    ///     .service(registry.endpoint().authority())
+    ///     .access_token(registry.entra_token());
+    /// let refresh = TokenClient::new(pipeline).exchange(request).await?;
+    /// # let _ = refresh;
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     ///
@@ -134,6 +179,18 @@ impl TokenClient {
     /// The registry grants what the identity may have of the scope, possibly nothing:
     /// compare [`RegistryToken::granted`].
     ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |registry, pipeline| {
+    /// use acr_auth::TokenClient;
+    /// use acr_core::{Scope, Secret};
+    ///
+    /// let (tokens, entra) = (TokenClient::new(pipeline), Secret::new(registry.entra_token()));
+    /// let refresh = tokens.exchange_entra_token(&entra, None).await?;
+    /// let access = tokens.exchange_refresh_token(refresh.token(), &Scope::catalog()).await?;
+    /// assert!(access.granted().is_some());
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Unauthenticated`] when the refresh token is expired or foreign,
@@ -156,6 +213,18 @@ impl TokenClient {
     /// Gets an access token for a user and password: the admin user, a service principal, a
     /// repository-scoped token.
     ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |registry, pipeline| {
+    /// use acr_auth::TokenClient;
+    /// use acr_core::{Scope, Secret};
+    ///
+    /// let password = Secret::new("secret");
+    /// let access = TokenClient::new(pipeline).exchange_password("me", &password, &Scope::catalog()).await?;
+    /// assert!(access.granted().is_some());
+    /// # let _ = registry;
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`TokenClient::exchange_refresh_token`].
@@ -176,6 +245,16 @@ impl TokenClient {
     }
 
     /// Gets an access token for nobody, where the registry allows anonymous pull.
+    ///
+    /// ```
+    /// # async fn example(tokens: acr_auth::TokenClient) -> acr_core::Result<()> {
+    /// use acr_core::{Action, Scope};
+    ///
+    /// let pull = Scope::repository(&"library/app".parse()?, &[Action::PULL]);
+    /// let access = tokens.anonymous_token(&pull).await?;
+    /// println!("granted: {:?}", access.granted().map(ToString::to_string));
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -201,29 +280,64 @@ impl TokenClient {
 
 impl ExchangeRequest {
     /// A request of this grant type.
+    ///
+    /// ```
+    /// use acr_auth::{ExchangeRequest, GrantType};
+    ///
+    /// let request = ExchangeRequest::new(GrantType::ACCESS_TOKEN).access_token("<token from Entra>");
+    /// # let _ = request;
+    /// ```
     pub fn new(grant_type: GrantType) -> Self {
         Self { grant_type, service: None, tenant: None, access_token: None, refresh_token: None }
     }
 
     /// Names another service than the endpoint's host and port.
+    ///
+    /// ```
+    /// use acr_auth::{ExchangeRequest, GrantType};
+    ///
+    /// let request = ExchangeRequest::new(GrantType::ACCESS_TOKEN).service("myregistry.azurecr.io");
+    /// # let _ = request;
+    /// ```
     pub fn service(mut self, service: impl Into<String>) -> Self {
         self.service = Some(service.into());
         self
     }
 
     /// Names the Entra tenant, by id or domain.
+    ///
+    /// ```
+    /// use acr_auth::{ExchangeRequest, GrantType};
+    ///
+    /// let request = ExchangeRequest::new(GrantType::ACCESS_TOKEN).tenant("contoso.onmicrosoft.com");
+    /// # let _ = request;
+    /// ```
     pub fn tenant(mut self, tenant: impl Into<String>) -> Self {
         self.tenant = Some(tenant.into());
         self
     }
 
     /// The Entra access token.
+    ///
+    /// ```
+    /// use acr_auth::{ExchangeRequest, GrantType};
+    ///
+    /// let request = ExchangeRequest::new(GrantType::ACCESS_TOKEN).access_token("<token from Entra>");
+    /// # let _ = request;
+    /// ```
     pub fn access_token(mut self, token: impl Into<Secret>) -> Self {
         self.access_token = Some(token.into());
         self
     }
 
     /// The Entra refresh token.
+    ///
+    /// ```
+    /// use acr_auth::{ExchangeRequest, GrantType};
+    ///
+    /// let request = ExchangeRequest::new(GrantType::REFRESH_TOKEN).refresh_token("<Entra refresh token>");
+    /// # let _ = request;
+    /// ```
     pub fn refresh_token(mut self, token: impl Into<Secret>) -> Self {
         self.refresh_token = Some(token.into());
         self
@@ -247,11 +361,31 @@ impl ExchangeRequest {
 
 impl RefreshToken {
     /// The token.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |registry, pipeline| {
+    /// # use acr_auth::TokenClient;
+    /// # use acr_core::Secret;
+    /// # let entra = Secret::new(registry.entra_token());
+    /// let refresh = TokenClient::new(pipeline).exchange_entra_token(&entra, None).await?;
+    /// assert!(!refresh.token().expose().is_empty());
+    /// # Ok(()) });
+    /// ```
     pub fn token(&self) -> &Secret {
         &self.token
     }
 
     /// How long it lived when it came, or `None` when it does not say.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |registry, pipeline| {
+    /// # use acr_auth::TokenClient;
+    /// # use acr_core::Secret;
+    /// # let entra = Secret::new(registry.entra_token());
+    /// let refresh = TokenClient::new(pipeline).exchange_entra_token(&entra, None).await?;
+    /// assert!(refresh.lifetime().is_some());
+    /// # Ok(()) });
+    /// ```
     pub fn lifetime(&self) -> Option<Duration> {
         self.lifetime
     }
@@ -259,16 +393,46 @@ impl RefreshToken {
 
 impl RegistryToken {
     /// The token.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, pipeline| {
+    /// # use acr_auth::TokenClient;
+    /// # use acr_core::{Scope, Secret};
+    /// # let (tokens, password) = (TokenClient::new(pipeline), Secret::new("secret"));
+    /// let access = tokens.exchange_password("me", &password, &Scope::catalog()).await?;
+    /// assert!(!access.token().expose().is_empty());
+    /// # Ok(()) });
+    /// ```
     pub fn token(&self) -> &Secret {
         &self.token
     }
 
     /// How long it lived when it came, or `None` when it does not say.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, pipeline| {
+    /// # use acr_auth::TokenClient;
+    /// # use acr_core::{Scope, Secret};
+    /// # let (tokens, password) = (TokenClient::new(pipeline), Secret::new("secret"));
+    /// let access = tokens.exchange_password("me", &password, &Scope::catalog()).await?;
+    /// assert!(access.lifetime().is_some());
+    /// # Ok(()) });
+    /// ```
     pub fn lifetime(&self) -> Option<Duration> {
         self.lifetime
     }
 
     /// What it permits, or `None` when it does not say.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, pipeline| {
+    /// # use acr_auth::TokenClient;
+    /// # use acr_core::{Scope, Secret};
+    /// # let (tokens, password) = (TokenClient::new(pipeline), Secret::new("secret"));
+    /// let access = tokens.exchange_password("me", &password, &Scope::catalog()).await?;
+    /// assert!(access.granted().is_some());
+    /// # Ok(()) });
+    /// ```
     pub fn granted(&self) -> Option<&Scope> {
         self.granted.as_ref()
     }

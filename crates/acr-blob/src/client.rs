@@ -23,18 +23,47 @@ pub struct BlobClient {
 
 impl BlobClient {
     /// A client that sends through this pipeline.
+    ///
+    /// ```
+    /// use acr_blob::BlobClient;
+    /// use acr_core::Pipeline;
+    /// # use acr_testkit::FakeRegistry;
+    /// # let registry = FakeRegistry::new();
+    /// # let pipeline: Pipeline =
+    /// #     Pipeline::builder(registry.endpoint()).transport(registry.transport()).build()?;
+    ///
+    /// // As `acr_auth::connect` makes one, or a builder of your own.
+    /// let blobs = BlobClient::new(pipeline, "library/app".parse()?);
+    /// assert_eq!(blobs.repository().as_str(), "library/app");
+    /// # Ok::<_, acr_core::Error>(())
+    /// ```
     pub fn new(pipeline: Pipeline, repository: RepositoryName) -> Self {
         Self { repository: Repository::new(pipeline, repository) }
     }
 
     /// The same client with further options for its calls: a cheap clone. What they do not set
     /// stays as it was.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// use acr_core::{CallOptions, layer::RetryPolicy};
+    ///
+    /// let patient = blobs.with(CallOptions::new().retry(RetryPolicy::default().retries(10)));
+    /// assert!(patient.exists(&digest).await?);
+    /// # Ok(()) });
+    /// ```
     #[must_use]
     pub fn with(&self, options: CallOptions) -> Self {
         Self { repository: self.repository.with(options) }
     }
 
     /// The repository.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// assert_eq!(blobs.repository().as_str(), "library/app");
+    /// # Ok(()) });
+    /// ```
     pub fn repository(&self) -> &RepositoryName {
         &self.repository.name
     }
@@ -43,6 +72,13 @@ impl BlobClient {
     ///
     /// Where the registry refuses a `HEAD`, or its storage a link for one, a `GET` is sent
     /// in its place, whose content is not read.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// let layer = blobs.blob_properties(&digest).await?;
+    /// assert_eq!((layer.digest, layer.size), (digest, 12));
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     ///
@@ -57,6 +93,15 @@ impl BlobClient {
     }
 
     /// Whether the repository has a blob: `HEAD /v2/{name}/blobs/{digest}`.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// use acr_core::Digest;
+    ///
+    /// assert!(blobs.exists(&digest).await?);
+    /// assert!(!blobs.exists(&Digest::sha256(b"something else")).await?);
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     ///
@@ -74,18 +119,39 @@ impl BlobClient {
     /// Downloads a blob: `GET /v2/{name}/blobs/{digest}` and the redirect it answers with.
     ///
     /// Await the builder for a [`crate::BlobReader`], or call `to_file`.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// let content = blobs.download(&digest).await?.bytes(1 << 20).await?;
+    /// assert_eq!(content, &b"sample layer"[..]);
+    /// # Ok(()) });
+    /// ```
     pub fn download(&self, digest: &Digest) -> Download {
         Download::new(self.repository.clone(), digest.clone())
     }
 
     /// Downloads a part of a blob, which nothing can verify: `GET` with `Range`, and the
     /// redirect it answers with. Await the builder for a [`crate::PartialReader`].
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// let part = blobs.download_range(&digest, "bytes=7-11".parse()?).await?;
+    /// assert_eq!(part.bytes(1 << 20).await?, &b"layer"[..]);
+    /// # Ok(()) });
+    /// ```
     pub fn download_range(&self, digest: &Digest, range: ByteRange) -> DownloadRange {
         DownloadRange::new(self.repository.clone(), digest.clone(), range)
     }
 
     /// Whether a blob exists and reaches to the end of a range, or into it if the range
     /// has no end: `HEAD` with `Range`, which some registries ignore.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// assert!(blobs.has_range(&digest, "bytes=0-11".parse()?).await?);
+    /// assert!(!blobs.has_range(&digest, "bytes=0-12".parse()?).await?);
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     ///
@@ -102,11 +168,27 @@ impl BlobClient {
     /// `PUT`. Content of at most one chunk takes two requests.
     ///
     /// Await the builder.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// let config = blobs.upload("{}").await?;
+    /// assert!(blobs.exists(&config.digest).await?);
+    /// # Ok(()) });
+    /// ```
     pub fn upload(&self, content: impl Into<Content>) -> Upload {
         Upload::new(self.repository.clone(), content.into())
     }
 
     /// Opens an upload to write to piece by piece: `POST …/blobs/uploads/`.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// let mut session = blobs.start_upload().await?;
+    /// session.write("sample ").await?;
+    /// let blob = session.complete("layer", None).await?;
+    /// assert_eq!(blob.digest, digest);
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     ///
@@ -123,6 +205,17 @@ impl BlobClient {
     /// registry how far it got (`GET {location}`). Nobody can check that what is written to it
     /// goes on from what was sent: whoever calls this vouches for it. To go on with content
     /// that can be given again from its start, use [`Upload::resume`], which compares.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// let mut session = blobs.start_upload().await?;
+    /// session.write("sample ").await?;
+    /// let saved = session.checkpoint().expect("a session that is open");
+    /// // In another process:
+    /// let session = blobs.resume_upload(&saved).await?;
+    /// assert_eq!(session.complete("layer", Some(&digest)).await?.size, 12);
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     ///
@@ -142,6 +235,18 @@ impl BlobClient {
     /// request, an upload is opened instead. An answer that does not name the blob is looked
     /// at: `HEAD /v2/{name}/blobs/{digest}`. Needs the right to pull from the other repository.
     ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// use acr_blob::Mount;
+    ///
+    /// match blobs.mount(&digest, &"library/base".parse()?).await? {
+    ///     Mount::Mounted => println!("nothing had to be sent"),
+    ///     Mount::NotMounted(session) => { session.complete("sample layer", Some(&digest)).await?; }
+    ///     _ => unreachable!("there are no others yet"),
+    /// }
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`acr_core::ErrorKind::Forbidden`] without the right to push.
@@ -155,6 +260,15 @@ impl BlobClient {
 
     /// Deletes a blob: `DELETE /v2/{name}/blobs/{digest}`. The registry does not check
     /// whether a manifest still names it.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// use acr_core::Was;
+    ///
+    /// assert_eq!(blobs.delete_blob(&digest).await?.was, Was::Existed);
+    /// assert_eq!(blobs.delete_blob(&digest).await?.was, Was::Absent);
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     ///

@@ -47,6 +47,17 @@ pub(crate) enum Given {
 
 impl Content {
     /// A stream of pieces of any size; its length need not be known.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// use acr_blob::Content;
+    /// use bytes::Bytes;
+    /// use futures_util::stream;
+    ///
+    /// let pieces = stream::iter(["sample ", "layer"].map(|text| Ok::<_, std::io::Error>(Bytes::from(text))));
+    /// assert_eq!(blobs.upload(Content::stream(pieces)).await?.digest, digest);
+    /// # Ok(()) });
+    /// ```
     pub fn stream<S, E>(stream: S) -> Self
     where
         S: Stream<Item = Result<Bytes, E>> + Send + 'static,
@@ -56,6 +67,16 @@ impl Content {
     }
 
     /// Anything that can be read to its end; its length need not be known.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// use acr_blob::Content;
+    ///
+    /// // Any `tokio::io::AsyncRead`: a socket, a pipe, what decompresses.
+    /// let blob = blobs.upload(Content::reader(&b"sample layer"[..])).await?;
+    /// assert_eq!(blob.digest, digest);
+    /// # Ok(()) });
+    /// ```
     #[cfg(feature = "tokio-io")]
     pub fn reader(reader: impl tokio::io::AsyncRead + Send + 'static) -> Self {
         Self::from(Source::Reader(Box::pin(reader)))
@@ -71,6 +92,17 @@ impl Content {
     /// the upload goes on if the registry has what came before them. If it has less, a 503 to the
     /// whole for example, the upload ends with that error. Where that is too little, send in chunks
     /// ([`Upload::chunk_size`](crate::Upload::chunk_size)), of which each can be sent again.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// use acr_blob::Content;
+    ///
+    /// // From one repository to another, without a file between them.
+    /// let layer = blobs.blob_properties(&digest).await?;
+    /// let content = Content::sized_stream(blobs.download(&digest).await?, layer.size);
+    /// assert_eq!(blobs.upload(content).digest(digest.clone()).await?.digest, digest);
+    /// # Ok(()) });
+    /// ```
     pub fn sized_stream<S, E>(stream: S, len: u64) -> Self
     where
         S: Stream<Item = Result<Bytes, E>> + Send + 'static,
@@ -81,6 +113,18 @@ impl Content {
 
     /// A reader of as many bytes as are said, as [`Content::sized_stream`]. It is read to its
     /// end: where other things follow, give `reader.take(len)`.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// use acr_blob::Content;
+    /// use acr_core::ErrorKind;
+    ///
+    /// let blob = blobs.upload(Content::sized_reader(&b"sample layer"[..], 12)).await?;
+    /// assert_eq!(blob.digest, digest);
+    /// let error = blobs.upload(Content::sized_reader(&b"sample"[..], 12)).await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Source);
+    /// # Ok(()) });
+    /// ```
     #[cfg(feature = "tokio-io")]
     pub fn sized_reader(reader: impl tokio::io::AsyncRead + Send + 'static, len: u64) -> Self {
         Self::measured(Box::pin(Read(Box::pin(reader))), len)
@@ -98,6 +142,19 @@ impl Content {
     /// second time before the upload ends. What is written through a memory mapping may move
     /// none of the times for a while; then only [`Upload::digest`](crate::Upload::digest)
     /// tells.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// use acr_blob::Content;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("layer.tar");
+    /// # std::fs::write(&path, "sample layer")?;
+    ///
+    /// let content = Content::file(&path).await?;
+    /// assert_eq!(content.len(), Some(12));
+    /// assert_eq!(blobs.upload(content).await?.digest, digest);
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     ///
@@ -121,6 +178,13 @@ impl Content {
     }
 
     /// The length in bytes, if known; that of a file is known once it was opened.
+    ///
+    /// ```
+    /// use acr_blob::Content;
+    ///
+    /// assert_eq!(Content::from("sample layer").len(), Some(12));
+    /// assert_eq!(Content::reader(&b"sample layer"[..]).len(), None);
+    /// ```
     pub fn len(&self) -> Option<u64> {
         match &self.0 {
             Given::Ready(source) => source.len(),
@@ -130,6 +194,14 @@ impl Content {
     }
 
     /// Whether it is known to be empty.
+    ///
+    /// ```
+    /// use acr_blob::Content;
+    ///
+    /// assert!(Content::from("").is_empty());
+    /// // It may be, and nobody knows yet.
+    /// assert!(!Content::reader(&b""[..]).is_empty());
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == Some(0)
     }

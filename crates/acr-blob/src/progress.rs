@@ -3,6 +3,19 @@
 use std::{fmt, sync::Arc};
 
 /// How far a transfer got. Passed to the function given to `on_progress`.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+/// use acr_blob::{Phase, Progress};
+///
+/// let bar = |progress: Progress| match (progress.phase, progress.total) {
+///     (Phase::Done, _) => println!("done: {} bytes", progress.transferred),
+///     (Phase::Transferring, Some(total)) => println!("{} of {total}", progress.transferred),
+///     (phase, _) => println!("{phase:?}, tried again {} times", progress.retries),
+/// };
+/// blobs.upload("sample layer").on_progress(bar).await?;
+/// # Ok(()) });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {

@@ -68,6 +68,15 @@ impl DockerConfig {
     /// Docker's. A file that does not exist holds nothing. Files are read now and
     /// not again (blocking; at most 1 MiB each): load anew to see a later login.
     ///
+    /// ```
+    /// # async fn example() -> acr_core::Result<()> {
+    /// use acr_auth::DockerConfig;
+    ///
+    /// let login = DockerConfig::load()?.credential_for(&"myregistry.azurecr.io".parse()?).await?;
+    /// # let _ = login;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Credential`] for a file that cannot be read or is malformed.
@@ -79,6 +88,20 @@ impl DockerConfig {
     /// As [`DockerConfig::load`], with an environment of the caller's: a function
     /// that gives the value of a variable. Asked for the variables above, `HOME`
     /// (on Windows `USERPROFILE`) and `PATH`. Helpers still inherit this process's environment.
+    ///
+    /// ```
+    /// use acr_auth::DockerConfig;
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let file = folder.path().join("config.json");
+    /// # std::fs::write(&file, r#"{"auths":{"myregistry.azurecr.io":{"auth":"bWU6c2VjcmV0"}}}"#).unwrap();
+    ///
+    /// let config = DockerConfig::load_from(|name| match name {
+    ///     "DOCKER_CONFIG" => Some(folder.path().into()),
+    ///     _ => None,
+    /// })?;
+    /// # let _ = config;
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -93,6 +116,17 @@ impl DockerConfig {
     }
 
     /// Reads one file, and no other.
+    ///
+    /// ```
+    /// use acr_auth::DockerConfig;
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let file = folder.path().join("config.json");
+    /// # std::fs::write(&file, r#"{"auths":{"myregistry.azurecr.io":{"auth":"bWU6c2VjcmV0"}}}"#).unwrap();
+    ///
+    /// let config = DockerConfig::from_file(&file)?;
+    /// # let _ = config;
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -109,6 +143,17 @@ impl DockerConfig {
 
     /// Where credential helpers are looked for, in the form of `PATH`, which is the
     /// default. Relative folders are left out.
+    ///
+    /// ```
+    /// use acr_auth::DockerConfig;
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let file = folder.path().join("config.json");
+    /// # std::fs::write(&file, r#"{"auths":{"myregistry.azurecr.io":{"auth":"bWU6c2VjcmV0"}}}"#).unwrap();
+    ///
+    /// let config = DockerConfig::from_file(&file)?.helper_path("/opt/helpers");
+    /// # let _ = config;
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     pub fn helper_path(mut self, path: impl Into<OsString>) -> Self {
         self.helper_path = path.into();
         self
@@ -116,6 +161,18 @@ impl DockerConfig {
 
     /// How long a credential helper may take; by default one minute, since it may
     /// have to ask a person to unlock a keychain.
+    ///
+    /// ```
+    /// use acr_auth::DockerConfig;
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let file = folder.path().join("config.json");
+    /// # std::fs::write(&file, r#"{"auths":{"myregistry.azurecr.io":{"auth":"bWU6c2VjcmV0"}}}"#).unwrap();
+    ///
+    /// let limit = std::time::Duration::from_secs(5);
+    /// let config = DockerConfig::from_file(&file)?.helper_timeout(limit);
+    /// # let _ = config;
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     pub fn helper_timeout(mut self, limit: Duration) -> Self {
         self.helper_timeout = limit;
         self
@@ -129,6 +186,21 @@ impl DockerConfig {
     /// asked for again, so where helpers give tokens that expire (that of
     /// `docker-credential-acr-env` lives about three hours) call this again in time
     /// and build a new pipeline.
+    ///
+    /// ```
+    /// use acr_auth::DockerConfig;
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let file = folder.path().join("config.json");
+    /// # std::fs::write(&file, r#"{"auths":{"myregistry.azurecr.io":{"auth":"bWU6c2VjcmV0"}}}"#).unwrap();
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let config = DockerConfig::from_file(&file)?;
+    /// let login = config.credential_for(&"myregistry.azurecr.io".parse()?).await?;
+    /// assert_eq!(format!("{login:?}"), "Some(Credential(password))");
+    /// assert!(config.credential_for(&"other.azurecr.io".parse()?).await?.is_none());
+    /// # Ok::<(), acr_core::Error>(()) })?;
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -37,17 +37,41 @@ pub struct AzureCliCredential {
 
 impl AzureCliCredential {
     /// The identity that is signed in.
+    ///
+    /// ```
+    /// use acr_auth::entra::AzureCliCredential;
+    ///
+    /// let source = acr_auth::Credential::entra(AzureCliCredential::new());
+    /// # let _ = source;
+    /// ```
     pub fn new() -> Self {
         Self::configured(&SourceOptions::new())
     }
 
     /// The same with other settings.
+    ///
+    /// ```
+    /// use acr_auth::entra::{AzureCliCredential, SourceOptions};
+    ///
+    /// let patient = SourceOptions::new().program_timeout(std::time::Duration::from_secs(60));
+    /// let source = AzureCliCredential::configured(&patient);
+    /// # let _ = source;
+    /// ```
     pub fn configured(options: &SourceOptions) -> Self {
         let tool = Tool::new("az", &options.environment, options.program_timeout);
         Self { tool, tenant: None, cache: TokenCache::default() }
     }
 
     /// Asks for a token of this tenant instead of that of the current subscription.
+    ///
+    /// ```
+    /// use acr_auth::entra::AzureCliCredential;
+    ///
+    /// let source = AzureCliCredential::new().tenant("contoso.onmicrosoft.com")?;
+    /// assert!(AzureCliCredential::new().tenant("--help").is_err());
+    /// # let _ = source;
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -30,17 +30,41 @@ pub struct AzureDeveloperCliCredential {
 
 impl AzureDeveloperCliCredential {
     /// The identity that is signed in.
+    ///
+    /// ```
+    /// use acr_auth::entra::AzureDeveloperCliCredential;
+    ///
+    /// let source = acr_auth::Credential::entra(AzureDeveloperCliCredential::new());
+    /// # let _ = source;
+    /// ```
     pub fn new() -> Self {
         Self::configured(&SourceOptions::new())
     }
 
     /// The same with other settings.
+    ///
+    /// ```
+    /// use acr_auth::entra::{AzureDeveloperCliCredential, SourceOptions};
+    ///
+    /// let patient = SourceOptions::new().program_timeout(std::time::Duration::from_secs(60));
+    /// let source = AzureDeveloperCliCredential::configured(&patient);
+    /// # let _ = source;
+    /// ```
     pub fn configured(options: &SourceOptions) -> Self {
         let tool = Tool::new("azd", &options.environment, options.program_timeout);
         Self { tool, tenant: None, cache: TokenCache::default() }
     }
 
     /// Asks for a token of this tenant instead of that of the selected subscription.
+    ///
+    /// ```
+    /// use acr_auth::entra::AzureDeveloperCliCredential;
+    ///
+    /// let source = AzureDeveloperCliCredential::new().tenant("contoso.onmicrosoft.com")?;
+    /// assert!(AzureDeveloperCliCredential::new().tenant("--help").is_err());
+    /// # let _ = source;
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -40,12 +40,28 @@ struct Link {
 
 impl ChainedCredential {
     /// A chain without links.
+    ///
+    /// ```
+    /// use acr_auth::entra::{AzureCliCredential, ChainedCredential};
+    ///
+    /// let source = ChainedCredential::new().link("Azure CLI", AzureCliCredential::new());
+    /// # let _ = source;
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Adds a link at the end; the name appears in errors, and so do the link's own errors,
     /// which must not hold secrets.
+    ///
+    /// ```
+    /// use acr_auth::entra::{AzureCliCredential, AzureDeveloperCliCredential, ChainedCredential};
+    ///
+    /// let source = ChainedCredential::new()
+    ///     .link("Azure CLI", AzureCliCredential::new())
+    ///     .link("azd", AzureDeveloperCliCredential::new());
+    /// # let _ = source;
+    /// ```
     #[must_use]
     pub fn link(mut self, name: impl Into<String>, source: impl TokenCredential) -> Self {
         self.links.push(Link { name: name.into(), source: Box::new(source) });
@@ -53,6 +69,14 @@ impl ChainedCredential {
     }
 
     /// The link that gave the first token, if there was one already.
+    ///
+    /// ```
+    /// use acr_auth::entra::{AzureCliCredential, ChainedCredential};
+    ///
+    /// let source = ChainedCredential::new().link("Azure CLI", AzureCliCredential::new());
+    /// assert_eq!(source.working_link(), None); // nobody was asked yet
+    /// # let _ = source;
+    /// ```
     pub fn working_link(&self) -> Option<&str> {
         let link = self.links.get(*self.working.get()?)?;
         Some(&link.name)

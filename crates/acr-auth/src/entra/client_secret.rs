@@ -40,6 +40,14 @@ impl ClientSecretCredential {
     /// A service principal of the public cloud: the tenant's id or domain name, the client
     /// (application) id, and the secret's value.
     ///
+    /// ```
+    /// use acr_auth::entra::ClientSecretCredential;
+    ///
+    /// let source = ClientSecretCredential::new("contoso.onmicrosoft.com", "<client id>", "<secret>")?;
+    /// # let _ = source;
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::InvalidInput`] for a malformed tenant, an empty client id or secret, or an
@@ -49,6 +57,15 @@ impl ClientSecretCredential {
     }
 
     /// The same with other settings.
+    ///
+    /// ```
+    /// use acr_auth::entra::{ClientSecretCredential, Cloud, SourceOptions};
+    ///
+    /// let china = SourceOptions::new().cloud(Cloud::china());
+    /// let source = ClientSecretCredential::configured("contoso.onmicrosoft.com", "<client id>", "<secret>", &china)?;
+    /// # let _ = source;
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -65,6 +82,21 @@ impl ClientSecretCredential {
 
     /// The service principal that the environment names: `AZURE_TENANT_ID`, `AZURE_CLIENT_ID`
     /// and `AZURE_CLIENT_SECRET`, at `AZURE_AUTHORITY_HOST` if that is set.
+    ///
+    /// ```
+    /// use acr_auth::entra::{ClientSecretCredential, Environment, SourceOptions};
+    ///
+    /// let environment = Environment::from_fn(|name| match name {
+    ///     "AZURE_TENANT_ID" => Some("contoso.onmicrosoft.com".into()),
+    ///     "AZURE_CLIENT_ID" => Some("11111111-2222-3333-4444-555555555555".into()),
+    ///     "AZURE_CLIENT_SECRET" => Some("<secret>".into()),
+    ///     _ => None,
+    /// });
+    /// let options = SourceOptions::new().environment(environment);
+    /// let source = ClientSecretCredential::from_env(&options)?;
+    /// # let _ = source;
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -35,22 +35,49 @@ enum Authority {
 
 impl Cloud {
     /// The public cloud.
+    ///
+    /// ```
+    /// use acr_auth::entra::Cloud;
+    ///
+    /// assert_eq!(Cloud::public().authority(), "https://login.microsoftonline.com");
+    /// ```
     pub fn public() -> Self {
         Self { authority: Authority::Public }
     }
 
     /// Azure operated by 21Vianet in China.
+    ///
+    /// ```
+    /// use acr_auth::entra::Cloud;
+    ///
+    /// assert_eq!(Cloud::china().authority(), "https://login.chinacloudapi.cn");
+    /// ```
     pub fn china() -> Self {
         Self { authority: Authority::China }
     }
 
     /// Azure for the US Government.
+    ///
+    /// ```
+    /// use acr_auth::entra::Cloud;
+    ///
+    /// assert_eq!(Cloud::us_government().authority(), "https://login.microsoftonline.us");
+    /// ```
     pub fn us_government() -> Self {
         Self { authority: Authority::UsGovernment }
     }
 
     /// Another authority, such as `https://login.example`: a private cloud, an emulator.
     /// Whoever answers there gets the credentials.
+    ///
+    /// ```
+    /// use acr_auth::entra::Cloud;
+    ///
+    /// let cloud = Cloud::custom("https://login.contoso.example")?;
+    /// assert_eq!(cloud.authority(), "https://login.contoso.example");
+    /// assert!(Cloud::custom("http://login.contoso.example").is_err());
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -67,12 +94,24 @@ impl Cloud {
     }
 
     /// Who issues tokens: the only host that sees a client secret or an assertion.
+    ///
+    /// ```
+    /// use acr_auth::entra::Cloud;
+    ///
+    /// assert_eq!(Cloud::public().authority(), "https://login.microsoftonline.com");
+    /// ```
     pub fn authority(&self) -> String {
         self.authority_text()
     }
 
     /// The audience of Azure Container Registry, the same in all clouds. It is what
     /// [`AuthLayer`](crate::AuthLayer) asks for unless told otherwise.
+    ///
+    /// ```
+    /// use acr_auth::entra::Cloud;
+    ///
+    /// assert_eq!(Cloud::china().registry_audience(), "https://containerregistry.azure.net");
+    /// ```
     pub fn registry_audience(&self) -> &'static str {
         "https://containerregistry.azure.net"
     }
@@ -83,6 +122,12 @@ impl Cloud {
     /// knows.
     ///
     /// [`AuthLayer::audience`]: crate::AuthLayer::audience
+    ///
+    /// ```
+    /// use acr_auth::entra::Cloud;
+    ///
+    /// assert!(Cloud::public().arm_audience().is_some());
+    /// ```
     pub fn arm_audience(&self) -> Option<&'static str> {
         match self.authority {
             Authority::Public => Some("https://management.azure.com"),

@@ -63,6 +63,15 @@ pub struct DefaultCredential(ChainedCredential);
 impl DefaultCredential {
     /// The chain for the process environment.
     ///
+    /// ```
+    /// # fn example() -> acr_core::Result<()> {
+    /// use acr_auth::{Credential, entra::DefaultCredential};
+    ///
+    /// let credential = Credential::entra(DefaultCredential::new()?);
+    /// # let _ = credential;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`acr_core::ErrorKind::InvalidInput`] for an unknown `AZURE_TOKEN_CREDENTIALS`, an
@@ -73,6 +82,16 @@ impl DefaultCredential {
     }
 
     /// The same with other settings.
+    ///
+    /// ```
+    /// use acr_auth::entra::{DefaultCredential, Environment, SourceOptions};
+    ///
+    /// // As if no variable were set.
+    /// let bare = SourceOptions::new().environment(Environment::from_fn(|_| None));
+    /// let source = DefaultCredential::configured(&bare)?;
+    /// # let _ = source;
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -101,6 +120,16 @@ impl DefaultCredential {
     }
 
     /// The link that gave the first token, if there was one already.
+    ///
+    /// ```
+    /// use acr_auth::entra::{DefaultCredential, Environment, SourceOptions};
+    ///
+    /// let bare = SourceOptions::new().environment(Environment::from_fn(|_| None));
+    /// let source = DefaultCredential::configured(&bare)?;
+    /// assert_eq!(source.working_link(), None); // nobody was asked yet
+    /// # let _ = source;
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     pub fn working_link(&self) -> Option<&str> {
         self.0.working_link()
     }

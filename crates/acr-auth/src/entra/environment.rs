@@ -25,12 +25,26 @@ type Lookup = dyn Fn(&str) -> Option<OsString> + Send + Sync;
 
 impl Environment {
     /// The environment of this process.
+    ///
+    /// ```
+    /// use acr_auth::entra::{Environment, SourceOptions};
+    ///
+    /// let source = SourceOptions::new().environment(Environment::process());
+    /// # let _ = source;
+    /// ```
     pub fn process() -> Self {
         Self::from_fn(|name| env::var_os(name))
     }
 
     /// Another lookup. Command line tools that a source starts still inherit the process's
     /// own variables; only their program is looked for in this lookup's `PATH`.
+    ///
+    /// ```
+    /// use acr_auth::entra::Environment;
+    ///
+    /// let source = Environment::from_fn(|name| (name == "AZURE_CLIENT_ID").then(|| "<id>".into()));
+    /// # let _ = source;
+    /// ```
     pub fn from_fn(lookup: impl Fn(&str) -> Option<OsString> + Send + Sync + 'static) -> Self {
         Self(Arc::new(lookup))
     }

@@ -56,6 +56,14 @@ pub struct ManagedIdentityCredential {
 impl ManagedIdentityCredential {
     /// An identity of this machine.
     ///
+    /// ```
+    /// use acr_auth::entra::{ManagedIdentity, ManagedIdentityCredential};
+    ///
+    /// let source = ManagedIdentityCredential::new(ManagedIdentity::SystemAssigned)?;
+    /// # let _ = source;
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`acr_core::ErrorKind::InvalidInput`] for an unusable transport.
@@ -64,6 +72,15 @@ impl ManagedIdentityCredential {
     }
 
     /// The same with other settings.
+    ///
+    /// ```
+    /// use acr_auth::entra::{ManagedIdentity, ManagedIdentityCredential, SourceOptions};
+    ///
+    /// let options = SourceOptions::new().probe_timeout(std::time::Duration::from_secs(3));
+    /// let source = ManagedIdentityCredential::configured(ManagedIdentity::SystemAssigned, &options)?;
+    /// # let _ = source;
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -88,6 +105,15 @@ impl ManagedIdentityCredential {
 
     /// Does not ask whether the service is there: for machines that are known to have one. One
     /// that starts after the program is waited for: three tries within ten seconds.
+    ///
+    /// ```
+    /// use acr_auth::entra::{ManagedIdentity, ManagedIdentityCredential};
+    ///
+    /// // On a machine that surely has one.
+    /// let source = ManagedIdentityCredential::new(ManagedIdentity::SystemAssigned)?.without_probe();
+    /// # let _ = source;
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     #[must_use]
     pub fn without_probe(mut self) -> Self {
         self.is_probed = false;

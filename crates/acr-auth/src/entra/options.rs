@@ -35,6 +35,13 @@ pub struct SourceOptions {
 
 impl SourceOptions {
     /// The defaults.
+    ///
+    /// ```
+    /// use acr_auth::entra::SourceOptions;
+    ///
+    /// let options = SourceOptions::new();
+    /// # let _ = options;
+    /// ```
     pub fn new() -> Self {
         Self {
             environment: Environment::process(),
@@ -48,6 +55,13 @@ impl SourceOptions {
     }
 
     /// Where variables are looked up; the process environment by default.
+    ///
+    /// ```
+    /// use acr_auth::entra::{Environment, SourceOptions};
+    ///
+    /// let options = SourceOptions::new().environment(Environment::from_fn(|_| None));
+    /// # let _ = options;
+    /// ```
     pub fn environment(mut self, environment: Environment) -> Self {
         self.environment = environment;
         self
@@ -55,6 +69,13 @@ impl SourceOptions {
 
     /// Whom to ask for tokens; the public cloud by default. Sources that read the environment
     /// take `AZURE_AUTHORITY_HOST` from there unless this is set.
+    ///
+    /// ```
+    /// use acr_auth::entra::{Cloud, SourceOptions};
+    ///
+    /// let options = SourceOptions::new().cloud(Cloud::us_government());
+    /// # let _ = options;
+    /// ```
     pub fn cloud(mut self, cloud: Cloud) -> Self {
         self.cloud = Some(cloud);
         self
@@ -62,6 +83,16 @@ impl SourceOptions {
 
     /// How to reach the authority: a proxy, other certificates. By default the same as for a
     /// registry.
+    ///
+    /// ```
+    /// use acr_auth::entra::SourceOptions;
+    ///
+    /// # use acr_testkit::FakeEntra;
+    /// # let entra = FakeEntra::builder().in_process();
+    /// // As it goes through a proxy of yours, for example.
+    /// let options = SourceOptions::new().transport(entra.transport());
+    /// # let _ = options;
+    /// ```
     pub fn transport(mut self, transport: Transport) -> Self {
         self.transport = Some(transport);
         self
@@ -70,6 +101,15 @@ impl SourceOptions {
     /// How to reach the identity service of the platform. The default connects directly and
     /// needs no trust store. Another one must not use a proxy: whoever sees such a request can
     /// repeat it.
+    ///
+    /// ```
+    /// use acr_auth::entra::SourceOptions;
+    ///
+    /// # use acr_testkit::FakeEntra;
+    /// # let service = FakeEntra::builder().in_process();
+    /// let options = SourceOptions::new().identity_transport(service.transport());
+    /// # let _ = options;
+    /// ```
     pub fn identity_transport(mut self, transport: Transport) -> Self {
         self.identity_transport = Some(transport);
         self
@@ -77,6 +117,15 @@ impl SourceOptions {
 
     /// Another address for the identity service of virtual machines, such as an emulator's
     /// ([`Endpoint::insecure_link_local`]); `http://169.254.169.254` by default.
+    ///
+    /// ```
+    /// use acr_auth::entra::SourceOptions;
+    ///
+    /// # use acr_core::Endpoint;
+    /// let options = SourceOptions::new().imds(Endpoint::insecure_link_local("169.254.169.254")?);
+    /// # let _ = options;
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     pub fn imds(mut self, endpoint: Endpoint) -> Self {
         self.imds = Some(endpoint);
         self
@@ -84,12 +133,26 @@ impl SourceOptions {
 
     /// How long the identity service of virtual machines has to show that it is there (default
     /// 1 s): outside of Azure, packets to its address may vanish.
+    ///
+    /// ```
+    /// use acr_auth::entra::SourceOptions;
+    ///
+    /// let options = SourceOptions::new().probe_timeout(std::time::Duration::from_secs(3));
+    /// # let _ = options;
+    /// ```
     pub fn probe_timeout(mut self, limit: Duration) -> Self {
         self.probe_timeout = limit;
         self
     }
 
     /// How long a command line tool may run (default 30 s).
+    ///
+    /// ```
+    /// use acr_auth::entra::SourceOptions;
+    ///
+    /// let options = SourceOptions::new().program_timeout(std::time::Duration::from_secs(60));
+    /// # let _ = options;
+    /// ```
     pub fn program_timeout(mut self, limit: Duration) -> Self {
         self.program_timeout = limit;
         self

@@ -21,11 +21,25 @@ pub struct CredentialUnavailable(Cow<'static, str>);
 
 impl CredentialUnavailable {
     /// Says what is missing: lower case, no full stop, no secret.
+    ///
+    /// ```
+    /// use acr_auth::entra::CredentialUnavailable;
+    ///
+    /// let error = CredentialUnavailable::new("no smart card is inserted");
+    /// assert_eq!(error.to_string(), "no smart card is inserted");
+    /// ```
     pub fn new(message: impl Into<Cow<'static, str>>) -> Self {
         Self(message.into())
     }
 
     /// Whether an error is this one, or has it among its causes.
+    ///
+    /// ```
+    /// use acr_auth::entra::CredentialUnavailable;
+    ///
+    /// let error = CredentialUnavailable::new("no smart card is inserted");
+    /// assert!(CredentialUnavailable::is_cause_of(&error));
+    /// ```
     pub fn is_cause_of(error: &(dyn StdError + 'static)) -> bool {
         let mut cause = Some(error);
         while let Some(error) = cause {

@@ -39,6 +39,14 @@ pub struct WorkloadIdentityCredential {
 impl WorkloadIdentityCredential {
     /// An application of the public cloud and the file with its assertion.
     ///
+    /// ```
+    /// use acr_auth::entra::WorkloadIdentityCredential;
+    ///
+    /// let source = WorkloadIdentityCredential::new("contoso.onmicrosoft.com", "<client id>", "/var/run/secrets/token")?;
+    /// # let _ = source;
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::InvalidInput`] for a malformed tenant, an empty client id, or an unusable
@@ -48,6 +56,15 @@ impl WorkloadIdentityCredential {
     }
 
     /// The same with other settings.
+    ///
+    /// ```
+    /// use acr_auth::entra::{Cloud, SourceOptions, WorkloadIdentityCredential};
+    ///
+    /// let china = SourceOptions::new().cloud(Cloud::china());
+    /// let source = WorkloadIdentityCredential::configured("contoso.onmicrosoft.com", "<client id>", "/var/run/secrets/token", &china)?;
+    /// # let _ = source;
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -64,6 +81,21 @@ impl WorkloadIdentityCredential {
 
     /// What the workload identity webhook sets: `AZURE_TENANT_ID`, `AZURE_CLIENT_ID` and
     /// `AZURE_FEDERATED_TOKEN_FILE`, at `AZURE_AUTHORITY_HOST` if that is set.
+    ///
+    /// ```
+    /// use acr_auth::entra::{Environment, SourceOptions, WorkloadIdentityCredential};
+    ///
+    /// let environment = Environment::from_fn(|name| match name {
+    ///     "AZURE_TENANT_ID" => Some("contoso.onmicrosoft.com".into()),
+    ///     "AZURE_CLIENT_ID" => Some("11111111-2222-3333-4444-555555555555".into()),
+    ///     "AZURE_FEDERATED_TOKEN_FILE" => Some("/var/run/secrets/token".into()),
+    ///     _ => None,
+    /// });
+    /// let options = SourceOptions::new().environment(environment);
+    /// let source = WorkloadIdentityCredential::from_env(&options)?;
+    /// # let _ = source;
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -51,6 +51,18 @@ impl Download {
     /// Expects exactly this many bytes, as a manifest's descriptor says. Another length
     /// is an [`acr_core::ErrorKind::Integrity`] error, before the content where the server
     /// announces it, and at the first byte too many where not.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// use acr_core::ErrorKind;
+    ///
+    /// // As the descriptor in the manifest says.
+    /// let reader = blobs.download(&digest).size(12).await?;
+    /// assert_eq!(reader.bytes(12).await?, &b"sample layer"[..]);
+    /// let error = blobs.download(&digest).size(13).await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Integrity);
+    /// # Ok(()) });
+    /// ```
     pub fn size(mut self, bytes: u64) -> Self {
         self.size = Some(bytes);
         self
@@ -58,6 +70,15 @@ impl Download {
 
     /// Refuses more than this many bytes with [`acr_core::ErrorKind::TooLarge`]. Without either
     /// bound a hostile server decides how much is read before the digest tells.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// use acr_core::ErrorKind;
+    ///
+    /// let error = blobs.download(&digest).max_size(5).await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::TooLarge);
+    /// # Ok(()) });
+    /// ```
     pub fn max_size(mut self, bytes: u64) -> Self {
         self.max_size = Some(bytes);
         self
@@ -67,12 +88,31 @@ impl Download {
     /// what comes after them, and verifies the whole: also that what was read before was
     /// the blob's. A length that is not that of the checkpoint is an
     /// [`acr_core::ErrorKind::Integrity`] error.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// let mut reader = blobs.download(&digest).await?;
+    /// let first = reader.chunk().await?.expect("some content");
+    /// let saved = reader.checkpoint();
+    /// // In another process, which has what was read:
+    /// let rest = blobs.download(&digest).resume(saved).await?.bytes(1 << 20).await?;
+    /// assert_eq!([first, rest].concat(), b"sample layer");
+    /// # Ok(()) });
+    /// ```
     pub fn resume(mut self, checkpoint: DownloadCheckpoint) -> Self {
         self.checkpoint = Some(checkpoint);
         self
     }
 
     /// Calls a function whenever a piece has been delivered.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// let download = blobs.download(&digest);
+    /// let reader = download.on_progress(|now| println!("{} of {:?}", now.transferred, now.total)).await?;
+    /// assert_eq!(reader.bytes(1 << 20).await?.len(), 12);
+    /// # Ok(()) });
+    /// ```
     pub fn on_progress(mut self, function: impl Fn(Progress) + Send + Sync + 'static) -> Self {
         self.observer = Observer::new(function);
         self
@@ -83,6 +123,15 @@ impl Download {
     /// The content goes to a temporary file (mode 0600) in the same directory, is
     /// synced to disk and then moved into place, over an older file if there is one.
     /// Gives the size in bytes.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("layer.tar");
+    /// assert_eq!(blobs.download(&digest).to_file(&path).await?, 12);
+    /// assert_eq!(std::fs::read(&path)?, b"sample layer");
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     ///

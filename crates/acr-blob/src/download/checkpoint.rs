@@ -35,6 +35,13 @@ impl DownloadCheckpoint {
     /// How many bytes were read before it, by any of the reader's interfaces: what was
     /// written after them must be cut off, and who has fewer has lost some and must start
     /// anew. For a file, `reopen` (feature `fs`) does both.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// let reader = blobs.download(&digest).await?;
+    /// assert_eq!(reader.checkpoint().delivered(), 0);
+    /// # Ok(()) });
+    /// ```
     pub fn delivered(&self) -> u64 {
         self.delivered
     }
@@ -44,6 +51,14 @@ impl DownloadCheckpoint {
     }
 
     /// The blob it belongs to.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// let saved = blobs.download(&digest).await?.checkpoint();
+    /// let rest = blobs.download(saved.digest()).resume(saved.clone()).await?;
+    /// assert_eq!(rest.bytes(1 << 20).await?, &b"sample layer"[..]);
+    /// # Ok(()) });
+    /// ```
     pub fn digest(&self) -> &Digest {
         &self.digest
     }

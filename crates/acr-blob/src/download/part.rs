@@ -132,11 +132,29 @@ impl Place {
 
 impl PartialReader {
     /// The length in bytes of the whole blob, if the server told.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// let part = blobs.download_range(&digest, "bytes=0-5".parse()?).await?;
+    /// assert_eq!(part.total(), Some(12));
+    /// # Ok(()) });
+    /// ```
     pub fn total(&self) -> Option<u64> {
         self.total
     }
 
     /// The next piece, or `None` after the last.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// let mut part = blobs.download_range(&digest, "bytes=0-5".parse()?).await?;
+    /// let mut content = Vec::new();
+    /// while let Some(piece) = part.chunk().await? {
+    ///     content.extend_from_slice(&piece);
+    /// }
+    /// assert_eq!(content, b"sample");
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     ///
@@ -151,6 +169,13 @@ impl PartialReader {
     }
 
     /// Reads the part into memory, up to `limit` bytes.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// let part = blobs.download_range(&digest, "bytes=0-5".parse()?).await?;
+    /// assert_eq!(part.bytes(1 << 20).await?, &b"sample"[..]);
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     ///

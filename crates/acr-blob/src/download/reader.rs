@@ -89,16 +89,36 @@ impl BlobReader {
     }
 
     /// The digest the content is verified against.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// let reader = blobs.download(&digest).await?;
+    /// assert_eq!(reader.digest(), &digest);
+    /// # Ok(()) });
+    /// ```
     pub fn digest(&self) -> &Digest {
         &self.digest
     }
 
     /// The length in bytes that the server announced; verified at the end.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// let reader = blobs.download(&digest).await?;
+    /// assert_eq!(reader.len(), Some(12));
+    /// # Ok(()) });
+    /// ```
     pub fn len(&self) -> Option<u64> {
         self.machine.len()
     }
 
     /// Whether the server announced no content at all.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// assert!(!blobs.download(&digest).await?.is_empty());
+    /// # Ok(()) });
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == Some(0)
     }
@@ -106,6 +126,14 @@ impl BlobReader {
     /// What another process needs to go on after the last byte that was read, however it
     /// was read. After an [`ErrorKind::Integrity`] error what was read is not the blob:
     /// start anew, without a checkpoint.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// let mut reader = blobs.download(&digest).await?;
+    /// let piece = reader.chunk().await?.expect("some content");
+    /// assert_eq!(reader.checkpoint().delivered(), piece.len() as u64);
+    /// # Ok(()) });
+    /// ```
     pub fn checkpoint(&self) -> DownloadCheckpoint {
         let repository = self.repository.name.clone();
         let digester = self.outlet.digester();
@@ -113,6 +141,17 @@ impl BlobReader {
     }
 
     /// The next piece, or `None` after the last, when everything matched.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// let mut reader = blobs.download(&digest).await?;
+    /// let mut content = Vec::new();
+    /// while let Some(piece) = reader.chunk().await? {
+    ///     content.extend_from_slice(&piece);
+    /// }
+    /// assert_eq!(content, b"sample layer");
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     ///
@@ -129,6 +168,13 @@ impl BlobReader {
     }
 
     /// Reads everything that was not read yet into memory, up to `limit` bytes.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// let reader = blobs.download(&digest).await?;
+    /// assert_eq!(reader.bytes(1 << 20).await?, &b"sample layer"[..]);
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     ///

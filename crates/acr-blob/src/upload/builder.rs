@@ -101,6 +101,16 @@ impl Upload {
     }
 
     /// Stores the content only if it has this digest, and under this digest's algorithm.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// use acr_core::{Digest, ErrorKind};
+    ///
+    /// assert_eq!(blobs.upload("sample layer").digest(digest.clone()).await?.digest, digest);
+    /// let error = blobs.upload("something else").digest(digest).await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Integrity);
+    /// # Ok(()) });
+    /// ```
     pub fn digest(mut self, expected: impl TryInto<Digest, Error: Into<Error>>) -> Self {
         self.expected = self.given(expected);
         self
@@ -108,6 +118,14 @@ impl Upload {
 
     /// Sends chunks of this many bytes (default 8 MiB, at least 16 bytes; registries
     /// refuse chunks from about 20 MiB on), also where one body would do.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// // Behind a front end that takes a mebibyte at once.
+    /// let blob = blobs.upload(vec![7; 3 << 20]).chunk_size(1 << 20).await?;
+    /// assert_eq!(blob.size, 3 << 20);
+    /// # Ok(()) });
+    /// ```
     pub fn chunk_size(mut self, bytes: usize) -> Self {
         self.chunk_size = Some(bytes.max(MIN_CHUNK_SIZE));
         self
@@ -116,6 +134,13 @@ impl Upload {
     /// Asks first (`HEAD`) whether the repository has the blob, and sends nothing then. If that
     /// gets no answer of the registry's, a proxy's 404 for example, it is an error, and nothing is
     /// sent either. Needs [`Upload::digest`], and is [`acr_core::ErrorKind::InvalidInput`] without.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// let blob = blobs.upload("sample layer").digest(digest).skip_existing().await?;
+    /// assert_eq!(blob.size, 12);
+    /// # Ok(()) });
+    /// ```
     pub fn skip_existing(mut self) -> Self {
         self.skip_existing = true;
         self
@@ -126,6 +151,14 @@ impl Upload {
     /// it refuses, the content is sent. Needs [`Upload::digest`], and is
     /// [`acr_core::ErrorKind::InvalidInput`] without, and with a checkpoint: that upload was
     /// started before.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// let upload = blobs.upload("sample layer").digest(digest.clone());
+    /// let blob = upload.mount_from("library/base").await?;
+    /// assert_eq!(blob.digest, digest);
+    /// # Ok(()) });
+    /// ```
     pub fn mount_from(
         mut self,
         repository: impl TryInto<RepositoryName, Error: Into<Error>>,
@@ -137,6 +170,20 @@ impl Upload {
     /// Calls a function with a checkpoint when the session is open and after every
     /// confirmed chunk. The content then goes in chunks. The function must not block for
     /// long; write the checkpoint down and replace the older one.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// use acr_blob::UploadCheckpoint;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let note = folder.path().join("layer.upload");
+    ///
+    /// let save = move |checkpoint: &UploadCheckpoint| {
+    ///     let json = serde_json::to_vec(checkpoint).expect("a checkpoint is JSON");
+    ///     std::fs::write(&note, json).expect("the disk has room");
+    /// };
+    /// blobs.upload("sample layer").on_checkpoint(save).await?;
+    /// # Ok(()) });
+    /// ```
     pub fn on_checkpoint(
         mut self,
         function: impl Fn(&UploadCheckpoint) + Send + Sync + 'static,
@@ -220,6 +267,13 @@ impl Upload {
     }
 
     /// Calls a function whenever the upload got further.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// let upload = blobs.upload("sample layer");
+    /// upload.on_progress(|now| println!("{:?}: {} bytes", now.phase, now.transferred)).await?;
+    /// # Ok(()) });
+    /// ```
     pub fn on_progress(mut self, function: impl Fn(Progress) + Send + Sync + 'static) -> Self {
         self.observer = Observer::new(function);
         self

@@ -43,11 +43,28 @@ impl UploadCheckpoint {
     }
 
     /// How many bytes the registry has confirmed.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// let mut session = blobs.start_upload().await?;
+    /// session.write("sample ").await?;
+    /// let saved = session.checkpoint().expect("a session that is open");
+    /// assert_eq!(saved.confirmed(), 7);
+    /// # Ok(()) });
+    /// ```
     pub fn confirmed(&self) -> u64 {
         self.confirmed
     }
 
     /// The repository it belongs to.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// let session = blobs.start_upload().await?;
+    /// let saved = session.checkpoint().expect("a session that is open");
+    /// assert_eq!(saved.repository(), blobs.repository());
+    /// # Ok(()) });
+    /// ```
     pub fn repository(&self) -> &RepositoryName {
         &self.repository
     }

@@ -28,11 +28,28 @@ pub struct Chunker {
 
 impl Chunker {
     /// Cuts chunks of this many bytes, at least one.
+    ///
+    /// ```
+    /// use acr_blob::Chunker;
+    ///
+    /// let mut chunker = Chunker::new(8 << 20);
+    /// chunker.push("less than a chunk".into());
+    /// assert_eq!(chunker.next_chunk(), None);
+    /// ```
     pub fn new(size: usize) -> Self {
         Self { size: size.max(1), partial: BytesMut::new(), rest: VecDeque::new(), len: 0 }
     }
 
     /// Takes in the next piece.
+    ///
+    /// ```
+    /// use acr_blob::Chunker;
+    ///
+    /// let mut chunker = Chunker::new(4);
+    /// chunker.push("lay".into());
+    /// chunker.push("er".into());
+    /// assert_eq!(chunker.next_chunk().unwrap(), "laye");
+    /// ```
     pub fn push(&mut self, piece: Bytes) {
         self.len = self.len.saturating_add(piece.len());
         self.rest.push_back(piece);
@@ -40,22 +57,57 @@ impl Chunker {
     }
 
     /// The next full chunk, if there is one.
+    ///
+    /// ```
+    /// use acr_blob::Chunker;
+    ///
+    /// let mut chunker = Chunker::new(4);
+    /// chunker.push("sample layer".into());
+    /// let chunks: Vec<_> = std::iter::from_fn(|| chunker.next_chunk()).collect();
+    /// assert_eq!(chunks, ["samp", "le l", "ayer"]);
+    /// ```
     pub fn next_chunk(&mut self) -> Option<Bytes> {
         (self.len >= self.size).then(|| self.cut(self.size))
     }
 
     /// What is left in the end, shorter than a chunk; call [`Chunker::next_chunk`] until
     /// it gives nothing before.
+    ///
+    /// ```
+    /// use acr_blob::Chunker;
+    ///
+    /// let mut chunker = Chunker::new(8);
+    /// chunker.push("layer".into());
+    /// assert_eq!(chunker.finish().unwrap(), "layer");
+    /// ```
     pub fn finish(mut self) -> Option<Bytes> {
         self.drain()
     }
 
     /// How many bytes wait to be taken.
+    ///
+    /// ```
+    /// use acr_blob::Chunker;
+    ///
+    /// let mut chunker = Chunker::new(4);
+    /// chunker.push("layer".into());
+    /// chunker.next_chunk();
+    /// assert_eq!(chunker.len(), 1);
+    /// ```
     pub fn len(&self) -> usize {
         self.len
     }
 
     /// Whether nothing waits to be taken.
+    ///
+    /// ```
+    /// use acr_blob::Chunker;
+    ///
+    /// let mut chunker = Chunker::new(4);
+    /// assert!(chunker.is_empty());
+    /// chunker.push("layer".into());
+    /// assert!(!chunker.is_empty());
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }

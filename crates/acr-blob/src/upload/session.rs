@@ -37,6 +37,15 @@ pub struct UploadSession {
 }
 
 /// What became of a request to mount a blob from another repository.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+/// use acr_blob::Mount;
+///
+/// let mount = blobs.mount(&digest, &"library/base".parse()?).await?;
+/// assert!(matches!(mount, Mount::Mounted));
+/// # Ok(()) });
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Mount {
@@ -100,6 +109,16 @@ impl UploadSession {
     /// nothing, another one is opened. Bytes that are fewer than the registry's
     /// `OCI-Chunk-Min-Length` are kept until there are more, or until the upload is completed.
     ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// let mut session = blobs.start_upload().await?;
+    /// for line in ["sample ", "layer"] {
+    ///     session.write(line).await?;
+    /// }
+    /// assert_eq!(session.complete("", None).await?.digest, digest);
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`acr_core::ErrorKind::Session`] when the registry lost the upload. After any error the upload
@@ -121,11 +140,27 @@ impl UploadSession {
     }
 
     /// Bytes that the registry has confirmed.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// let mut session = blobs.start_upload().await?;
+    /// session.write("sample ").await?;
+    /// assert_eq!(session.offset(), 7);
+    /// # Ok(()) });
+    /// ```
     pub fn offset(&self) -> u64 {
         self.transfer.machine.confirmed()
     }
 
     /// Asks the registry how many bytes it has: `GET {location}`.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// let mut session = blobs.start_upload().await?;
+    /// session.write("sample ").await?;
+    /// assert_eq!(session.status().await?, 7);
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     ///
@@ -148,6 +183,15 @@ impl UploadSession {
     /// the session is lost. It counts all that was written: while some of it was not sent (a
     /// `write` that was dropped, or fewer bytes than `OCI-Chunk-Min-Length`), only
     /// [`Upload::resume`](crate::Upload::resume) can go on, which has the content.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// let mut session = blobs.start_upload().await?;
+    /// session.write("sample ").await?;
+    /// let saved = session.checkpoint().expect("a session that is open");
+    /// assert_eq!(saved.confirmed(), 7);
+    /// # Ok(()) });
+    /// ```
     pub fn checkpoint(&self) -> Option<UploadCheckpoint> {
         let checkpoint =
             self.transfer.wire.as_ref().and_then(|wire| self.transfer.checkpoint(wire));
@@ -157,6 +201,16 @@ impl UploadSession {
 
     /// Ends the upload with its last bytes, possibly none: `PUT {location}&digest=`. With
     /// `expected`, content of another digest is not stored.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// use acr_core::ErrorKind;
+    ///
+    /// let session = blobs.start_upload().await?;
+    /// let error = session.complete("something else", Some(&digest)).await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Integrity);
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     ///
@@ -180,6 +234,14 @@ impl UploadSession {
 
     /// Ends the upload without storing anything: `DELETE {location}`. Needs the right to
     /// delete.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// let mut session = blobs.start_upload().await?;
+    /// session.write("not wanted after all").await?;
+    /// session.cancel().await?;
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     ///
