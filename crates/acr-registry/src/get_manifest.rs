@@ -21,10 +21,9 @@ impl RepositoryClient {
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
-    /// use acr_core::Tag;
     /// use acr_registry::Document;
     ///
-    /// let manifest = repo.get_manifest("v1".parse::<Tag>()?).await?;
+    /// let manifest = repo.get_manifest("v1").await?;
     /// match manifest.document()? {
     ///     Document::Index(index) => assert_eq!(index.manifests.len(), 2),
     ///     other => println!("{other:?}"),
@@ -75,10 +74,9 @@ impl GetManifest {
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
-    /// use acr_core::{ErrorKind, Tag};
+    /// use acr_core::ErrorKind;
     ///
-    /// let v1: Tag = "v1".parse()?;
-    /// let error = repo.get_manifest(&v1).max_size(16).await.unwrap_err();
+    /// let error = repo.get_manifest("v1").max_size(16).await.unwrap_err();
     /// assert_eq!(error.kind(), ErrorKind::TooLarge);
     /// # Ok(()) });
     /// ```
@@ -94,11 +92,9 @@ impl GetManifest {
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
-    /// use acr_core::Tag;
     /// use acr_registry::MediaType;
     ///
-    /// let v1: Tag = "v1".parse()?;
-    /// let index = repo.get_manifest(&v1).accept([MediaType::OCI_INDEX]).await?;
+    /// let index = repo.get_manifest("v1").accept([MediaType::OCI_INDEX]).await?;
     /// assert_eq!(index.media_type, MediaType::OCI_INDEX);
     /// # Ok(()) });
     /// ```
@@ -114,11 +110,10 @@ impl GetManifest {
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
-    /// use acr_core::{Digest, Tag};
+    /// use acr_core::Digest;
     ///
     /// // To keep its bytes, whatever they say.
-    /// let v1: Tag = "v1".parse()?;
-    /// let manifest = repo.get_manifest(&v1).allow_ambiguous().await?;
+    /// let manifest = repo.get_manifest("v1").allow_ambiguous().await?;
     /// assert_eq!(Digest::sha256(&manifest.content), manifest.digest);
     /// # Ok(()) });
     /// ```
@@ -134,11 +129,9 @@ impl GetManifest {
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
-    /// use acr_core::Tag;
     /// use acr_registry::{Document, Platform};
     ///
-    /// let v1: Tag = "v1".parse()?;
-    /// let image = repo.get_manifest(&v1).platform(Platform::new("linux", "arm64")).await?;
+    /// let image = repo.get_manifest("v1").platform(Platform::new("linux", "arm64")).await?;
     /// assert!(matches!(image.document()?, Document::Image(_)));
     /// # Ok(()) });
     /// ```

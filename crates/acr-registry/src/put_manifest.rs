@@ -79,10 +79,7 @@ impl PutManifest {
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
-    /// use acr_core::Tag;
-    ///
-    /// let v1: Tag = "v1".parse()?;
-    /// let manifest = repo.get_manifest(&v1).await?;
+    /// let manifest = repo.get_manifest("v1").await?;
     /// let same = repo.put_manifest(manifest.content).tag("v1.0").await?;
     /// assert_eq!(same, manifest.digest);
     /// # Ok(()) });
@@ -100,12 +97,12 @@ impl PutManifest {
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
-    /// use acr_core::{Digest, ErrorKind, Tag};
+    /// use acr_core::{Digest, ErrorKind};
     /// # use acr_registry::ImageManifest;
     /// # let image = ImageManifest::artifact("application/vnd.example.report").to_json()?;
     ///
-    /// let (latest, elsewhere): (Tag, _) = ("latest".parse()?, Digest::sha256(b"another"));
-    /// let error = repo.put_manifest(image).tag(&latest).if_tag_is(&elsewhere).await.unwrap_err();
+    /// let elsewhere = Digest::sha256(b"another");
+    /// let error = repo.put_manifest(image).tag("latest").if_tag_is(&elsewhere).await.unwrap_err();
     /// assert_eq!(error.kind(), ErrorKind::Conflict);
     /// # Ok(()) });
     /// ```
@@ -118,13 +115,12 @@ impl PutManifest {
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
-    /// use acr_core::{ErrorKind, Tag};
+    /// use acr_core::ErrorKind;
     /// # use acr_registry::ImageManifest;
     /// # let image = ImageManifest::artifact("application/vnd.example.report").to_json()?;
     ///
-    /// let once: Tag = "build-4711".parse()?;
-    /// repo.put_manifest(image.clone()).tag(&once).if_absent().await?;
-    /// let error = repo.put_manifest(image).tag(&once).if_absent().await.unwrap_err();
+    /// repo.put_manifest(image.clone()).tag("build-4711").if_absent().await?;
+    /// let error = repo.put_manifest(image).tag("build-4711").if_absent().await.unwrap_err();
     /// assert_eq!(error.kind(), ErrorKind::Conflict);
     /// # Ok(()) });
     /// ```
@@ -142,7 +138,6 @@ impl PutManifest {
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
-    /// use acr_core::Tag;
     /// use acr_registry::MediaType;
     ///
     /// // An index that does not say what it is.

@@ -28,10 +28,9 @@ impl RepositoryClient {
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
-    /// use acr_core::Tag;
     /// use acr_registry::ImageManifest;
     ///
-    /// let image = repo.get_manifest("v1".parse::<Tag>()?).await?;
+    /// let image = repo.get_manifest("v1").await?;
     /// let sbom = ImageManifest::artifact("application/spdx+json").subject(image.descriptor());
     /// let sbom = repo.put_manifest(sbom.to_json()?).await?;
     /// let found = repo.list_referrers(&image.digest).try_next().await?.expect("the SBOM");

@@ -16,10 +16,10 @@ impl RepositoryClient {
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
     /// use acr_core::Tag;
     ///
-    /// let (tested, latest): (Tag, Tag) = ("v1".parse()?, "latest".parse()?);
+    /// let latest: Tag = "latest".parse()?;
     /// let before = repo.resolve(&latest).await?;
     /// // Not if somebody else moved it meanwhile.
-    /// let now = repo.tag(&tested, &latest).if_tag_is(&before).await?;
+    /// let now = repo.tag("v1", &latest).if_tag_is(&before).await?;
     /// println!("latest: {before} -> {now}");
     /// # Ok(()) });
     /// ```
@@ -67,11 +67,10 @@ impl TagManifest {
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
-    /// use acr_core::{Digest, ErrorKind, Tag};
+    /// use acr_core::{Digest, ErrorKind};
     ///
-    /// let (v1, latest): (Tag, Tag) = ("v1".parse()?, "latest".parse()?);
     /// let elsewhere = Digest::sha256(b"another");
-    /// let error = repo.tag(&v1, &latest).if_tag_is(&elsewhere).await.unwrap_err();
+    /// let error = repo.tag("v1", "latest").if_tag_is(&elsewhere).await.unwrap_err();
     /// assert_eq!(error.kind(), ErrorKind::Conflict);
     /// # Ok(()) });
     /// ```
@@ -85,11 +84,10 @@ impl TagManifest {
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
-    /// use acr_core::{ErrorKind, Tag};
+    /// use acr_core::ErrorKind;
     ///
-    /// let (v1, stable): (Tag, Tag) = ("v1".parse()?, "stable".parse()?);
-    /// repo.tag(&v1, &stable).if_absent().await?;
-    /// let error = repo.tag(&v1, &stable).if_absent().await.unwrap_err();
+    /// repo.tag("v1", "stable").if_absent().await?;
+    /// let error = repo.tag("v1", "stable").if_absent().await.unwrap_err();
     /// assert_eq!(error.kind(), ErrorKind::Conflict);
     /// # Ok(()) });
     /// ```

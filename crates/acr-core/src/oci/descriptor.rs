@@ -58,6 +58,13 @@ pub struct Descriptor {
 
 impl Descriptor {
     /// Of content whose digest and size in bytes are known, as an upload tells them.
+    ///
+    /// ```
+    /// use acr_core::{Digest, oci::{Descriptor, MediaType}};
+    ///
+    /// let config = Descriptor::new(MediaType::OCI_CONFIG, &Digest::sha256(b"{}"), 2);
+    /// assert_eq!(config, Descriptor::of(MediaType::OCI_CONFIG, b"{}"));
+    /// ```
     pub fn new(media_type: impl Into<MediaType>, digest: &Digest, size: u64) -> Self {
         Self {
             media_type: media_type.into(),
@@ -73,12 +80,28 @@ impl Descriptor {
     }
 
     /// Of this content.
+    ///
+    /// ```
+    /// use acr_core::oci::Descriptor;
+    ///
+    /// let layer = Descriptor::of("application/vnd.oci.image.layer.v1.tar", b"content");
+    /// assert_eq!(layer.size, 7);
+    /// ```
     pub fn of(media_type: impl Into<MediaType>, content: &[u8]) -> Self {
         let size = u64::try_from(content.len()).unwrap_or(u64::MAX);
         Self::new(media_type, &Digest::sha256(content), size)
     }
 
     /// Says what it runs on.
+    ///
+    /// ```
+    /// use acr_core::oci::{Descriptor, ImageIndex, MediaType, Platform};
+    ///
+    /// # let image = b"{}";
+    /// let entry = Descriptor::of(MediaType::OCI_MANIFEST, image).platform(Platform::new("linux", "arm64"));
+    /// let index = ImageIndex::new().manifest(entry);
+    /// assert!(index.select(&Platform::new("linux", "arm64")).is_some());
+    /// ```
     #[must_use]
     pub fn platform(mut self, platform: Platform) -> Self {
         self.platform = Some(platform);
@@ -86,6 +109,13 @@ impl Descriptor {
     }
 
     /// Says what kind of artifact it is.
+    ///
+    /// ```
+    /// use acr_core::oci::{Descriptor, MediaType};
+    ///
+    /// let entry = Descriptor::of(MediaType::OCI_MANIFEST, b"{}").artifact_type("application/spdx+json");
+    /// assert_eq!(entry.artifact_type.as_deref(), Some("application/spdx+json"));
+    /// ```
     #[must_use]
     pub fn artifact_type(mut self, artifact_type: impl Into<String>) -> Self {
         self.artifact_type = Some(artifact_type.into());
@@ -93,6 +123,13 @@ impl Descriptor {
     }
 
     /// Adds an annotation.
+    ///
+    /// ```
+    /// use acr_core::oci::Descriptor;
+    ///
+    /// let file = Descriptor::of("text/plain", b"hello").annotation("org.opencontainers.image.title", "a.txt");
+    /// assert_eq!(file.annotations.len(), 1);
+    /// ```
     #[must_use]
     pub fn annotation(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.annotations.insert(key.into(), value.into());
@@ -103,6 +140,15 @@ impl Descriptor {
 /// From what was found to what is whole.
 impl DescriptorView {
     /// What it says, if it is whole and nothing in it is odd.
+    ///
+    /// ```
+    /// use acr_core::oci::{Descriptor, DescriptorView, MediaType};
+    ///
+    /// let config = Descriptor::of(MediaType::OCI_CONFIG, b"{}");
+    /// assert_eq!(DescriptorView::from(config.clone()).strict()?, config);
+    /// assert!(DescriptorView::default().strict().is_err());
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -19,6 +19,15 @@ use crate::{
 /// Read leniently, where [`Descriptor`](super::Descriptor) is strict: `digest` is the text as it stands, and a value of another shape is
 /// named by [`DescriptorView::odd`] and kept among `unknown`, or, within a list or a map, left
 /// out. Nothing is ever fetched from `urls`.
+///
+/// ```
+/// use acr_core::oci::DescriptorView;
+///
+/// let part: DescriptorView = serde_json::from_str(r#"{"digest":"sha256:ab","size":"many"}"#)?;
+/// assert_eq!(part.size, None);
+/// assert_eq!(part.odd(), ["size"]);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -57,6 +66,12 @@ pub struct DescriptorView {
 impl DescriptorView {
     /// The digest.
     ///
+    /// ```
+    /// use acr_core::{ErrorKind, oci::DescriptorView};
+    ///
+    /// assert_eq!(DescriptorView::default().digest().unwrap_err().kind(), ErrorKind::Protocol);
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Protocol`] when the document has none, or a malformed one.
@@ -72,6 +87,14 @@ impl DescriptorView {
     }
 
     /// What has another shape than it should have, as paths: `platform.os.version`.
+    ///
+    /// ```
+    /// use acr_core::oci::DescriptorView;
+    ///
+    /// let part: DescriptorView = serde_json::from_str(r#"{"annotations":{"key":null}}"#)?;
+    /// assert_eq!(part.odd(), ["annotations.key"]);
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
     pub fn odd(&self) -> Vec<String> {
         let mut odd = Vec::new();
         self.add_odd("", &mut odd);

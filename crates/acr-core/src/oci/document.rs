@@ -22,6 +22,17 @@ use super::{
 use crate::{Error, ErrorKind, Result, UnknownFields};
 
 /// An image manifest, or an artifact in the form of one.
+///
+/// ```
+/// use acr_core::oci::{Descriptor, ImageManifest, MediaType};
+///
+/// let image = ImageManifest::new(Descriptor::of(MediaType::OCI_CONFIG, b"{}"))
+///     .layer(Descriptor::of("application/vnd.oci.image.layer.v1.tar", b"content"))
+///     .annotation("org.opencontainers.image.version", "1.0");
+/// assert!(image.missing().is_empty());
+/// assert_eq!(image.to_json()?, image.clone().to_json()?);
+/// # Ok::<(), acr_core::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -54,6 +65,15 @@ pub struct ImageManifest {
 }
 
 /// An index of manifests, one for each platform.
+///
+/// ```
+/// use acr_core::oci::{Descriptor, ImageIndex, MediaType, Platform};
+///
+/// # let image = b"{}";
+/// let entry = Descriptor::of(MediaType::OCI_MANIFEST, image).platform(Platform::new("linux", "amd64"));
+/// let index = ImageIndex::new().manifest(entry).annotation("org.example.build", "4711");
+/// assert_eq!(index.manifests.len(), 1);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -83,6 +103,14 @@ pub struct ImageIndex {
 }
 
 /// An artifact manifest: OCI's and ORAS' form, both withdrawn, both still stored.
+///
+/// ```
+/// use acr_core::oci::{ArtifactManifest, Descriptor};
+///
+/// let text = Descriptor::of("text/plain", b"hello");
+/// let artifact = ArtifactManifest::new("application/vnd.example.note").blob(text);
+/// assert!(artifact.missing().is_empty() && artifact.odd().is_empty());
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -166,6 +194,13 @@ common!(ArtifactManifest);
 
 impl ImageManifest {
     /// An OCI image manifest with this config.
+    ///
+    /// ```
+    /// use acr_core::oci::{Descriptor, ImageManifest, MediaType};
+    ///
+    /// let image = ImageManifest::new(Descriptor::of(MediaType::OCI_CONFIG, b"{}"));
+    /// assert!(image.layers.is_empty());
+    /// ```
     pub fn new(config: Descriptor) -> Self {
         Self {
             schema_version: Some(2),
@@ -177,11 +212,27 @@ impl ImageManifest {
 
     /// An artifact in the form of an image manifest, as OCI 1.1 has it: its config is the
     /// empty document `{}`, which must be uploaded like any blob.
+    ///
+    /// ```
+    /// use acr_core::oci::{Descriptor, ImageManifest};
+    ///
+    /// let model = Descriptor::of("application/octet-stream", b"weights");
+    /// let artifact = ImageManifest::artifact("application/vnd.example.model").layer(model);
+    /// assert_eq!(artifact.artifact_type.as_deref(), Some("application/vnd.example.model"));
+    /// ```
     pub fn artifact(artifact_type: impl Into<String>) -> Self {
         Self::new(Descriptor::of(MediaType::OCI_EMPTY, b"{}")).artifact_type(artifact_type)
     }
 
     /// Adds a layer on top.
+    ///
+    /// ```
+    /// use acr_core::oci::{Descriptor, ImageManifest};
+    ///
+    /// let base = Descriptor::of("application/vnd.oci.image.layer.v1.tar", b"base");
+    /// let image = ImageManifest::artifact("application/vnd.example.app").layer(base);
+    /// assert_eq!(image.layers.len(), 1);
+    /// ```
     #[must_use]
     pub fn layer(mut self, layer: Descriptor) -> Self {
         self.layers.push(layer.into());
@@ -189,6 +240,12 @@ impl ImageManifest {
     }
 
     /// What a valid manifest has and this one lacks, as paths: `layers.0.size`.
+    ///
+    /// ```
+    /// use acr_core::oci::ImageManifest;
+    ///
+    /// assert!(ImageManifest::default().missing().contains(&"config".to_owned()));
+    /// ```
     pub fn missing(&self) -> Vec<String> {
         let mut missing = Vec::new();
         if self.schema_version.is_none() {
@@ -229,11 +286,24 @@ impl FromParts for ImageManifest {
 
 impl ImageIndex {
     /// An OCI index without manifests.
+    ///
+    /// ```
+    /// use acr_core::oci::ImageIndex;
+    ///
+    /// assert!(ImageIndex::new().manifests.is_empty());
+    /// ```
     pub fn new() -> Self {
         Self { schema_version: Some(2), media_type: Some(MediaType::OCI_INDEX), ..Self::default() }
     }
 
     /// Adds a manifest.
+    ///
+    /// ```
+    /// use acr_core::oci::{Descriptor, ImageIndex, MediaType};
+    ///
+    /// let index = ImageIndex::new().manifest(Descriptor::of(MediaType::OCI_MANIFEST, b"{}"));
+    /// assert_eq!(index.manifests.len(), 1);
+    /// ```
     #[must_use]
     pub fn manifest(mut self, manifest: Descriptor) -> Self {
         self.manifests.push(manifest.into());
@@ -246,11 +316,28 @@ impl ImageIndex {
     ///
     /// An entry without a platform may be an index of its own;
     /// `GetManifest::platform` of acr-registry follows it.
+    ///
+    /// ```
+    /// use acr_core::oci::{Descriptor, ImageIndex, MediaType, Platform};
+    ///
+    /// let on = |arch| Descriptor::of(MediaType::OCI_MANIFEST, b"{}").platform(Platform::new("linux", arch));
+    /// let index = ImageIndex::new().manifest(on("arm64")).manifest(on("amd64"));
+    /// let image = index.select(&Platform::new("linux", "amd64").variant("v3")).expect("v1 runs on it");
+    /// assert_eq!(image.platform.as_ref().map(ToString::to_string).as_deref(), Some("linux/amd64"));
+    /// ```
     pub fn select(&self, platform: &Platform) -> Option<&DescriptorView> {
         self.candidates(platform).into_iter().next()
     }
 
     /// All manifests that may run on a platform, the best first.
+    ///
+    /// ```
+    /// use acr_core::oci::{Descriptor, ImageIndex, MediaType, Platform};
+    ///
+    /// let on = |arch| Descriptor::of(MediaType::OCI_MANIFEST, b"{}").platform(Platform::new("linux", arch));
+    /// let index = ImageIndex::new().manifest(on("386")).manifest(on("amd64"));
+    /// assert_eq!(index.candidates(&Platform::new("linux", "amd64")).len(), 2);
+    /// ```
     pub fn candidates(&self, wanted: &Platform) -> Vec<&DescriptorView> {
         let ranked = self.manifests.iter().filter_map(|entry| match &entry.platform {
             // `None` is less than all ranks, and shall come last.
@@ -265,6 +352,13 @@ impl ImageIndex {
     }
 
     /// What a valid index has and this one lacks, as paths: `manifests.0.size`.
+    ///
+    /// ```
+    /// use acr_core::oci::ImageIndex;
+    ///
+    /// assert!(ImageIndex::new().missing().is_empty());
+    /// assert!(!ImageIndex::default().missing().is_empty());
+    /// ```
     pub fn missing(&self) -> Vec<String> {
         let mut missing = Vec::new();
         if self.schema_version.is_none() {
@@ -299,6 +393,13 @@ impl FromParts for ImageIndex {
 
 impl ArtifactManifest {
     /// An OCI artifact manifest. For new artifacts prefer [`ImageManifest::artifact`].
+    ///
+    /// ```
+    /// use acr_core::oci::{ArtifactManifest, MediaType};
+    ///
+    /// let artifact = ArtifactManifest::new("application/vnd.example.note");
+    /// assert_eq!(artifact.media_type, Some(MediaType::OCI_ARTIFACT));
+    /// ```
     pub fn new(artifact_type: impl Into<String>) -> Self {
         Self {
             media_type: Some(MediaType::OCI_ARTIFACT),
@@ -308,6 +409,13 @@ impl ArtifactManifest {
     }
 
     /// Adds content.
+    ///
+    /// ```
+    /// use acr_core::oci::{ArtifactManifest, Descriptor};
+    ///
+    /// let note = Descriptor::of("text/plain", b"hello");
+    /// assert_eq!(ArtifactManifest::new("application/vnd.example.note").blob(note).blobs.len(), 1);
+    /// ```
     #[must_use]
     pub fn blob(mut self, blob: Descriptor) -> Self {
         self.blobs.push(blob.into());
@@ -315,6 +423,12 @@ impl ArtifactManifest {
     }
 
     /// What a valid artifact has and this one lacks, as paths: `blobs.0.size`.
+    ///
+    /// ```
+    /// use acr_core::oci::ArtifactManifest;
+    ///
+    /// assert_eq!(ArtifactManifest::default().missing(), ["artifactType"]);
+    /// ```
     pub fn missing(&self) -> Vec<String> {
         let mut missing = Vec::new();
         if self.artifact_type.is_none() {

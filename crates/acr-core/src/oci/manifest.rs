@@ -16,6 +16,13 @@ use crate::{
 };
 
 /// A manifest: its exact bytes, verified against its digest.
+///
+/// ```
+/// use acr_core::{Digest, oci::Manifest};
+///
+/// let manifest = Manifest::new(r#"{"schemaVersion":2,"manifests":[]}"#);
+/// assert_eq!(manifest.digest, Digest::sha256(&manifest.content));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Manifest {
@@ -30,6 +37,18 @@ pub struct Manifest {
 }
 
 /// A typed view of a manifest.
+///
+/// ```
+/// use acr_core::oci::{Document, Manifest};
+///
+/// match Manifest::new(r#"{"schemaVersion":2,"manifests":[]}"#).document()? {
+///     Document::Image(image) => println!("{} layers", image.layers.len()),
+///     Document::Index(index) => println!("{} manifests", index.manifests.len()),
+///     Document::Artifact(artifact) => println!("{} blobs", artifact.blobs.len()),
+///     other => println!("{other:?}"),
+/// }
+/// # Ok::<(), acr_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Document {
@@ -58,6 +77,14 @@ impl Manifest {
     }
 
     /// The same under another media type.
+    ///
+    /// ```
+    /// use acr_core::oci::{Manifest, MediaType};
+    ///
+    /// let index = Manifest::new(r#"{"schemaVersion":2,"manifests":[]}"#);
+    /// let listed = index.clone().kept_as(MediaType::DOCKER_LIST);
+    /// assert_eq!(listed.digest, index.digest);
+    /// ```
     #[must_use]
     pub fn kept_as(self, media_type: MediaType) -> Self {
         Self { media_type, ..self }
@@ -66,6 +93,18 @@ impl Manifest {
     /// The manifest that a registry answered with: of the digest that was asked for, and of
     /// the one that the registry names, each by its own algorithm. Of a signed schema 1 image
     /// the digest covers what is signed.
+    ///
+    /// ```
+    /// use acr_core::{ErrorKind, oci::Manifest};
+    ///
+    /// let (head, _) = http::Response::builder()
+    ///     .header("docker-content-digest", format!("sha256:{}", "0".repeat(64)))
+    ///     .body(())?
+    ///     .into_parts();
+    /// let error = Manifest::from_answer(None, &head, "{}".into()).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Integrity);
+    /// # Ok::<(), http::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -83,11 +122,26 @@ impl Manifest {
 
     /// Whether it has this digest. Registries that know nothing of signatures hash a signed
     /// document whole.
+    ///
+    /// ```
+    /// use acr_core::{Digest, oci::Manifest};
+    ///
+    /// let manifest = Manifest::new("{}");
+    /// assert!(manifest.has(&Digest::sha256(b"{}")) && !manifest.has(&Digest::sha256(b"[]")));
+    /// ```
     pub fn has(&self, digest: &Digest) -> bool {
         Hashed::of(&self.content).has(digest)
     }
 
     /// The digest that a registry names in an answer about this manifest, if it names one.
+    ///
+    /// ```
+    /// use acr_core::oci::Manifest;
+    ///
+    /// let (head, _) = http::Response::new(()).into_parts();
+    /// assert_eq!(Manifest::new("{}").named_by(&head)?, None);
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -101,6 +155,13 @@ impl Manifest {
     /// are taken for others, of several kinds, or whose media type, `mediaType` and fields do
     /// not name the same kind. What is no JSON object at all is nobody's manifest and passes.
     ///
+    /// ```
+    /// use acr_core::{ErrorKind, oci::Manifest};
+    ///
+    /// let doubled = Manifest::new(r#"{"schemaVersion":2,"manifests":[],"Manifests":[]}"#);
+    /// assert!(doubled.refuse_ambiguity(ErrorKind::Protocol).is_err());
+    /// ```
+    ///
     /// # Errors
     ///
     /// Of the kind that whoever made the document calls for.
@@ -109,12 +170,34 @@ impl Manifest {
     }
 
     /// What another manifest says of this one: of a subject, or of an entry of an index.
+    ///
+    /// ```
+    /// use acr_core::oci::{ImageManifest, Manifest};
+    ///
+    /// let image = Manifest::new(r#"{"schemaVersion":2,"manifests":[]}"#);
+    /// let signature = ImageManifest::artifact("application/vnd.example.signature")
+    ///     .subject(image.descriptor());
+    /// assert_eq!(signature.subject.expect("one").digest()?, image.digest);
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     pub fn descriptor(&self) -> Descriptor {
         let size = u64::try_from(self.content.len()).unwrap_or(u64::MAX);
         Descriptor::new(self.media_type.clone(), &self.digest, size)
     }
 
     /// Reads the document as `T`.
+    ///
+    /// ```
+    /// use acr_core::oci::Manifest;
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct Versioned {
+    ///     #[serde(rename = "schemaVersion")]
+    ///     version: u32,
+    /// }
+    /// assert_eq!(Manifest::new(r#"{"schemaVersion":2}"#).json::<Versioned>()?.version, 2);
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -130,6 +213,14 @@ impl Manifest {
 
     /// The typed view of what the document says it is; of what its fields say if it says
     /// nothing; of what the registry says if they do not tell either.
+    ///
+    /// ```
+    /// use acr_core::oci::{Document, Manifest};
+    ///
+    /// let manifest = Manifest::new(r#"{"schemaVersion":2,"manifests":[]}"#);
+    /// assert!(matches!(manifest.document()?, Document::Index(_)));
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -150,6 +241,12 @@ impl Manifest {
     }
 
     /// Whether it is an index, by the same rules as [`Manifest::document`].
+    ///
+    /// ```
+    /// use acr_core::oci::Manifest;
+    ///
+    /// assert!(Manifest::new(r#"{"schemaVersion":2,"manifests":[]}"#).is_index());
+    /// ```
     pub fn is_index(&self) -> bool {
         kind(&self.content, &self.media_type) == Some(Kind::Index)
     }

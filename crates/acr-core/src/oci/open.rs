@@ -72,6 +72,14 @@ macro_rules! open_text {
 
 open_text! {
     /// The media type of a manifest or descriptor.
+    ///
+    /// ```
+    /// use acr_core::oci::MediaType;
+    ///
+    /// assert_eq!(MediaType::from("application/vnd.oci.image.index.v1+json"), MediaType::OCI_INDEX);
+    /// // What is not known is no error.
+    /// assert!(!MediaType::known().contains(&MediaType::from("application/vnd.example.new")));
+    /// ```
     MediaType {
         OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json",
         OCI_INDEX = "application/vnd.oci.image.index.v1+json",
@@ -89,6 +97,13 @@ open_text! {
 
 open_text! {
     /// The processor architecture of an image, in Go's words.
+    ///
+    /// ```
+    /// use acr_core::oci::Architecture;
+    ///
+    /// assert_eq!(Architecture::ARM64.as_str(), "arm64");
+    /// assert_eq!(Architecture::from("loongarch64").to_string(), "loongarch64");
+    /// ```
     Architecture {
         I386 = "386",
         AMD64 = "amd64",
@@ -109,6 +124,12 @@ open_text! {
 
 open_text! {
     /// The operating system of an image, in Go's words.
+    ///
+    /// ```
+    /// use acr_core::oci::OperatingSystem;
+    ///
+    /// assert_eq!(OperatingSystem::from("linux"), OperatingSystem::LINUX);
+    /// ```
     OperatingSystem {
         AIX = "aix",
         ANDROID = "android",

@@ -14,6 +14,12 @@ use crate::{UnknownFields, http::redact::printable};
 /// What an image runs on.
 ///
 /// Read leniently: what has another shape is among `unknown`.
+///
+/// ```
+/// use acr_core::oci::Platform;
+///
+/// assert_eq!(Platform::new("linux", "arm").variant("v7").to_string(), "linux/arm/v7");
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Platform {
@@ -41,11 +47,24 @@ pub struct Platform {
 
 impl Platform {
     /// A platform in Go's words: `linux`, `arm64`.
+    ///
+    /// ```
+    /// use acr_core::oci::{Architecture, OperatingSystem, Platform};
+    ///
+    /// let platform = Platform::new(OperatingSystem::LINUX, Architecture::AMD64);
+    /// assert_eq!(platform, Platform::new("linux", "amd64"));
+    /// ```
     pub fn new(os: impl Into<OperatingSystem>, architecture: impl Into<Architecture>) -> Self {
         Self { os: Some(os.into()), architecture: Some(architecture.into()), ..Self::default() }
     }
 
     /// Asks for a variant of the architecture.
+    ///
+    /// ```
+    /// use acr_core::oci::Platform;
+    ///
+    /// assert_eq!(Platform::new("linux", "amd64").variant("v3").variant.as_deref(), Some("v3"));
+    /// ```
     #[must_use]
     pub fn variant(mut self, variant: impl Into<String>) -> Self {
         self.variant = Some(variant.into());
@@ -53,6 +72,13 @@ impl Platform {
     }
 
     /// Asks for a version of the operating system, or a part of one: `10.0.20348`.
+    ///
+    /// ```
+    /// use acr_core::oci::Platform;
+    ///
+    /// let server = Platform::new("windows", "amd64").os_version("10.0.20348");
+    /// assert_eq!(server.os_version.as_deref(), Some("10.0.20348"));
+    /// ```
     #[must_use]
     pub fn os_version(mut self, version: impl Into<String>) -> Self {
         self.os_version = Some(version.into());
@@ -60,6 +86,12 @@ impl Platform {
     }
 
     /// Says what the operating system has, such as `sse4`.
+    ///
+    /// ```
+    /// use acr_core::oci::Platform;
+    ///
+    /// assert_eq!(Platform::new("linux", "amd64").os_feature("sse4").os_features, ["sse4"]);
+    /// ```
     #[must_use]
     pub fn os_feature(mut self, feature: impl Into<String>) -> Self {
         self.os_features.push(feature.into());
