@@ -95,7 +95,7 @@ fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
 fn without_code(line: &str) -> String {
     let parts: Vec<&str> = line.split('`').collect();
     // An odd backtick at the end opens nothing.
-    let open = if parts.len() % 2 == 0 { parts.len() - 1 } else { parts.len() };
-    let is_prose = |at: &usize| at % 2 == 0 || *at >= open;
+    let open = if parts.len().is_multiple_of(2) { parts.len() - 1 } else { parts.len() };
+    let is_prose = |at: &usize| at.is_multiple_of(2) || *at >= open;
     (0..parts.len()).filter(is_prose).map(|at| parts[at]).collect()
 }

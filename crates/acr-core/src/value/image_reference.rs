@@ -188,7 +188,8 @@ impl From<ImageReference> for String {
 
 impl PartialEq<str> for ImageReference {
     fn eq(&self, text: &str) -> bool {
-        self.to_string() == text
+        let shown = self.to_string();
+        shown == text
     }
 }
 
