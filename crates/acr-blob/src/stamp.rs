@@ -9,7 +9,8 @@ pub(crate) struct Stamp {
     modified: Option<Moment>,
     /// Only Unix tells it; without it nothing proves that a file is the same one.
     identity: Option<Identity>,
-    /// The last change lay far enough back, so that another one has another time.
+    /// The last change lay far enough back, so that another one has another time, and that time
+    /// is one that nobody can set: without an identity a content is read again to be sure.
     is_settled: bool,
 }
 
@@ -70,7 +71,7 @@ impl Stamp {
         let changed = identity.as_ref().map(|identity| identity.changed);
         let is_settled = match (now, modified) {
             (Some(now), Some(modified)) => {
-                now.is_well_after(modified) && changed.is_none_or(|at| now.is_well_after(at))
+                now.is_well_after(modified) && changed.is_some_and(|at| now.is_well_after(at))
             }
             _ => false,
         };
