@@ -22,7 +22,7 @@
 //! | `try_next().await` on a list or its pages | [`Iterator`]: `for tag in repo.list_tags()` |
 //! | a reader's chunks, `tokio::io::AsyncRead` | [`chunk`](BlobReader::chunk), [`std::io::Read`] |
 //! | an upload session | [`UploadSession`]; as a [`std::io::Write`]: [`UploadSession::into_writer`] |
-//! | [`Content::reader`](crate::Content::reader) | [`reader`] |
+//! | [`Content::reader`](crate::Content::reader), `DownloadCheckpoint::reopen` | [`reader`], `reopen` |
 //! | dropping a future | none: a call returns when it is done; time-outs and deadlines bound it |
 //!
 //! # Threads
@@ -99,6 +99,9 @@ macro_rules! builder {
 }
 use builder;
 
+#[cfg(feature = "fs")]
+#[cfg_attr(docsrs, doc(cfg(feature = "fs")))]
+pub use self::download::reopen;
 #[cfg(feature = "preview")]
 #[cfg_attr(docsrs, doc(cfg(feature = "preview")))]
 pub use self::manifest::RestoreManifest;

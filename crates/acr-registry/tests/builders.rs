@@ -40,7 +40,7 @@ async fn a_task_takes_the_put_of_a_manifest() {
     let registry = FakeRegistry::new();
     let repo = client(&registry);
     let content = index(1).to_json().unwrap();
-    let task = tokio::spawn(repo.put_manifest(content.clone()).tag(&tag("v1")).into_future());
+    let task = tokio::spawn(repo.put_manifest(content.clone()).tag(tag("v1")).into_future());
     assert_eq!(task.await.unwrap().unwrap(), Digest::sha256(&content));
     assert_eq!(repo.get_manifest(tag("v1")).await.unwrap().content, content);
 }
@@ -50,7 +50,7 @@ async fn a_task_takes_the_move_of_a_tag() {
     let registry = FakeRegistry::new();
     let repo = client(&registry);
     let digest = push(&repo, 1, "v1").await;
-    let task = tokio::spawn(repo.tag(tag("v1"), &tag("v2")).into_future());
+    let task = tokio::spawn(repo.tag(tag("v1"), tag("v2")).into_future());
     assert_eq!(task.await.unwrap().unwrap(), digest);
     assert_eq!(repo.resolve(&tag("v2")).await.unwrap(), digest);
 }
@@ -63,7 +63,7 @@ async fn a_task_takes_the_restoring_of_a_manifest() {
     let repo = client(&registry);
     let digest = push(&repo, 1, "v1").await;
     repo.delete_manifest(&digest).await.unwrap();
-    let task = tokio::spawn(repo.restore_manifest(&digest).tag(&tag("v1")).into_future());
+    let task = tokio::spawn(repo.restore_manifest(&digest).tag(tag("v1")).into_future());
     task.await.unwrap().unwrap();
     assert_eq!(repo.resolve(&tag("v1")).await.unwrap(), digest);
 }

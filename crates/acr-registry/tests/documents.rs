@@ -70,7 +70,7 @@ async fn a_tag_is_pointed_elsewhere_with_the_same_bytes_under_the_same_type() {
     let digest = put.await.unwrap();
     push(&repo, 2, "stable").await;
     registry.journal().clear();
-    assert_eq!(repo.tag(tag("v1"), &tag("stable")).await.unwrap(), digest);
+    assert_eq!(repo.tag(tag("v1"), tag("stable")).await.unwrap(), digest);
     assert_eq!(repo.tag_properties(&tag("stable")).await.unwrap().digest, digest);
     let tokens = [Operation::FetchAccessToken, Operation::ExchangeEntraToken].map(Some);
     let mut calls = registry.journal().operations();
@@ -79,7 +79,7 @@ async fn a_tag_is_pointed_elsewhere_with_the_same_bytes_under_the_same_type() {
     assert_eq!(calls, expected.map(Some));
     let manifest = repo.get_manifest(tag("stable")).await.unwrap();
     assert_eq!((&manifest.media_type, &manifest.content[..]), (&MediaType::OCI_INDEX, content));
-    assert!(repo.tag(tag("absent"), &tag("x")).await.unwrap_err().is_not_found());
+    assert!(repo.tag(tag("absent"), tag("x")).await.unwrap_err().is_not_found());
     assert!(repo.tag_properties(&tag("x")).await.unwrap_err().is_not_found());
 }
 

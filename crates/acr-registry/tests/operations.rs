@@ -112,7 +112,7 @@ async fn a_tag_goes_alone_or_its_manifest_goes_with_all_tags() {
     let registry = FakeRegistry::new();
     let repo = client(&registry);
     let digest = push(&repo, 1, "v1").await;
-    repo.tag(tag("v1"), &tag("v2")).await.unwrap();
+    repo.tag(tag("v1"), tag("v2")).await.unwrap();
     let removed = repo.delete_tag(&tag("v1")).await.unwrap();
     assert_eq!((removed.was, removed.digest.as_ref()), (Was::Existed, Some(&digest)));
     assert!(repo.get_manifest(&digest).await.is_ok());

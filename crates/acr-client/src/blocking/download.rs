@@ -205,6 +205,39 @@ impl Read for BlobReader {
     }
 }
 
+/// Opens the file that the beginning of a download was written to, as it was at the checkpoint; as
+/// [`DownloadCheckpoint::reopen`]. Sends nothing.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest_blocking.rs")).run(|_, repo| {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("layer.partial");
+/// use acr_client::blocking::reopen;
+/// use std::{fs, io};
+///
+/// let layer = repo.upload("sample layer").run()?;
+/// let reader = repo.download(&layer.digest)?.run()?;
+/// fs::write(&path, "").unwrap();
+/// let saved = reader.checkpoint();
+/// let mut file = reopen(&saved, &path)?;
+/// io::copy(&mut repo.download(&layer.digest)?.resume(saved).run()?, &mut file).unwrap();
+/// assert_eq!(fs::read(&path).unwrap(), b"sample layer");
+/// # Ok(()) });
+/// ```
+///
+/// # Errors
+///
+/// Those of [`DownloadCheckpoint::reopen`], and [`InvalidInput`](crate::ErrorKind::InvalidInput)
+/// inside of async code.
+#[cfg(feature = "fs")]
+#[cfg_attr(docsrs, doc(cfg(feature = "fs")))]
+pub fn reopen(
+    checkpoint: &DownloadCheckpoint,
+    path: impl AsRef<std::path::Path> + Send,
+) -> Result<std::fs::File> {
+    Runtime::start()?.run(checkpoint.reopen(path))
+}
+
 /// A part of a blob. **Not verified**; see [`acr_blob::PartialReader`].
 #[derive(Debug)]
 pub struct PartialReader {

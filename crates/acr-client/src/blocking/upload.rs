@@ -247,10 +247,10 @@ impl Stream for Pieces {
 
 /// The next piece; an empty one at the end.
 fn piece(mut reader: Box<dyn Read + Send>) -> (Box<dyn Read + Send>, io::Result<Bytes>) {
-    let mut piece = Vec::with_capacity(PIECE as usize);
-    let read = reader.by_ref().take(PIECE).read_to_end(&mut piece);
+    let mut piece = Vec::with_capacity(PIECE);
+    let read = reader.by_ref().take(PIECE as u64).read_to_end(&mut piece);
     (reader, read.map(|_| piece.into()))
 }
 
 /// Large enough for a change of threads to cost nothing.
-const PIECE: u64 = 256 * 1024;
+const PIECE: usize = 256 * 1024;

@@ -65,7 +65,7 @@ async fn a7_nothing_ambiguous_is_put_unless_asked_for() {
 async fn a7_a_tag_is_moved_whatever_the_document_means() {
     let (document, _) = AMBIGUOUS[0];
     let (all, asked) = scripted(200, &[KEPT_AS], document);
-    let outcome = all.repository("a").unwrap().tag(tag("v1"), &tag("v2")).await;
+    let outcome = all.repository("a").unwrap().tag(tag("v1"), tag("v2")).await;
     // The double answers 200 to everything: what matters is that the bytes were put.
     drop(outcome);
     assert!(lines(&asked)[1].starts_with("PUT /v2/a/manifests/v2 "));

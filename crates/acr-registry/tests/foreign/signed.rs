@@ -99,7 +99,7 @@ async fn a10_the_emulator_keeps_signed_schema_1_and_tags_it_again() {
     let manifest = repo.get_manifest(tag("v1")).await.unwrap();
     assert_eq!((&manifest.digest, manifest.media_type.as_str()), (&digest, SIGNED));
     assert_eq!(repo.resolve(tag("v1")).await.unwrap(), digest);
-    assert_eq!(repo.tag(tag("v1"), &tag("v2")).await.unwrap(), digest);
+    assert_eq!(repo.tag(tag("v1"), tag("v2")).await.unwrap(), digest);
     assert_eq!(repo.get_manifest(tag("v2")).await.unwrap().digest, digest);
     // Unsigned ones are hashed as they are.
     let plain = PAYLOAD.replace("\"a\"", "\"plain\"");
@@ -132,7 +132,7 @@ async fn a10_a_tag_of_a_sha512_digest_is_verified_by_that() {
     for manifest in [repo.get_manifest(tag("long")).await, repo.get_manifest(&digest).await] {
         assert_eq!(manifest.unwrap().digest, digest);
     }
-    let moved = repo.tag(tag("long"), &tag("other")).await.unwrap();
+    let moved = repo.tag(tag("long"), tag("other")).await.unwrap();
     assert_eq!(repo.get_manifest(tag("other")).await.unwrap().digest, moved);
 }
 
