@@ -5,7 +5,7 @@
 //! cargo add acr-core
 //! ```
 //!
-//! Everything is a service from [`Request`] to [`Response`] or [`Error`]. A
+//! Everything is a service from [`Request`](crate::http::Request) to [`Response`](crate::http::Response) or [`Error`]. A
 //! [`Pipeline`] is the finished stack; every layer in it is public in [`layer`]
 //! and works in any tower stack of the same types.
 //!
