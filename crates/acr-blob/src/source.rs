@@ -2,7 +2,7 @@
 
 use std::{
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use acr_core::{Error, ErrorKind, http::BoxError};
@@ -89,7 +89,7 @@ impl<R: tokio::io::AsyncRead + ?Sized> Stream for Read<R> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut piece = vec![0; READ_AT_ONCE];
         let mut buffer = tokio::io::ReadBuf::new(&mut piece);
-        ready!(self.0.as_mut().poll_read(cx, &mut buffer))?;
+        std::task::ready!(self.0.as_mut().poll_read(cx, &mut buffer))?;
         let read = buffer.filled().len();
         piece.truncate(read);
         Poll::Ready((read > 0).then(|| Ok(piece.into())))

@@ -32,7 +32,7 @@ use tower::{Service as _, service_fn};
 const MIB: usize = 1 << 20;
 
 fn content(len: usize) -> Vec<u8> {
-    (0..len).map(|at| (at % 251) as u8).collect()
+    (0..u32::try_from(len).unwrap()).map(|at| (at % 251) as u8).collect()
 }
 
 fn registry() -> FakeRegistry {
