@@ -101,7 +101,8 @@ impl<T: Send + 'static> ListPager<T> {
     /// let first = tags.next().transpose()?;
     /// if let Some(place) = tags.continuation() {
     ///     let rest = repo.list_tags().page_size(1).resume(place.clone());
-    ///     assert_eq!(rest.count(), 1);
+    ///     // Ends at the first error, which `count` would not.
+    ///     assert_eq!(rest.collect::<acr_client::Result<Vec<_>>>()?.len(), 1);
     /// }
     /// # drop(first);
     /// # Ok(()) });

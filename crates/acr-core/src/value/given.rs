@@ -13,7 +13,8 @@ use crate::http::error::{Error, Result};
 /// use acr_core::{Digest, ErrorKind, Given, Reference, Tag};
 ///
 /// let tag: Tag = "v1".parse()?;
-/// for given in [Given::new("v1"), Given::new(&tag), Given::new(tag.clone())] {
+/// let all: [Given<Reference>; 3] = [Given::new("v1"), Given::new(&tag), Given::new(tag.clone())];
+/// for given in all {
 ///     assert_eq!(given.get()?, Reference::Tag(tag.clone()));
 /// }
 /// let odd: Given<Digest> = Given::new("sha256:odd");
