@@ -90,7 +90,7 @@ async fn what_is_not_there_is_told_by_its_code() {
     is(&repo.list_manifests().try_next().await.unwrap_err(), unknown, 404, "NAME_UNKNOWN");
     let changed = repo.update_properties(Permissions::new().read(true)).await;
     is(&changed.unwrap_err(), unknown, 404, "NAME_UNKNOWN");
-    repo.put_manifest(ImageIndex::new().to_json().unwrap()).tag(&tag("v1")).await.unwrap();
+    repo.put_manifest(ImageIndex::new().to_json().unwrap()).tag(tag("v1")).await.unwrap();
     is(&repo.tag_properties(&tag("v2")).await.unwrap_err(), unknown, 404, "TAG_UNKNOWN");
     let changed = repo.update_tag_properties(&tag("v2"), Permissions::new().read(true)).await;
     is(&changed.unwrap_err(), unknown, 404, "TAG_UNKNOWN");
@@ -141,7 +141,7 @@ async fn what_the_registry_will_not_take_says_why() {
     let content = r#"{"schemaVersion":2,"manifests":[]}"#;
     let error = raw(&pipeline, Method::PUT, &put, content).await.unwrap_err();
     is(&error, ErrorKind::Integrity, 400, "DIGEST_INVALID");
-    repo.put_manifest(content).media_type(MediaType::OCI_INDEX).tag(&tag("v1")).await.unwrap();
+    repo.put_manifest(content).media_type(MediaType::OCI_INDEX).tag(tag("v1")).await.unwrap();
     let by_tag = ["v2", "library/app", "manifests", "v1"];
     let error = raw(&pipeline, Method::DELETE, &by_tag, "").await.unwrap_err();
     is(&error, refused, 405, "UNSUPPORTED");
@@ -160,7 +160,7 @@ async fn what_is_locked_is_told_for_every_operation_that_a_lock_stops() {
     let registry = FakeRegistry::new();
     let (_, repo, blobs) = clients(&registry);
     let content = ImageIndex::new().to_json().unwrap();
-    let digest = repo.put_manifest(content.clone()).tag(&tag("v1")).await.unwrap();
+    let digest = repo.put_manifest(content.clone()).tag(tag("v1")).await.unwrap();
     let blob = blobs.upload(&b"abc"[..]).await.unwrap();
     let locked = Permissions::new().delete(false).write(false).read(false);
     repo.update_properties(locked).await.unwrap();
@@ -168,7 +168,7 @@ async fn what_is_locked_is_told_for_every_operation_that_a_lock_stops() {
         repo.delete().await.unwrap_err(),
         repo.delete_tag(&tag("v1")).await.unwrap_err(),
         repo.delete_manifest(&digest).await.unwrap_err(),
-        repo.put_manifest(content).tag(&tag("v2")).await.unwrap_err(),
+        repo.put_manifest(content).tag(tag("v2")).await.unwrap_err(),
         repo.get_manifest(&digest).await.unwrap_err(),
         blobs.upload(&b"other"[..]).await.unwrap_err(),
         blobs.download(&blob.digest).await.unwrap_err(),
@@ -220,7 +220,7 @@ async fn trouble_on_the_way_is_told_by_its_status_for_every_read() {
         let registry = FakeRegistry::new();
         let (all, repo, blobs) = clients(&registry);
         let digest =
-            repo.put_manifest(ImageIndex::new().to_json().unwrap()).tag(&tag("v1")).await.unwrap();
+            repo.put_manifest(ImageIndex::new().to_json().unwrap()).tag(tag("v1")).await.unwrap();
         let fault = |operation: Operation| registry.inject(Fault::status(operation, 1, status));
         fault(Operation::Ping);
         is(&all.ping().await.unwrap_err(), kind, status, code);
@@ -297,7 +297,7 @@ async fn e4_the_journal_calls_every_request_as_the_clients_do() {
     let (all, repo, blobs) = clients(&registry);
     let blob = blobs.upload(&b"layer"[..]).await.unwrap();
     let digest =
-        repo.put_manifest(ImageIndex::new().to_json().unwrap()).tag(&tag("v1")).await.unwrap();
+        repo.put_manifest(ImageIndex::new().to_json().unwrap()).tag(tag("v1")).await.unwrap();
     let mut names = Names { registry: registry.clone(), asked: Vec::new() };
     names_of_metadata(&mut names, &all, &repo, &digest).await;
     names_of_content(&mut names, &blobs, &blob.digest).await;

@@ -82,9 +82,9 @@ fn reading() -> Scope {
 async fn fact_1_the_link_of_a_filtered_list_forgets_the_filter() {
     let registry = FakeRegistry::new();
     let repo = client(&registry);
-    let wanted = repo.put_manifest(index(1).to_json().unwrap()).tag(&tag("a")).await.unwrap();
+    let wanted = repo.put_manifest(index(1).to_json().unwrap()).tag(tag("a")).await.unwrap();
     for (n, name) in [(2, "b"), (1, "c"), (2, "d"), (1, "e")] {
-        repo.put_manifest(index(n).to_json().unwrap()).tag(&tag(name)).await.unwrap();
+        repo.put_manifest(index(n).to_json().unwrap()).tag(tag(name)).await.unwrap();
     }
     let query = format!("n=1&digest={wanted}");
     let tags = ["acr", "v1", "library/app", "_tags"];
@@ -172,7 +172,7 @@ async fn fact_4_malformed_names_are_a_plain_404_without_a_challenge() {
 async fn fact_5_missing_rights_are_401_and_end_after_one_try() {
     let registry = FakeRegistry::builder().anonymous(Anonymous::Pull).build();
     let repo = client(&registry);
-    repo.put_manifest(index(1).to_json().unwrap()).tag(&tag("v1")).await.unwrap();
+    repo.put_manifest(index(1).to_json().unwrap()).tag(tag("v1")).await.unwrap();
     registry.journal().clear();
     let auth = AuthLayer::new(&registry.endpoint(), Credential::anonymous());
     let nobody = Pipeline::builder(registry.endpoint())
@@ -242,7 +242,7 @@ async fn fact_8_manifest_bytes_are_sacred() {
     let registry = FakeRegistry::new();
     let repo = client(&registry);
     let content = br#"{"schemaVersion":2,"mediaType":"application\/vnd.oci.image.index.v1+json","manifests":[]}"#;
-    let digest = repo.put_manifest(&content[..]).tag(&tag("v1")).await.unwrap();
+    let digest = repo.put_manifest(&content[..]).tag(tag("v1")).await.unwrap();
     let pull = Scope::repository(repo.repository(), &[Action::PULL]);
     let path = ["v2", "library/app", "manifests", "v1"];
     let (_, headers, body) = raw(&pipeline(&registry), &path, "", pull, Some("*/*")).await;
@@ -269,7 +269,7 @@ async fn multi_platform(registry: &FakeRegistry) -> (Digest, Digest) {
     let entry = Descriptor::of(MediaType::DOCKER_MANIFEST, &content).platform(platform);
     let mut list = ImageIndex::new().manifest(entry);
     list.media_type = Some(MediaType::DOCKER_LIST);
-    (child, repo.put_manifest(list.to_json().unwrap()).tag(&tag("multi")).await.unwrap())
+    (child, repo.put_manifest(list.to_json().unwrap()).tag(tag("multi")).await.unwrap())
 }
 
 #[tokio::test(start_paused = true)]

@@ -109,7 +109,7 @@ async fn an_option_that_would_do_nothing_is_an_error_before_anything_is_sent() {
     let registry = FakeRegistry::new();
     let blobs = client(&registry);
     let base = || "library/base".parse::<acr_core::RepositoryName>().unwrap();
-    for upload in [blobs.upload(CONTENT).skip_existing(), blobs.upload(CONTENT).mount_from(&base())]
+    for upload in [blobs.upload(CONTENT).skip_existing(), blobs.upload(CONTENT).mount_from(base())]
     {
         let error = upload.await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
@@ -127,7 +127,7 @@ async fn an_option_that_would_do_nothing_is_an_error_before_anything_is_sent() {
     assert!(registry.journal().operations().is_empty());
 
     let saved = blobs.start_upload().await.unwrap().checkpoint().unwrap();
-    let mount = |upload: Upload| upload.digest(&Digest::sha256(CONTENT)).mount_from(&base());
+    let mount = |upload: Upload| upload.digest(Digest::sha256(CONTENT)).mount_from(base());
     registry.journal().clear();
     for (upload, option) in [
         (mount(blobs.upload(CONTENT).resume(saved.clone())), "`mount_from`"),

@@ -108,7 +108,7 @@ async fn a_tag_is_absent_only_on_the_registrys_word() {
     let page = "<html><body>not found</body></html>";
     let (registry, asked) = scripted(404, &[("content-type", "text/html")], page);
     let repo = registry.repository("a").unwrap();
-    let error = repo.put_manifest("{}").tag(&tag("v1")).if_absent().await.unwrap_err();
+    let error = repo.put_manifest("{}").tag(tag("v1")).if_absent().await.unwrap_err();
     assert!(error.is_not_found() && error.kind() != ErrorKind::Conflict, "{error}");
     assert!(lines(&asked).iter().all(|line| !line.starts_with("PUT")), "{:?}", lines(&asked));
 }
@@ -126,7 +126,7 @@ async fn a_tag_that_a_head_does_not_find_is_got_before_it_counts_as_absent() {
             _ => Answer::new(404, page),
         });
         let repo = registry.repository("a").unwrap();
-        let put = repo.put_manifest("{}").tag(&tag("v1")).if_absent().await;
+        let put = repo.put_manifest("{}").tag(tag("v1")).if_absent().await;
         let methods: Vec<_> =
             lines(&asked).iter().map(|line| line[..4].trim_end().to_owned()).collect();
         match put {
@@ -149,7 +149,7 @@ async fn a_tag_that_a_head_does_not_find_is_got_before_it_counts_as_absent() {
         _ => Answer::new(200, "{}"),
     });
     let repo = registry.repository("a").unwrap();
-    let error = repo.put_manifest("[]").tag(&tag("v1")).if_absent().await.unwrap_err();
+    let error = repo.put_manifest("[]").tag(tag("v1")).if_absent().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert!(error.to_string().contains(digest.as_str()), "{error}");
     assert!(lines(&asked).iter().all(|line| !line.starts_with("PUT")));
@@ -220,7 +220,7 @@ async fn an_option_that_would_do_nothing_is_an_error_before_anything_is_sent() {
     for error in [
         repo.put_manifest("{}").if_absent().await.unwrap_err(),
         repo.put_manifest("{}").if_tag_is(&digest).await.unwrap_err(),
-        repo.put_manifest("{}").tag(&tag("v1")).if_tag_is(&digest).if_absent().await.unwrap_err(),
+        repo.put_manifest("{}").tag(tag("v1")).if_tag_is(&digest).if_absent().await.unwrap_err(),
         repo.tag(&digest, &tag("v1")).if_absent().if_tag_is(&digest).await.unwrap_err(),
         repo.list_tags().page_size(0).try_next().await.map(drop).unwrap_err(),
         repo.list_manifests().page_size(0).into_pages().try_next().await.map(drop).unwrap_err(),

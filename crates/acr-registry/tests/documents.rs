@@ -52,11 +52,11 @@ async fn the_digest_that_comes_back_for_a_manifest_is_compared_with_ours() {
     let other = Digest::sha256(b"other");
     let fault = Fault::set_header(Operation::PutManifest, "Docker-Content-Digest", other.as_str());
     registry.inject(fault);
-    let error = repo.put_manifest(index(1).to_json().unwrap()).tag(&tag("v1")).await.unwrap_err();
+    let error = repo.put_manifest(index(1).to_json().unwrap()).tag(tag("v1")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Integrity);
     registry.inject(Fault::remove_header(Operation::PutManifest, "Docker-Content-Digest"));
     let content = index(1).to_json().unwrap();
-    let digest = repo.put_manifest(content.clone()).tag(&tag("v1")).await.unwrap();
+    let digest = repo.put_manifest(content.clone()).tag(tag("v1")).await.unwrap();
     assert_eq!(digest, Digest::sha256(&content));
 }
 
@@ -66,7 +66,7 @@ async fn a_tag_is_pointed_elsewhere_with_the_same_bytes_under_the_same_type() {
     let repo = client(&registry);
     // It does not say what it is: the registry does.
     let content = &br#"{"schemaVersion":2, "manifests":[]}"#[..];
-    let put = repo.put_manifest(content).media_type(MediaType::OCI_INDEX).tag(&tag("v1"));
+    let put = repo.put_manifest(content).media_type(MediaType::OCI_INDEX).tag(tag("v1"));
     let digest = put.await.unwrap();
     push(&repo, 2, "stable").await;
     registry.journal().clear();

@@ -270,7 +270,7 @@ async fn documents_of_other_tools_go_out_unchanged_and_their_view_says_what_is_m
     let (all, asked) = scripted(201, &[], "");
     let repo = all.repository("a").unwrap();
     let odd = r#"{"schemaVersion":2,"config":{"mediaType":"application/x","digest":"sha256:1","sizeInBytes":2,"new":[1]},"layers":null}"#;
-    repo.put_manifest(odd).tag(&tag("v1")).await.unwrap();
+    repo.put_manifest(odd).tag(tag("v1")).await.unwrap();
     assert!(lines(&asked)[0].ends_with(odd));
     let view: ImageManifest = serde_json::from_str(odd).unwrap();
     assert_eq!(view.missing(), ["config.size"]);

@@ -49,7 +49,7 @@ fn tag(text: &str) -> Tag {
 async fn filled(registry: &FakeRegistry, count: usize) -> RepositoryClient {
     let repo = client(registry).repository("library/app").unwrap();
     for n in 0..count {
-        repo.put_manifest(index(n)).tag(&tag(&format!("v{n:03}"))).await.unwrap();
+        repo.put_manifest(index(n)).tag(tag(&format!("v{n:03}"))).await.unwrap();
     }
     repo
 }
@@ -60,7 +60,7 @@ async fn a_manifest_comes_back_byte_for_byte_by_tag_and_by_digest() {
     let repo = client(&registry).repository("library/app").unwrap();
     // Odd spacing and escapes must survive.
     let content = br#"{ "schemaVersion":2, "mediaType" : "application\/vnd.oci.image.index.v1+json","manifests":[] }"#;
-    let digest = repo.put_manifest(&content[..]).tag(&tag("v1")).await.unwrap();
+    let digest = repo.put_manifest(&content[..]).tag(tag("v1")).await.unwrap();
     assert_eq!(digest, Digest::sha256(content));
     let by_tag = repo.get_manifest(tag("v1")).await.unwrap();
     let by_digest = repo.get_manifest(&digest).await.unwrap();
@@ -200,7 +200,7 @@ async fn a_manifest_that_names_a_missing_blob_is_rejected_with_every_digest() {
         r#"{{"schemaVersion":2,"mediaType":"{}","config":{{"mediaType":"application/x","digest":"{a}","size":1}},"layers":[{{"mediaType":"application/x","digest":"{b}","size":1}}]}}"#,
         MediaType::OCI_MANIFEST
     );
-    let error = repo.put_manifest(manifest).tag(&tag("v1")).await.unwrap_err();
+    let error = repo.put_manifest(manifest).tag(tag("v1")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Rejected);
     let missing: Vec<String> = error.details().iter().filter_map(|d| d.json()).collect();
     assert_eq!(missing.len(), 2);

@@ -73,7 +73,7 @@ async fn a6_a_mount_that_was_a_lie_is_found_and_the_blob_is_sent() {
     for (source, len) in [(Content::from(whole.clone()), 500), (pieces(&whole, 100), 500)] {
         let registry = Unkind::new(Manners { mount: 201, ..Manners::default() });
         let blobs = registry.client();
-        let info = blobs.upload(source).digest(&digest).mount_from(&other()).await.unwrap();
+        let info = blobs.upload(source).digest(&digest).mount_from(other()).await.unwrap();
         assert_eq!((info.size, registry.blobs()), (len, vec![whole.to_vec()]));
     }
     let registry = Unkind::new(Manners { mount: 201, ..Manners::default() });
@@ -85,7 +85,7 @@ async fn a6_a_mount_that_was_a_lie_is_found_and_the_blob_is_sent() {
     assert_eq!(session.complete(whole.clone(), Some(&digest)).await.unwrap().digest, digest);
     // And one that was true is seen at the first look.
     assert!(matches!(blobs.mount(&digest, &other()).await.unwrap(), Mount::Mounted));
-    let upload = blobs.upload(whole.clone()).digest(&digest).mount_from(&other());
+    let upload = blobs.upload(whole.clone()).digest(&digest).mount_from(other());
     registry.take_seen();
     assert_eq!(upload.await.unwrap().size, 500);
     assert_eq!(registry.take_seen(), ["POST 0", "HEAD 0"]);
@@ -99,7 +99,7 @@ async fn b5_a_mount_that_is_refused_goes_on_as_an_upload() {
         let registry = Unkind::new(Manners { mount: status, ..Manners::default() });
         let blobs = registry.client();
         let from = || "b".parse().unwrap();
-        let upload = blobs.upload(whole.clone()).digest(&digest).mount_from(&from());
+        let upload = blobs.upload(whole.clone()).digest(&digest).mount_from(from());
         assert_eq!(upload.await.unwrap().digest, digest);
         assert_eq!(registry.take_seen(), ["POST 0", "POST 0", "PUT 500"], "{status}");
         let mount = blobs.mount(&digest, &from()).await.unwrap();
@@ -128,7 +128,7 @@ async fn b5_a_registry_without_a_body_on_the_first_put_takes_short_content() {
         blobs.upload(content(600)).await.unwrap();
         assert_eq!(registry.take_seen(), ["POST 0", "PATCH 600", "PUT 0"], "{status}");
         // With a digest that was known before, too.
-        blobs.upload(content(700)).digest(&Digest::sha256(&content(700))).await.unwrap();
+        blobs.upload(content(700)).digest(Digest::sha256(&content(700))).await.unwrap();
         assert_eq!(registry.take_seen(), ["POST 0", "PATCH 700", "PUT 0"], "{status}");
         // Now and then it is tried again.
         let mut tries = 0;

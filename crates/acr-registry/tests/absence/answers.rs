@@ -91,7 +91,7 @@ async fn a4_a_page_in_html_is_neither_a_pong_nor_a_success() {
             repo.delete_tag(&tag("v1")).await.unwrap_err(),
             repo.delete_manifest(&digest()).await.unwrap_err(),
             repo.update_properties(Permissions::new().write(false)).await.unwrap_err(),
-            repo.put_manifest("{}").tag(&tag("v1")).await.unwrap_err(),
+            repo.put_manifest("{}").tag(tag("v1")).await.unwrap_err(),
         ] {
             assert_eq!(error.kind(), ErrorKind::Protocol, "{body}: {error}");
         }

@@ -129,7 +129,7 @@ async fn a9_a_manifest_put_with_another_success_is_looked_at_unless_it_is_named(
             let repo = all.repository("a").unwrap();
             for tagged in [true, false] {
                 let put = repo.put_manifest(content.clone());
-                let put = if tagged { put.tag(&tag("v1")) } else { put };
+                let put = if tagged { put.tag(tag("v1")) } else { put };
                 match put.await {
                     Ok(digest) => assert!(is_stored && digest == ours, "{status}"),
                     Err(error) => assert!(!is_stored, "{status}: {error}"),

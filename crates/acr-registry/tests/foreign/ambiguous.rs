@@ -44,7 +44,7 @@ async fn a7_nothing_ambiguous_is_put_unless_asked_for() {
     for (document, place) in AMBIGUOUS {
         let (all, asked) = scripted(201, &[], "");
         let repo = all.repository("a").unwrap();
-        let error = repo.put_manifest(document).tag(&tag("v1")).await.unwrap_err();
+        let error = repo.put_manifest(document).tag(tag("v1")).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{document}");
         assert!(error.to_string().contains(place), "{document}: {error}");
         assert!(lines(&asked).is_empty(), "{document} was sent");

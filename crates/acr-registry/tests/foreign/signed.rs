@@ -94,7 +94,7 @@ async fn a10_the_emulator_keeps_signed_schema_1_and_tags_it_again() {
     let digest = Digest::sha256(PAYLOAD.as_bytes());
     let put = |time: &str| repo.put_manifest(signed_at(time, "}"));
     // Without a type given: its fields say what it is.
-    assert_eq!(put("one").tag(&tag("v1")).await.unwrap(), digest);
+    assert_eq!(put("one").tag(tag("v1")).await.unwrap(), digest);
     assert_eq!(put("two").await.unwrap(), digest, "under its digest, too");
     let manifest = repo.get_manifest(tag("v1")).await.unwrap();
     assert_eq!((&manifest.digest, manifest.media_type.as_str()), (&digest, SIGNED));
@@ -103,7 +103,7 @@ async fn a10_the_emulator_keeps_signed_schema_1_and_tags_it_again() {
     assert_eq!(repo.get_manifest(tag("v2")).await.unwrap().digest, digest);
     // Unsigned ones are hashed as they are.
     let plain = PAYLOAD.replace("\"a\"", "\"plain\"");
-    let digest = repo.put_manifest(plain.clone()).tag(&tag("v3")).await.unwrap();
+    let digest = repo.put_manifest(plain.clone()).tag(tag("v3")).await.unwrap();
     assert_eq!(digest, Digest::sha256(plain.as_bytes()));
     let manifest = repo.get_manifest(tag("v3")).await.unwrap();
     assert_eq!((manifest.media_type, manifest.content), (MediaType::DOCKER_SCHEMA1, plain.into()));
@@ -158,7 +158,7 @@ async fn a10_whatever_digest_is_named_is_checked_by_its_algorithm() {
             assert_eq!(got.as_ref().err().map(acr_core::Error::kind), outcome, "{named}");
         }
         let (all, asked) = scripted(201, &headers[1..], "");
-        let put = all.repository("a").unwrap().put_manifest(content).tag(&tag("v1")).await;
+        let put = all.repository("a").unwrap().put_manifest(content).tag(tag("v1")).await;
         assert_eq!(put.as_ref().err().map(acr_core::Error::kind), outcome, "{named}");
         assert!(put.is_err() || put.unwrap().as_str() == named);
         assert_eq!(lines(&asked).len(), 1);

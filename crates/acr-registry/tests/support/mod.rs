@@ -115,5 +115,5 @@ pub(crate) fn index(n: usize) -> ImageIndex {
 }
 
 pub(crate) async fn push(repo: &RepositoryClient, n: usize, name: &str) -> Digest {
-    repo.put_manifest(index(n).to_json().unwrap()).tag(&tag(name)).await.unwrap()
+    repo.put_manifest(index(n).to_json().unwrap()).tag(tag(name)).await.unwrap()
 }
