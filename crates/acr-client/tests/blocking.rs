@@ -298,3 +298,13 @@ fn a_function_that_calls_back_into_the_client_gets_an_error_and_no_dead_lock() {
     assert!(!kinds.is_empty());
     assert!(kinds.iter().all(|kind| *kind == Err(ErrorKind::InvalidInput)), "{kinds:?}");
 }
+
+#[test]
+fn code_that_leaves_errors_out_comes_to_an_end() {
+    let (registry, _fake) = in_process();
+    let repo = registry.repository("library/app").unwrap();
+    let absent = repo.list_tags().map(|tag| tag.map_err(|error| error.kind()));
+    let kinds: Vec<_> = absent.map(|tag| tag.map(drop)).collect();
+    assert_eq!(kinds, vec![Err(ErrorKind::NotFound); 16]);
+    assert_eq!(repo.list_tags().into_pages().flatten().count(), 0);
+}

@@ -11,7 +11,7 @@ use super::runtime::Runtime;
 ///
 /// As [`acr_registry::ListPager`]: nothing is sent before the first item is asked for, one request a
 /// page, and an option set after that starts the list anew. After an error the same page is asked
-/// for again, so a loop that goes on after errors has to stop by itself.
+/// for again; after 16 errors in a row it ends, so that code that leaves errors out comes to an end.
 ///
 /// ```
 /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest_blocking.rs")).run(|_, repo| {
@@ -24,6 +24,7 @@ use super::runtime::Runtime;
 pub struct ListPager<T> {
     inner: acr_registry::ListPager<T>,
     runtime: Runtime,
+    errors: Errors,
 }
 
 /// A list, page by page.
@@ -39,11 +40,12 @@ pub struct ListPager<T> {
 pub struct Pages<T> {
     inner: http::Pages<T>,
     runtime: Runtime,
+    errors: Errors,
 }
 
 impl<T: Send + 'static> ListPager<T> {
     pub(crate) fn new(inner: acr_registry::ListPager<T>, runtime: &Runtime) -> Self {
-        Self { inner, runtime: runtime.clone() }
+        Self { inner, runtime: runtime.clone(), errors: Errors::default() }
     }
 
     /// As [`acr_registry::ListPager::page_size`].
@@ -130,7 +132,8 @@ impl<T: Send + 'static> ListPager<T> {
     /// # Ok(()) });
     /// ```
     pub fn into_pages(self) -> Pages<T> {
-        Pages { inner: self.inner.into_pages(), runtime: self.runtime }
+        let Self { inner, runtime, errors } = self;
+        Pages { inner: inner.into_pages(), runtime, errors }
     }
 
     fn map(
@@ -202,7 +205,7 @@ impl<T: Send + 'static> Iterator for ListPager<T> {
     type Item = Result<T>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.runtime.run(self.inner.try_next()).transpose()
+        self.errors.told(self.runtime.run(self.inner.try_next()).transpose())
     }
 }
 
@@ -210,9 +213,23 @@ impl<T: Send + 'static> Iterator for Pages<T> {
     type Item = Result<Page<T>>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.runtime.run(self.inner.try_next()).transpose()
+        self.errors.told(self.runtime.run(self.inner.try_next()).transpose())
     }
 }
+
+/// How often in a row an error was given.
+#[derive(Default)]
+struct Errors(u32);
+
+impl Errors {
+    fn told<T>(&mut self, item: Option<Result<T>>) -> Option<Result<T>> {
+        self.0 = if matches!(item, Some(Err(_))) { self.0.saturating_add(1) } else { 0 };
+        item.filter(|_| self.0 <= MAX_TOLD)
+    }
+}
+
+/// As the streams of readers: an adapter that leaves errors out would else never end.
+const MAX_TOLD: u32 = 16;
 
 impl<T> fmt::Debug for ListPager<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
