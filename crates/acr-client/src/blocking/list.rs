@@ -102,8 +102,8 @@ impl<T: Send + 'static> ListPager<T> {
     /// let mut tags = repo.list_tags().page_size(1);
     /// let first = tags.next().transpose()?;
     /// if let Some(place) = tags.continuation() {
-    ///     let rest = repo.list_tags().page_size(1).resume(place.clone());
-    ///     // Ends at the first error, which `count` would not.
+    ///     // The size of the pages is part of the place.
+    ///     let rest = repo.list_tags().resume(place.clone());
     ///     assert_eq!(rest.collect::<acr_client::Result<Vec<_>>>()?.len(), 1);
     /// }
     /// # drop(first);
