@@ -67,6 +67,25 @@ fn tags(repo: &Repository) -> Vec<String> {
     repo.list_tags().page_size(2).map(|tag| tag.unwrap().name.to_string()).collect()
 }
 
+/// `flatten` over a list is what many write, and must not ask for ever.
+#[test]
+fn a_list_that_only_fails_ends() {
+    let asked = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&asked);
+    let broken = Transport::new(service_fn(move |_: Request| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        async { Err::<http::Response<Body>, _>(Error::new(ErrorKind::Policy, "broken")) }
+    }));
+    let registry = acr_client::Registry::builder("https://registry.example")
+        .transport(broken)
+        .credential(Credential::anonymous())
+        .build_blocking()
+        .unwrap();
+    assert_eq!(registry.list_repositories().flatten().count(), 0);
+    assert_eq!(registry.list_repositories().into_pages().filter(Result::is_err).count(), 16);
+    assert!(asked.load(Ordering::Relaxed) > 0);
+}
+
 #[test]
 fn the_whole_way_over_sockets() {
     let served = served();

@@ -2,7 +2,11 @@
 
 use std::fmt;
 
-use acr_core::{Continuation, Digest, Page, Result, http, value::Unreadable};
+use acr_core::{
+    Continuation, Digest, Page, Result,
+    http::{self, Told},
+    value::Unreadable,
+};
 use acr_registry::{After, DescriptorView, ManifestProperties, Order, TagProperties};
 
 use super::runtime::Runtime;
@@ -11,7 +15,7 @@ use super::runtime::Runtime;
 ///
 /// As [`acr_registry::ListPager`]: nothing is sent before the first item is asked for, one request a
 /// page, and an option set after that starts the list anew. After an error the same page is asked
-/// for again; after 16 errors in a row it ends, so that code that leaves errors out comes to an end.
+/// for again; after 16 errors in a row the iterator ends, for code that leaves errors out.
 ///
 /// ```
 /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest_blocking.rs")).run(|_, repo| {
@@ -24,7 +28,7 @@ use super::runtime::Runtime;
 pub struct ListPager<T> {
     inner: acr_registry::ListPager<T>,
     runtime: Runtime,
-    errors: Errors,
+    told: Told,
 }
 
 /// A list, page by page.
@@ -40,12 +44,12 @@ pub struct ListPager<T> {
 pub struct Pages<T> {
     inner: http::Pages<T>,
     runtime: Runtime,
-    errors: Errors,
+    told: Told,
 }
 
 impl<T: Send + 'static> ListPager<T> {
     pub(crate) fn new(inner: acr_registry::ListPager<T>, runtime: &Runtime) -> Self {
-        Self { inner, runtime: runtime.clone(), errors: Errors::default() }
+        Self { inner, runtime: runtime.clone(), told: Told::default() }
     }
 
     /// As [`acr_registry::ListPager::page_size`].
@@ -102,9 +106,8 @@ impl<T: Send + 'static> ListPager<T> {
     /// let mut tags = repo.list_tags().page_size(1);
     /// let first = tags.next().transpose()?;
     /// if let Some(place) = tags.continuation() {
-    ///     // The size of the pages is part of the place.
     ///     let rest = repo.list_tags().resume(place.clone());
-    ///     assert_eq!(rest.collect::<acr_client::Result<Vec<_>>>()?.len(), 1);
+    ///     assert_eq!(rest.count(), 1);
     /// }
     /// # drop(first);
     /// # Ok(()) });
@@ -132,8 +135,7 @@ impl<T: Send + 'static> ListPager<T> {
     /// # Ok(()) });
     /// ```
     pub fn into_pages(self) -> Pages<T> {
-        let Self { inner, runtime, errors } = self;
-        Pages { inner: inner.into_pages(), runtime, errors }
+        Pages { inner: self.inner.into_pages(), runtime: self.runtime, told: Told::default() }
     }
 
     fn map(
@@ -205,7 +207,8 @@ impl<T: Send + 'static> Iterator for ListPager<T> {
     type Item = Result<T>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.errors.told(self.runtime.run(self.inner.try_next()).transpose())
+        let next = self.runtime.run(self.inner.try_next()).transpose();
+        self.told.next(next)
     }
 }
 
@@ -213,23 +216,10 @@ impl<T: Send + 'static> Iterator for Pages<T> {
     type Item = Result<Page<T>>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.errors.told(self.runtime.run(self.inner.try_next()).transpose())
+        let next = self.runtime.run(self.inner.try_next()).transpose();
+        self.told.next(next)
     }
 }
-
-/// How often in a row an error was given.
-#[derive(Default)]
-struct Errors(u32);
-
-impl Errors {
-    fn told<T>(&mut self, item: Option<Result<T>>) -> Option<Result<T>> {
-        self.0 = if matches!(item, Some(Err(_))) { self.0.saturating_add(1) } else { 0 };
-        item.filter(|_| self.0 <= MAX_TOLD)
-    }
-}
-
-/// As the streams of readers: an adapter that leaves errors out would else never end.
-const MAX_TOLD: u32 = 16;
 
 impl<T> fmt::Debug for ListPager<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

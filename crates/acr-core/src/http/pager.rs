@@ -13,7 +13,10 @@ use futures_core::Stream;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    http::error::{Error, ErrorKind, Result},
+    http::{
+        error::{Error, ErrorKind, Result},
+        told::Told,
+    },
     value::unreadable::{Skipped, Unreadable},
 };
 
@@ -76,6 +79,8 @@ pub struct Pages<T> {
     skipped: Skipped,
     /// Whether the list may end well without what was skipped.
     skips: bool,
+    /// How often the stream gave an error since it last gave something else.
+    told: Told,
 }
 
 type Fetch<T> = dyn Fn(PageRequest) -> PageFuture<T> + Send + Sync;
@@ -131,6 +136,7 @@ impl<T: Send + 'static> Pager<T> {
             seen: HashSet::new(),
             skipped: Skipped::default(),
             skips: false,
+            told: Told::default(),
         };
         Self { pages, items: VecDeque::new() }
     }
@@ -290,19 +296,26 @@ impl<T: Send + 'static> Pages<T> {
     }
 }
 
+/// Ends after an error that it gave 16 times in a row, for code that leaves errors out; ask
+/// [`Pager::try_next`] whether that was the end of the list.
 impl<T: Send + 'static> Stream for Pager<T> {
     type Item = Result<T>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.get_mut().poll_item(cx)
+        let pager = self.get_mut();
+        let item = ready!(pager.poll_item(cx));
+        Poll::Ready(pager.pages.told.next(item))
     }
 }
 
+/// Ends as a [`Pager`] does.
 impl<T: Send + 'static> Stream for Pages<T> {
     type Item = Result<Page<T>>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.get_mut().poll_page(cx)
+        let pages = self.get_mut();
+        let page = ready!(pages.poll_page(cx));
+        Poll::Ready(pages.told.next(page))
     }
 }
 
@@ -437,6 +450,36 @@ mod tests {
                 assert_eq!(pages.try_next().await.unwrap_err().kind(), kind);
             }
             assert_eq!(asked.load(Ordering::Relaxed), 4, "nothing is sent after it");
+        }
+    }
+
+    /// Code that leaves errors out still ends, whether the same page is asked for again or not.
+    #[tokio::test]
+    async fn a_stream_of_items_or_pages_ends_after_sixteen_errors_in_a_row() {
+        use std::future::poll_fn;
+
+        for kind in [ErrorKind::Protocol, ErrorKind::Transport] {
+            let failing = || {
+                Pager::<u32>::new(move |request: PageRequest| async move {
+                    match request.continuation {
+                        None => Ok(Page::new(vec![1], next(1))),
+                        Some(_) => Err(Error::new(kind, "broken")),
+                    }
+                })
+            };
+            let mut items = failing();
+            let mut seen = Vec::new();
+            while let Some(item) = poll_fn(|cx| Pin::new(&mut items).poll_next(cx)).await {
+                seen.push(item.is_ok());
+            }
+            assert_eq!((seen.len(), seen.first()), (17, Some(&true)));
+            assert_eq!(items.try_next().await.unwrap_err().kind(), kind, "it is no clean end");
+            let mut pages = failing().into_pages();
+            let mut count = 0;
+            while poll_fn(|cx| Pin::new(&mut pages).poll_next(cx)).await.is_some() {
+                count += 1;
+            }
+            assert_eq!(count, 17);
         }
     }
 

@@ -25,6 +25,18 @@ impl Told {
         self.0 = self.0.saturating_add(1);
         (self.0 <= MAX_TOLD).then_some(Err(error))
     }
+
+    /// The same for a stream that may go on after an error: an item, or the end, begins the count
+    /// anew.
+    pub fn next<T>(&mut self, item: Option<Result<T>>) -> Option<Result<T>> {
+        match item {
+            Some(Err(error)) => self.tell(error),
+            other => {
+                *self = Self::default();
+                other
+            }
+        }
+    }
 }
 
 const MAX_TOLD: u32 = 16;
