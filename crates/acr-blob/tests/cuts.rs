@@ -71,7 +71,7 @@ async fn upload(blobs: &BlobClient, way: Way) -> Result<BlobInfo, Error> {
     match way {
         Way::Stream => blobs.upload(source()).chunk_size(CHUNK).await,
         Way::Bytes => blobs.upload(content()).chunk_size(CHUNK).await,
-        Way::Whole => blobs.upload(content()).digest(&Digest::sha256(&content())).await,
+        Way::Whole => blobs.upload(content()).digest(Digest::sha256(&content())).await,
     }
 }
 

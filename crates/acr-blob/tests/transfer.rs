@@ -212,7 +212,7 @@ async fn an_unexpected_digest_stores_nothing_and_cancels_the_session() {
     let right = Digest::sha256(&content(5_000));
     let error = blobs
         .upload(content(5_000))
-        .digest(&Digest::sha256(b"other"))
+        .digest(Digest::sha256(b"other"))
         .chunk_size(CHUNK)
         .await
         .unwrap_err();

@@ -116,7 +116,7 @@ fn the_whole_way_over_sockets() {
         }
     }
     assert_eq!(read, content);
-    let streamed = repo.upload(reader(std::io::Cursor::new(content.clone()))).run().unwrap();
+    let streamed = repo.upload(reader(std::io::Cursor::new(content))).run().unwrap();
     assert_eq!(streamed, layer);
 
     assert_eq!(repo.delete_tag("a").unwrap().was, Was::Existed);
@@ -307,7 +307,7 @@ fn a_reader_that_fails_is_the_error_of_the_upload() {
 fn a_function_that_calls_back_into_the_client_gets_an_error_and_no_dead_lock() {
     let (registry, _fake) = in_process();
     let repo = registry.repository("library/app").unwrap();
-    let (other, kinds) = (registry.clone(), Arc::new(std::sync::Mutex::new(Vec::new())));
+    let (other, kinds) = (registry, Arc::new(std::sync::Mutex::new(Vec::new())));
     let note = Arc::clone(&kinds);
     let upload = repo.upload("content").on_progress(move |_| {
         note.lock().unwrap().push(other.ping().map_err(|error| error.kind()));

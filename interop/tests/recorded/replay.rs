@@ -85,7 +85,7 @@ pub(crate) async fn file(path: &Path, table: &mut Table) {
 async fn check(conversation: &mut Conversation) -> Result<Outcome, String> {
     let first = &conversation.steps.first().ok_or("no step")?.last;
     if first.is_token_call() {
-        return tokens::check(first).await;
+        return Box::pin(tokens::check(first)).await;
     }
     if first.is_storage() {
         return Ok(Outcome::NotOurs("the storage's answer to a redirect that was not recorded"));

@@ -10,7 +10,8 @@ mod chunker;
 mod drive;
 mod feed;
 // Its stacks cannot be unwound on Windows.
-#[cfg(all(test, not(windows)))]
+#[cfg(not(windows))]
+#[cfg(test)]
 mod interleaved;
 mod learned;
 mod ledger;

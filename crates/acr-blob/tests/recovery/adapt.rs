@@ -41,7 +41,7 @@ async fn requests_of_cold_transfers() {
     // With the digest known, one body does it all.
     let registry = FakeRegistry::new();
     let source = Content::file(sixty_four_file.path()).await.unwrap();
-    client(&registry).upload(source).digest(&Digest::sha256(&sixty_four)).await.unwrap();
+    client(&registry).upload(source).digest(Digest::sha256(&sixty_four)).await.unwrap();
     assert_eq!(registry.journal().entries().len(), 4);
 }
 
@@ -156,7 +156,7 @@ async fn a_file_that_changes_or_has_another_digest_is_not_stored() {
         let whole = content(len);
         let path = file(&whole);
         let source = Content::file(path.path()).await.unwrap();
-        let error = blobs.upload(source).digest(&Digest::sha256(b"x")).await.unwrap_err();
+        let error = blobs.upload(source).digest(Digest::sha256(b"x")).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Integrity);
         for other in [len - 1, len + 1] {
             let path = file(&whole);
@@ -183,13 +183,13 @@ async fn what_is_there_already_is_not_sent() {
     // From another repository, in the request that starts the upload.
     let other = other_repository(&registry);
     let mounted =
-        other.upload(whole.clone()).digest(&digest).mount_from(&blobs.repository().clone());
+        other.upload(whole.clone()).digest(&digest).mount_from(blobs.repository().clone());
     assert_eq!(mounted.await.unwrap().size, 5_000);
     assert_eq!(registry.journal().count_of(Operation::CompleteUpload), 0);
     // And where there is nothing to mount, the same session takes the content.
     let new = content(6_000);
     let absent = Digest::sha256(&new);
-    let sent = other.upload(new.clone()).digest(&absent).mount_from(&blobs.repository().clone());
+    let sent = other.upload(new.clone()).digest(&absent).mount_from(blobs.repository().clone());
     sent.await.unwrap();
     assert_eq!(registry.journal().count_of(Operation::StartUpload), 0);
     assert!(stored(&other, &new).await);

@@ -273,7 +273,7 @@ async fn a1_a_file_that_changes_while_it_is_sent_is_not_stored() {
                         upload = upload.chunk_size(CHUNK);
                     }
                     if is_known {
-                        upload = upload.digest(&Digest::sha256(&old));
+                        upload = upload.digest(Digest::sha256(&old));
                     }
                     let error = upload.await.unwrap_err();
                     assert_eq!(error.kind(), ErrorKind::Source, "{error}");

@@ -90,7 +90,7 @@ async fn upload(
     };
     let mut upload = blobs.upload(content);
     if is_known {
-        upload = upload.digest(&Digest::sha256(&first));
+        upload = upload.digest(Digest::sha256(&first));
     }
     if let Some(chunk) = process.chunk {
         let log = Arc::clone(saved);
