@@ -258,28 +258,8 @@ const fn class(status: StatusCode) -> &'static str {
 }
 
 const fn word(kind: Option<ErrorKind>) -> &'static str {
-    let Some(kind) = kind else {
-        return "unknown";
-    };
     match kind {
-        ErrorKind::InvalidInput => "invalid_input",
-        ErrorKind::Credential => "credential",
-        ErrorKind::Unauthenticated => "unauthenticated",
-        ErrorKind::Forbidden => "forbidden",
-        ErrorKind::NotFound => "not_found",
-        ErrorKind::Disallowed => "disallowed",
-        ErrorKind::Conflict => "conflict",
-        ErrorKind::Rejected => "rejected",
-        ErrorKind::Throttled => "throttled",
-        ErrorKind::Server => "server",
-        ErrorKind::Connect => "connect",
-        ErrorKind::Timeout => "timeout",
-        ErrorKind::Transport => "transport",
-        ErrorKind::Protocol => "protocol",
-        ErrorKind::Integrity => "integrity",
-        ErrorKind::TooLarge => "too_large",
-        ErrorKind::Policy => "policy",
-        ErrorKind::Session => "session",
-        ErrorKind::Source => "source",
+        Some(kind) => kind.as_str(),
+        None => "unknown",
     }
 }
