@@ -5,10 +5,12 @@ use std::sync::Arc;
 use http::Extensions;
 use tokio::time::Instant;
 
+#[cfg(feature = "_transport")]
+use super::events::{Connected, Connection};
 use super::{
     events::{
-        AttemptEnded, CallEnded, CallStarted, Connected, Connection, Ending, Observed, Target,
-        Throttled, TokenCallEnded, Waited, known_method,
+        AttemptEnded, CallEnded, CallStarted, Ending, Observed, Target, Throttled, TokenCallEnded,
+        Waited, known_method,
     },
     observer::Observer,
 };
