@@ -68,7 +68,8 @@ impl RepositoryClient {
     }
 
     /// Changes a manifest's locks or quarantine fields:
-    /// `PATCH /acr/v1/{name}/_manifests/{digest}`. A locked manifest does not lock its tags.
+    /// `PATCH /acr/v1/{name}/_manifests/{digest}`. A locked manifest does not lock its tags:
+    /// a tag can still be moved to another manifest unless it is locked itself.
     ///
     /// Takes [`Permissions`](crate::Permissions), [`ManifestChanges`], or the properties
     /// whose flags shall be restored. A tag is resolved first.

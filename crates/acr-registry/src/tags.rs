@@ -58,8 +58,8 @@ impl RepositoryClient {
         self.read_properties(&below, operation, |fields| one(fields, self.owner())).await
     }
 
-    /// Changes a tag's locks: `PATCH /acr/v1/{name}/_tags/{tag}`. A locked tag does not
-    /// lock its manifest. Takes single flags, or the properties whose flags shall be restored.
+    /// Changes a tag's locks: `PATCH /acr/v1/{name}/_tags/{tag}`. The manifest has
+    /// locks of its own. Takes single flags, or the properties whose flags shall be restored.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {

@@ -82,7 +82,8 @@ impl Repository {
     }
 
     /// Changes a manifest's locks or quarantine fields:
-    /// `PATCH /acr/v1/{name}/_manifests/{digest}`. A tag is resolved first.
+    /// `PATCH /acr/v1/{name}/_manifests/{digest}`. A tag is resolved first. A locked manifest does not
+    /// lock its tags: a tag can still be moved to another manifest unless it is locked itself.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {

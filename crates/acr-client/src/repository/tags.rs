@@ -43,7 +43,7 @@ impl Repository {
         self.metadata.tag_properties(&tag).await
     }
 
-    /// Changes a tag's locks: `PATCH /acr/v1/{name}/_tags/{tag}`.
+    /// Changes a tag's locks: `PATCH /acr/v1/{name}/_tags/{tag}`. The manifest has locks of its own.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
