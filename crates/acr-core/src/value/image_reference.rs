@@ -227,9 +227,10 @@ fn read(text: &str, rules: Rules) -> Result<ImageReference, ParseImageReferenceE
         refused(format!("`{text}` is no image reference: {why}"))
     };
     let (named, digest) = text.split_once('@').map_or((text, None), |(n, d)| (n, Some(d)));
-    if digest.is_some_and(|digest| digest.contains(['/', '@'])) {
+    if digest.is_some_and(|digest| !is_like_a_digest(digest)) {
         // The text itself is left out: what stands before the `@` may be a password.
-        let why = "an image reference must not carry user information: leave out all up to the `@`";
+        let why = "what stands after the `@` of an image reference is not a sha256 or sha512 digest; \
+                   it must not carry user information either: leave out all up to the `@`";
         return Err(refused(why.to_owned()));
     }
     if let Some((scheme, _)) = named.split_once("://") {
@@ -257,6 +258,15 @@ fn read(text: &str, rules: Rules) -> Result<ImageReference, ParseImageReferenceE
     let repository =
         path.parse().map_err(|error: super::ParseNameError| refuse(&error.to_string()))?;
     Ok(ImageReference { registry, repository, tag, digest })
+}
+
+/// Whether a text is a digest, if not one of those that are known, or well formed: it is no host, not
+/// even one with a port.
+fn is_like_a_digest(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(algorithm, hex)| {
+        let is_long = hex.len() >= 32 && hex.bytes().all(|b| b.is_ascii_hexdigit());
+        matches!(algorithm, "sha256" | "sha512") && !hex.contains(['/', '@']) || is_long
+    })
 }
 
 /// Host with port, and path, of a name; or what to write instead.

@@ -118,7 +118,14 @@ fn what_is_refused_is_told_what_to_write() {
 
 #[test]
 fn what_may_be_a_password_is_not_repeated() {
-    for text in ["user:canary@r.io/a:v1", "https://user:canary@r.io/a", "canary@x@y"] {
+    for text in [
+        "user:canary@r.io/a:v1",
+        "https://user:canary@r.io/a",
+        "https://user:canary@myregistry.azurecr.io",
+        "user:canary@r.io",
+        "user:canary@localhost:5000",
+        "canary@x@y",
+    ] {
         for read in [strict(text), ImageReference::parse_docker(text)] {
             let error = format!("{0} {0:?}", read.unwrap_err());
             assert!(error.contains("user information") && !error.contains("canary"), "{error}");
