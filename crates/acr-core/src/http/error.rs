@@ -58,7 +58,7 @@ struct Inner {
     attempts: u32,
     retry_after: Option<Duration>,
     unsent: bool,
-    /// Nobody knows what was sent before it.
+    /// Something was sent before it, or nobody knows.
     may_be_sent: bool,
     permanent: bool,
     foreign: bool,
@@ -116,9 +116,7 @@ impl Error {
 
     /// The same failure, found inside of an error of somebody else's.
     fn inside_of_another(&self) -> Self {
-        let mut same = self.another();
-        same.0.may_be_sent = true;
-        same
+        self.another().after_sending()
     }
 
     fn another(&self) -> Self {
@@ -206,7 +204,8 @@ impl Error {
         self.0.foreign
     }
 
-    /// Whether the request itself never left, so that repeating it is always safe.
+    /// Whether the request itself never left, with none of the attempts, so that repeating it is
+    /// always safe.
     pub fn is_unsent(&self) -> bool {
         let never_left = matches!(self.0.kind, ErrorKind::Connect | ErrorKind::InvalidInput);
         (self.0.unsent || never_left) && !self.0.may_be_sent
@@ -322,6 +321,12 @@ impl Error {
     #[must_use]
     pub fn before_sending(mut self) -> Self {
         self.0.unsent = true;
+        self
+    }
+
+    /// Notes that the request may have left, whatever is known of the last attempt.
+    pub(crate) fn after_sending(mut self) -> Self {
+        self.0.may_be_sent = true;
         self
     }
 

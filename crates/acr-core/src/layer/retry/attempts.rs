@@ -54,6 +54,7 @@ impl<C: Send + Sync> Call<C> {
         let operation = head.extensions.get::<Operation>().map(Operation::name);
         let mut attempt = 1;
         let mut paid = None;
+        let mut was_sent = false;
         loop {
             let again = self.copy.copy(&body);
             let mut request = http::Request::from_parts(head.clone(), body);
@@ -66,7 +67,7 @@ impl<C: Send + Sync> Call<C> {
                 if !outcome.is_transient {
                     self.budget.deposit(paid);
                 }
-                return note_attempts(result, attempt).map(|mut answer| {
+                return note(result, attempt, was_sent).map(|mut answer| {
                     answer.extensions_mut().insert(Attempt::new(attempt));
                     self.bound(answer)
                 });
@@ -76,9 +77,10 @@ impl<C: Send + Sync> Call<C> {
             let told = head.extensions.get().map(|reporter| outcome.tell(reporter, attempt));
             self.pause(wait, result).await;
             drop(told);
+            was_sent |= !outcome.is_unsent;
             if let Some(recheck) = head.extensions.get::<Recheck>() {
                 let look = self.in_time(recheck.look()).await;
-                note_attempts(look, attempt)?;
+                note(look, attempt, was_sent)?;
             }
             body = replay;
             paid = cost;
@@ -176,8 +178,14 @@ impl<C: Send + Sync> Call<C> {
     }
 }
 
-fn note_attempts<T>(result: Result<T, BoxError>, attempts: u32) -> Result<T, BoxError> {
+/// Adds to an error what is known of all attempts.
+fn note<T>(
+    result: Result<T, BoxError>,
+    attempts: u32,
+    was_sent_before: bool,
+) -> Result<T, BoxError> {
     result.map_err(|error| match error.downcast::<Error>() {
+        Ok(ours) if was_sent_before => ours.after_sending().with_attempts(attempts).into(),
         Ok(ours) => ours.with_attempts(attempts).into(),
         Err(other) => other,
     })

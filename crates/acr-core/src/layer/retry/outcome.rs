@@ -22,6 +22,8 @@ pub(super) struct Outcome {
     kind: Option<ErrorKind>,
     pub(super) retry_after: Option<Duration>,
     pub(super) is_transient: bool,
+    /// Whether the request itself never left.
+    pub(super) is_unsent: bool,
     /// Of a failure that others met too.
     pub(super) fare: Option<Fare>,
 }
@@ -57,7 +59,14 @@ impl Outcome {
             _ => false,
         };
         let retry_after = RetryAfter::of(headers, SystemTime::now());
-        Self { status: Some(status), kind: None, retry_after, is_transient, fare: None }
+        Self {
+            status: Some(status),
+            kind: None,
+            retry_after,
+            is_transient,
+            is_unsent: false,
+            fare: None,
+        }
     }
 
     fn of_error(error: &Error, effect: Effect) -> Self {
@@ -66,6 +75,7 @@ impl Outcome {
             kind: Some(error.kind()),
             retry_after: error.retry_after(),
             is_transient: error.is_retryable() && (error.is_unsent() || effect.is_repeatable()),
+            is_unsent: error.is_unsent(),
             fare: error.fare(),
         }
     }

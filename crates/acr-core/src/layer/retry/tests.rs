@@ -234,6 +234,21 @@ async fn attempts_and_budget_end_the_call_with_the_last_outcome() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_is_not_unsent_if_one_of_its_attempts_was_sent() {
+    let later = Ok((429, None));
+    for (first, is_unsent) in
+        [(Err(ErrorKind::Timeout), false), (later, false), (Err(ErrorKind::Connect), true)]
+    {
+        let script = vec![first, Err(ErrorKind::Connect)];
+        let policy = RetryPolicy::default().retries(1);
+        let ran = run_script(policy, Some(Effect::Set), Body::empty(), script).await;
+        let error = ran.result.unwrap_err();
+        assert_eq!((error.kind(), error.attempts()), (ErrorKind::Connect, 2));
+        assert_eq!(error.is_unsent(), is_unsent, "{first:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_deadline_ends_a_silent_attempt_and_no_wait_goes_past_it() {
     let silent = Transport::new(service_fn(|_: Request| {
         std::future::pending::<Result<http::Response<Body>>>()
