@@ -53,6 +53,8 @@ use crate::{
 pub struct Pipeline {
     endpoint: Endpoint,
     service: Transport,
+    /// The same without the layers around calls.
+    inside: Transport,
     request_id: RequestIdLayer,
     options: Option<Arc<CallOptions>>,
 }
@@ -190,6 +192,46 @@ impl Pipeline {
             None => options,
         };
         Self { options: Some(Arc::new(options)), ..self.clone() }
+    }
+
+    /// The same pipeline without the layers around whole calls
+    /// ([`PipelineBuilder::layer_per_call`]); all others stand where they stood.
+    ///
+    /// For what is sent on behalf of a call from inside of it, as the look of a
+    /// [`Recheck`](crate::layer::Recheck) is. The layers stand around that call already, and one of
+    /// them may keep a place for it, as a limit does: a second request that needs a place
+    /// there could wait for ever.
+    ///
+    /// ```
+    /// # use acr_core::{Endpoint, Error, Pipeline, Transport};
+    /// # use acr_core::http::{Body, Request, RequestBuilder};
+    /// # use tower::service_fn;
+    /// # fn get(pipeline: &Pipeline) -> Request {
+    /// #     RequestBuilder::new(http::Method::GET, pipeline.endpoint(), &["v2", ""]).build().unwrap()
+    /// # }
+    /// # let endpoint: Endpoint = "myregistry.azurecr.io".parse().unwrap();
+    /// use std::sync::Arc;
+    /// use tokio::sync::Semaphore;
+    /// use tower::limit::GlobalConcurrencyLimitLayer;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+    /// # let transport = Transport::new(service_fn(|_: Request| async {
+    /// #     Ok::<_, Error>(http::Response::new(Body::from("{}")))
+    /// # }));
+    /// let places = Arc::new(Semaphore::new(1));
+    /// let pipeline = Pipeline::builder(endpoint)
+    ///     .transport(transport)
+    ///     .layer_per_call(GlobalConcurrencyLimitLayer::with_semaphore(places.clone()))
+    ///     .build()?;
+    /// // Somebody has the only place.
+    /// let place = places.acquire().await.unwrap();
+    /// assert_eq!(pipeline.without_layers_per_call().send(get(&pipeline)).await?.status(), 200);
+    /// # drop(place);
+    /// # Ok::<_, acr_core::Error>(()) }).unwrap();
+    /// ```
+    #[must_use]
+    pub fn without_layers_per_call(&self) -> Self {
+        Self { service: self.inside.clone(), ..self.clone() }
     }
 
     /// Sends a request and returns the answer, whatever its status.
@@ -577,16 +619,19 @@ impl PipelineBuilder {
         };
         let hop = self.per_hop.iter().fold(exchange, |inner, layer| layer(inner));
         let call = RetryLayer::new(self.retry).layer(RedirectLayer::new().layer(hop));
-        let call = Transport::new(self.request_id.layer(call));
-        let service = self.per_call.iter().fold(call, |inner, layer| layer(inner));
-        let service = match observer {
-            Some(observer) => Transport::new(ObserveCallLayer::new(observer).layer(service)),
+        let inside = Transport::new(self.request_id.layer(call));
+        let service = self.per_call.iter().fold(inside.clone(), |inner, layer| layer(inner));
+        let [service, inside] = [service, inside].map(|service| match &observer {
+            Some(observer) => {
+                Transport::new(ObserveCallLayer::new(Arc::clone(observer)).layer(service))
+            }
             None => service,
-        };
+        });
 
         Ok(Pipeline {
             endpoint: self.endpoint,
             service,
+            inside,
             request_id: self.request_id,
             options: None,
         })

@@ -56,7 +56,10 @@ impl Stands {
             return Ok(());
         }
         self.look(client, tag).await?;
-        let told = Arc::new((self, client.clone(), tag.clone()));
+        // The layers around calls may keep a place for this very call meanwhile.
+        let mut inside = client.clone();
+        inside.pipeline = client.pipeline.without_layers_per_call();
+        let told = Arc::new((self, inside, tag.clone()));
         request.extensions_mut().insert(Recheck::new(move || {
             let told = Arc::clone(&told);
             async move {

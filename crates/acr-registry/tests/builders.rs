@@ -11,19 +11,22 @@
 
 mod support;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use acr_core::{
-    Digest, ErrorKind, Transport,
+    Digest, ErrorKind, PipelineBuilder, Transport,
     http::{Body, Request},
 };
 use acr_registry::{RegistryClient, RepositoryClient};
 use acr_testkit::{FakeRegistry, Operation};
 use support::{Answer, answering, client, index, lines, pipeline_over, push, scripted, tag};
-use tower::Service;
+use tower::{Service, limit::ConcurrencyLimitLayer};
 
 #[tokio::test(start_paused = true)]
 async fn a_task_takes_the_get_of_a_manifest() {
@@ -58,7 +61,7 @@ async fn a_task_takes_the_move_of_a_tag() {
 #[cfg(feature = "preview")]
 #[tokio::test(start_paused = true)]
 async fn a_task_takes_the_restoring_of_a_manifest() {
-    let day = std::time::Duration::from_secs(24 * 3600);
+    let day = Duration::from_secs(24 * 3600);
     let registry = FakeRegistry::builder().soft_delete(day).build();
     let repo = client(&registry);
     let digest = push(&repo, 1, "v1").await;
@@ -158,9 +161,17 @@ async fn a_tag_that_a_head_does_not_find_is_got_before_it_counts_as_absent() {
 /// A registry whose answer to the first `PUT` of `stable` is "later", and somebody who moves the
 /// tag in the meantime.
 fn with_rival(registry: &FakeRegistry, moves_to: Option<Digest>) -> RepositoryClient {
+    repository_of(pipeline_over(registry, throttled(registry, moves_to)))
+}
+
+fn repository_of(pipeline: PipelineBuilder) -> RepositoryClient {
+    RegistryClient::new(pipeline.build().unwrap()).repository("library/app").unwrap()
+}
+
+fn throttled(registry: &FakeRegistry, moves_to: Option<Digest>) -> Transport {
     let (inner, rival) = (registry.transport(), client(registry));
     let is_first = Arc::new(AtomicBool::new(true));
-    let transport = Transport::new(tower::service_fn(move |request: Request| {
+    Transport::new(tower::service_fn(move |request: Request| {
         let is_put = request.method() == "PUT" && request.uri().path().ends_with("/stable");
         let is_refused = is_put && is_first.swap(false, Ordering::Relaxed);
         let (mut inner, rival, moves_to) = (inner.clone(), rival.clone(), moves_to.clone());
@@ -174,9 +185,7 @@ fn with_rival(registry: &FakeRegistry, moves_to: Option<Digest>) -> RepositoryCl
             let later = http::Response::builder().status(429).header("retry-after", "50");
             Ok(later.body(Body::empty()).unwrap())
         }
-    }));
-    let pipeline = pipeline_over(registry, transport).build().unwrap();
-    RegistryClient::new(pipeline).repository("library/app").unwrap()
+    }))
 }
 
 #[tokio::test(start_paused = true)]
@@ -210,6 +219,26 @@ async fn a_tag_is_looked_at_again_after_each_wait() {
     let error = repo_of_another.tag(&one, &stable).if_absent().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
     assert_eq!(repo.resolve(&stable).await.unwrap(), three);
+}
+
+/// A limit of calls counts the `PUT` while it waits: its own look must not wait for that place.
+#[tokio::test(start_paused = true)]
+async fn a_look_needs_no_place_beside_that_of_its_call() {
+    for is_per_call in [true, false] {
+        let registry = FakeRegistry::new();
+        let one = push(&client(&registry), 1, "one").await;
+        let limit = ConcurrencyLimitLayer::new(1);
+        let pipeline = pipeline_over(&registry, throttled(&registry, None));
+        let repo = repository_of(match is_per_call {
+            true => pipeline.layer_per_call(limit),
+            false => pipeline.layer_per_hop(limit),
+        });
+        registry.journal().clear();
+        let moved = repo.tag(&one, tag("stable")).if_absent().into_future();
+        let moved = tokio::time::timeout(Duration::from_secs(600), moved).await;
+        assert_eq!(moved.expect("it waits for itself").unwrap(), one, "{is_per_call}");
+        assert_eq!(registry.journal().count_of(Operation::Resolve), 2, "{is_per_call}");
+    }
 }
 
 #[tokio::test]

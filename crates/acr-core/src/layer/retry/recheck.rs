@@ -9,7 +9,13 @@ use crate::http::error::Result;
 /// [`RetryLayer`](super::RetryLayer) may wait for minutes before it sends a request again, and
 /// what was seen before the first attempt need not be true then. After each wait it takes
 /// this look; an error ends the call, and nothing more is sent. The look sends its own
-/// requests, through whatever it likes; the deadline of the call holds for it too.
+/// requests; the deadline of the call holds for it too.
+///
+/// It is taken from inside of the call. What stands around the retry layer may keep a place for the
+/// call meanwhile, as a limit of calls does, and a look that needs a place there would wait for the
+/// end of its own call. So it must go another way, around those layers: with a pipeline through
+/// [`Pipeline::without_layers_per_call`](crate::Pipeline::without_layers_per_call), in a stack of
+/// your own through a clone of what stands inside of the limit.
 ///
 /// ```
 /// use acr_core::{Error, ErrorKind, layer::{Recheck, RetryLayer, RetryPolicy}};
