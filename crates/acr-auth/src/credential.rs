@@ -191,8 +191,9 @@ pub trait TokenCredential: fmt::Debug + Send + Sync + 'static {
 ///
 /// For what takes time to find, or should not be asked for before it is needed: a file, a program,
 /// a person. What is found is used for the registry that it was looked for and for no other, and is
-/// kept until the registry refuses it; then it is looked for once more, unless it is an Entra
-/// identity, which renews its own tokens.
+/// kept until the registry refuses it, or its rights do not suffice and were looked at more than a minute
+/// ago; then it is looked for once more, unless it is an Entra identity, which renews its own tokens.
+/// Where nobody was found, it is looked for again with the first token that is fetched a minute later.
 ///
 /// ```
 /// use acr_auth::{BoxFuture, Credential, CredentialSource};

@@ -48,7 +48,9 @@ pub(crate) struct Access {
     pub(crate) nobody: Option<Arc<str>>,
     /// The refresh token that it was asked with, if that was ours to fetch.
     refresh: Option<Arc<Secret>>,
-    /// When the registry looked at what the identity may do.
+    /// What it was asked with, if that was looked for and does not renew itself.
+    sought: Option<Arc<Credential>>,
+    /// When the registry looked at what the identity may do, or when the identity was found.
     judged: Moment,
 }
 
@@ -132,15 +134,18 @@ impl Tokens {
         self.entries().values().for_each(|entry| entry.slot.invalidate(token));
     }
 
-    /// Drops a token that lacks rights, and the refresh token behind it, unless the registry
-    /// looked at the rights within the last minute. Whether that was done, and a new token may
-    /// have more of them.
+    /// Drops a token that lacks rights, and behind it the refresh token or what was looked for,
+    /// unless the registry looked at the rights, or the identity was found, within the last
+    /// minute. Whether that was done, and a new token may have more of them.
     pub(crate) fn renew(&self, token: &Arc<Access>) -> bool {
         if self.clock.now().since(token.judged) <= RIGHTS_AGE {
             return false;
         }
         if let Some(refresh) = &token.refresh {
             self.refresh.invalidate(refresh);
+        }
+        if let Some(sought) = &token.sought {
+            self.found.invalidate(sought);
         }
         self.invalidate(token);
         true
@@ -171,15 +176,14 @@ impl Tokens {
         let seek = || self.seek(source.as_ref());
         let (found, is_new) = self.found.get(seek).await?;
         match self.fetch_access_as(&found.token, caller, scope.clone()).await {
-            // What was found may have been replaced since. An Entra identity renews itself.
-            Err(error)
-                if !is_new && blames_token(&error) && !matches!(found.token.0, Kind::Entra(_)) =>
-            {
+            // What was found may have been replaced since.
+            Err(error) if !is_new && blames_token(&error) && !renews_itself(&found.token) => {
                 self.found.invalidate(&found.token);
                 let (found, _) = self.found.get(seek).await?;
-                self.fetch_access_as(&found.token, caller, scope).await
+                let access = self.fetch_access_as(&found.token, caller, scope).await?;
+                Ok(sought_as(&found, access))
             }
-            other => other,
+            other => other.map(|access| sought_as(&found, access)),
         }
     }
 
@@ -190,7 +194,9 @@ impl Tokens {
             return Err(Error::new(ErrorKind::Credential, text));
         }
         tracing::debug!(credential = ?found, registry = self.endpoint.host(), "found");
-        Ok(Lease::new(found, self.clock.now(), FOR_EVER, 0.0))
+        let is_nobody = matches!(found.0, Kind::Anonymous { .. });
+        let lifetime = if is_nobody { NOBODY_LIFETIME } else { FOR_EVER };
+        Ok(Lease::new(found, self.clock.now(), lifetime, 0.0))
     }
 
     async fn fetch_access_as<S: HttpService>(
@@ -296,6 +302,7 @@ impl Tokens {
             granted: facts.granted,
             nobody: grant.nobody(),
             refresh: refresh.map(|lease| Arc::clone(&lease.token)),
+            sought: None,
             judged: refresh.map_or(now, Lease::received),
         };
         let lifetime = facts.lifetime.unwrap_or(ACCESS_FALLBACK);
@@ -338,6 +345,23 @@ impl Entry {
     fn asks(&self) -> Scope {
         self.asks.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// An Entra identity asks for new tokens by itself.
+fn renews_itself(credential: &Credential) -> bool {
+    matches!(credential.0, Kind::Entra(_))
+}
+
+/// Notes in a token that came just now, and that nobody else has yet, what it was asked with.
+fn sought_as(found: &Lease<Credential>, mut access: Lease<Access>) -> Lease<Access> {
+    if !renews_itself(&found.token)
+        && let Some(access) = Arc::get_mut(&mut access.token)
+    {
+        access.sought = Some(Arc::clone(&found.token));
+        // Another token of the same login has the same rights.
+        access.judged = found.received();
+    }
+    access
 }
 
 /// What went wrong at the source, in words where they are known to hold no secret: those of
@@ -389,6 +413,11 @@ const FETCH_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// What was found is kept until it is refused.
 const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
+
+/// Where nobody was found there may be somebody soon: the service of a machine's identity that
+/// starts later than this program, a person who signs in. A token service does not refuse nobody, it
+/// gives a token without rights.
+const NOBODY_LIFETIME: Duration = Duration::from_secs(60);
 
 /// Rights that were looked at so long ago may have changed.
 const RIGHTS_AGE: Duration = Duration::from_secs(60);

@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests may stop at the first surprise")]
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use acr_auth::{AuthLayer, BoxFuture, Credential, CredentialSource};
@@ -12,7 +15,7 @@ use acr_core::{
     Endpoint, Error, ErrorKind, Pipeline, Result, Scope,
     http::{Body, response},
 };
-use acr_testkit::FakeRegistry;
+use acr_testkit::{FakeRegistry, ScopeMap};
 
 /// Finds another credential each time; the last one for ever.
 #[derive(Debug)]
@@ -103,4 +106,40 @@ async fn a_refusal_of_nobody_says_why_nobody_is_signed_in() {
     let error = list(&pipeline).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Forbidden);
     assert!(error.to_string().contains("the drawer is empty"), "{error}");
+}
+
+/// An identity may be there only after the program has started.
+#[tokio::test(start_paused = true)]
+async fn who_was_nobody_is_looked_for_again_after_a_minute() {
+    let fake = fake();
+    let nobody = Credential::anonymous_since("the drawer is empty");
+    let found = vec![nobody.clone(), nobody, Credential::password("me", "right")];
+    let (pipeline, asked) = pipeline(&fake, found);
+    for nth in 1..3 {
+        // Not with each call, nor twice in one.
+        for _ in 0..3 {
+            assert_eq!(list(&pipeline).await.unwrap_err().kind(), ErrorKind::Forbidden);
+            assert_eq!(asked.load(Ordering::Relaxed), nth);
+        }
+        tokio::time::advance(Duration::from_secs(61)).await;
+    }
+    list(&pipeline).await.unwrap();
+    assert_eq!(asked.load(Ordering::Relaxed), 3);
+}
+
+/// A login may be replaced by one that may do more.
+#[tokio::test(start_paused = true)]
+async fn whoever_lacks_rights_is_looked_for_again_after_a_minute() {
+    let poor = ScopeMap::parse(["repositories/other/content/read"]).unwrap();
+    let fake = FakeRegistry::builder().user("me", "right").scoped_user("poor", "p", poor).build();
+    let found = ["poor", "me"].into_iter().zip(["p", "right"]);
+    let found = found.map(|(user, password)| Credential::password(user, password)).collect();
+    let (pipeline, asked) = pipeline(&fake, found);
+    for _ in 0..3 {
+        assert_eq!(list(&pipeline).await.unwrap_err().kind(), ErrorKind::Forbidden);
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
+    }
+    tokio::time::advance(Duration::from_secs(61)).await;
+    list(&pipeline).await.unwrap();
+    assert_eq!(asked.load(Ordering::Relaxed), 2);
 }

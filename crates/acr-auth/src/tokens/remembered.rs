@@ -26,7 +26,8 @@ fn scope(name: &str) -> Scope {
 fn lease(tokens: &Tokens) -> Lease<Access> {
     let judged = tokens.clock.now();
     let bearer = HeaderValue::from_static("Bearer t");
-    let access = Access { bearer, granted: None, nobody: None, refresh: None, judged };
+    let access =
+        Access { bearer, granted: None, nobody: None, refresh: None, sought: None, judged };
     Lease::new(access, judged, Duration::from_secs(3_600), 0.0)
 }
 
