@@ -26,6 +26,6 @@ export WINEDLLOVERRIDES="mscoree=;mshtml="
 packages=()
 for picked in "${crates[@]}"; do packages+=(-p "$picked"); done
 tests=(credentials entra builders transfer downloads operations)
-limit=900 # seconds
+limit=1500 # seconds, of which most compiles
 run timeout --kill-after=10 "$limit" cargo test --no-fail-fast --target "$target" "${packages[@]}" \
   --lib "${tests[@]/#/--test=}" -- --skip c10_a_registrys_bare_name
