@@ -127,7 +127,7 @@ impl Content {
     /// ```
     #[cfg(feature = "tokio-io")]
     pub fn sized_reader(reader: impl tokio::io::AsyncRead + Send + 'static, len: u64) -> Self {
-        Self::measured(Box::pin(Read(Box::pin(reader))), len)
+        Self::measured(Box::pin(Read::new(Box::pin(reader))), len)
     }
 
     fn measured(pieces: Pieces, len: u64) -> Self {

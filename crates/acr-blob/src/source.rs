@@ -80,19 +80,38 @@ impl Source {
 
 /// A reader, piece by piece.
 #[cfg(feature = "tokio-io")]
-pub(crate) struct Read<R: ?Sized>(pub(crate) Pin<Box<R>>);
+pub(crate) struct Read<R: ?Sized> {
+    reader: Pin<Box<R>>,
+    /// What is read into; empty, or of the size that is read at once.
+    buffer: Vec<u8>,
+}
+
+#[cfg(feature = "tokio-io")]
+impl<R: ?Sized> Read<R> {
+    pub(crate) fn new(reader: Pin<Box<R>>) -> Self {
+        Self { reader, buffer: Vec::new() }
+    }
+}
 
 #[cfg(feature = "tokio-io")]
 impl<R: tokio::io::AsyncRead + ?Sized> Stream for Read<R> {
     type Item = Result<Bytes, BoxError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let mut piece = vec![0; READ_AT_ONCE];
-        let mut buffer = tokio::io::ReadBuf::new(&mut piece);
-        std::task::ready!(self.0.as_mut().poll_read(cx, &mut buffer))?;
-        let read = buffer.filled().len();
+        let Self { reader, buffer } = &mut *self;
+        buffer.resize(READ_AT_ONCE, 0);
+        let mut into = tokio::io::ReadBuf::new(buffer);
+        std::task::ready!(reader.as_mut().poll_read(cx, &mut into))?;
+        let filled = into.filled();
+        let read = filled.len();
+        if read < READ_AT_ONCE / 2 {
+            // Whoever keeps a short piece must not keep a long buffer with it.
+            let piece = Bytes::copy_from_slice(filled);
+            return Poll::Ready((read > 0).then_some(Ok(piece)));
+        }
+        let mut piece = std::mem::take(buffer);
         piece.truncate(read);
-        Poll::Ready((read > 0).then(|| Ok(piece.into())))
+        Poll::Ready(Some(Ok(piece.into())))
     }
 }
 
@@ -120,3 +139,37 @@ const UNREADABLE: &str = "the content could not be read";
 
 #[cfg(feature = "tokio-io")]
 const READ_AT_ONCE: usize = 128 * 1024;
+
+#[cfg(all(test, feature = "tokio-io"))]
+mod tests {
+    use futures_util::{FutureExt as _, StreamExt as _};
+
+    use super::*;
+
+    /// Gives so many bytes at a time.
+    struct Slow(usize);
+
+    impl tokio::io::AsyncRead for Slow {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            into: &mut tokio::io::ReadBuf<'_>,
+        ) -> Poll<std::io::Result<()>> {
+            into.put_slice(&vec![7; self.0.min(into.remaining())]);
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn a_piece_holds_at_most_twice_its_length() {
+        for len in [1, 100, 1400, 65_535, 65_536, 100_000, READ_AT_ONCE] {
+            let read = Read::new(Box::pin(Slow(len))).take(3).collect::<Vec<_>>();
+            for piece in read.now_or_never().unwrap() {
+                let piece = piece.unwrap();
+                assert_eq!(piece, vec![7; len]);
+                let held = piece.try_into_mut().unwrap().capacity();
+                assert!(held <= 2 * len, "{held} bytes for {len}");
+            }
+        }
+    }
+}

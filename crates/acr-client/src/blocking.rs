@@ -29,8 +29,8 @@
 //!
 //! A registry has one thread of its own, on which sockets and timers are served, and which all its
 //! clones, repositories, lists and readers share. It ends with the last of them. Calls work on the
-//! threads that make them, any number at once; functions given to `on_progress` are called there
-//! too. (Files and names of hosts are read on threads of a pool that come and go.)
+//! threads that make them, any number at once; functions given to `on_progress` and
+//! `on_checkpoint` are called there too. (Files and names of hosts are read on threads of a pool that come and go.)
 //!
 //! # Not inside of async code
 //!

@@ -266,7 +266,8 @@ impl Upload {
         self
     }
 
-    /// Calls a function whenever the upload got further.
+    /// Calls a function whenever the upload got further, where this future is polled. It holds up
+    /// the upload while it runs. What two pieces of a body bring may be told at once.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {

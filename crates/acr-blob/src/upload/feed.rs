@@ -76,7 +76,7 @@ impl Feed {
                 return Self { kind: Kind::Whole(OneBody::new(pieces, len), chunk), ledger };
             }
             #[cfg(feature = "tokio-io")]
-            Source::Reader(reader) => Passing::Stream(Box::pin(Read(reader))),
+            Source::Reader(reader) => Passing::Stream(Box::pin(Read::new(reader))),
         };
         Self { kind: Kind::Once(Box::new(Once::new(passing, chunk))), ledger }
     }

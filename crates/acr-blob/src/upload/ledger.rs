@@ -1,5 +1,7 @@
 //! What is known of the content that passed: shared by the driver and the body under way.
 
+use std::{future::poll_fn, pin::pin, task::Waker};
+
 use acr_core::{Digest, Digester, Error, ErrorKind, Result};
 use bytes::Bytes;
 use tokio::task::spawn_blocking;
@@ -27,6 +29,10 @@ struct Notes {
     broken: Option<Error>,
     observer: Observer,
     total: Option<u64>,
+    /// What a body noted and the driver did not tell yet.
+    sent: Option<u64>,
+    /// Who tells it.
+    driver: Option<Waker>,
 }
 
 impl Ledger {
@@ -123,14 +129,42 @@ impl Ledger {
         if computed == expected { Ok(()) } else { Err(unexpected(&expected, &computed)) }
     }
 
+    /// Notes how far a body got. The connection may ask for it on a thread of its own, where the
+    /// caller's function must not be called: a lock in it would stop all connections.
     pub(crate) fn note_sent(&self, sent: u64) {
-        let notes = lock(&self.notes);
+        let mut notes = lock(&self.notes);
         if !notes.observer.is_some() {
             return;
         }
-        let (observer, total) = (notes.observer.clone(), notes.total);
+        notes.sent = Some(sent);
+        let driver = notes.driver.take();
         drop(notes);
-        observer.note(sent, total);
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+    }
+
+    /// Awaits a request, and tells the caller's function meanwhile what its body notes: here, where
+    /// the caller polls.
+    pub(crate) async fn telling<T>(&self, request: impl Future<Output = T>) -> T {
+        let mut request = pin!(request);
+        poll_fn(|cx| {
+            // Before the request is polled, so that no note is missed.
+            lock(&self.notes).driver = Some(cx.waker().clone());
+            let polled = request.as_mut().poll(cx);
+            self.tell_sent();
+            polled
+        })
+        .await
+    }
+
+    fn tell_sent(&self) {
+        let mut notes = lock(&self.notes);
+        if let Some(sent) = notes.sent.take() {
+            let (observer, total) = (notes.observer.clone(), notes.total);
+            drop(notes);
+            observer.note(sent, total);
+        }
     }
 
     /// Keeps an error for the driver, and gives one for the connection.

@@ -31,6 +31,9 @@ struct Passed {
     /// None once it was taken back: a body that is under way still gets no more of it.
     rest: Option<Pieces>,
     window: VecDeque<Bytes>,
+    /// The end of the window: short pieces that are gathered, since each would cost as much as a
+    /// long one.
+    short: Vec<u8>,
     /// Where the window starts and ends.
     start: u64,
     end: u64,
@@ -46,7 +49,13 @@ pub(crate) struct Left {
 
 impl OneBody {
     pub(crate) fn new(pieces: Pieces, len: u64) -> Self {
-        let passed = Passed { rest: Some(pieces), window: VecDeque::new(), start: 0, end: 0 };
+        let passed = Passed {
+            rest: Some(pieces),
+            window: VecDeque::new(),
+            short: Vec::new(),
+            start: 0,
+            end: 0,
+        };
         Self { len, passed: Arc::new(Mutex::new(passed)) }
     }
 
@@ -68,6 +77,7 @@ impl OneBody {
     pub(crate) fn take_back(&self) -> Option<Left> {
         let mut passed = lock(&self.passed);
         let rest = passed.rest.take()?;
+        passed.join_short();
         let window = std::mem::take(&mut passed.window).into();
         Some(Left { rest, window, start: passed.start, end: passed.end })
     }
@@ -88,7 +98,7 @@ impl Passed {
             Err(error) => return Poll::Ready(Some(Err(error))),
         };
         self.end = self.end.saturating_add(piece.len() as u64);
-        self.window.push_back(piece.clone());
+        self.keep(&piece);
         while let Some(first) = self.window.front().map(|first| first.len() as u64) {
             if self.end.saturating_sub(self.start.saturating_add(first)) < CHUNK {
                 break;
@@ -99,6 +109,26 @@ impl Passed {
         let ledger = ledger.clone();
         let hashed = Box::pin(async move { ledger.settle(waiting).await });
         Poll::Ready(Some(Ok(Given { piece, hashed })))
+    }
+
+    fn keep(&mut self, piece: &Bytes) {
+        if self.short.len().saturating_add(piece.len()) > GATHERED {
+            self.join_short();
+        }
+        if piece.len() < GATHERED / 2 {
+            self.short.extend_from_slice(piece);
+        } else {
+            self.join_short();
+            self.window.push_back(piece.clone());
+        }
+    }
+
+    fn join_short(&mut self) {
+        if !self.short.is_empty() {
+            // Without what there is of room.
+            let short = std::mem::take(&mut self.short).into_boxed_slice();
+            self.window.push_back(short.into());
+        }
     }
 }
 
@@ -173,8 +203,57 @@ impl http_body::Body for Passing {
     }
 }
 
+/// As much of short pieces is joined into one; a piece of half of it is long.
+const GATHERED: usize = 128 * 1024;
+
 /// A success before the registry can have had the content.
 pub(crate) fn too_early(passed: u64, len: u64) -> Error {
     let text = format!("the registry says that it has all, and got {passed} of {len} bytes");
     Error::new(ErrorKind::Protocol, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use acr_core::{Digest, Digester};
+    use futures_util::{FutureExt as _, stream};
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    /// Passes pieces of these lengths; what is left of them.
+    fn pass(lens: &[usize]) -> (Bytes, Left) {
+        let whole: Vec<u8> = (0..lens.iter().sum::<usize>()).map(|n| (n % 251) as u8).collect();
+        let whole = Bytes::from(whole);
+        let mut rest = whole.clone();
+        let pieces: Vec<_> = lens.iter().map(|len| Ok(rest.split_to(*len))).collect();
+        let content = OneBody::new(Box::pin(stream::iter(pieces)), whole.len() as u64);
+        let ledger = Ledger::new(Digester::default());
+        let sent = content.body(ledger.clone()).collect().now_or_never().unwrap().unwrap();
+        assert_eq!(sent.to_bytes(), whole);
+        assert_eq!(ledger.digester().finish(), Digest::sha256(&whole));
+        (whole, content.take_back().unwrap())
+    }
+
+    #[test]
+    fn short_pieces_are_kept_as_few_long_ones() {
+        let short = vec![1; 300_000];
+        let uneven: Vec<usize> =
+            (0..90).flat_map(|_| [1, 1400, GATHERED / 2 - 1, 90_000]).collect();
+        for lens in [short, uneven] {
+            let (whole, left) = pass(&lens);
+            let kept = left.window.concat();
+            assert_eq!(
+                (left.start as usize, left.end as usize),
+                (whole.len() - kept.len(), whole.len())
+            );
+            assert_eq!(kept, whole[left.start as usize..]);
+            assert!(kept.len() >= whole.len().min(CHUNK as usize), "{}", kept.len());
+            assert!(kept.len() <= CHUNK as usize + GATHERED, "{}", kept.len());
+            assert!(
+                left.window.len() <= 2 * kept.len() / (GATHERED / 2) + 1,
+                "{}",
+                left.window.len()
+            );
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use acr_blob::{DownloadCheckpoint, Progress};
-use acr_core::{Digest, Result};
+use acr_core::{Digest, Error, ErrorKind, Result};
 use bytes::Bytes;
 use tokio::io::AsyncReadExt as _;
 
@@ -201,7 +201,7 @@ impl Read for BlobReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let reader = &mut self.inner;
         let read = self.runtime.run(async { Ok(reader.read(buffer).await) });
-        read.map_err(io::Error::other)?
+        read?
     }
 }
 
@@ -302,7 +302,11 @@ impl PartialReader {
     /// Those of [`acr_blob::PartialReader::bytes`].
     pub fn bytes(self, limit: usize) -> Result<Bytes> {
         let Self { inner, rest, runtime } = self;
-        let more = runtime.run(inner.bytes(limit.saturating_sub(rest.len())))?;
+        let Some(left) = limit.checked_sub(rest.len()) else {
+            let text = format!("the part is larger than the limit of {limit} bytes");
+            return Err(Error::new(ErrorKind::TooLarge, text));
+        };
+        let more = runtime.run(inner.bytes(left))?;
         if rest.is_empty() {
             return Ok(more);
         }
@@ -316,7 +320,7 @@ impl Read for PartialReader {
             return Ok(0);
         }
         while self.rest.is_empty() {
-            match self.runtime.run(self.inner.chunk()).map_err(io::Error::other)? {
+            match self.runtime.run(self.inner.chunk())? {
                 Some(piece) => self.rest = piece,
                 None => return Ok(0),
             }

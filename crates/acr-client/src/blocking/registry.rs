@@ -166,7 +166,8 @@ impl Registry {
 
 /// Without async.
 impl RegistryBuilder {
-    /// Builds the registry for programs without async.
+    /// Builds the registry for programs without async. Layers that start a task when they are
+    /// built, such as tower's `BufferLayer`, start it on the thread of this registry.
     ///
     /// ```
     /// use acr_client::{Credential, Registry};
@@ -183,6 +184,11 @@ impl RegistryBuilder {
     /// Those of [`RegistryBuilder::build`] and [`Registry::new`].
     #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
     pub fn build_blocking(self) -> Result<Registry> {
-        Registry::new(self.build()?)
+        let runtime = Runtime::start()?;
+        let inner = {
+            let _inside = runtime.enter();
+            self.build()?
+        };
+        Ok(Registry { inner, runtime })
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use acr_core::{Error, ErrorKind, Result};
 use tokio::{
-    runtime::{Builder, Handle},
+    runtime::{Builder, EnterGuard, Handle},
     sync::oneshot,
 };
 
@@ -46,6 +46,11 @@ impl Runtime {
         Ok(Self(Arc::new(Thread { handle, stop: Some(stop), thread })))
     }
 
+    /// Where a layer that starts a task can be built.
+    pub(super) fn enter(&self) -> EnterGuard<'_> {
+        self.0.handle.enter()
+    }
+
     /// Waits for a future on this thread, while the runtime's own serves its sockets and timers.
     pub(crate) fn run<T>(&self, future: impl IntoFuture<Output = Result<T>>) -> Result<T> {
         refuse_async()?;
@@ -73,7 +78,7 @@ impl fmt::Debug for Runtime {
 }
 
 /// Waiting inside of a runtime would stop its tasks, perhaps the very one that is waited for.
-fn refuse_async() -> Result<()> {
+pub(super) fn refuse_async() -> Result<()> {
     if Handle::try_current().is_err() {
         return Ok(());
     }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use acr_blob::{BlobInfo, Content, Progress, UploadCheckpoint};
-use acr_core::{Digest, RepositoryName, Result};
+use acr_core::{Digest, Error, RepositoryName, Result};
 use bytes::Bytes;
 use futures_core::Stream;
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -19,11 +19,11 @@ builder! {
     Upload of acr_blob::Upload => BlobInfo, r#"
 let layer = repo.upload("sample layer").run()?;
 assert_eq!(layer.size, 12);"#;
-    digest(expected: Digest), r#"
+    digest(expected: impl TryInto<Digest, Error: Into<Error>>), r#"
 use acr_client::Digest;
 
 let digest = Digest::sha256(b"sample layer");
-repo.upload("sample layer").digest(digest).run()?;"#;
+repo.upload("sample layer").digest(&digest).run()?;"#;
     chunk_size(bytes: usize), r#"
 repo.upload("sample layer, in two chunks").chunk_size(16).run()?;"#;
     skip_existing(), r#"
@@ -31,11 +31,11 @@ use acr_client::Digest;
 
 let digest = Digest::sha256(b"sample layer");
 repo.upload("sample layer").digest(digest).skip_existing().run()?;"#;
-    mount_from(repository: RepositoryName), r#"
+    mount_from(repository: impl TryInto<RepositoryName, Error: Into<Error>>), r#"
 let layer = repo.upload("sample layer").run()?;
 let other = registry.repository("library/other")?;
-let upload = other.upload("sample layer").digest(layer.digest);
-upload.mount_from("library/app".try_into()?).run()?;"#;
+let upload = other.upload("sample layer").digest(&layer.digest);
+upload.mount_from("library/app").run()?;"#;
     on_checkpoint(function: impl Fn(&UploadCheckpoint) + Send + Sync + 'static), r#"
 let upload = repo.upload("sample layer").on_checkpoint(|checkpoint| {
     println!("{} bytes are there", checkpoint.confirmed());

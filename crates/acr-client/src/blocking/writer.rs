@@ -1,23 +1,29 @@
 //! An upload as a `Write`.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    sync::Arc,
+};
 
 use acr_blob::{BlobInfo, Chunker};
-use acr_core::Result;
+use acr_core::{Error, Result};
 use bytes::Bytes;
 
-use super::upload::UploadSession;
+use super::{runtime::refuse_async, upload::UploadSession};
 
 /// An upload session that is a [`std::io::Write`]: gathers what is written into chunks of 4 MiB and
 /// sends each with a request.
 ///
 /// Nothing is stored before [`finish`](UploadWriter::finish), and nothing at all without it. After an
-/// error the upload is over.
+/// error the upload is over, and all that follows fails with the same one. Only what is refused
+/// inside of async code changes nothing: it works again outside.
 #[derive(Debug)]
 #[must_use = "an upload that is not finished stores nothing"]
 pub struct UploadWriter {
     session: UploadSession,
     gathered: Chunker,
+    /// What ended the upload: something that was accepted was not sent.
+    over: Option<Arc<Error>>,
 }
 
 impl UploadSession {
@@ -33,7 +39,7 @@ impl UploadSession {
     /// # Ok(()) });
     /// ```
     pub fn into_writer(self) -> UploadWriter {
-        UploadWriter { session: self, gathered: Chunker::new(CHUNK) }
+        UploadWriter { session: self, gathered: Chunker::new(CHUNK), over: None }
     }
 }
 
@@ -51,11 +57,9 @@ impl UploadWriter {
     ///
     /// # Errors
     ///
-    /// Those of [`UploadSession::complete`].
+    /// Those of [`UploadSession::complete`], and the one that ended the upload before.
     pub fn finish(mut self) -> Result<BlobInfo> {
-        while let Some(chunk) = self.gathered.next_chunk() {
-            self.session.write(chunk)?;
-        }
+        self.send_full()?;
         let last = self.gathered.finish().unwrap_or_default();
         self.session.complete(last, None)
     }
@@ -74,26 +78,49 @@ impl UploadWriter {
     pub fn cancel(self) -> Result<()> {
         self.session.cancel()
     }
+
+    /// Sends what makes up whole chunks.
+    fn send_full(&mut self) -> Result<()> {
+        self.check()?;
+        while let Some(chunk) = self.gathered.next_chunk() {
+            self.send(chunk)?;
+        }
+        Ok(())
+    }
+
+    /// Asked before anything is taken out, so that a refusal loses nothing.
+    fn check(&self) -> Result<()> {
+        match &self.over {
+            Some(error) => Err(Error::shared(error)),
+            None => refuse_async(),
+        }
+    }
+
+    fn send(&mut self, chunk: Bytes) -> Result<()> {
+        self.session.write(chunk).map_err(|error| {
+            let error = Arc::new(error);
+            self.over = Some(Arc::clone(&error));
+            Error::shared(&error)
+        })
+    }
 }
 
 impl Write for UploadWriter {
+    /// Takes what has room in the chunk that is gathered; one that is full is sent by the next call.
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        // What is sent first is what was written first; the rest is taken when there is room.
-        while let Some(chunk) = self.gathered.next_chunk() {
-            self.session.write(chunk).map_err(io::Error::other)?;
-        }
-        self.gathered.push(Bytes::copy_from_slice(buffer));
-        Ok(buffer.len())
+        self.send_full()?;
+        let room = CHUNK.saturating_sub(self.gathered.len());
+        let taken = buffer.get(..room).unwrap_or(buffer);
+        self.gathered.push(Bytes::copy_from_slice(taken));
+        Ok(taken.len())
     }
 
     /// Sends what was gathered, in a chunk that may be short.
     fn flush(&mut self) -> io::Result<()> {
-        while let Some(chunk) = self.gathered.next_chunk() {
-            self.session.write(chunk).map_err(io::Error::other)?;
-        }
+        self.send_full()?;
         let gathered = std::mem::replace(&mut self.gathered, Chunker::new(CHUNK));
         match gathered.finish() {
-            Some(last) => self.session.write(last).map_err(io::Error::other),
+            Some(last) => Ok(self.send(last)?),
             None => Ok(()),
         }
     }

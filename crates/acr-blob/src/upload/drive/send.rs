@@ -25,16 +25,17 @@ impl Transfer {
         let Some(wire) = &mut self.wire else {
             return Err(wire::lost(self.error.take()));
         };
+        let ledger = self.feed.ledger().clone();
         let sent = {
             // The next chunk is read while this one is sent.
             let mut send = pin!(wire.append(from, to, body));
             let mut prefetch = pin!(self.feed.prefetch());
             let mut is_ahead = false;
-            poll_fn(|cx| {
+            let both = poll_fn(|cx| {
                 is_ahead = is_ahead || prefetch.as_mut().poll(cx).is_ready();
                 send.as_mut().poll(cx)
-            })
-            .await
+            });
+            ledger.telling(both).await
         };
         match sent {
             Ok(received) => match self.feed.passed() {
@@ -73,7 +74,8 @@ impl Transfer {
             return Err(wire::lost(self.error.take()));
         };
         let start = Instant::now();
-        match wire.commit((from, to), is_first, body, &digest).await {
+        let commit = wire.commit((from, to), is_first, body, &digest);
+        match self.feed.ledger().telling(commit).await {
             Ok(named) => {
                 self.wire = None;
                 self.error = None;

@@ -115,7 +115,27 @@ fn what_was_sent_is_told_also_after_a_new_beginning() {
         }),
         Some(4),
     );
+    let told = || told.load(std::sync::atomic::Ordering::Relaxed);
     ledger.note_sent(2);
-    ledger.anew(Digester::default()).note_sent(3);
-    assert_eq!(told.load(std::sync::atomic::Ordering::Relaxed), 2);
+    assert_eq!(told(), 0, "not where the body is polled");
+    let ledger = ledger.anew(Digester::default());
+    let mut driver = pin!(ledger.telling(std::future::pending::<()>()));
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    for sent in 1..=3 {
+        assert!(driver.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        assert_eq!(told(), sent - 1);
+        ledger.note_sent(u64::from(sent));
+        assert_eq!(woken.0.load(std::sync::atomic::Ordering::Relaxed), sent);
+    }
+}
+
+/// Counts how often a driver was woken.
+#[derive(Default)]
+struct Woken(std::sync::atomic::AtomicU32);
+
+impl std::task::Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
 }

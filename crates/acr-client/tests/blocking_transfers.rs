@@ -1,0 +1,146 @@
+//! Transfers without async: what is written, what is read in part, and where functions are called.
+
+#![cfg(feature = "blocking")]
+#![allow(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
+
+use std::{
+    io::{self, Read as _, Write as _},
+    sync::{Arc, Mutex},
+    thread,
+    time::Duration,
+};
+
+use acr_client::{
+    ByteRange, Credential, Digest, Error, ErrorKind, RegistryBuilder, blocking::Registry,
+};
+use acr_testkit::{FakeRegistry, Fault, Operation, Tls};
+use tokio::runtime::Runtime;
+use tower::ServiceBuilder;
+
+fn builder(fake: &FakeRegistry) -> RegistryBuilder {
+    acr_client::Registry::builder(fake.endpoint())
+        .transport(fake.transport())
+        .credential(Credential::password("me", "secret"))
+}
+
+/// A registry in this process.
+fn in_process() -> (Registry, FakeRegistry) {
+    let fake = FakeRegistry::builder().user("me", "secret").build();
+    (builder(&fake).build_blocking().unwrap(), fake)
+}
+
+fn kind_inside(error: &io::Error) -> Option<ErrorKind> {
+    error.get_ref()?.downcast_ref::<Error>().map(Error::kind)
+}
+
+#[test]
+fn a_writer_that_was_refused_inside_of_a_runtime_loses_nothing() {
+    let (registry, _fake) = in_process();
+    let repo = registry.repository("library/app").unwrap();
+    let mut writer = repo.start_upload().unwrap().into_writer();
+    writer.write_all(b"first ").unwrap();
+    let runtime = Runtime::new().unwrap();
+    runtime.block_on(async {
+        for refused in [writer.flush().unwrap_err(), writer.write(b"lost").unwrap_err()] {
+            assert_eq!(refused.kind(), io::ErrorKind::InvalidInput);
+            assert_eq!(kind_inside(&refused), Some(ErrorKind::InvalidInput));
+        }
+    });
+    // A whole chunk, which waits for the next call.
+    writer.write_all(&vec![1; 4 << 20]).unwrap();
+    runtime.block_on(async { writer.write(b"lost").unwrap_err() });
+    writer.write_all(b" last").unwrap();
+    let whole = [&b"first "[..], &vec![1; 4 << 20], b" last"].concat();
+    assert_eq!(writer.finish().unwrap().digest, Digest::sha256(&whole));
+}
+
+#[test]
+fn a_writer_that_failed_stores_nothing_more() {
+    let (registry, fake) = in_process();
+    let repo = registry.repository("library/app").unwrap();
+    let mut writer = repo.start_upload().unwrap().into_writer();
+    fake.inject(Fault::status(Operation::UploadChunk, 1, 403));
+    writer.write_all(b"first ").unwrap();
+    let error = writer.flush().unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+    fake.journal().clear();
+    for error in [writer.write(b"second").unwrap_err(), writer.flush().unwrap_err()] {
+        assert_eq!(kind_inside(&error), Some(ErrorKind::Forbidden));
+    }
+    assert_eq!(writer.finish().unwrap_err().kind(), ErrorKind::Forbidden);
+    assert_eq!(fake.journal().count_of(Operation::CompleteUpload), 0);
+    assert!(!repo.exists(Digest::sha256(b"second")).unwrap());
+}
+
+#[test]
+fn a_writer_takes_no_more_at_once_than_it_keeps() {
+    let (registry, fake) = in_process();
+    let repo = registry.repository("library/app").unwrap();
+    let mut writer = repo.start_upload().unwrap().into_writer();
+    let content = vec![42; 9_000_000];
+    fake.journal().clear();
+    assert_eq!(writer.write(&content[..10]).unwrap(), 10);
+    assert_eq!(writer.write(&content[10..]).unwrap(), (4 << 20) - 10);
+    assert_eq!(fake.journal().count_of(Operation::UploadChunk), 0);
+    writer.write_all(&content[4 << 20..]).unwrap();
+    assert_eq!(writer.finish().unwrap().digest, Digest::sha256(&content));
+}
+
+#[test]
+fn a_part_that_was_begun_keeps_its_limit() {
+    let (registry, _fake) = in_process();
+    let repo = registry.repository("library/app").unwrap();
+    let layer = repo.upload("sample layer").run().unwrap();
+    for (limit, rest) in [(10, None), (11, Some("ample layer"))] {
+        let range = ByteRange::new(0, None).unwrap();
+        let mut part = repo.download_range(&layer.digest, range).unwrap().run().unwrap();
+        part.read_exact(&mut [0]).unwrap();
+        match (part.bytes(limit), rest) {
+            (Ok(read), Some(rest)) => assert_eq!(read, rest),
+            (read, _) => assert_eq!(read.unwrap_err().kind(), ErrorKind::TooLarge),
+        }
+    }
+}
+
+/// A lock that is held around another call must not stop that call.
+#[test]
+fn progress_is_told_on_the_thread_of_the_call() {
+    let fake = FakeRegistry::builder().user("me", "secret").build();
+    let runtime = Runtime::new().unwrap();
+    let server = runtime.block_on(fake.serve(Tls::On)).unwrap();
+    let registry = acr_client::Registry::builder(server.endpoint())
+        .ca_pem(server.ca_pem().unwrap())
+        .no_proxy()
+        .credential(Credential::password("me", "secret"))
+        .build_blocking()
+        .unwrap();
+    let repo = registry.repository("library/app").unwrap();
+    let content = vec![42; 20_000_000];
+    let threads = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&threads);
+    let upload = repo.upload(content.clone()).digest(Digest::sha256(&content));
+    let upload = upload.on_progress(move |now| {
+        told.lock().unwrap().push((thread::current().id(), now.transferred));
+    });
+    upload.run().unwrap();
+    let told = threads.lock().unwrap();
+    assert!(told.iter().all(|(thread, _)| *thread == thread::current().id()));
+    // Not at the end only.
+    let between = told.iter().filter(|(_, sent)| *sent > 0 && *sent < 20_000_000).count();
+    assert!(between > 1, "{}", told.len());
+    drop((repo, registry));
+    drop(server);
+}
+
+#[test]
+fn a_layer_that_starts_a_task_has_the_thread_of_the_registry() {
+    let fake = FakeRegistry::builder().user("me", "secret").build();
+    let layer = || ServiceBuilder::new().buffer(8).rate_limit(1000, Duration::from_secs(1));
+    let registry = builder(&fake)
+        .stack(move |pipeline| pipeline.layer_per_call(layer()))
+        .build_blocking()
+        .unwrap();
+    registry.ping().unwrap();
+    let layer = registry.repository("library/app").unwrap().upload("sample layer").run().unwrap();
+    assert_eq!(layer.size, 12);
+}
