@@ -1,6 +1,6 @@
 //! What is known of the content that passed: shared by the driver and the body under way.
 
-use std::{future::poll_fn, pin::pin, task::Waker};
+use std::{future::poll_fn, pin::Pin, task::Waker};
 
 use acr_core::{Digest, Digester, Error, ErrorKind, Result};
 use bytes::Bytes;
@@ -146,8 +146,7 @@ impl Ledger {
 
     /// Awaits a request, and tells the caller's function meanwhile what its body notes: here, where
     /// the caller polls.
-    pub(crate) async fn telling<T>(&self, request: impl Future<Output = T>) -> T {
-        let mut request = pin!(request);
+    pub(crate) async fn telling<T>(&self, mut request: Pin<&mut impl Future<Output = T>>) -> T {
         poll_fn(|cx| {
             // Before the request is polled, so that no note is missed.
             lock(&self.notes).driver = Some(cx.waker().clone());

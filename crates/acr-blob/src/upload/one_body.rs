@@ -222,7 +222,8 @@ mod tests {
 
     /// Passes pieces of these lengths; what is left of them.
     fn pass(lens: &[usize]) -> (Bytes, Left) {
-        let whole: Vec<u8> = (0..lens.iter().sum::<usize>()).map(|n| (n % 251) as u8).collect();
+        let whole: Vec<u8> =
+            (0..lens.iter().sum::<usize>()).map(|n| u8::try_from(n % 251).unwrap()).collect();
         let whole = Bytes::from(whole);
         let mut rest = whole.clone();
         let pieces: Vec<_> = lens.iter().map(|len| Ok(rest.split_to(*len))).collect();
@@ -242,13 +243,12 @@ mod tests {
         for lens in [short, uneven] {
             let (whole, left) = pass(&lens);
             let kept = left.window.concat();
-            assert_eq!(
-                (left.start as usize, left.end as usize),
-                (whole.len() - kept.len(), whole.len())
-            );
-            assert_eq!(kept, whole[left.start as usize..]);
-            assert!(kept.len() >= whole.len().min(CHUNK as usize), "{}", kept.len());
-            assert!(kept.len() <= CHUNK as usize + GATHERED, "{}", kept.len());
+            let [start, end, chunk] =
+                [left.start, left.end, CHUNK].map(|at| usize::try_from(at).unwrap());
+            assert_eq!((start, end), (whole.len() - kept.len(), whole.len()));
+            assert_eq!(kept, whole[start..]);
+            assert!(kept.len() >= whole.len().min(chunk), "{}", kept.len());
+            assert!(kept.len() <= chunk + GATHERED, "{}", kept.len());
             assert!(
                 left.window.len() <= 2 * kept.len() / (GATHERED / 2) + 1,
                 "{}",

@@ -31,10 +31,10 @@ impl Transfer {
             let mut send = pin!(wire.append(from, to, body));
             let mut prefetch = pin!(self.feed.prefetch());
             let mut is_ahead = false;
-            let both = poll_fn(|cx| {
+            let both = pin!(poll_fn(|cx| {
                 is_ahead = is_ahead || prefetch.as_mut().poll(cx).is_ready();
                 send.as_mut().poll(cx)
-            });
+            }));
             ledger.telling(both).await
         };
         match sent {
@@ -74,8 +74,10 @@ impl Transfer {
             return Err(wire::lost(self.error.take()));
         };
         let start = Instant::now();
-        let commit = wire.commit((from, to), is_first, body, &digest);
-        match self.feed.ledger().telling(commit).await {
+        let mut commit = Box::pin(wire.commit((from, to), is_first, body, &digest));
+        let stored = self.feed.ledger().telling(commit.as_mut()).await;
+        drop(commit);
+        match stored {
             Ok(named) => {
                 self.wire = None;
                 self.error = None;

@@ -119,7 +119,8 @@ fn what_was_sent_is_told_also_after_a_new_beginning() {
     ledger.note_sent(2);
     assert_eq!(told(), 0, "not where the body is polled");
     let ledger = ledger.anew(Digester::default());
-    let mut driver = pin!(ledger.telling(std::future::pending::<()>()));
+    let request = pin!(std::future::pending::<()>());
+    let mut driver = pin!(ledger.telling(request));
     let woken = Arc::new(Woken::default());
     let waker = Waker::from(Arc::clone(&woken));
     for sent in 1..=3 {
