@@ -36,7 +36,7 @@ impl Credential {
     }
 
     /// The identity of the machine the program runs on: its system-assigned one. Others are
-    /// [`ManagedIdentityCredential`](crate::entra::ManagedIdentityCredential)s.
+    /// [`ManagedIdentityCredential`]s.
     ///
     /// ```
     /// use acr_auth::Credential;
