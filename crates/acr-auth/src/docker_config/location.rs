@@ -39,12 +39,17 @@ const DOCKER: &str = "config.json";
 mod tests {
     use super::*;
 
-    fn found(variables: &[(&str, &str)]) -> Vec<String> {
+    /// As paths: systems differ in the separator they show.
+    fn found(variables: &[(&str, &str)]) -> Vec<PathBuf> {
         let variable = |name: &str| {
             let found = variables.iter().find(|(n, _)| *n == name);
             found.map(|(_, value)| OsString::from(value))
         };
-        files(&variable).iter().map(|path| path.display().to_string()).collect()
+        files(&variable)
+    }
+
+    fn paths<const N: usize>(texts: [&str; N]) -> [PathBuf; N] {
+        texts.map(PathBuf::from)
     }
 
     #[test]
@@ -55,23 +60,23 @@ mod tests {
             ("XDG_RUNTIME_DIR", "/run/1"),
             (HOME, "/home/u"),
         ];
-        assert_eq!(found(&all), ["/a/login.json"]);
-        assert_eq!(found(&all[1..]), ["/d/config.json"]);
+        assert_eq!(found(&all), paths(["/a/login.json"]));
+        assert_eq!(found(&all[1..]), paths(["/d/config.json"]));
     }
 
     #[test]
     fn without_one_podmans_files_come_before_dockers() {
         assert_eq!(
             found(&[("XDG_RUNTIME_DIR", "/run/1"), (HOME, "/h"), ("DOCKER_CONFIG", "")]),
-            [
+            paths([
                 "/run/1/containers/auth.json",
                 "/h/.config/containers/auth.json",
                 "/h/.docker/config.json"
-            ]
+            ])
         );
         assert_eq!(
             found(&[("XDG_CONFIG_HOME", "/c"), (HOME, "/h")]),
-            ["/c/containers/auth.json", "/h/.docker/config.json"]
+            paths(["/c/containers/auth.json", "/h/.docker/config.json"])
         );
         assert!(found(&[]).is_empty());
     }
