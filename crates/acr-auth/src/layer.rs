@@ -8,7 +8,7 @@ use std::{
 
 use acr_core::{
     CallOptions, Endpoint, Error, MissingRights, Result, Scope,
-    http::{Challenge, Effect, Recoveries, Request, Response},
+    http::{Challenge, Effect, Recoveries, Request, Response, SignedAnew},
     layer::{
         CLIENT_REQUEST_ID, HttpService, RequestId, ResponseFuture, call, drain, is_redirect_hop,
     },
@@ -369,10 +369,14 @@ impl Call {
     }
 }
 
-/// The request, and the same once more if its body can be sent twice.
+/// The request, and the same once more if its body can be sent twice, marked as what it is.
 fn copy(request: Request) -> (Request, Option<Request>) {
     let (head, body) = request.into_parts();
-    let again = body.try_clone().map(|body| Request::from_parts(head.clone(), body));
+    let again = body.try_clone().map(|body| {
+        let mut again = Request::from_parts(head.clone(), body);
+        again.extensions_mut().insert(SignedAnew::default());
+        again
+    });
     (Request::from_parts(head, body), again)
 }
 

@@ -120,22 +120,23 @@ impl Body {
     /// Bytes stay what they are: they are handed out in pieces and can still be sent again.
     fn watched(watched: WatchedBody<Self>) -> Self {
         match watched.into_parts() {
-            Ok((Self(Inner::Bytes(bytes)), progress @ Some(_))) => {
-                Self(Inner::Pieces(Pieces::new(bytes, progress, None)))
-            }
             Ok((body, None)) => body,
-            Ok((body, progress)) => Self::around(WatchedBody::new(body, progress)),
+            Ok((body, progress)) => match body.into_pieces() {
+                Ok(pieces) => Self(Inner::Pieces(pieces.watched(progress))),
+                Err(body) => Self::around(WatchedBody::new(body, progress)),
+            },
             Err(begun) => Self::around(begun),
         }
     }
 
     fn counted(counted: CountedBody<Self>) -> Self {
-        match counted.into_parts() {
-            (Self(Inner::Empty), _) => Self::empty(),
-            (Self(Inner::Bytes(bytes)), meter) => {
-                Self(Inner::Pieces(Pieces::new(bytes, None, Some(meter))))
-            }
-            (body, meter) => Self::around(CountedBody::from_parts(body, meter)),
+        let (body, meter) = counted.into_parts();
+        if matches!(body.0, Inner::Empty) {
+            return body;
+        }
+        match body.into_pieces() {
+            Ok(pieces) => Self(Inner::Pieces(pieces.counted(meter))),
+            Err(body) => Self::around(CountedBody::from_parts(body, meter)),
         }
     }
 
@@ -144,14 +145,24 @@ impl Body {
             Ok(parts) => parts,
             Err(begun) => return Self::around(begun),
         };
-        match counted.into_parts() {
-            (Self(Inner::Empty), _) => Self::empty(),
-            (Self(Inner::Bytes(bytes)), meter) => {
-                Self(Inner::Pieces(Pieces::new(bytes, progress, Some(meter))))
-            }
-            (body, meter) => {
+        let (body, meter) = counted.into_parts();
+        if matches!(body.0, Inner::Empty) {
+            return body;
+        }
+        match body.into_pieces() {
+            Ok(pieces) => Self(Inner::Pieces(pieces.counted(meter).watched(progress))),
+            Err(body) => {
                 Self::around(WatchedBody::new(CountedBody::from_parts(body, meter), progress))
             }
+        }
+    }
+
+    /// The bytes, if it has them all; itself otherwise.
+    fn into_pieces(self) -> Result<Pieces, Self> {
+        match self.0 {
+            Inner::Bytes(bytes) => Ok(Pieces::new(bytes)),
+            Inner::Pieces(pieces) => Ok(pieces),
+            other => Err(Self(other)),
         }
     }
 

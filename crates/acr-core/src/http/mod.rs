@@ -28,7 +28,7 @@ pub use self::{
     challenge::Challenge,
     error::{BoxError, code::ErrorDetail},
     framing::Framing,
-    operation::{Attempt, Effect, FollowRedirects, Operation, Recoveries},
+    operation::{Attempt, Effect, FollowRedirects, Operation, Recoveries, SignedAnew},
     pager::{PageRequest, Pages},
     redact::{Printable, Redaction, printable_up_to},
     request::{Request, RequestBuilder},

@@ -49,6 +49,14 @@ pub enum Effect {
 #[non_exhaustive]
 pub struct FollowRedirects;
 
+/// Marks a request that is sent once more within the same attempt, with another token, since the
+/// registry answered 401 or missed rights. Written by the authentication layer; read by
+/// [`ObserveExchangeLayer`](crate::layer::ObserveExchangeLayer), so that who counts attempts can
+/// leave these out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SignedAnew;
+
 /// Which attempt of its call a request is, from 1. Written by the retry layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Attempt(u32);

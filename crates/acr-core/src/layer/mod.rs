@@ -74,7 +74,7 @@ use tower_service::Service;
 #[cfg(feature = "_transport")]
 pub(crate) use self::hop::ForeignHop;
 #[cfg(feature = "_transport")]
-pub(crate) use self::observe::Reporter;
+pub(crate) use self::observe::Marks;
 pub(crate) use self::pieces::Pieces;
 pub use self::{
     deadline::DeadlineBody,

@@ -7,17 +7,29 @@ use super::{
     timeout::{PIECE, Progress},
 };
 
-/// Bytes that are handed out piece by piece, to be watched or counted, and can still be sent
-/// again.
+/// Bytes that are handed out piece by piece, to be watched and counted by any number of layers,
+/// and can still be sent again.
 pub(crate) struct Pieces {
     bytes: Bytes,
-    progress: Option<Progress>,
-    meter: Option<Meter>,
+    watches: Vec<Progress>,
+    meters: Vec<Meter>,
 }
 
 impl Pieces {
-    pub(crate) fn new(bytes: Bytes, progress: Option<Progress>, meter: Option<Meter>) -> Self {
-        Self { bytes, progress, meter }
+    pub(crate) fn new(bytes: Bytes) -> Self {
+        Self { bytes, watches: Vec::new(), meters: Vec::new() }
+    }
+
+    /// Notes each piece here too.
+    pub(crate) fn watched(mut self, progress: Option<Progress>) -> Self {
+        self.watches.extend(progress);
+        self
+    }
+
+    /// Counts each piece here too.
+    pub(crate) fn counted(mut self, meter: Meter) -> Self {
+        self.meters.push(meter);
+        self
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -29,19 +41,16 @@ impl Pieces {
             return None;
         }
         let piece = self.bytes.split_to(PIECE.min(self.bytes.len()));
-        if let Some(progress) = &self.progress {
-            progress.note(!self.bytes.is_empty());
-        }
-        if let Some(meter) = &mut self.meter {
-            meter.count(piece.len());
-        }
+        self.watches.iter().for_each(|progress| progress.note(!self.bytes.is_empty()));
+        self.meters.iter_mut().for_each(|meter| meter.count(piece.len()));
         Some(piece)
     }
 }
 
 impl Clone for Pieces {
     fn clone(&self) -> Self {
-        let meter = self.meter.as_ref().map(|meter| meter.again(self.bytes.len() as u64));
-        Self { bytes: self.bytes.clone(), progress: self.progress.clone(), meter }
+        let length = self.bytes.len() as u64;
+        let meters = self.meters.iter().map(|meter| meter.again(length)).collect();
+        Self { bytes: self.bytes.clone(), watches: self.watches.clone(), meters }
     }
 }

@@ -26,7 +26,7 @@ use crate::{
         operation::Effect,
         request::Request,
     },
-    layer::{Connection, Reporter, call_options::CallOptions},
+    layer::{Connection, Marks, call_options::CallOptions},
     transport::{
         connect_error::{ConnectError, TlsFailure},
         connector::Connector,
@@ -63,9 +63,9 @@ impl<C: Connect + Clone + Send + Sync + 'static> Connections<C> {
         let again = copy(&request);
         let peer = Peer(request.uri().authority().cloned());
         let limit = request.extensions().get().and_then(CallOptions::connect_limit);
-        let reporter = request.extensions().get::<Reporter>().cloned();
+        let marks = request.extensions().get::<Marks>().cloned();
         let capture = capture_connection(&mut request);
-        let told = Told::new(reporter.as_ref(), &capture);
+        let told = Told::new(marks.as_ref(), &capture);
         let answer = connected_within(limit, &peer, &capture, self.pooled.request(request)).await;
         told.end(&answer);
         let error = match answer? {
@@ -82,7 +82,7 @@ impl<C: Connect + Clone + Send + Sync + 'static> Connections<C> {
                 debug!("the server had closed the idle connection; sending again on a fresh one");
                 let mut request = request;
                 let capture = capture_connection(&mut request);
-                let told = Told::new(reporter.as_ref(), &capture);
+                let told = Told::new(marks.as_ref(), &capture);
                 let answer =
                     connected_within(limit, &peer, &capture, self.fresh.request(request)).await;
                 told.end(&answer);
@@ -95,13 +95,13 @@ impl<C: Connect + Clone + Send + Sync + 'static> Connections<C> {
 
 /// Tells an observer which connection an exchange got, once: also if it is dropped meanwhile.
 struct Told {
-    to: Option<(Reporter, CaptureConnection)>,
+    to: Option<(Marks, CaptureConnection)>,
     is_unreachable: bool,
 }
 
 impl Told {
-    fn new(reporter: Option<&Reporter>, capture: &CaptureConnection) -> Self {
-        let to = reporter.map(|reporter| (reporter.clone(), capture.clone()));
+    fn new(marks: Option<&Marks>, capture: &CaptureConnection) -> Self {
+        let to = marks.map(|marks| (marks.clone(), capture.clone()));
         Self { to, is_unreachable: false }
     }
 
@@ -115,13 +115,13 @@ impl Told {
 
 impl Drop for Told {
     fn drop(&mut self) {
-        let Some((reporter, capture)) = &self.to else {
+        let Some((marks, capture)) = &self.to else {
             return;
         };
         match usage(capture) {
-            Some(usage) if usage.note_told() => reporter.connected(Connection::Reused),
-            Some(_) => reporter.connected(Connection::Opened),
-            None if self.is_unreachable => reporter.connected(Connection::Failed),
+            Some(usage) if usage.note_told() => marks.connected(Connection::Reused),
+            Some(_) => marks.connected(Connection::Opened),
+            None if self.is_unreachable => marks.connected(Connection::Failed),
             None => {}
         }
     }

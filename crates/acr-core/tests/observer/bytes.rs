@@ -1,5 +1,10 @@
 //! Bytes of both bodies, to the last one.
 
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
 use acr_core::{
     Error, ErrorKind,
     http::{Attempt, Body, Request},
@@ -77,6 +82,44 @@ async fn who_knows_the_length_need_not_ask_for_the_end() {
     });
     builder.build().unwrap().send(request(Method::PUT, "hello")).await.unwrap();
     assert_eq!(sum(&told, Direction::Sent), (5, vec![BodyEnd::Complete], 1));
+}
+
+/// Its end comes with its last frame, and no length before, as over HTTP/2.
+struct Unmeasured(Option<Bytes>);
+
+impl http_body::Body for Unmeasured {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        Poll::Ready(self.0.take().map(|data| Ok(Frame::data(data))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+#[tokio::test]
+async fn a_body_without_a_length_is_whole_when_it_says_so_itself() {
+    let body = || Body::stream(Unmeasured(Some(Bytes::from_static(b"hello"))));
+    let (builder, told) = observed(move |request: Request| async move {
+        let mut sent = request.into_body();
+        sent.frame().await.unwrap()?;
+        assert!(http_body::Body::is_end_stream(&sent));
+        Ok(answer(200, body()))
+    });
+    let answer = builder.build().unwrap().send(request(Method::PUT, body())).await.unwrap();
+    let mut received = answer.into_body();
+    received.frame().await.unwrap().unwrap();
+    // As hyper's server does it: nobody asks for more of what said that it has none.
+    drop(received);
+    for direction in [Direction::Sent, Direction::Received] {
+        assert_eq!(sum(&told, direction), (5, vec![BodyEnd::Complete], 1), "{direction:?}");
+    }
 }
 
 #[tokio::test]

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use acr_core::{
     Endpoint, Pipeline, Transport, TransportBuilder,
-    layer::{Connection, RetryPolicy},
+    http::Effect,
+    layer::{Connection, ObserveExchangeLayer, RetryPolicy},
 };
+use tower::Layer as _;
 
 use crate::{
     network::{OK, Server, get, read_head},
@@ -70,6 +72,38 @@ async fn a_stale_connection_is_reused_once_and_another_one_opened() {
     use Connection::{Opened, Reused};
     assert_eq!(told.connections(), [Opened, Reused, Opened]);
     assert_eq!(told.attempts().len(), 2);
+}
+
+/// The recipe of `docs/embed.md` for pipelines of sources of tokens.
+#[tokio::test]
+async fn bytes_are_replayed_on_a_fresh_connection_through_an_observed_transport() {
+    let server = Server::start(|mut socket, heads| async move {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let Some(head) = read_head(&mut socket).await else { return };
+        heads.lock().unwrap().push(head);
+        let mut content = [0; 7];
+        socket.read_exact(&mut content).await.unwrap();
+        socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
+        let _ = socket.read(&mut [0]).await;
+    })
+    .await;
+    let told = Arc::new(Recorder::default());
+    let transport = TransportBuilder::new().no_proxy().build().unwrap();
+    let observe = ObserveExchangeLayer::new(told.clone());
+    let transport = Transport::new(observe.layer(transport));
+    let endpoint = Endpoint::insecure_loopback("127.0.0.1:80".parse().unwrap()).unwrap();
+    let pipeline = Pipeline::builder(endpoint).transport(transport).build().unwrap();
+    for _ in 0..2 {
+        let mut request = get(&server.http());
+        *request.method_mut() = http::Method::POST;
+        *request.body_mut() = "content".into();
+        request.extensions_mut().insert(Effect::Token);
+        let answer = pipeline.send(request).await.unwrap();
+        assert_eq!(answer.into_body().bytes(10).await.unwrap(), "ok");
+    }
+    use Connection::{Opened, Reused};
+    assert_eq!(told.connections(), [Opened, Reused, Opened]);
+    assert_eq!(told.token_calls().len(), 2, "none was repeated by retry");
 }
 
 #[tokio::test]

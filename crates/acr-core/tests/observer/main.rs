@@ -13,6 +13,7 @@ mod calls;
 #[cfg(feature = "_transport")]
 mod connections;
 mod dropped;
+mod nested;
 #[cfg(feature = "_transport")]
 #[path = "../network/mod.rs"]
 mod network;

@@ -2,15 +2,17 @@
 
 use std::{
     sync::{Arc, Mutex},
+    task::{Context, Poll},
     time::Duration,
 };
 
 use acr_core::layer::{
-    AttemptEnded, CallEnded, Direction, ObserveCallLayer, ObserveExchangeLayer, Observed, Observer,
-    RetryLayer, RetryPolicy, TimeoutLayer, Timeouts, Transferred, Waited,
+    AttemptEnded, CallEnded, CountedBody, Direction, ObserveCallLayer, ObserveExchangeLayer,
+    Observed, Observer, RetryLayer, RetryPolicy, TimeoutLayer, Timeouts, Transferred, Waited,
 };
+use bytes::Bytes;
 use http::Request;
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, Full};
 use tower::{ServiceBuilder, ServiceExt as _};
 
 use crate::server::{Server, client, text};
@@ -22,7 +24,7 @@ struct Counts(Mutex<Told>);
 struct Told {
     calls: Vec<&'static str>,
     attempts: Vec<&'static str>,
-    waits: usize,
+    waits: Vec<&'static str>,
     sent: u64,
     received: u64,
 }
@@ -37,8 +39,8 @@ impl Observer for Counts {
         self.0.lock().unwrap().attempts.push(event.ending.as_str());
     }
 
-    fn waited(&self, _: &Observed, _: &Waited) {
-        self.0.lock().unwrap().waits += 1;
+    fn waited(&self, _: &Observed, event: &Waited) {
+        self.0.lock().unwrap().waits.push(event.reason.as_str());
     }
 
     fn transferred(&self, _: &Observed, event: &Transferred) {
@@ -67,9 +69,29 @@ async fn an_observer_is_told_of_a_strangers_stack() {
     let told = Told {
         calls: vec!["2xx"],
         attempts: vec!["5xx", "5xx", "2xx"],
-        waits: 2,
+        waits: vec!["5xx"; 2],
         sent: 3 * 7,
         received: 3 * 5,
+    };
+    assert_eq!(*counts.0.lock().unwrap(), told);
+}
+
+/// A failure of which nothing is known has one word, whoever tells it.
+#[tokio::test]
+async fn a_failure_is_told_by_the_same_name_of_attempt_wait_and_call() {
+    let counts = Arc::new(Counts::default());
+    let policy = RetryPolicy::default().base(Duration::from_millis(1)).retries(1);
+    let stack = ServiceBuilder::new()
+        .layer(ObserveCallLayer::new(counts.clone()))
+        .layer(RetryLayer::new(policy))
+        .layer(ObserveExchangeLayer::new(counts.clone()))
+        .service(client());
+    stack.oneshot(Request::put("http://127.0.0.1:1/").body(text("x")).unwrap()).await.unwrap_err();
+    let told = Told {
+        calls: vec!["unknown"],
+        attempts: vec!["unknown"; 2],
+        waits: vec!["unknown"],
+        ..Told::default()
     };
     assert_eq!(*counts.0.lock().unwrap(), told);
 }
@@ -88,5 +110,71 @@ async fn each_of_the_two_layers_works_alone_and_keeps_the_clients_error() {
         exchanges.service(client()).oneshot(nowhere()).await.unwrap_err();
     assert!(error.is_connect());
     let told = Told { calls: vec!["unknown"], attempts: vec!["unknown"], ..Told::default() };
+    assert_eq!(*counts.0.lock().unwrap(), told);
+}
+
+/// Whoever calls a server writes any name into the URL, or into HTTP/2's `:authority`.
+#[tokio::test]
+async fn around_a_server_no_client_makes_a_label() {
+    #[derive(Default)]
+    struct Hosts(Mutex<Vec<(String, u64)>>);
+
+    impl Observer for Hosts {
+        fn call_ended(&self, of: &Observed, _: &CallEnded) {
+            self.0.lock().unwrap().push((of.host.clone(), 0));
+        }
+        fn transferred(&self, of: &Observed, event: &Transferred) {
+            self.0.lock().unwrap().push((of.host.clone(), event.bytes));
+        }
+    }
+
+    for is_server in [true, false] {
+        let hosts = Arc::new(Hosts::default());
+        let (mut calls, mut exchanges) =
+            (ObserveCallLayer::new(hosts.clone()), ObserveExchangeLayer::new(hosts.clone()));
+        if is_server {
+            (calls, exchanges) = (calls.server(), exchanges.server());
+        }
+        let server = ServiceBuilder::new().layer(calls).layer(exchanges).service_fn(
+            |request: Request<_>| async {
+                Ok::<_, std::convert::Infallible>(http::Response::new(request.into_body()))
+            },
+        );
+        let request = Request::put("http://RANDOM-7.example/").body(text("x")).unwrap();
+        server.oneshot(request).await.unwrap().into_body().collect().await.unwrap();
+        let host = if is_server { "" } else { "random-7.example" };
+        let seen = hosts.0.lock().unwrap();
+        assert_eq!(*seen, [(host.to_owned(), 0), (host.to_owned(), 1), (host.to_owned(), 1)]);
+    }
+}
+
+/// Nothing was sent, so there is no exchange; the wait and the call say what was.
+#[tokio::test]
+async fn a_service_that_is_never_ready_has_no_exchange() {
+    #[derive(Clone)]
+    struct Closed;
+
+    impl tower::Service<Request<CountedBody<Full<Bytes>>>> for Closed {
+        type Response = http::Response<Full<Bytes>>;
+        type Error = std::io::Error;
+        type Future = std::future::Ready<Result<Self::Response, Self::Error>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+            Poll::Ready(Err(std::io::Error::other("closed")))
+        }
+        fn call(&mut self, _: Request<CountedBody<Full<Bytes>>>) -> Self::Future {
+            panic!("called though it is not ready")
+        }
+    }
+
+    let counts = Arc::new(Counts::default());
+    let policy = RetryPolicy::default().base(Duration::from_millis(1)).retries(1);
+    let stack = ServiceBuilder::new()
+        .layer(ObserveCallLayer::new(counts.clone()))
+        .layer(RetryLayer::new(policy))
+        .layer(ObserveExchangeLayer::new(counts.clone()))
+        .service(Closed);
+    stack.oneshot(Request::put("http://127.0.0.1:1/").body(text("x")).unwrap()).await.unwrap_err();
+    let told = Told { calls: vec!["unknown"], waits: vec!["unknown"], ..Told::default() };
     assert_eq!(*counts.0.lock().unwrap(), told);
 }

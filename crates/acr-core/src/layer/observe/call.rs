@@ -13,16 +13,18 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{
+    marks::Marks,
     observer::Observer,
-    reporter::{Reporter, Running},
+    reporter::{Reporter, Running, Side},
 };
 
 /// Tells an [`Observer`] of calls, and of their waits.
 ///
 /// Must stand outside of retry, so that a call is one whatever number of attempts it takes: it
 /// marks the request, and retry tells the observer of its waits. What each attempt does is told
-/// by [`ObserveExchangeLayer`](super::ObserveExchangeLayer), inside of retry. It stands around
-/// any service of `http::Request<B>` that answers with an `http::Response<R>`, and changes
+/// by [`ObserveExchangeLayer`](super::ObserveExchangeLayer), inside of retry. Of several around
+/// each other all are told. It is made for clients; around a server it is told so
+/// ([`ObserveCallLayer::server`]). It stands around any service of `http::Request<B>` that answers with an `http::Response<R>`, and changes
 /// nothing of its answers and errors. A future that is dropped ends the call too, as
 /// [`Ending::Cancelled`](super::Ending::Cancelled).
 ///
@@ -74,6 +76,7 @@ use super::{
 #[derive(Clone)]
 pub struct ObserveCallLayer {
     observer: Arc<dyn Observer>,
+    side: Side,
 }
 
 /// The service of [`ObserveCallLayer`].
@@ -81,12 +84,46 @@ pub struct ObserveCallLayer {
 pub struct ObserveCall<S> {
     inner: S,
     observer: Arc<dyn Observer>,
+    side: Side,
 }
 
 impl ObserveCallLayer {
     /// The layer.
     pub fn new(observer: Arc<dyn Observer>) -> Self {
-        Self { observer }
+        Self { observer, side: Side::Client }
+    }
+
+    /// For a layer around a server of one's own: the name of the host, which each client
+    /// chooses at will, is left out ([`Observed::host`](super::Observed::host) is empty).
+    ///
+    /// ```
+    /// use acr_core::layer::{CallEnded, ObserveCallLayer, Observed, Observer};
+    /// use std::sync::Arc;
+    /// use tower::{ServiceBuilder, ServiceExt, service_fn};
+    ///
+    /// struct Print;
+    ///
+    /// impl Observer for Print {
+    ///     fn call_ended(&self, of: &Observed, call: &CallEnded) {
+    ///         assert_eq!((of.host.as_str(), of.method), ("", "GET"));
+    ///         println!("{} in {:?}", call.ending.as_str(), call.duration);
+    ///     }
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let server = ServiceBuilder::new()
+    ///     .layer(ObserveCallLayer::new(Arc::new(Print)).server())
+    ///     .service(service_fn(|_: http::Request<()>| async {
+    ///         Ok::<_, std::io::Error>(http::Response::new("hello"))
+    ///     }));
+    /// server.oneshot(http::Request::get("http://any-name.example/").body(())?).await?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(()) })?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn server(mut self) -> Self {
+        self.side = Side::Server;
+        self
     }
 }
 
@@ -94,7 +131,7 @@ impl<S> Layer<S> for ObserveCallLayer {
     type Service = ObserveCall<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        ObserveCall { inner, observer: Arc::clone(&self.observer) }
+        ObserveCall { inner, observer: Arc::clone(&self.observer), side: self.side }
     }
 }
 
@@ -111,8 +148,8 @@ where
     }
 
     fn call(&mut self, mut request: http::Request<B>) -> Self::Future {
-        let reporter = Reporter::new(&self.observer, &request);
-        request.extensions_mut().insert(reporter.clone());
+        let reporter = Reporter::new(&self.observer, &request, self.side);
+        Marks::add_call(request.extensions_mut(), reporter.clone());
         let running = reporter.call();
         ObserveCallFuture { future: self.inner.call(request), running }
     }

@@ -63,11 +63,17 @@ impl<B: Body<Error: 'static>> Body for CountedBody<B> {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        let this = self.project();
-        let frame = ready!(this.body.poll_frame(cx));
+        let mut this = self.project();
+        let frame = ready!(this.body.as_mut().poll_frame(cx));
         match &frame {
             Some(Ok(frame)) => match frame.data_ref() {
-                Some(data) => this.meter.count(data.remaining()),
+                Some(data) => {
+                    this.meter.count(data.remaining());
+                    // Nobody asks for more of a body that says that it has none.
+                    if this.body.is_end_stream() {
+                        this.meter.end(BodyEnd::Complete);
+                    }
+                }
                 None => this.meter.end(BodyEnd::Complete),
             },
             Some(Err(error)) => this.meter.end(BodyEnd::Failed(kind_of(error))),

@@ -10,7 +10,8 @@ use crate::http::error::ErrorKind;
 /// What an event is about: what labels of metrics are made of.
 ///
 /// None of it is in the hands of a server: the operations are those of the program, and the
-/// hosts are those that the program named.
+/// hosts are those that the program named. Around a server of one's own it is clients that name
+/// hosts: see [`ObserveCallLayer::server`](super::ObserveCallLayer::server).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Observed {
@@ -18,7 +19,8 @@ pub struct Observed {
     /// request without an [`Operation`](crate::http::Operation).
     pub operation: Option<&'static str>,
     /// The host that the program asked for, without a port, in lower case; empty if the request
-    /// names none. It stays the same where a redirect leads elsewhere.
+    /// names none, or the layer stands around a server. It stays the same where a redirect leads
+    /// elsewhere.
     pub host: String,
     /// The method; `_OTHER` for one that RFC 9110 and RFC 5789 do not have.
     pub method: &'static str,
@@ -67,12 +69,20 @@ pub struct CallEnded {
     pub duration: Duration,
 }
 
-/// One exchange of a call is over: an attempt, or a hop of it to where a redirect leads.
+/// One exchange of a call is over: an attempt, a hop of it to where a redirect leads, or the same
+/// attempt sent once more by sign-in.
+///
+/// A call makes as many attempts as there are exchanges at [`Target::Asked`] that are not
+/// [signed anew](Self::is_signed_anew).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AttemptEnded {
     /// Which attempt of its call it was, from 1.
     pub number: u32,
+    /// Whether sign-in sent this attempt once more, with another token, after an exchange of the
+    /// same number that was answered 401, or 403 for missing rights. Neither a wait nor an
+    /// attempt stands between the two.
+    pub is_signed_anew: bool,
     /// How.
     pub ending: Ending,
     /// Up to the head of the answer.
@@ -164,6 +174,112 @@ pub enum Connection {
     Reused,
     /// There was none to be had.
     Failed,
+}
+
+/// For tests of an observer: of an operation, or of none, at a host.
+impl Observed {
+    /// A `GET` at this host, of no operation.
+    pub fn new(host: impl Into<String>) -> Self {
+        Self { operation: None, host: host.into(), method: "GET", target: Target::Asked }
+    }
+
+    /// Names the operation.
+    #[must_use]
+    pub fn operation(mut self, name: &'static str) -> Self {
+        self.operation = Some(name);
+        self
+    }
+
+    /// Says by which method.
+    #[must_use]
+    pub fn method(mut self, method: &'static str) -> Self {
+        self.method = method;
+        self
+    }
+
+    /// Says who was sent it.
+    #[must_use]
+    pub fn target(mut self, target: Target) -> Self {
+        self.target = target;
+        self
+    }
+}
+
+impl CallStarted {
+    /// A call that begins.
+    pub const fn new() -> Self {
+        Self {}
+    }
+}
+
+impl CallEnded {
+    /// A call that ended so, after so long.
+    pub const fn new(ending: Ending, duration: Duration) -> Self {
+        Self { ending, duration }
+    }
+}
+
+impl AttemptEnded {
+    /// An attempt of this number, from 1, that ended so, after so long.
+    pub const fn new(number: u32, ending: Ending, duration: Duration) -> Self {
+        Self { number, is_signed_anew: false, ending, duration }
+    }
+
+    /// Says that it was sent once more by sign-in.
+    #[must_use]
+    pub const fn signed_anew(mut self) -> Self {
+        self.is_signed_anew = true;
+        self
+    }
+}
+
+impl TokenCallEnded {
+    /// A token call that ended so, after so long.
+    pub const fn new(ending: Ending, duration: Duration) -> Self {
+        Self { ending, duration }
+    }
+}
+
+impl Throttled {
+    /// With what the server asked for, if it did.
+    pub const fn new(retry_after: Option<Duration>) -> Self {
+        Self { retry_after }
+    }
+}
+
+impl Waited {
+    /// A wait of so long after this attempt, from 1, which ended so.
+    pub const fn new(attempt: u32, reason: Ending, duration: Duration) -> Self {
+        Self { duration, reason, is_asked: false, attempt }
+    }
+
+    /// Says that the server asked for it.
+    #[must_use]
+    pub const fn asked(mut self) -> Self {
+        self.is_asked = true;
+        self
+    }
+}
+
+impl Transferred {
+    /// So many bytes that moved, of a body that goes on.
+    pub const fn new(direction: Direction, bytes: u64) -> Self {
+        Self { direction, bytes, end: None }
+    }
+
+    /// Says that the body ended with them.
+    #[must_use]
+    pub const fn end(mut self, end: BodyEnd) -> Self {
+        self.end = Some(end);
+        self
+    }
+}
+
+impl Connected {
+    /// With this connection.
+    pub const fn new(connection: Connection) -> Self {
+        Self { connection }
+    }
 }
 
 impl Target {

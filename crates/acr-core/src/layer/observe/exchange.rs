@@ -18,8 +18,9 @@ use tower_service::Service;
 use super::{
     counted::CountedBody,
     events::{Direction, Throttled},
+    marks::Marks,
     observer::Observer,
-    reporter::{Reporter, Running},
+    reporter::{Reporter, Running, Side},
 };
 use crate::http::retry_after::RetryAfter;
 
@@ -30,12 +31,16 @@ use crate::http::retry_after::RetryAfter;
 /// one that passed is told as [`ErrorKind::Timeout`](crate::ErrorKind::Timeout). Whole calls
 /// and their waits are told by [`ObserveCallLayer`](super::ObserveCallLayer), outside of retry.
 /// It marks the request too: our own transport ([`Transport::rustls`](crate::Transport)) tells
-/// the observer of its connections.
+/// the observer of its connections. Of several around each other all are told. Around a server
+/// it is told so ([`ObserveExchangeLayer::server`]).
 ///
 /// It stands around any service of `http::Request<CountedBody<B>>`, which a client that is
 /// generic over the body takes as it stands; for others `map_request` makes of it what they
 /// take. The answer's body becomes a [`CountedBody`]. Errors stay what they are; of one that is
-/// none of ours no kind is told, unless it is one of tower's.
+/// none of ours no kind is told, unless it is one of tower's. A service that fails before it is
+/// called (in `poll_ready`, as a buffer does whose worker is gone) was sent nothing: then there
+/// is no exchange to tell of, and it is a call's ending and the reason of a wait alone. In a
+/// pipeline what is inside of this layer is always ready.
 ///
 /// ```
 /// use acr_core::layer::{ObserveExchangeLayer, Observed, Observer, Transferred};
@@ -68,6 +73,7 @@ use crate::http::retry_after::RetryAfter;
 #[derive(Clone)]
 pub struct ObserveExchangeLayer {
     observer: Arc<dyn Observer>,
+    side: Side,
 }
 
 /// The service of [`ObserveExchangeLayer`].
@@ -75,12 +81,49 @@ pub struct ObserveExchangeLayer {
 pub struct ObserveExchange<S> {
     inner: S,
     observer: Arc<dyn Observer>,
+    side: Side,
 }
 
 impl ObserveExchangeLayer {
     /// The layer.
     pub fn new(observer: Arc<dyn Observer>) -> Self {
-        Self { observer }
+        Self { observer, side: Side::Client }
+    }
+
+    /// For a layer around a server of one's own: the name of the host, which each client
+    /// chooses at will, is left out ([`Observed::host`](super::Observed::host) is empty).
+    ///
+    /// ```
+    /// use acr_core::layer::{ObserveExchangeLayer, Observed, Observer, Transferred};
+    /// use bytes::Bytes;
+    /// use http_body_util::Full;
+    /// use std::sync::Arc;
+    /// use tower::{ServiceBuilder, ServiceExt, service_fn};
+    ///
+    /// struct Print;
+    ///
+    /// impl Observer for Print {
+    ///     fn transferred(&self, of: &Observed, event: &Transferred) {
+    ///         assert_eq!(of.host, "");
+    ///         println!("{} bytes {}", event.bytes, event.direction.as_str());
+    ///     }
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// let server = ServiceBuilder::new()
+    ///     .layer(ObserveExchangeLayer::new(Arc::new(Print)).server())
+    ///     .service(service_fn(|request: http::Request<_>| async {
+    ///         Ok::<_, std::io::Error>(http::Response::new(request.into_body()))
+    ///     }));
+    /// let request = http::Request::put("http://any-name.example/").body(Full::new(Bytes::from("x")))?;
+    /// server.oneshot(request).await?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(()) })?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn server(mut self) -> Self {
+        self.side = Side::Server;
+        self
     }
 }
 
@@ -88,7 +131,7 @@ impl<S> Layer<S> for ObserveExchangeLayer {
     type Service = ObserveExchange<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        ObserveExchange { inner, observer: Arc::clone(&self.observer) }
+        ObserveExchange { inner, observer: Arc::clone(&self.observer), side: self.side }
     }
 }
 
@@ -107,11 +150,11 @@ where
     }
 
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
-        let reporter = Reporter::new(&self.observer, &request);
+        let reporter = Reporter::new(&self.observer, &request, self.side);
         let running = reporter.clone().exchange(request.extensions());
         let mut request =
             request.map(|body| CountedBody::new(body, reporter.clone(), Direction::Sent));
-        request.extensions_mut().insert(reporter);
+        Marks::add_exchange(request.extensions_mut(), reporter);
         ObserveExchangeFuture { future: self.inner.call(request), running }
     }
 }

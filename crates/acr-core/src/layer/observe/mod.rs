@@ -4,6 +4,7 @@ mod call;
 mod counted;
 mod events;
 mod exchange;
+mod marks;
 mod observer;
 mod reporter;
 
@@ -19,5 +20,5 @@ pub use self::{
 };
 pub(crate) use self::{
     counted::Meter,
-    reporter::{Reporter, Waiting},
+    marks::{Marks, Waiting},
 };

@@ -47,6 +47,45 @@ use super::events::{
 /// assert_eq!(attempts.0.load(Ordering::Relaxed), 1);
 /// # Ok::<_, acr_core::Error>(()) }).unwrap();
 /// ```
+///
+/// # Tests
+///
+/// Each event can be made by hand, so an observer needs no pipeline in its own test:
+///
+/// ```
+/// use acr_core::layer::{AttemptEnded, Ending, Observed, Observer, Waited};
+/// use std::{sync::atomic::{AtomicU64, Ordering}, time::Duration};
+///
+/// /// Time lost to throttling, and attempts that were no repetition of sign-in.
+/// #[derive(Default)]
+/// struct Exporter { throttled_ms: AtomicU64, attempts: AtomicU64 }
+///
+/// impl Observer for Exporter {
+///     fn waited(&self, _: &Observed, wait: &Waited) {
+///         if wait.reason.status().is_some_and(|status| status == 429) {
+///             let ms = wait.duration.as_millis().try_into().unwrap_or(u64::MAX);
+///             self.throttled_ms.fetch_add(ms, Ordering::Relaxed);
+///         }
+///     }
+///     fn attempt_ended(&self, _: &Observed, attempt: &AttemptEnded) {
+///         if !attempt.is_signed_anew {
+///             self.attempts.fetch_add(1, Ordering::Relaxed);
+///         }
+///     }
+/// }
+///
+/// // In `#[test] fn …`:
+/// let exporter = Exporter::default();
+/// let of = Observed::new("myregistry.azurecr.io").operation("get_manifest");
+/// let status = |code: u16| Ending::Answered(http::StatusCode::from_u16(code).unwrap());
+/// let second = Duration::from_secs(1);
+/// exporter.waited(&of, &Waited::new(1, status(429), 7 * second).asked());
+/// exporter.waited(&of, &Waited::new(2, status(503), second));
+/// exporter.attempt_ended(&of, &AttemptEnded::new(3, status(401), second));
+/// exporter.attempt_ended(&of, &AttemptEnded::new(3, status(200), second).signed_anew());
+/// assert_eq!(exporter.throttled_ms.into_inner(), 7_000);
+/// assert_eq!(exporter.attempts.into_inner(), 1);
+/// ```
 pub trait Observer: Send + Sync {
     /// A call begins.
     fn call_started(&self, of: &Observed, event: &CallStarted) {
@@ -58,7 +97,8 @@ pub trait Observer: Send + Sync {
         let _ = (of, event);
     }
 
-    /// An attempt, or a hop of it, is over.
+    /// An attempt, or a hop of it, is over; told again, and
+    /// [marked](AttemptEnded::is_signed_anew), where sign-in sends it once more.
     fn attempt_ended(&self, of: &Observed, event: &AttemptEnded) {
         let _ = (of, event);
     }

@@ -5,26 +5,23 @@ use std::sync::Arc;
 use http::Extensions;
 use tokio::time::Instant;
 
-#[cfg(feature = "_transport")]
-use super::events::{Connected, Connection};
 use super::{
     events::{
         AttemptEnded, CallEnded, CallStarted, Ending, Observed, Target, Throttled, TokenCallEnded,
-        Waited, known_method,
+        known_method,
     },
     observer::Observer,
 };
 use crate::{
     http::{
         error::kind_of,
-        operation::{Attempt, Effect, Operation},
+        operation::{Attempt, Effect, Operation, SignedAnew},
         redact::shown_host,
     },
     layer::hop::ForeignHop,
 };
 
-/// An observer and what it is told about. As a request's extension it reaches those who know
-/// more: retry, and our own transport.
+/// An observer and what it is told about.
 #[derive(Clone)]
 pub(crate) struct Reporter {
     pub(super) observer: Arc<dyn Observer>,
@@ -32,14 +29,22 @@ pub(crate) struct Reporter {
 }
 
 impl Reporter {
-    pub(super) fn new<B>(observer: &Arc<dyn Observer>, request: &http::Request<B>) -> Self {
+    pub(super) fn new<B>(
+        observer: &Arc<dyn Observer>,
+        request: &http::Request<B>,
+        side: Side,
+    ) -> Self {
         let extensions = request.extensions();
         let (target, uri) = match extensions.get::<ForeignHop>() {
             Some(hop) => (Target::Redirected, &hop.from),
             None if is_token_call(extensions) => (Target::TokenService, request.uri()),
             None => (Target::Asked, request.uri()),
         };
-        let host = uri.host().unwrap_or_default();
+        let host = match side {
+            Side::Client => uri.host().unwrap_or_default(),
+            // Any number of names, since the client chose it.
+            Side::Server => "",
+        };
         let of = Observed {
             operation: extensions.get::<Operation>().map(Operation::name),
             host: shown_host(host).to_string().to_ascii_lowercase(),
@@ -49,26 +54,18 @@ impl Reporter {
         Self { observer: Arc::clone(observer), of: Arc::new(of) }
     }
 
-    #[cfg(feature = "_transport")]
-    pub(crate) fn connected(&self, connection: Connection) {
-        self.observer.connected(&self.of, &Connected { connection });
-    }
-
-    /// The wait until the result is dropped.
-    pub(crate) fn waiting(&self, reason: Ending, is_asked: bool, attempt: u32) -> Waiting {
-        let (reporter, start) = (self.clone(), Instant::now());
-        Waiting { reporter, start, reason, is_asked, attempt }
-    }
-
     pub(super) fn call(self) -> Running {
-        self.observer.call_started(&self.of, &CallStarted {});
+        self.observer.call_started(&self.of, &CallStarted::new());
         Running::new(self, Kind::Call)
     }
 
     pub(super) fn exchange(self, extensions: &Extensions) -> Running {
         let kind = match self.of.target {
             Target::TokenService => Kind::TokenCall,
-            _ => Kind::Attempt(extensions.get::<Attempt>().map_or(1, |attempt| attempt.get())),
+            _ => Kind::Attempt {
+                number: extensions.get::<Attempt>().map_or(1, |attempt| attempt.get()),
+                is_signed_anew: extensions.get::<SignedAnew>().is_some(),
+            },
         };
         Running::new(self, kind)
     }
@@ -78,21 +75,12 @@ fn is_token_call(extensions: &Extensions) -> bool {
     extensions.get() == Some(&Effect::Token)
 }
 
-/// A call that waits for its next attempt.
-pub(crate) struct Waiting {
-    reporter: Reporter,
-    start: Instant,
-    reason: Ending,
-    is_asked: bool,
-    attempt: u32,
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        let Self { reason, is_asked, attempt, .. } = *self;
-        let waited = Waited { duration: self.start.elapsed(), reason, is_asked, attempt };
-        self.reporter.observer.waited(&self.reporter.of, &waited);
-    }
+/// Where a layer stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Side {
+    #[default]
+    Client,
+    Server,
 }
 
 /// Something that ends once: as it is told, or cancelled when it is dropped.
@@ -106,7 +94,7 @@ pub(super) struct Running {
 #[derive(Clone, Copy)]
 enum Kind {
     Call,
-    Attempt(u32),
+    Attempt { number: u32, is_signed_anew: bool },
     TokenCall,
 }
 
@@ -138,8 +126,9 @@ impl Running {
         let duration = self.start.elapsed();
         match self.kind {
             Kind::Call => observer.call_ended(of, &CallEnded { ending, duration }),
-            Kind::Attempt(number) => {
-                observer.attempt_ended(of, &AttemptEnded { number, ending, duration });
+            Kind::Attempt { number, is_signed_anew } => {
+                let attempt = AttemptEnded { number, is_signed_anew, ending, duration };
+                observer.attempt_ended(of, &attempt);
             }
             Kind::TokenCall => observer.token_call_ended(of, &TokenCallEnded { ending, duration }),
         }

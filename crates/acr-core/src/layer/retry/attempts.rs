@@ -74,7 +74,7 @@ impl<C: Send + Sync> Call<C> {
             };
             let wait_ms = wait.as_millis();
             warn!(operation, attempt, wait_ms, reason = %outcome, "retrying");
-            let told = head.extensions.get().map(|reporter| outcome.tell(reporter, attempt));
+            let told = head.extensions.get().map(|marks| outcome.tell(marks, attempt));
             self.pause(wait, result).await;
             drop(told);
             was_sent |= !outcome.is_unsent;

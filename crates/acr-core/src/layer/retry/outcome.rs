@@ -9,17 +9,19 @@ use http::{HeaderMap, StatusCode};
 
 use crate::{
     http::{
-        error::{BoxError, Error, ErrorKind, Fare, Result},
+        error::{BoxError, Error, ErrorKind, Fare, Result, kind_of},
         operation::Effect,
         retry_after::RetryAfter,
     },
-    layer::observe::{Ending, Reporter, Waiting},
+    layer::observe::{Ending, Marks, Waiting},
 };
 
 /// What the policy needs to know about the end of an attempt.
 pub(super) struct Outcome {
     status: Option<StatusCode>,
     kind: Option<ErrorKind>,
+    /// The kind as observers are told it: none where nothing is known of a stranger's error.
+    told: Option<ErrorKind>,
     pub(super) retry_after: Option<Duration>,
     pub(super) is_transient: bool,
     /// Whether the request itself never left.
@@ -38,18 +40,21 @@ impl Outcome {
             Ok(response) => Self::of_answer(response.status(), response.headers(), effect),
             Err(error) => match error.downcast_ref::<Error>() {
                 Some(ours) => Self::of_error(ours, effect),
-                None => Self::of_error(&Error::standing_for(&**error), effect),
+                None => {
+                    let stands_for = Error::standing_for(&**error);
+                    Self { told: kind_of(error), ..Self::of_error(&stands_for, effect) }
+                }
             },
         }
     }
 
-    /// Tells an observer of the wait that follows, until the result is dropped.
-    pub(super) fn tell(&self, reporter: &Reporter, attempt: u32) -> Waiting {
+    /// Tells the observers of the wait that follows, until the result is dropped.
+    pub(super) fn tell(&self, marks: &Marks, attempt: u32) -> Waiting {
         let reason = match (self.kind, self.status) {
             (None, Some(status)) => Ending::Answered(status),
-            (kind, _) => Ending::Failed(kind),
+            _ => Ending::Failed(self.told),
         };
-        reporter.waiting(reason, self.retry_after.is_some(), attempt)
+        marks.waiting(reason, self.retry_after.is_some(), attempt)
     }
 
     fn of_answer(status: StatusCode, headers: &HeaderMap, effect: Effect) -> Self {
@@ -62,6 +67,7 @@ impl Outcome {
         Self {
             status: Some(status),
             kind: None,
+            told: None,
             retry_after,
             is_transient,
             is_unsent: false,
@@ -73,6 +79,7 @@ impl Outcome {
         Self {
             status: error.status(),
             kind: Some(error.kind()),
+            told: Some(error.kind()),
             retry_after: error.retry_after(),
             is_transient: error.is_retryable() && (error.is_unsent() || effect.is_repeatable()),
             is_unsent: error.is_unsent(),
