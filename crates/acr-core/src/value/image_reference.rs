@@ -261,12 +261,14 @@ fn read(text: &str, rules: Rules) -> Result<ImageReference, ParseImageReferenceE
 }
 
 /// Whether a text is a digest, if not one of those that are known, or well formed: it is no host, not
-/// even one with a port.
+/// even one with a port, nor a whole name that ends with a digest.
 fn is_like_a_digest(text: &str) -> bool {
-    text.split_once(':').is_some_and(|(algorithm, hex)| {
-        let is_long = hex.len() >= 32 && hex.bytes().all(|b| b.is_ascii_hexdigit());
-        matches!(algorithm, "sha256" | "sha512") && !hex.contains(['/', '@']) || is_long
-    })
+    let is_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+._-".contains(&b);
+    !text.contains(['/', '@'])
+        && text.split_once(':').is_some_and(|(algorithm, hex)| {
+            let is_long = hex.len() >= 32 && hex.bytes().all(|b| b.is_ascii_hexdigit());
+            matches!(algorithm, "sha256" | "sha512") || is_long && algorithm.bytes().all(is_name)
+        })
 }
 
 /// Host with port, and path, of a name; or what to write instead.

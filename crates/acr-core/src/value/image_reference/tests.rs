@@ -118,14 +118,26 @@ fn what_is_refused_is_told_what_to_write() {
 
 #[test]
 fn what_may_be_a_password_is_not_repeated() {
-    for text in [
+    let digest = format!("sha256:{}", "0123456789abcdef".repeat(4));
+    let pinned = |named: &str| format!("{named}@{digest}");
+    let pinned = [
+        pinned("https://user:canary@r.io/a"),
+        pinned("https://user:canary@r.io:5000/a"),
+        pinned("user:canary@r.io/a"),
+        pinned("user:canary@r.io/a:v1"),
+        pinned("user:canary@r.io"),
+        pinned("user:canary@x@y"),
+        format!("user:canary@r.io/a:{}", "0123456789abcdef".repeat(4)),
+    ];
+    let unpinned = [
         "user:canary@r.io/a:v1",
         "https://user:canary@r.io/a",
         "https://user:canary@myregistry.azurecr.io",
         "user:canary@r.io",
         "user:canary@localhost:5000",
         "canary@x@y",
-    ] {
+    ];
+    for text in pinned.iter().map(String::as_str).chain(unpinned) {
         for read in [strict(text), ImageReference::parse_docker(text)] {
             let error = format!("{0} {0:?}", read.unwrap_err());
             assert!(error.contains("user information") && !error.contains("canary"), "{error}");
