@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use acr_blob::BlobClient;
 use acr_core::{Pipeline, http::BoxError};
 use acr_examples::{
-    Image, Registry, Wire, connect, push, push_as_go, push_as_python, read_manifest,
+    Registry, RepositoryTag, Wire, connect, push, push_as_go, push_as_python, read_manifest,
 };
 use acr_registry::{DescriptorView, RepositoryClient};
 
@@ -40,7 +40,7 @@ async fn main() -> Result<(), BoxError> {
     Ok(())
 }
 
-async fn delete(pipeline: &Pipeline, image: &Image) -> Result<(), BoxError> {
+async fn delete(pipeline: &Pipeline, image: &RepositoryTag) -> Result<(), BoxError> {
     let blobs = BlobClient::new(pipeline.clone(), image.repository.clone());
     let repository = RepositoryClient::new(pipeline.clone(), image.repository.clone());
     let (digest, document) = read_manifest(pipeline, image).await?;
@@ -58,8 +58,8 @@ async fn delete(pipeline: &Pipeline, image: &Image) -> Result<(), BoxError> {
     Ok(())
 }
 
-async fn sample(pipeline: &Pipeline) -> Result<Image, BoxError> {
-    let image: Image = "samples/image:v1".parse()?;
+async fn sample(pipeline: &Pipeline) -> Result<RepositoryTag, BoxError> {
+    let image: RepositoryTag = "samples/image:v1".parse()?;
     let blobs = BlobClient::new(pipeline.clone(), image.repository.clone());
     let layer = blobs.upload("sample layer").await?;
     push(pipeline, &image, "layer.txt", &layer).await?;

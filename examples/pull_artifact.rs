@@ -19,7 +19,7 @@ use std::path::Path;
 use acr_blob::BlobClient;
 use acr_core::{Error, ErrorKind, Pipeline, http::BoxError};
 use acr_examples::{
-    Image, Registry, Wire, connect, push, push_as_go, push_as_python, read_manifest, title,
+    Registry, RepositoryTag, Wire, connect, push, push_as_go, push_as_python, read_manifest, title,
 };
 use acr_registry::DescriptorView;
 use acr_testkit::{FakeRegistry, Fault, Operation};
@@ -38,7 +38,7 @@ async fn main() -> Result<(), BoxError> {
     pull(&pipeline, &image.parse()?, Path::new(&folder)).await
 }
 
-async fn pull(pipeline: &Pipeline, image: &Image, folder: &Path) -> Result<(), BoxError> {
+async fn pull(pipeline: &Pipeline, image: &RepositoryTag, folder: &Path) -> Result<(), BoxError> {
     let blobs = BlobClient::new(pipeline.clone(), image.repository.clone());
     let (_, document) = read_manifest(pipeline, image).await?;
     for layer in &document.layers {
@@ -66,7 +66,7 @@ async fn show() -> Result<(), BoxError> {
     let fake = FakeRegistry::new();
     let registry = Registry::emulator(&fake).await?;
     let pipeline = connect(&registry, &Wire::default())?;
-    let image: Image = "samples/artifact:v1".parse()?;
+    let image: RepositoryTag = "samples/artifact:v1".parse()?;
     let blobs = BlobClient::new(pipeline.clone(), image.repository.clone());
     let layer = blobs.upload("sample layer").await?;
     push(&pipeline, &image, "layer.txt", &layer).await?;

@@ -13,13 +13,13 @@
 
 use acr_blob::{BlobClient, Content};
 use acr_core::{Pipeline, http::BoxError};
-use acr_examples::{Image, Registry, Wire, connect, push};
+use acr_examples::{Registry, RepositoryTag, Wire, connect, push};
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     let mut arguments = std::env::args().skip(1);
     let path = arguments.next().unwrap_or_else(|| "examples/push_artifact.rs".to_owned());
-    let image: Image =
+    let image: RepositoryTag =
         arguments.next().unwrap_or_else(|| "samples/artifact:v1".to_owned()).parse()?;
     let registry = Registry::from_env().await?;
     let pipeline = connect(&registry, &Wire::default())?;
@@ -28,7 +28,7 @@ async fn main() -> Result<(), BoxError> {
     Ok(())
 }
 
-async fn run(pipeline: &Pipeline, path: &str, image: &Image) -> Result<(), BoxError> {
+async fn run(pipeline: &Pipeline, path: &str, image: &RepositoryTag) -> Result<(), BoxError> {
     let blobs = BlobClient::new(pipeline.clone(), image.repository.clone());
     let layer = blobs.upload(Content::file(path).await?).await?;
     println!("layer    {} {} bytes", layer.digest, layer.size);

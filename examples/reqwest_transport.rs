@@ -1,28 +1,29 @@
-//! All of acr-registry over reqwest, for programs that have it already: its pool, its proxies,
-//! its certificates.
+//! All of acr-registry and acr-blob over reqwest, for programs that have it already: its pool, its
+//! proxies, its certificates.
 //!
 //! ```text
 //! cargo run --example reqwest_transport
 //! ```
 //!
-//! Talks to the emulator with TLS, and ends by itself. What to look at: `over_reqwest`, which is
-//! all it takes. What reqwest does by itself and a registry's client must do, is switched off:
+//! Talks to the emulator with TLS, and ends by itself. What to look at: `transport.rs`, which
+//! is all it takes. What reqwest does by itself and a registry's client must do, is switched off:
 //! redirects (a token must not follow one) and repetitions (there is one retry loop).
 
 #![allow(clippy::print_stdout, reason = "a program that talks to a person")]
 
+#[path = "reqwest_transport/transport.rs"]
+mod transport;
+
 use std::time::SystemTime;
 
 use acr_auth::{AccessToken, AuthLayer, Credential, credential_fn};
-use acr_core::{
-    Error, ErrorKind, Pipeline, Result, Transport,
-    http::{BoxError, Request},
-};
+use acr_blob::BlobClient;
+use acr_core::{Pipeline, Result, http::BoxError};
 use acr_examples::push_samples;
 use acr_registry::RegistryClient;
 use acr_testkit::{FakeRegistry, Tls};
 use reqwest::{Certificate, Client, redirect, retry};
-use tower::service_fn;
+use transport::over_reqwest;
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
@@ -47,35 +48,10 @@ async fn main() -> Result<(), BoxError> {
     let auth = AuthLayer::new(&endpoint, credential).trust_entra_for(endpoint.host());
     let pipeline =
         Pipeline::builder(endpoint).transport(over_reqwest(client)).layer_per_hop(auth).build()?;
-    let result = look_around(&RegistryClient::new(pipeline)).await;
+    let result = look_around(&RegistryClient::new(pipeline.clone())).await;
+    let result = result.and(there_and_back(pipeline).await);
     server.shutdown().await;
     Ok(result?)
-}
-
-/// reqwest as a transport. Its request bodies must be `Sync`, which ours are not: those of
-/// acr-registry are bytes, so they are read whole.
-fn over_reqwest(client: Client) -> Transport {
-    Transport::new(service_fn(move |request: Request| {
-        let client = client.clone();
-        async move {
-            let (head, body) = request.into_parts();
-            let request = http::Request::from_parts(head, body.bytes(MAX_BODY).await?);
-            let request = reqwest::Request::try_from(request).map_err(known)?;
-            let answer = client.execute(request).await.map_err(known)?;
-            Ok::<http::Response<reqwest::Body>, Error>(answer.into())
-        }
-    }))
-}
-
-/// What reqwest's errors mean is known to reqwest only. Their text has the URL in it.
-fn known(error: reqwest::Error) -> Error {
-    let kind = match &error {
-        error if error.is_builder() => ErrorKind::InvalidInput,
-        error if error.is_connect() => ErrorKind::Connect,
-        error if error.is_timeout() => ErrorKind::Timeout,
-        _ => ErrorKind::Transport,
-    };
-    Error::new(kind, "reqwest cannot do it").with_source(error.without_url())
 }
 
 async fn look_around(client: &RegistryClient) -> Result<()> {
@@ -99,8 +75,18 @@ async fn look_around(client: &RegistryClient) -> Result<()> {
     Ok(())
 }
 
-/// A manifest has at most 4 MiB.
-const MAX_BODY: usize = 4 * 1024 * 1024;
+/// Content goes through reqwest in both directions, chunk by chunk.
+async fn there_and_back(pipeline: Pipeline) -> Result<()> {
+    let blobs = BlobClient::new(pipeline, "library/app".parse()?);
+    let layer = blobs.upload(vec![7; 10_000_000]).await?;
+    let mut reader = blobs.download(&layer.digest).await?;
+    let mut received = 0;
+    while let Some(chunk) = reader.chunk().await? {
+        received += chunk.len();
+    }
+    println!("{} bytes there, {received} bytes back", layer.size);
+    Ok(())
+}
 
 /// Entra tokens live about an hour; nothing here runs longer.
 const LIFETIME: std::time::Duration = std::time::Duration::from_secs(3600);

@@ -7,10 +7,11 @@ use acr_core::{Digest, Pipeline, Reference, RepositoryName, Tag, http::BoxError}
 use acr_registry::{Descriptor, DescriptorView, ImageManifest, MediaType, RepositoryClient};
 use serde_json::json;
 
-/// A tag of a repository, `REPOSITORY:TAG`.
+/// A tag of a repository, `REPOSITORY:TAG`: of the registry that an example talks to. A name with its
+/// registry is an [`acr_core::ImageReference`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Image {
+pub struct RepositoryTag {
     /// The repository.
     pub repository: RepositoryName,
     /// The tag.
@@ -22,7 +23,7 @@ pub fn title(layer: &DescriptorView) -> Option<&str> {
     layer.annotations.get(TITLE).map(String::as_str)
 }
 
-impl FromStr for Image {
+impl FromStr for RepositoryTag {
     type Err = BoxError;
 
     fn from_str(text: &str) -> Result<Self, BoxError> {
@@ -31,7 +32,7 @@ impl FromStr for Image {
     }
 }
 
-impl fmt::Display for Image {
+impl fmt::Display for RepositoryTag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.repository, self.tag)
     }
@@ -44,7 +45,7 @@ impl fmt::Display for Image {
 /// Those of the registry.
 pub async fn push(
     pipeline: &Pipeline,
-    image: &Image,
+    image: &RepositoryTag,
     file: impl AsRef<Path> + Send,
     layer: &BlobInfo,
 ) -> Result<Digest, BoxError> {
@@ -65,8 +66,8 @@ pub async fn push(
 /// # Errors
 ///
 /// Those of the registry.
-pub async fn push_as_python(pipeline: &Pipeline) -> Result<Image, BoxError> {
-    let image: Image = "samples/from-python:latest".parse()?;
+pub async fn push_as_python(pipeline: &Pipeline) -> Result<RepositoryTag, BoxError> {
+    let image: RepositoryTag = "samples/from-python:latest".parse()?;
     let blobs = BlobClient::new(pipeline.clone(), image.repository.clone());
     let layer = blobs.upload("Sample layer").await?;
     let config = blobs.upload(r#"{"sample config":"content"}"#).await?;
@@ -95,8 +96,8 @@ pub async fn push_as_python(pipeline: &Pipeline) -> Result<Image, BoxError> {
 /// # Errors
 ///
 /// Those of the registry.
-pub async fn push_as_go(pipeline: &Pipeline) -> Result<Image, BoxError> {
-    let image: Image = "library/hello-world:1.0.0".parse()?;
+pub async fn push_as_go(pipeline: &Pipeline) -> Result<RepositoryTag, BoxError> {
+    let image: RepositoryTag = "library/hello-world:1.0.0".parse()?;
     let blobs = BlobClient::new(pipeline.clone(), image.repository.clone());
     let layer = blobs.upload("hello world").await?;
     // No JSON either: its keys have no quotes.
@@ -133,7 +134,7 @@ pub async fn push_as_go(pipeline: &Pipeline) -> Result<Image, BoxError> {
 /// Those of the registry, or when it is not of this form.
 pub async fn read_manifest(
     pipeline: &Pipeline,
-    image: &Image,
+    image: &RepositoryTag,
 ) -> Result<(Digest, ImageManifest), BoxError> {
     let repository = RepositoryClient::new(pipeline.clone(), image.repository.clone());
     let manifest = repository.get_manifest(Reference::from(image.tag.clone())).await?;

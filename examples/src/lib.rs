@@ -7,7 +7,7 @@ mod sample;
 mod wire;
 
 pub use self::{
-    artifact::{Image, push, push_as_go, push_as_python, read_manifest, title},
+    artifact::{RepositoryTag, push, push_as_go, push_as_python, read_manifest, title},
     memory::peak_mebibytes,
     registry::{Registry, connect, connect_over},
     sample::{push_parent, push_samples},

@@ -9,8 +9,12 @@
     reason = "tests may stop at the first surprise"
 )]
 
+#[path = "house/cargo_add.rs"]
+mod cargo_add;
 #[path = "house/markdown.rs"]
 mod markdown;
+#[path = "house/public.rs"]
+mod public;
 
 use std::{
     fs,
@@ -18,20 +22,21 @@ use std::{
 };
 
 use markdown::{anchors, links};
+use public::Public;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// The documents below a folder; neither what is built nor what is hidden.
-fn documents(folder: &Path, found: &mut Vec<PathBuf>) {
+/// The files below a folder whose names end so; neither what is built nor what is hidden.
+fn below(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         if path.is_dir() && !name.starts_with('.') && !["target", "node_modules"].contains(&&*name)
         {
-            documents(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "md") {
+            below(&path, extension, found);
+        } else if path.extension().is_some_and(|found| found == extension) {
             found.push(path);
         }
     }
@@ -75,7 +80,7 @@ fn link_defect(root: &Path, from: &Path, text: &str, target: &str) -> Option<Str
 fn every_link_of_every_document_leads_to_a_file_and_a_heading_that_exist() {
     let root = root();
     let mut found = Vec::new();
-    documents(&root, &mut found);
+    below(&root, "md", &mut found);
     let (mut count, mut defects) = (0, Vec::new());
     for path in &found {
         let text = fs::read_to_string(path).unwrap();
@@ -136,6 +141,69 @@ fn links_are_read_where_they_are_links_and_headings_are_named_as_github_does() {
     assert_eq!(targets("`[a](b)`\n\n```md\n[c](d)\n```\n\n````\n```\n[e](f)\n````\n"), []);
     let text = "# A `b` & C's \"d\": 1.2?\n## A-b_c\n```\n# no\n```\n## [x](y.md) z\n## Same\n## Same ##\n#tag\n";
     assert_eq!(anchors(text), ["a-b--cs-d-12", "a-b_c", "x-z", "same", "same-1"]);
+}
+
+/// The documents, and the front page of each crate, without what is kept of older versions.
+fn texts(root: &Path) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    below(root, "md", &mut found);
+    found.retain(|path| path.file_name().is_none_or(|name| name != "CHANGELOG.md"));
+    let mut texts: Vec<_> =
+        found.into_iter().map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect();
+    for folder in fs::read_dir(root.join("crates")).unwrap() {
+        let path = folder.unwrap().path().join("src/lib.rs");
+        let code = fs::read_to_string(&path).unwrap_or_default();
+        let page = code.lines().map_while(|line| line.strip_prefix("//!"));
+        let page: String =
+            page.map(|line| format!("{}\n", line.strip_prefix(' ').unwrap_or(line))).collect();
+        texts.push((path, page));
+    }
+    texts
+}
+
+#[test]
+fn the_crates_that_a_program_names_are_those_that_its_document_adds() {
+    let root = root();
+    let mut defects = Vec::new();
+    for (path, text) in texts(&root) {
+        let place = path.strip_prefix(&root).unwrap().display();
+        let missing = cargo_add::missing(&text).into_iter();
+        defects
+            .extend(missing.map(|(line, name)| format!("{place}:{line}: no `cargo add {name}`")));
+    }
+    assert!(defects.is_empty(), "{}", defects.join("\n"));
+}
+
+/// The comments of documentation in a file of code, line by line.
+fn comments(code: &str) -> String {
+    let comment = |line: &str| {
+        let line = line.trim_start();
+        let text = ["//! ", "/// "].iter().find_map(|sign| line.strip_prefix(sign));
+        format!("{}\n", text.unwrap_or_default())
+    };
+    code.lines().map(comment).collect()
+}
+
+#[test]
+fn what_documents_call_public_is_public() {
+    let root = root();
+    let public = Public::read(&root);
+    let mut defects = Vec::new();
+    let mut tell = |path: &Path, gone: &mut dyn Iterator<Item = (usize, String)>| {
+        let place = path.strip_prefix(&root).unwrap().display();
+        defects.extend(gone.map(|(line, name)| format!("{place}:{line}: no `{name}` in docs/api")));
+    };
+    for (path, text) in texts(&root) {
+        tell(&path, &mut public.gone(&text).into_iter());
+    }
+    let mut files = Vec::new();
+    below(&root.join("crates"), "rs", &mut files);
+    for path in files {
+        let gone = public.gone(&comments(&fs::read_to_string(&path).unwrap())).into_iter();
+        // Links rustdoc checks, and a type without its crate may be a private one.
+        tell(&path, &mut gone.filter(|(_, name)| name.starts_with("acr_")));
+    }
+    assert!(defects.is_empty(), "{}", defects.join("\n"));
 }
 
 /// What is missing in the folder of a crate that is to be published.

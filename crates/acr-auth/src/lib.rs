@@ -1,7 +1,8 @@
 //! Sign-in to Azure container registries, as one tower layer.
 //!
 //! ```sh
-//! cargo add acr-auth
+//! cargo add acr-auth acr-core     # and acr-registry or acr-blob, to list, push and pull
+//! cargo add tokio --features macros,rt-multi-thread
 //! ```
 //!
 //! ```text

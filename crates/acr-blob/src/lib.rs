@@ -1,7 +1,9 @@
 //! The content client of a container registry: uploads and verified downloads of blobs.
 //!
 //! ```sh
-//! cargo add acr-blob acr-auth
+//! cargo add acr-blob acr-auth acr-core
+//! cargo add tokio --features macros,rt-multi-thread
+//! cargo add --dev acr-testkit     # the registry of the program below
 //! ```
 //!
 //! The client sends through an [`acr_core::Pipeline`]. `acr_auth::connect` makes the one that most

@@ -55,7 +55,7 @@
 //! | say who signs in, which proxy, which certificates, how long to wait | [`Registry::builder`] |
 //! | list, inspect, lock, tag, delete | [`Repository`] |
 //! | push and pull | [`Repository::upload`], [`Repository::download`], [`Repository::put_manifest`] |
-//! | put layers of your own into the stack | [`RegistryBuilder::stack`] |
+//! | put layers of your own into the stack, or an observer | [`RegistryBuilder::stack`], with [`layer`] and [`mod@http`] |
 //! | know what an error means | [`ErrorKind`] |
 
 #![forbid(unsafe_code)]
@@ -97,6 +97,9 @@ pub use acr_core::{
 };
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 pub use acr_core::{Proxy, TlsConfig, TransportBuilder};
+/// What layers, observers and transports of one's own are made of, for [`RegistryBuilder::stack`]
+/// and [`Transport::new`].
+pub use acr_core::{http, layer};
 pub use acr_registry::{
     After, ApiVersion, Architecture, ArtifactManifest, Descriptor, DescriptorView, Document,
     GetManifest, ImageIndex, ImageManifest, ListPager, Manifest, ManifestChanges,

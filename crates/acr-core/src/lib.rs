@@ -2,7 +2,9 @@
 //! with a hyper and rustls transport, and the values all other crates speak in.
 //!
 //! ```sh
-//! cargo add acr-core
+//! cargo add acr-core http
+//! cargo add tokio --features macros,rt-multi-thread
+//! cargo add tower --features util     # for the transport of the program below
 //! ```
 //!
 //! Everything is a service from [`Request`](crate::http::Request) to [`Response`](crate::http::Response) or [`Error`]. A

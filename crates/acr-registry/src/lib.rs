@@ -2,7 +2,9 @@
 //! their properties and locks.
 //!
 //! ```sh
-//! cargo add acr-registry acr-auth
+//! cargo add acr-registry acr-auth acr-core
+//! cargo add tokio --features macros,rt-multi-thread
+//! cargo add --dev acr-testkit     # the registry of the program below
 //! ```
 //!
 //! The clients send through an [`acr_core::Pipeline`]; whether that signs in,

@@ -12,7 +12,8 @@
 //! For clients in other languages there is the program `acr-emulator`, a crate of its own.
 //!
 //! ```sh
-//! cargo add --dev acr-testkit
+//! cargo add --dev acr-testkit acr-core http tower-service
+//! cargo add --dev tokio --features macros,rt,test-util
 //! ```
 //!
 //! ```

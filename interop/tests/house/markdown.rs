@@ -69,25 +69,88 @@ fn anchor(heading: &str) -> String {
     kept.flat_map(char::to_lowercase).map(|sign| if sign == ' ' { '-' } else { sign }).collect()
 }
 
+/// A block of code, and the line it begins in.
+pub(crate) struct Block {
+    pub(crate) line: usize,
+    pub(crate) code: String,
+    language: String,
+}
+
+impl Block {
+    /// As rustdoc has it, where a block without a language is Rust.
+    pub(crate) fn is_rust(&self) -> bool {
+        let first = self.language.split(',').next().unwrap_or_default();
+        ["", "rust", "no_run", "ignore", "should_panic", "compile_fail"].contains(&first)
+    }
+}
+
+pub(crate) fn blocks(text: &str) -> Vec<Block> {
+    let mut blocks = Vec::<Block>::new();
+    let mut is_open = false;
+    for (line, place, content) in lines(text) {
+        match place {
+            Place::Prose => is_open = false,
+            Place::Code if is_open => {
+                if let Some(block) = blocks.last_mut() {
+                    block.code.push_str(content);
+                    block.code.push('\n');
+                }
+            }
+            Place::Code => {}
+            Place::Fence => {
+                let language = content.trim_start().trim_start_matches('`').trim().to_owned();
+                is_open = !is_open;
+                if is_open {
+                    blocks.push(Block { line, code: String::new(), language });
+                }
+            }
+        }
+    }
+    blocks
+}
+
+/// What stands between backticks outside of blocks, and the line of each.
+pub(crate) fn spans(text: &str) -> Vec<(usize, String)> {
+    let of = |(at, line): (usize, &str)| -> Vec<(usize, String)> {
+        let parts: Vec<&str> = line.split('`').collect();
+        let inside = parts.iter().skip(1).step_by(2);
+        // What an odd backtick opens at the end is no code.
+        inside.take((parts.len() - 1) / 2).map(|part| (at, (*part).to_owned())).collect()
+    };
+    prose(text).flat_map(of).collect()
+}
+
 /// The lines outside of blocks of code, numbered from 1.
 fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    lines(text).filter(|(_, place, _)| *place == Place::Prose).map(|(at, _, line)| (at, line))
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Prose,
+    /// The line that begins or ends a block.
+    Fence,
+    Code,
+}
+
+fn lines(text: &str) -> impl Iterator<Item = (usize, Place, &str)> {
     let mut fence: Option<String> = None;
-    text.lines().enumerate().filter_map(move |(at, line)| {
+    text.lines().enumerate().map(move |(at, line)| {
         let start = line.trim_start();
         let ticks: String = start.chars().take_while(|sign| *sign == '`').collect();
-        match &fence {
-            Some(open) => {
-                if ticks.len() >= open.len() && start.trim_end() == ticks {
-                    fence = None;
-                }
-                None
+        let place = match &fence {
+            Some(open) if ticks.len() >= open.len() && start.trim_end() == ticks => {
+                fence = None;
+                Place::Fence
             }
+            Some(_) => Place::Code,
             None if ticks.len() >= 3 => {
                 fence = Some(ticks);
-                None
+                Place::Fence
             }
-            None => Some((at + 1, line)),
-        }
+            None => Place::Prose,
+        };
+        (at + 1, place, line)
     })
 }
 

@@ -19,6 +19,7 @@ pub(crate) mod redact;
 pub(crate) mod request;
 pub mod response;
 pub(crate) mod retry_after;
+pub(crate) mod sync_body;
 pub(crate) mod told;
 pub mod url_policy;
 pub(crate) mod verify;
@@ -34,6 +35,7 @@ pub use self::{
     request::{Request, RequestBuilder},
     response::Response,
     retry_after::{ParseRetryAfterError, RetryAfter},
+    sync_body::SyncBody,
     told::Told,
     verify::Verified,
 };
