@@ -58,6 +58,11 @@ impl<T> Lease<T> {
         Self { token: Arc::new(token), received: now, useful, lifetime }
     }
 
+    /// One that never dies, and that is due after so long.
+    pub(crate) fn lasting(token: Arc<T>, now: Moment, useful: Duration) -> Self {
+        Self { token, received: now, useful, lifetime: Duration::MAX }
+    }
+
     /// When it came.
     pub(crate) fn received(&self) -> Moment {
         self.received
@@ -182,6 +187,18 @@ impl<T> Slot<T> {
         let mut lease = self.lease();
         if lease.as_ref().is_some_and(|lease| is_meant(&lease.token)) {
             *lease = None;
+        }
+    }
+
+    /// Has exactly this token replaced when it is needed next, if it came longer ago than that. Until
+    /// then it serves.
+    pub(crate) fn make_due(&self, token: &Arc<T>, age: Duration) {
+        let now = self.clock.now();
+        if let Some(lease) = self.lease().as_mut()
+            && Arc::ptr_eq(&lease.token, token)
+            && lease.age(now) > age
+        {
+            lease.useful = Duration::ZERO;
         }
     }
 

@@ -52,7 +52,7 @@ impl Credential {
 
     /// As [`Credential::anonymous`], for whoever looked for a credential and found none: where the
     /// registry refuses nobody, the error says why nobody is signed in. In lower case, without a
-    /// secret.
+    /// secret. A [`CredentialSource`] that found nobody is asked again after a minute.
     ///
     /// ```
     /// use acr_auth::Credential;
@@ -190,10 +190,17 @@ pub trait TokenCredential: fmt::Debug + Send + Sync + 'static {
 /// Looks for the credential of a registry when it is needed first.
 ///
 /// For what takes time to find, or should not be asked for before it is needed: a file, a program,
-/// a person. What is found is used for the registry that it was looked for and for no other, and is
-/// kept until the registry refuses it, or its rights do not suffice and were looked at more than a minute
-/// ago; then it is looked for once more, unless it is an Entra identity, which renews its own tokens.
-/// Where nobody was found, it is looked for again with the first token that is fetched a minute later.
+/// a person. What is found is used for the registry that it was looked for and for no other. It is
+/// looked for again, when a token is fetched next,
+///
+/// - after the token service refused it, or after the search failed and nobody had been found before;
+/// - after its rights did not suffice, if it was looked for more than a minute ago;
+/// - a minute after nobody was found ([`Credential::anonymous_since`]).
+///
+/// In the last two cases whoever was there before goes on while the search runs, and for another minute
+/// if it fails or finds nobody. An Entra identity, which renews its own tokens, and
+/// [`Credential::anonymous`], nobody by choice, are kept for good: a source that asks a person gives the
+/// latter where the person declines, and is asked again for want of rights as above.
 ///
 /// ```
 /// use acr_auth::{BoxFuture, Credential, CredentialSource};

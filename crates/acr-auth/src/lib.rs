@@ -104,6 +104,7 @@ mod program;
 mod ready_made;
 mod refusal;
 mod secret_text;
+mod sought;
 mod token_client;
 mod tokens;
 mod trust;

@@ -19,10 +19,11 @@ use crate::{
     cache::{Lease, Slot},
     challenged,
     clock::{Clock, Moment},
-    credential::{Credential, CredentialSource, Kind, TokenCredential, TokenRequest},
+    credential::{Credential, Kind, TokenCredential, TokenRequest},
     exchange::{Ask, Caller, Exchange, Grant},
     jwt,
     refusal::blames_token,
+    sought::{Sought, may_be_replaced},
     trust,
 };
 
@@ -33,8 +34,8 @@ pub(crate) struct Tokens {
     audience: String,
     trusted: Vec<String>,
     clock: Clock,
-    /// What was found, where the credential is one that is looked for.
-    found: Slot<Credential>,
+    /// Who was found, where the credential is one that is looked for.
+    sought: Sought,
     refresh: Slot<Secret>,
     access: Mutex<HashMap<Scope, Arc<Entry>>>,
 }
@@ -48,7 +49,7 @@ pub(crate) struct Access {
     pub(crate) nobody: Option<Arc<str>>,
     /// The refresh token that it was asked with, if that was ours to fetch.
     refresh: Option<Arc<Secret>>,
-    /// What it was asked with, if that was looked for and does not renew itself.
+    /// What it was asked with, if that was looked for and somebody better may be found.
     sought: Option<Arc<Credential>>,
     /// When the registry looked at what the identity may do, or when the identity was found.
     judged: Moment,
@@ -96,7 +97,7 @@ impl Tokens {
             credential,
             audience,
             trusted,
-            found: Slot::new(clock.clone()),
+            sought: Sought::new(clock.clone()),
             refresh: Slot::new(clock.clone()),
             clock,
             access: Mutex::default(),
@@ -134,8 +135,8 @@ impl Tokens {
         self.entries().values().for_each(|entry| entry.slot.invalidate(token));
     }
 
-    /// Drops a token that lacks rights, and behind it the refresh token or what was looked for,
-    /// unless the registry looked at the rights, or the identity was found, within the last
+    /// Drops a token that lacks rights, and behind it the refresh token, or has somebody better looked
+    /// for, unless the registry looked at the rights, or the identity was found, within the last
     /// minute. Whether that was done, and a new token may have more of them.
     pub(crate) fn renew(&self, token: &Arc<Access>) -> bool {
         if self.clock.now().since(token.judged) <= RIGHTS_AGE {
@@ -145,7 +146,7 @@ impl Tokens {
             self.refresh.invalidate(refresh);
         }
         if let Some(sought) = &token.sought {
-            self.found.invalidate(sought);
+            self.sought.doubt(sought);
         }
         self.invalidate(token);
         true
@@ -173,30 +174,18 @@ impl Tokens {
         let Kind::Sought(source) = &self.credential.0 else {
             return self.fetch_access_as(&self.credential, caller, scope).await;
         };
-        let seek = || self.seek(source.as_ref());
-        let (found, is_new) = self.found.get(seek).await?;
+        let source = source.as_ref();
+        let (found, is_new) = self.sought.get(source, &self.endpoint).await?;
         match self.fetch_access_as(&found.token, caller, scope.clone()).await {
             // What was found may have been replaced since.
-            Err(error) if !is_new && blames_token(&error) && !renews_itself(&found.token) => {
-                self.found.invalidate(&found.token);
-                let (found, _) = self.found.get(seek).await?;
+            Err(error) if !is_new && blames_token(&error) && may_be_replaced(&found.token) => {
+                self.sought.forget(&found.token);
+                let (found, _) = self.sought.get(source, &self.endpoint).await?;
                 let access = self.fetch_access_as(&found.token, caller, scope).await?;
                 Ok(sought_as(&found, access))
             }
             other => other.map(|access| sought_as(&found, access)),
         }
-    }
-
-    async fn seek(&self, source: &dyn CredentialSource) -> Result<Lease<Credential>> {
-        let found = source.find(&self.endpoint).await?;
-        if let Kind::Sought(_) = found.0 {
-            let text = "a credential was looked for, and another one to look for was found";
-            return Err(Error::new(ErrorKind::Credential, text));
-        }
-        tracing::debug!(credential = ?found, registry = self.endpoint.host(), "found");
-        let is_nobody = matches!(found.0, Kind::Anonymous { .. });
-        let lifetime = if is_nobody { NOBODY_LIFETIME } else { FOR_EVER };
-        Ok(Lease::new(found, self.clock.now(), lifetime, 0.0))
     }
 
     async fn fetch_access_as<S: HttpService>(
@@ -347,14 +336,9 @@ impl Entry {
     }
 }
 
-/// An Entra identity asks for new tokens by itself.
-fn renews_itself(credential: &Credential) -> bool {
-    matches!(credential.0, Kind::Entra(_))
-}
-
 /// Notes in a token that came just now, and that nobody else has yet, what it was asked with.
 fn sought_as(found: &Lease<Credential>, mut access: Lease<Access>) -> Lease<Access> {
-    if !renews_itself(&found.token)
+    if may_be_replaced(&found.token)
         && let Some(access) = Arc::get_mut(&mut access.token)
     {
         access.sought = Some(Arc::clone(&found.token));
@@ -410,14 +394,6 @@ async fn in_time<T>(fetch: impl Future<Output = Result<Lease<T>>>) -> Result<Lea
 
 /// Enough for a command line tool that asks a person's browser, and two slow calls.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(120);
-
-/// What was found is kept until it is refused.
-const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
-
-/// Where nobody was found there may be somebody soon: the service of a machine's identity that
-/// starts later than this program, a person who signs in. A token service does not refuse nobody, it
-/// gives a token without rights.
-const NOBODY_LIFETIME: Duration = Duration::from_secs(60);
 
 /// Rights that were looked at so long ago may have changed.
 const RIGHTS_AGE: Duration = Duration::from_secs(60);

@@ -12,16 +12,16 @@ use std::{
 
 use acr_auth::{AuthLayer, BoxFuture, Credential, CredentialSource};
 use acr_core::{
-    Endpoint, Error, ErrorKind, Pipeline, Result, Scope,
+    Action, Endpoint, Error, ErrorKind, Pipeline, Result, Scope,
     http::{Body, response},
 };
-use acr_testkit::{FakeRegistry, ScopeMap};
+use acr_testkit::{Anonymous, FakeRegistry, ScopeMap};
 
-/// Finds another credential each time; the last one for ever.
+/// Finds another credential each time, or fails; the last one for ever.
 #[derive(Debug)]
 struct Places {
     asked: Arc<AtomicUsize>,
-    found: Vec<Credential>,
+    found: Vec<Option<Credential>>,
 }
 
 impl CredentialSource for Places {
@@ -30,14 +30,18 @@ impl CredentialSource for Places {
             assert_eq!(registry.host(), "fakeregistry.azurecr.io");
             let nth = self.asked.fetch_add(1, Ordering::Relaxed);
             tokio::task::yield_now().await;
-            let found = self.found.get(nth).or_else(|| self.found.last());
-            found.cloned().ok_or_else(|| Error::new(ErrorKind::Credential, "the vault is sealed"))
+            let found = self.found.get(nth).or_else(|| self.found.last()).cloned().flatten();
+            found.ok_or_else(|| Error::new(ErrorKind::Credential, "the vault is sealed"))
         })
     }
 }
 
-fn pipeline(fake: &FakeRegistry, found: Vec<Credential>) -> (Pipeline, Arc<AtomicUsize>) {
+fn pipeline(
+    fake: &FakeRegistry,
+    found: impl IntoIterator<Item = impl Into<Option<Credential>>>,
+) -> (Pipeline, Arc<AtomicUsize>) {
     let asked = Arc::<AtomicUsize>::default();
+    let found = found.into_iter().map(Into::into).collect();
     let credential = Credential::sought(Places { asked: Arc::clone(&asked), found });
     assert_eq!(format!("{credential:?}"), "Credential(sought)");
     let auth = AuthLayer::new(&fake.endpoint(), credential);
@@ -50,10 +54,19 @@ fn pipeline(fake: &FakeRegistry, found: Vec<Credential>) -> (Pipeline, Arc<Atomi
 }
 
 async fn list(pipeline: &Pipeline) -> Result<()> {
-    let request = http::Request::get(pipeline.endpoint().uri("/acr/v1/_catalog")?)
-        .extension(Scope::catalog())
-        .body(Body::empty())
-        .unwrap();
+    get(pipeline, "/acr/v1/_catalog", Scope::catalog()).await
+}
+
+/// Asks for what is not there, which only those with rights are told.
+async fn read(pipeline: &Pipeline, repository: &str) {
+    let scope = Scope::repository(&repository.parse().unwrap(), &[Action::PULL]);
+    let absent = get(pipeline, &format!("/v2/{repository}/manifests/v1"), scope).await;
+    assert_eq!(absent.unwrap_err().kind(), ErrorKind::NotFound, "{repository}");
+}
+
+async fn get(pipeline: &Pipeline, path: &str, scope: Scope) -> Result<()> {
+    let request = http::Request::get(pipeline.endpoint().uri(path)?);
+    let request = request.extension(scope).body(Body::empty()).unwrap();
     let answer = pipeline.send(request).await?;
     response::expect(answer, &[http::StatusCode::OK]).await.map(drop)
 }
@@ -88,7 +101,7 @@ async fn after_a_refusal_it_is_looked_for_once_more() {
 #[tokio::test]
 async fn what_a_search_fails_with_is_the_error_of_the_call_and_the_next_one_searches_again() {
     let fake = fake();
-    let (pipeline, asked) = pipeline(&fake, Vec::new());
+    let (pipeline, asked) = pipeline(&fake, [None]);
     for nth in 1..3 {
         let error = list(&pipeline).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Credential);
@@ -121,9 +134,43 @@ async fn who_was_nobody_is_looked_for_again_after_a_minute() {
             assert_eq!(list(&pipeline).await.unwrap_err().kind(), ErrorKind::Forbidden);
             assert_eq!(asked.load(Ordering::Relaxed), nth);
         }
-        tokio::time::advance(Duration::from_secs(61)).await;
+        tokio::time::advance(Duration::from_secs(58)).await;
+        assert_eq!(list(&pipeline).await.unwrap_err().kind(), ErrorKind::Forbidden);
+        assert_eq!(asked.load(Ordering::Relaxed), nth, "a minute is a minute");
+        tokio::time::advance(Duration::from_secs(3)).await;
     }
     list(&pipeline).await.unwrap();
+    assert_eq!(asked.load(Ordering::Relaxed), 3);
+}
+
+/// Whoever was asked and chose to be nobody is not asked again.
+#[tokio::test(start_paused = true)]
+async fn nobody_by_choice_is_nobody_for_ever() {
+    let fake = fake();
+    let found = [Credential::anonymous(), Credential::password("me", "right")];
+    let (pipeline, asked) = pipeline(&fake, found);
+    for _ in 0..3 {
+        assert_eq!(list(&pipeline).await.unwrap_err().kind(), ErrorKind::Forbidden);
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
+        tokio::time::advance(Duration::from_secs(3_600)).await;
+    }
+}
+
+/// What needs no login goes on while the search for one fails.
+#[tokio::test(start_paused = true)]
+async fn who_was_nobody_stays_nobody_while_the_search_fails() {
+    let fake = FakeRegistry::builder().user("me", "right").anonymous(Anonymous::Pull).build();
+    let nobody = Credential::anonymous_since("the drawer is empty");
+    let me = Credential::password("me", "right");
+    let (pipeline, asked) = pipeline(&fake, [Some(nobody), None, Some(me)]);
+    read(&pipeline, "public/a").await;
+    tokio::time::advance(Duration::from_secs(61)).await;
+    for repository in ["public/b", "public/c"] {
+        read(&pipeline, repository).await;
+        assert_eq!(asked.load(Ordering::Relaxed), 2, "once a minute");
+    }
+    tokio::time::advance(Duration::from_secs(61)).await;
+    read(&pipeline, "public/d").await;
     assert_eq!(asked.load(Ordering::Relaxed), 3);
 }
 
@@ -133,7 +180,7 @@ async fn whoever_lacks_rights_is_looked_for_again_after_a_minute() {
     let poor = ScopeMap::parse(["repositories/other/content/read"]).unwrap();
     let fake = FakeRegistry::builder().user("me", "right").scoped_user("poor", "p", poor).build();
     let found = ["poor", "me"].into_iter().zip(["p", "right"]);
-    let found = found.map(|(user, password)| Credential::password(user, password)).collect();
+    let found = found.map(|(user, password)| Credential::password(user, password));
     let (pipeline, asked) = pipeline(&fake, found);
     for _ in 0..3 {
         assert_eq!(list(&pipeline).await.unwrap_err().kind(), ErrorKind::Forbidden);
@@ -142,4 +189,38 @@ async fn whoever_lacks_rights_is_looked_for_again_after_a_minute() {
     tokio::time::advance(Duration::from_secs(61)).await;
     list(&pipeline).await.unwrap();
     assert_eq!(asked.load(Ordering::Relaxed), 2);
+}
+
+/// A login that lacks rights somewhere has them elsewhere.
+#[tokio::test(start_paused = true)]
+async fn a_search_that_finds_nobody_better_takes_no_login_away() {
+    let unusable = Credential::password("me", "a line\nand another");
+    let no_better = [
+        None,
+        Some(Credential::anonymous_since("the drawer is empty")),
+        Some(Credential::anonymous()),
+        Some(unusable),
+    ];
+    for no_better in no_better {
+        let rights = ["repositories/mine/*/content/read"];
+        let rights = ScopeMap::parse(rights).unwrap();
+        let fake = FakeRegistry::builder().user("me", "right").scoped_user("poor", "p", rights);
+        let fake = fake.build();
+        let poor = Some(Credential::password("poor", "p"));
+        let me = Some(Credential::password("me", "right"));
+        let (pipeline, asked) = pipeline(&fake, [poor, no_better.clone(), me]);
+        read(&pipeline, "mine/a").await;
+        assert_eq!(list(&pipeline).await.unwrap_err().kind(), ErrorKind::Forbidden);
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
+        tokio::time::advance(Duration::from_secs(61)).await;
+        for repository in ["mine/b", "mine/c"] {
+            let error = list(&pipeline).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Forbidden, "{no_better:?}: {error}");
+            read(&pipeline, repository).await;
+            assert_eq!(asked.load(Ordering::Relaxed), 2, "{no_better:?}: once a minute");
+        }
+        tokio::time::advance(Duration::from_secs(61)).await;
+        list(&pipeline).await.unwrap();
+        assert_eq!(asked.load(Ordering::Relaxed), 3);
+    }
 }
