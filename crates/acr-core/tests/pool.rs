@@ -22,7 +22,7 @@ use std::{
 };
 
 use acr_core::{
-    Endpoint, ErrorKind, Pipeline, TlsConfig, Transport, TransportBuilder,
+    CallOptions, Endpoint, ErrorKind, Pipeline, TlsConfig, Transport, TransportBuilder,
     http::{Attempt, Body, Effect, Operation, RequestBuilder},
     layer::RetryPolicy,
 };
@@ -31,6 +31,7 @@ use http::Method;
 use http_body_util::Full;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
     sync::mpsc,
 };
 use tower::ServiceExt as _;
@@ -150,6 +151,35 @@ async fn what_may_not_be_sent_twice_is_not() {
         assert!(murdered.load(Ordering::SeqCst) >= 1);
         assert_eq!(server.heads().len(), if replayed { 2 } else { 1 });
         assert_eq!(server.connections(), if replayed { 2 } else { 1 });
+    }
+}
+
+/// Whether the server took what it got on the kept connection, nobody knows.
+#[tokio::test]
+async fn a_replay_that_cannot_connect_was_sent_all_the_same() {
+    for limit in [None, Some(Duration::from_secs(20))] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri = format!("http://{}/v2/", listener.local_addr().unwrap());
+        let server = async move {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            drop(listener);
+            read_head(&mut socket).await.unwrap();
+            socket.write_all(ANSWER).await.unwrap();
+            // It does what it is asked for, and goes down before it can say so.
+            read_head(&mut socket).await.unwrap();
+        };
+        let client = async {
+            let transport = transport();
+            read_ok(&transport, get(&uri)).await;
+            let mut request = post(&uri, Effect::Set, Body::empty());
+            if let Some(limit) = limit {
+                request.extensions_mut().insert(CallOptions::new().connect_timeout(limit));
+            }
+            transport.oneshot(request).await.unwrap_err()
+        };
+        let ((), error) = tokio::join!(server, client);
+        assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
+        assert!(error.is_retryable() && !error.is_unsent(), "{error}");
     }
 }
 

@@ -204,8 +204,9 @@ impl Error {
         self.0.foreign
     }
 
-    /// Whether the request itself never left, with none of the attempts, so that repeating it is
-    /// always safe.
+    /// Whether the registry took nothing of the request, with none of the attempts, so that repeating
+    /// it is always safe: it never left, or was refused for want of a token or rights (401, 403) and
+    /// nothing was sent since.
     pub fn is_unsent(&self) -> bool {
         let never_left = matches!(self.0.kind, ErrorKind::Connect | ErrorKind::InvalidInput);
         (self.0.unsent || never_left) && !self.0.may_be_sent
@@ -317,7 +318,7 @@ impl Error {
         self
     }
 
-    /// Notes that the request itself never left, as when its token could not be fetched.
+    /// Notes that nothing was taken of the request, as when its token could not be fetched.
     #[must_use]
     pub fn before_sending(mut self) -> Self {
         self.0.unsent = true;

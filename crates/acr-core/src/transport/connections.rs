@@ -80,13 +80,19 @@ impl<C: Connect + Clone + Send + Sync + 'static> Connections<C> {
         match again {
             Some(request) if was_stale(&error, &capture) => {
                 debug!("the server had closed the idle connection; sending again on a fresh one");
+                let may_be_taken = !was_never_written(&error);
                 let mut request = request;
                 let capture = capture_connection(&mut request);
                 let told = Told::new(marks.as_ref(), &capture);
                 let answer =
                     connected_within(limit, &peer, &capture, self.fresh.request(request)).await;
                 told.end(&answer);
-                answer?.map_err(|error| classify(error, &peer)).and_then(bounded)
+                let answer = answer.and_then(|answer| answer.map_err(|e| classify(e, &peer)));
+                let answer = match answer {
+                    Err(error) if may_be_taken => Err(error.after_sending()),
+                    other => other,
+                };
+                answer.and_then(bounded)
             }
             _ => Err(classify(error, &peer)),
         }
@@ -206,10 +212,14 @@ fn was_stale(error: &legacy::Error, capture: &CaptureConnection) -> bool {
     if capture.connection_metadata().is_none() {
         return false;
     }
-    let never_written = causes(error)
+    was_never_written(error) || usage(capture).is_some_and(|usage| usage.went_stale())
+}
+
+/// Whether the server cannot have got anything of the request.
+fn was_never_written(error: &legacy::Error) -> bool {
+    causes(error)
         .filter_map(|cause| cause.downcast_ref::<hyper::Error>())
-        .any(hyper::Error::is_canceled);
-    never_written || usage(capture).is_some_and(|usage| usage.went_stale())
+        .any(hyper::Error::is_canceled)
 }
 
 fn classify(error: legacy::Error, peer: &Peer) -> Error {

@@ -2,11 +2,16 @@
 
 use std::time::Duration;
 
-use acr_core::{ErrorKind, Pipeline, http::Effect, layer::RetryPolicy};
+use acr_core::{
+    Error, ErrorKind, Pipeline,
+    http::{Attempt, Body, BoxError, Effect, Request},
+    layer::{RetryLayer, RetryPolicy},
+};
 use futures_util::future::join_all;
 use tokio::time::Instant;
 use tower::{
-    ServiceBuilder, buffer::BufferLayer, limit::ConcurrencyLimitLayer, timeout::TimeoutLayer,
+    Layer as _, ServiceBuilder, ServiceExt as _, buffer::BufferLayer, limit::ConcurrencyLimitLayer,
+    load_shed::error::Overloaded, service_fn, timeout::TimeoutLayer,
 };
 
 use crate::registry::{Hook, Registry, both, both_as_usual, once, sent};
@@ -60,6 +65,26 @@ async fn shed_load_was_not_sent_and_is_throttled() {
             assert_eq!((error.kind(), error.is_unsent()), (ErrorKind::Throttled, true));
         }
         assert_eq!(registry.seen().len(), 1, "{hook:?}");
+    }
+}
+
+/// The first attempt may have been taken, whatever became of the last one.
+#[tokio::test(start_paused = true)]
+async fn a_call_is_not_unsent_where_only_its_last_attempt_was_shed() {
+    for (first, is_unsent) in [(ErrorKind::Timeout, false), (ErrorKind::Connect, true)] {
+        let then_shed = service_fn(move |request: Request| {
+            let is_first = request.extensions().get() == Some(&Attempt::new(1));
+            let error: BoxError = match is_first {
+                true => Error::new(first, "scripted").into(),
+                false => Overloaded::new().into(),
+            };
+            async move { Err::<http::Response<Body>, _>(error) }
+        });
+        let stack = RetryLayer::new(RetryPolicy::default().retries(1)).layer(then_shed);
+        let mut request = Request::default();
+        request.extensions_mut().insert(Effect::Set);
+        let error = Error::from(stack.oneshot(request).await.unwrap_err());
+        assert_eq!((error.kind(), error.is_unsent()), (ErrorKind::Throttled, is_unsent));
     }
 }
 

@@ -187,6 +187,10 @@ fn note<T>(
     result.map_err(|error| match error.downcast::<Error>() {
         Ok(ours) if was_sent_before => ours.after_sending().with_attempts(attempts).into(),
         Ok(ours) => ours.with_attempts(attempts).into(),
+        // One that says of the last attempt what is not so for all of them.
+        Err(other) if was_sent_before && Error::standing_for(&*other).is_unsent() => {
+            Error::from(other).after_sending().with_attempts(attempts).into()
+        }
         Err(other) => other,
     })
 }

@@ -24,7 +24,7 @@ pub(super) struct Outcome {
     told: Option<ErrorKind>,
     pub(super) retry_after: Option<Duration>,
     pub(super) is_transient: bool,
-    /// Whether the request itself never left.
+    /// Whether nothing was taken of the request.
     pub(super) is_unsent: bool,
     /// Of a failure that others met too.
     pub(super) fare: Option<Fare>,
