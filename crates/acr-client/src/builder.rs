@@ -219,7 +219,12 @@ impl RegistryBuilder {
     }
 
     /// The stack of these settings.
-    pub(crate) fn pipeline(mut self) -> Result<Pipeline> {
+    pub(crate) fn pipeline(self) -> Result<Pipeline> {
+        self.stacked()?.build()
+    }
+
+    /// What the stack is built of. The caller's functions run here, layers are built later.
+    pub(crate) fn stacked(mut self) -> Result<PipelineBuilder> {
         let endpoint = self.login_server.clone().endpoint()?;
         let transport = self.take_transport()?;
         let auth = self.auth(&endpoint, transport.as_ref())?;
@@ -236,7 +241,7 @@ impl RegistryBuilder {
         if let Some(policy) = self.retry {
             pipeline = pipeline.retry(policy);
         }
-        self.stack.into_iter().fold(pipeline, |pipeline, change| change(pipeline)).build()
+        Ok(self.stack.into_iter().fold(pipeline, |pipeline, change| change(pipeline)))
     }
 
     #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]

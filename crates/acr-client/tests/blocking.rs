@@ -83,6 +83,10 @@ fn a_list_that_only_fails_ends() {
         .unwrap();
     assert_eq!(registry.list_repositories().flatten().count(), 0);
     assert_eq!(registry.list_repositories().into_pages().filter(Result::is_err).count(), 16);
+    // One that starts anew tells its errors anew, and is no empty list.
+    let mut ended = registry.list_repositories();
+    assert_eq!(ended.by_ref().count(), 16);
+    assert_eq!(ended.page_size(10).filter(Result::is_err).count(), 16);
     assert!(asked.load(Ordering::Relaxed) > 0);
 }
 

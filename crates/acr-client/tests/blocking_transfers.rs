@@ -55,6 +55,16 @@ fn a_writer_that_was_refused_inside_of_a_runtime_loses_nothing() {
 }
 
 #[test]
+fn a_function_that_changes_the_stack_may_use_another_registry() {
+    let (settings, fake) = in_process();
+    let registry = builder(&fake).stack(move |pipeline| {
+        settings.ping().unwrap();
+        pipeline.layer_per_call(ServiceBuilder::new().buffer(8))
+    });
+    registry.build_blocking().unwrap().ping().unwrap();
+}
+
+#[test]
 fn a_writer_that_failed_stores_nothing_more() {
     let (registry, fake) = in_process();
     let repo = registry.repository("library/app").unwrap();

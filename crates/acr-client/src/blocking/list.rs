@@ -142,7 +142,8 @@ impl<T: Send + 'static> ListPager<T> {
         self,
         change: impl FnOnce(acr_registry::ListPager<T>) -> acr_registry::ListPager<T>,
     ) -> Self {
-        Self { inner: change(self.inner), ..self }
+        // A list that starts anew tells its errors anew.
+        Self { inner: change(self.inner), told: Told::default(), ..self }
     }
 }
 

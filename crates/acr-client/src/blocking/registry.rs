@@ -185,10 +185,12 @@ impl RegistryBuilder {
     #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
     pub fn build_blocking(self) -> Result<Registry> {
         let runtime = Runtime::start()?;
-        let inner = {
+        // Outside, where the caller's functions may use a registry of this kind.
+        let stacked = self.stacked()?;
+        let pipeline = {
             let _inside = runtime.enter();
-            self.build()?
+            stacked.build()?
         };
-        Ok(Registry { inner, runtime })
+        Ok(Registry { inner: crate::Registry::new(pipeline), runtime })
     }
 }
