@@ -505,7 +505,11 @@ impl PipelineBuilder {
     }
 
     /// Adds a layer around the whole call, outside of all others: a cache, a
-    /// concurrency limit, an audit log. The layer added last stands outermost.
+    /// concurrency limit, a log of calls. The layer added last stands outermost.
+    ///
+    /// What changes requests, or must see each of them, belongs to [`PipelineBuilder::layer_per_hop`]: a
+    /// header that a gateway asks for, an audit log. What a call sends from inside of its retry loop
+    /// (`layer::Recheck`: the second look of `if_absent` and `if_tag_is`) goes around the layers added here.
     ///
     /// Any layer fits whose service answers with an `http::Response<B>`, whatever bytes `B`
     /// carries and whatever its errors are ([`Error::from`] says what becomes of them): those of

@@ -64,6 +64,8 @@ impl TagManifest {
     /// is sent once more. The interface has no condition of its own: somebody who moves the tag
     /// after the look was answered and before the `PUT` arrives is overwritten. That is the way
     /// of two messages, and longer only if the token that served for the look is refused then.
+    /// The second look goes around the layers of
+    /// [`layer_per_call`](acr_core::PipelineBuilder::layer_per_call).
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
