@@ -20,6 +20,17 @@ run() {
   "$@"
 }
 
+# Runs a command that runs tests; if it ran none (a name that nothing has any more), it is red.
+run_tests() {
+  local output ran code=0
+  output=$(mktemp)
+  run "$@" 2>&1 | tee "$output" || code=$?
+  ran=$(awk '/^running [0-9]+ tests?$/ { ran += $2 } END { print ran + 0 }' "$output")
+  rm -f "$output"
+  [[ $ran -gt 0 ]] || fail "no test was run by: $*"
+  return "$code"
+}
+
 # Prints why a stage is red and ends it.
 fail() {
   printf 'FAILED: %s\n' "$*" >&2

@@ -1,7 +1,7 @@
 //! Credentials of the Azure SDK for Rust at a registry, their requests sent through our transport.
 //!
 //! ```text
-//! cargo run --features acr-examples/azure-identity --example azure_identity
+//! cargo run --example azure_identity
 //! ```
 //!
 //! Talks to an emulated Entra authority and an emulated registry on loopback, both with TLS and

@@ -6,4 +6,3 @@ set -euo pipefail
 source .ci/common.sh
 
 run cargo clippy --workspace --all-targets --all-features -- -D warnings
-run cargo clippy -p acr-core --no-default-features --features ring --all-targets -- -D warnings

@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
-# Every example of acr-examples runs to its end by itself, in bounded time; the stage `optional` has
-# those that need further crates. Those with files
-# in examples/expected print what these say: the first line has the arguments, each further
-# one is an extended regular expression for one line of the output.
+# Every example of acr-examples runs to its end by itself, in bounded time. Those with files in
+# examples/expected print what these say: the first line has the arguments, each further one is an
+# extended regular expression for one line of the output.
 set -euo pipefail
 # shellcheck source=.ci/common.sh
 source .ci/common.sh

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Everything compiles with the oldest Rust that the README promises, the programs of
-# its two commands included.
+# The libraries, the emulator and the examples compile with the oldest Rust that the README
+# promises, with all features. What tests and benches need is not promised to anyone.
 set -euo pipefail
 # shellcheck source=.ci/common.sh
 source .ci/common.sh
@@ -18,4 +18,5 @@ if ! rustup run "$version" rustc --version >/dev/null 2>&1; then
     fail "Rust $version cannot be installed"
 fi
 run rustup run "$version" rustc --version
-run rustup run "$version" cargo check --locked --workspace --all-targets --all-features
+run rustup run "$version" cargo check --locked --workspace --exclude acr-bench --exclude acr-interop --all-features \
+  --lib --bins --examples

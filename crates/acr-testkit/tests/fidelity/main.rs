@@ -33,7 +33,7 @@ mod tests {
     async fn answers_have_the_shapes_of_recorded_ones() {
         let Some(folder) = recording::folder() else {
             assert!(env::var_os("CI").is_none(), "no recordings; set ACR_RECORDINGS");
-            println!("no recordings here: nothing was compared; set ACR_RECORDINGS");
+            report("No recordings here: nothing was compared; set ACR_RECORDINGS.\n");
             return;
         };
         let recordings = recording::load(&folder);
@@ -56,13 +56,16 @@ mod tests {
                 }
             }
         }
-        println!("| operation | outcome | recordings | exchanges | differences |");
-        println!("|---|---|---|---|---|");
+        let mut table =
+            "| operation | outcome | recordings | exchanges | differences |\n".to_owned();
+        table.push_str("|---|---|---|---|---|\n");
         for ((operation, outcome), (names, total)) in &compared {
             let differences = found.keys().filter(|(o, c, _)| o == operation && c == outcome);
             let differences = differences.count();
-            println!("| {operation} | {outcome} | {} | {total} | {differences} |", names.len());
+            let names = names.len();
+            table += &format!("| {operation} | {outcome} | {names} | {total} | {differences} |\n");
         }
+        report(&table);
         let known = known();
         let mut wrong = Vec::new();
         for ((operation, outcome, difference), names) in &found {
@@ -85,6 +88,12 @@ mod tests {
             }
         }
         assert!(wrong.is_empty(), "{} differences:\n{}", wrong.len(), wrong.join("\n"));
+    }
+
+    /// What was compared, for people: `target/tmp/fidelity.md`.
+    fn report(text: &str) {
+        let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
+        std::fs::write(folder.join("fidelity.md"), text).unwrap();
     }
 
     /// A difference that is known.
