@@ -177,6 +177,32 @@ async fn all_but_one_go_on_with_the_old_token_while_it_is_refreshed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_doubted_is_replaced_if_it_is_old_and_serves_until_then() {
+    let slot = Slot::default();
+    let second = Duration::from_secs(1);
+    let lasting = || Lease::lasting(Arc::new(()), Clock::default().now(), Duration::MAX);
+    let (old, _) = slot.get(|| async { Ok(lasting()) }).await.unwrap();
+    tokio::time::advance(second).await;
+    slot.make_due(&old.token, second);
+    slot.make_due(&Arc::new(()), Duration::ZERO);
+    assert!(slot.fresh().is_some(), "too young, and another one");
+    tokio::time::advance(second).await;
+    slot.make_due(&old.token, second);
+    assert!(slot.fresh().is_none());
+    let mut search = Box::pin(slot.get(|| async {
+        tokio::time::sleep(second).await;
+        Ok(lasting())
+    }));
+    assert!(search.as_mut().now_or_never().is_none());
+    let (used, is_new) = slot.get(|| async { Ok(lasting()) }).await.unwrap();
+    assert!(!is_new && Arc::ptr_eq(&used.token, &old.token), "nobody else waits");
+    let (found, is_new) = search.await.unwrap();
+    assert!(is_new && !Arc::ptr_eq(&found.token, &old.token));
+    tokio::time::advance(Duration::from_secs(1_000_000)).await;
+    assert!(slot.fresh().is_some(), "for good");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failing_service_gets_a_pause() {
     let slot = Slot::default();
     let fail = || slot.get(|| async { Err::<Lease<()>, _>(Error::new(ErrorKind::Server, "down")) });
