@@ -117,9 +117,10 @@ impl<T: Send + 'static> ListPager<T> {
 
     /// Goes on where another pager of the same list, with the same filter and order, stopped.
     ///
-    /// The continuation says all of the place, the size of the pages included:
+    /// The continuation says all of the place, the size of the pages and the order included:
     /// [`ListPager::after`] and [`ListPager::page_size`] beside it are
-    /// [`acr_core::ErrorKind::InvalidInput`] when the first item is asked for. What that one could
+    /// [`acr_core::ErrorKind::InvalidInput`] when the first item is asked for, and so is another order
+    /// than that of the list that it is from. What that one could
     /// not read is not known here: ask it ([`ListPager::unreadable`]) before its continuation is
     /// stored.
     ///
@@ -228,6 +229,13 @@ impl<T: Send + 'static> ListPager<T> {
                  pages are: leave `after` and `page_size` out",
             );
         }
+        let order = self.list.order.as_ref();
+        if self.from.as_ref().zip(order).is_some_and(|(from, order)| !is_in_order(from, order)) {
+            return Some(
+                "the continuation given to `resume` is of a list in another order: give `order_by` \
+                 what that list had, or leave it out",
+            );
+        }
         (self.page_size == Some(0))
             .then_some("pages of 0 items: ask for at least 1, or leave `page_size` out")
     }
@@ -245,6 +253,18 @@ impl<T: Send + 'static> ListPager<T> {
     fn filtered(mut self, filter: Filter) -> Self {
         self.list.filter = Some(filter);
         self.anew()
+    }
+}
+
+/// Whether a list that goes on there comes in this order. A registry's link has it, and nothing
+/// in its place where names ascend.
+fn is_in_order(from: &Continuation, order: &Order) -> bool {
+    let named = from.query().split('&').find_map(|pair| pair.strip_prefix("orderby="));
+    match named.unwrap_or_default() {
+        "" => *order == Order::NONE,
+        // No order that is known is written so.
+        escaped if escaped.contains(['%', '+']) => true,
+        named => named.eq_ignore_ascii_case(order.as_str()),
     }
 }
 

@@ -117,3 +117,39 @@ async fn g10_in_every_order_a_list_begins_after_its_item() {
     let names = all.list_repositories().after(&"library/app".parse::<RepositoryName>().unwrap());
     assert!({ names }.try_next().await.unwrap().is_none());
 }
+
+#[tokio::test]
+async fn a_place_in_a_list_of_another_order_is_refused_and_not_taken_for_one_in_this() {
+    let body = r#"{"tags":null,"manifests":null}"#;
+    let (all, asked) = scripted(200, &[], body);
+    let repo = all.repository("a").unwrap();
+    let place = |order: &str| Continuation::from_query(&format!("last=z&n=7{order}"));
+    let newest = Order::NEWEST_FIRST;
+    for (from, order) in [
+        ("", newest.clone()),
+        ("&orderby=", newest.clone()),
+        ("&orderby=none", newest.clone()),
+        ("&orderby=timeasc", newest.clone()),
+        ("&orderby=timedesc", Order::NONE),
+    ] {
+        let (tags, manifests) = (repo.list_tags(), repo.list_manifests());
+        let mut tags = tags.order_by(order.clone()).resume(place(from));
+        let mut manifests = manifests.resume(place(from)).order_by(order);
+        let (one, other) = (tags.try_next().await.map(drop), manifests.try_next().await.map(drop));
+        for error in [one.unwrap_err(), other.unwrap_err()] {
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            assert!(error.to_string().contains("in another order"), "{error}");
+        }
+    }
+    assert!(lines(&asked).is_empty(), "nothing is sent");
+    for (from, order) in [
+        ("", Order::NONE),
+        ("&orderby=", Order::NONE),
+        ("&orderby=timedesc", newest),
+        ("&orderby=by%20size", Order::from("by size")),
+    ] {
+        let mut tags = repo.list_tags().order_by(order).resume(place(from));
+        assert!(tags.try_next().await.unwrap().is_none());
+    }
+    assert_eq!(lines(&asked).len(), 4);
+}
