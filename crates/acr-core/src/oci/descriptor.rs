@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 use super::{DescriptorView, MediaType, Platform, parts::Notes};
 use crate::{Digest, Error, ErrorKind, Result, UnknownFields, http::redact::printable};
@@ -12,7 +12,9 @@ use crate::{Digest, Error, ErrorKind, Result, UnknownFields, http::redact::print
 ///
 /// Strict: it has a media type, a digest and a size, and JSON in which one of them is missing
 /// or anything has another shape is an error. What documents of others say, whatever it is, is a
-/// [`DescriptorView`]; [`DescriptorView::strict`] leads here.
+/// [`DescriptorView`]; [`DescriptorView::strict`] leads here. What would not be read again, an empty
+/// media type or a size beyond 63 bits, is not written either: serialization fails, as does `to_json`
+/// of a manifest with such a part.
 ///
 /// ```
 /// use acr_core::oci::{Descriptor, ImageManifest, MediaType};
@@ -31,10 +33,12 @@ use crate::{Digest, Error, ErrorKind, Result, UnknownFields, http::redact::print
 #[non_exhaustive]
 pub struct Descriptor {
     /// The media type of the part.
+    #[serde(serialize_with = "write_media_type")]
     pub media_type: MediaType,
     /// Its digest.
     pub digest: Digest,
     /// Its size in bytes.
+    #[serde(serialize_with = "write_size")]
     pub size: u64,
     /// Where else it is said to be; data, never followed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -164,11 +168,8 @@ impl DescriptorView {
         let media_type = self.media_type.clone().ok_or_else(|| missing("mediaType"))?;
         let size = self.size.ok_or_else(|| missing("size"))?;
         let refuse = |why: &str| wrong(format!("the descriptor of `{digest}` has {why}"));
-        if media_type.as_str().is_empty() {
-            return Err(refuse("an empty `mediaType`"));
-        }
-        if i64::try_from(size).is_err() {
-            return Err(refuse("a `size` beyond 63 bits, which other readers cannot hold"));
+        if let Some(why) = unfit_media_type(&media_type).or_else(|| unfit_size(size)) {
+            return Err(refuse(why));
         }
         Ok(Descriptor {
             media_type,
@@ -181,6 +182,40 @@ impl DescriptorView {
             platform: self.platform.clone(),
             unknown: self.unknown.clone(),
         })
+    }
+}
+
+impl DescriptorView {
+    /// Refuses what a manifest of ours is not to have, whatever others wrote.
+    pub(super) fn refuse_to_write(&self, path: &str) -> Result<()> {
+        let media_type = self.media_type.as_ref().and_then(unfit_media_type);
+        match media_type.or_else(|| self.size.and_then(unfit_size)) {
+            Some(why) => Err(Error::new(ErrorKind::InvalidInput, format!("`{path}` has {why}"))),
+            None => Ok(()),
+        }
+    }
+}
+
+fn unfit_media_type(media_type: &MediaType) -> Option<&'static str> {
+    media_type.as_str().is_empty().then_some("an empty `mediaType`")
+}
+
+fn unfit_size(size: u64) -> Option<&'static str> {
+    let is_too_large = i64::try_from(size).is_err();
+    is_too_large.then_some("a `size` beyond 63 bits, which other readers cannot hold")
+}
+
+fn write_media_type<S: Serializer>(media_type: &MediaType, to: S) -> Result<S::Ok, S::Error> {
+    match unfit_media_type(media_type) {
+        Some(why) => Err(ser::Error::custom(format_args!("the descriptor has {why}"))),
+        None => media_type.serialize(to),
+    }
+}
+
+fn write_size<S: Serializer>(size: &u64, to: S) -> Result<S::Ok, S::Error> {
+    match unfit_size(*size) {
+        Some(why) => Err(ser::Error::custom(format_args!("the descriptor has {why}"))),
+        None => size.serialize(to),
     }
 }
 
@@ -218,6 +253,7 @@ impl<'de> Deserialize<'de> for Descriptor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oci::{ArtifactManifest, ImageIndex, ImageManifest};
 
     const DIGEST: &str = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
 
@@ -276,5 +312,41 @@ mod tests {
                 assert_eq!(kept, given, "{text}");
             }
         }
+    }
+
+    #[test]
+    fn what_would_not_be_read_again_is_not_written() {
+        let text =
+            |part: &Descriptor| serde_json::to_string(part).map_err(|error| error.to_string());
+        let fit = Descriptor::of("text/plain", b"x");
+        let mut largest = fit.clone();
+        largest.size = i64::MAX.unsigned_abs();
+        for part in [&fit, &largest] {
+            assert_eq!(serde_json::from_str::<Descriptor>(&text(part).unwrap()).unwrap(), *part);
+        }
+        let config = || Descriptor::of("text/plain", b"{}");
+        let mut larger = largest;
+        larger.size += 1;
+        for (part, said) in [(Descriptor::of("", b"x"), "empty `mediaType`"), (larger, "63 bits")] {
+            assert!(text(&part).unwrap_err().contains(said));
+            let image = ImageManifest::new(config()).layer(config()).layer(part.clone());
+            let index = ImageIndex::new().manifest(part.clone());
+            let artifact = ArtifactManifest::new("a/b").blob(part.clone());
+            for (written, path) in [
+                (image.to_json(), "`layers.1` has"),
+                (ImageManifest::new(part).to_json(), "`config` has"),
+                (index.to_json(), "`manifests.0` has"),
+                (artifact.to_json(), "`blobs.0` has"),
+            ] {
+                let error = written.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::InvalidInput);
+                let text = error.to_string();
+                assert!(text.contains(path) && text.contains(said), "{text}");
+            }
+        }
+        // A name that the document has already.
+        let mut twice = ImageManifest::new(config());
+        twice.unknown = serde_json::from_str(r#"{"layers":[]}"#).unwrap();
+        assert_eq!(twice.to_json().unwrap_err().kind(), ErrorKind::InvalidInput);
     }
 }

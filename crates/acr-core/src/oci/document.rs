@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::{
     Descriptor, DescriptorView, MediaType, Platform,
@@ -166,7 +166,7 @@ macro_rules! common {
             pub fn odd(&self) -> Vec<String> {
                 let mut odd = Vec::new();
                 self.notes.add_odd("", &mut odd);
-                self.add_odd(&mut odd);
+                self.parts().for_each(|(path, part)| part.add_odd(&path, &mut odd));
                 odd
             }
 
@@ -174,8 +174,11 @@ macro_rules! common {
             ///
             /// # Errors
             ///
-            /// None that is known; [`ErrorKind::InvalidInput`] if it cannot be written.
+            /// [`ErrorKind::InvalidInput`] for what would be read by nobody: a part with an empty
+            /// media type or a size beyond 63 bits, and a field that comes twice, since it has a
+            /// name here and is among `unknown` too.
             pub fn to_json(&self) -> Result<Bytes> {
+                self.parts().try_for_each(|(path, part)| part.refuse_to_write(&path))?;
                 write(self)
             }
         }
@@ -260,10 +263,9 @@ impl ImageManifest {
         missing
     }
 
-    fn add_odd(&self, odd: &mut Vec<String>) {
-        add_odd("config", &self.config, odd);
-        add_all_odd("layers", &self.layers, odd);
-        add_odd("subject", &self.subject, odd);
+    fn parts(&self) -> impl Iterator<Item = (String, &DescriptorView)> {
+        let above = one("config", &self.config).chain(all("layers", &self.layers));
+        above.chain(one("subject", &self.subject))
     }
 }
 
@@ -369,9 +371,8 @@ impl ImageIndex {
         missing
     }
 
-    fn add_odd(&self, odd: &mut Vec<String>) {
-        add_all_odd("manifests", &self.manifests, odd);
-        add_odd("subject", &self.subject, odd);
+    fn parts(&self) -> impl Iterator<Item = (String, &DescriptorView)> {
+        all("manifests", &self.manifests).chain(one("subject", &self.subject))
     }
 }
 
@@ -438,9 +439,8 @@ impl ArtifactManifest {
         missing
     }
 
-    fn add_odd(&self, odd: &mut Vec<String>) {
-        add_all_odd("blobs", &self.blobs, odd);
-        add_odd("subject", &self.subject, odd);
+    fn parts(&self) -> impl Iterator<Item = (String, &DescriptorView)> {
+        all("blobs", &self.blobs).chain(one("subject", &self.subject))
     }
 }
 
@@ -465,20 +465,27 @@ fn add_missing(list: &str, descriptors: &[DescriptorView], missing: &mut Vec<Str
     }
 }
 
-fn add_odd(field: &str, descriptor: &Option<DescriptorView>, odd: &mut Vec<String>) {
-    if let Some(descriptor) = descriptor {
-        descriptor.add_odd(field, odd);
-    }
+/// A part and its path.
+fn one<'a>(
+    field: &'static str,
+    part: &'a Option<DescriptorView>,
+) -> impl Iterator<Item = (String, &'a DescriptorView)> {
+    part.iter().map(move |part| (field.to_owned(), part))
 }
 
-fn add_all_odd(list: &str, descriptors: &[DescriptorView], odd: &mut Vec<String>) {
-    for (index, descriptor) in descriptors.iter().enumerate() {
-        descriptor.add_odd(&below(list, &index.to_string()), odd);
-    }
+fn all<'a>(
+    list: &'static str,
+    parts: &'a [DescriptorView],
+) -> impl Iterator<Item = (String, &'a DescriptorView)> {
+    parts.iter().enumerate().map(move |(index, part)| (below(list, &index.to_string()), part))
 }
 
-fn write(document: &impl Serialize) -> Result<Bytes> {
-    serde_json::to_vec(document).map(Bytes::from).map_err(|error| {
+fn write<T: Serialize + de::DeserializeOwned>(document: &T) -> Result<Bytes> {
+    let refused = |error: serde_json::Error| {
         Error::new(ErrorKind::InvalidInput, "the manifest cannot be written").with_source(error)
-    })
+    };
+    let bytes = serde_json::to_vec(document).map_err(refused)?;
+    // A field may be there twice, and then no view of it exists.
+    serde_json::from_slice::<T>(&bytes).map_err(refused)?;
+    Ok(bytes.into())
 }
