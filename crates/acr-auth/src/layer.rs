@@ -8,7 +8,7 @@ use std::{
 
 use acr_core::{
     CallOptions, Endpoint, Error, MissingRights, Result, Scope,
-    http::{Challenge, Effect, Recoveries, Request, Response, SignedAnew},
+    http::{Challenge, Effect, Request, Response, SignedAnew, client::Recoveries},
     layer::{
         CLIENT_REQUEST_ID, HttpService, RequestId, ResponseFuture, call, drain, is_redirect_hop,
     },

@@ -89,8 +89,8 @@ pub use acr_blob::{
 };
 pub use acr_core::{
     Algorithm, ByteRange, CallOptions, Continuation, Deletion, Digest, Endpoint, Error, ErrorCode,
-    ErrorKind, Listed, Page, Pipeline, PipelineBuilder, Reference, RepositoryName, Result, Secret,
-    Tag, Timestamp, Transport, UnknownFields, Was,
+    ErrorKind, ImageReference, Listed, Page, Pipeline, PipelineBuilder, Reference, RepositoryName,
+    Result, Secret, Tag, Timestamp, Transport, UnknownFields, Was,
     http::{ErrorDetail, Pages},
     layer::{RetryPolicy, Timeouts},
     value::Unreadable,

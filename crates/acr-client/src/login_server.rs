@@ -1,9 +1,10 @@
 //! The address of a registry, as a person gives it.
 
-use acr_core::{Endpoint, Error, Given, Result};
+use acr_core::{Endpoint, Error, ImageReference, Result, value::Given};
 
 /// The address of a registry: text that is read as by [`login_server`](acr_auth::login_server),
-/// or an [`Endpoint`]. What is wrong with it is said by whoever connects to it.
+/// an [`Endpoint`], or the registry of an [`ImageReference`]. What is wrong with it is said by
+/// whoever connects to it.
 #[derive(Clone, Debug)]
 pub struct LoginServer(Given<Endpoint>);
 
@@ -40,6 +41,28 @@ impl From<Endpoint> for LoginServer {
 impl From<&Endpoint> for LoginServer {
     fn from(endpoint: &Endpoint) -> Self {
         Self::from(endpoint.clone())
+    }
+}
+
+impl From<ImageReference> for LoginServer {
+    fn from(image: ImageReference) -> Self {
+        Self::from(&image)
+    }
+}
+
+impl From<&ImageReference> for LoginServer {
+    fn from(image: &ImageReference) -> Self {
+        Self(Given::new(Registry(image)))
+    }
+}
+
+struct Registry<'a>(&'a ImageReference);
+
+impl TryFrom<Registry<'_>> for Endpoint {
+    type Error = Error;
+
+    fn try_from(at: Registry<'_>) -> Result<Self> {
+        at.0.endpoint()
     }
 }
 

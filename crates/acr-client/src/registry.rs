@@ -42,6 +42,20 @@ impl Registry {
     /// # Ok::<(), acr_client::Error>(())
     /// ```
     ///
+    /// The whole name of an image leads here too:
+    ///
+    /// ```
+    /// use acr_client::{ImageReference, Registry};
+    ///
+    /// let image: ImageReference = "myregistry.azurecr.io/library/app:v1".parse()?;
+    /// let repo = Registry::connect(&image)?.repository(image.repository())?;
+    /// if let Some(reference) = image.reference() {
+    ///     let get = repo.get_manifest(reference);
+    /// #   drop(get);
+    /// }
+    /// # Ok::<(), acr_client::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`acr_core::ErrorKind::InvalidInput`] for an address that is none, a registry's bare name

@@ -33,6 +33,48 @@ async fn the_first_program_lists_tags() {
 }
 
 #[tokio::test]
+async fn the_whole_name_of_an_image_leads_to_its_registry() {
+    let fake = FakeRegistry::builder().user("me", "secret").build();
+    let image =
+        acr_client::ImageReference::new(fake.endpoint().authority(), "library/app").unwrap();
+    let image = image.with_tag(&"v1".parse().unwrap());
+    let me = Credential::password("me", "secret");
+    let registry = Registry::builder(&image).transport(fake.transport()).credential(me);
+    let registry = registry.build().unwrap();
+    assert_eq!(registry.endpoint().authority(), fake.endpoint().authority());
+    let repo = registry.repository(image.repository()).unwrap();
+    let manifest =
+        acr_client::ImageManifest::artifact("application/vnd.example").to_json().unwrap();
+    repo.upload("{}").await.unwrap();
+    let digest = repo.put_manifest(manifest).tag("v1").await.unwrap();
+    let read = repo.get_manifest(image.reference().unwrap()).await.unwrap();
+    assert_eq!(read.digest, digest);
+
+    // Docker Hub's API is at another host than the name says.
+    let hub = acr_client::ImageReference::parse_docker("alpine:3.22").unwrap();
+    let registry = Registry::builder(hub).transport(fake.transport()).build().unwrap();
+    assert_eq!(registry.endpoint().host(), "registry-1.docker.io");
+}
+
+#[tokio::test]
+async fn a_platform_may_be_text_and_what_is_none_is_said_when_it_is_awaited() {
+    let fake = FakeRegistry::new();
+    let registry = Registry::builder(fake.endpoint()).transport(fake.transport()).build().unwrap();
+    let repo = registry.repository("library/app").unwrap();
+    let (text, owned) = ("linux", String::from("linux/"));
+    for get in [
+        repo.get_manifest("v1").platform(text),
+        repo.get_manifest("v1").platform(&owned),
+        repo.get_manifest("v1").platform(owned.clone()),
+    ] {
+        let error = get.await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.to_string().contains("such as `linux/amd64`"), "{error}");
+    }
+    assert_eq!(fake.journal().entries().len(), 0);
+}
+
+#[tokio::test]
 async fn names_may_be_text_and_what_is_wrong_with_one_is_said_when_it_is_awaited() {
     let fake = FakeRegistry::new();
     let registry = Registry::builder(fake.endpoint()).transport(fake.transport()).build().unwrap();

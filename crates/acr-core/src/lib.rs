@@ -86,7 +86,6 @@ pub use self::{
     value::{
         deletion::{Deletion, Was},
         digest::{Algorithm, Digest, Digester},
-        given::Given,
         image_reference::ImageReference,
         listed::Listed,
         name::{RepositoryName, Tag},

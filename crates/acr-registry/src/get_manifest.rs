@@ -2,7 +2,7 @@
 
 use std::{future::IntoFuture, pin::Pin};
 
-use acr_core::{Digest, Error, ErrorKind, Given, Reference, Result, http::response};
+use acr_core::{Digest, Error, ErrorKind, Reference, Result, http::response, value::Given};
 use http::{Method, StatusCode, response::Parts};
 
 use crate::{
@@ -53,7 +53,8 @@ impl RepositoryClient {
 /// digest; [`ErrorKind::TooLarge`] beyond [`GetManifest::max_size`];
 /// [`ErrorKind::Protocol`] for a document that can be read in two ways (see
 /// [`GetManifest::allow_ambiguous`]); [`ErrorKind::Disallowed`] when reading it is off. With
-/// [`GetManifest::platform`], [`ErrorKind::NotFound`] also when nothing runs there.
+/// [`GetManifest::platform`], [`ErrorKind::NotFound`] also when nothing runs there;
+/// [`ErrorKind::InvalidInput`] for text that is no reference or platform.
 ///
 /// # Cancellation
 ///
@@ -66,7 +67,7 @@ pub struct GetManifest {
     max_size: usize,
     accept: Option<Vec<MediaType>>,
     allow_ambiguous: bool,
-    platform: Option<Platform>,
+    platform: Option<Given<Platform>>,
 }
 
 impl GetManifest {
@@ -125,24 +126,26 @@ impl GetManifest {
     /// Gets, where the reference stands for an index, the manifest in it that suits a
     /// platform best (see [`ImageIndex::select`](crate::ImageIndex::select)), with one more
     /// request. Indexes within are followed: 8 deep at most, 32 requests in all. What is no
-    /// index is given as it is, whatever it runs on.
+    /// index is given as it is, whatever it runs on. A platform may be text: what is wrong with it
+    /// is said when the builder is awaited.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
-    /// use acr_registry::{Document, Platform};
+    /// use acr_registry::Document;
     ///
-    /// let image = repo.get_manifest("v1").platform(Platform::new("linux", "arm64")).await?;
+    /// let image = repo.get_manifest("v1").platform("linux/arm64").await?;
     /// assert!(matches!(image.document()?, Document::Image(_)));
     /// # Ok(()) });
     /// ```
-    pub fn platform(mut self, platform: Platform) -> Self {
-        self.platform = Some(platform);
+    pub fn platform(mut self, platform: impl TryInto<Platform, Error: Into<Error>>) -> Self {
+        self.platform = Some(Given::new(platform));
         self
     }
 
     async fn send(mut self) -> Result<Manifest> {
         let reference = self.reference.clone().get()?;
         let Some(wanted) = self.platform.take() else { return self.get(reference).await };
+        let wanted = wanted.get()?;
         let operation = operation("get_manifest", &self.client.name, &reference);
         let first = self.clone().get(reference).await?;
         let get = |digest: &Digest| {

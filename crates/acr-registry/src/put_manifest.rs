@@ -3,9 +3,9 @@
 use std::{future::IntoFuture, pin::Pin};
 
 use acr_core::{
-    Action, Digest, Endpoint, Error, ErrorKind, Given, Reference, RepositoryName, Result, Scope,
-    Tag,
+    Action, Digest, Endpoint, Error, ErrorKind, Reference, RepositoryName, Result, Scope, Tag,
     http::{Effect, Request, RequestBuilder, response},
+    value::Given,
 };
 use bytes::Bytes;
 use http::{Method, StatusCode, header};

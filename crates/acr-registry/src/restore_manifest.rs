@@ -3,8 +3,9 @@
 use std::{future::IntoFuture, pin::Pin};
 
 use acr_core::{
-    Digest, Error, ErrorKind, Given, Result, Tag,
+    Digest, Error, ErrorKind, Result, Tag,
     http::{Body, Effect, Operation},
+    value::Given,
 };
 use http::{HeaderValue, Method, StatusCode, header};
 

@@ -2,7 +2,7 @@
 
 use std::{future::IntoFuture, pin::Pin};
 
-use acr_core::{Digest, Error, Given, Reference, Result, Tag};
+use acr_core::{Digest, Error, Reference, Result, Tag, value::Given};
 
 use crate::{manifest_request::operation, repository::RepositoryClient, stands::Stands};
 

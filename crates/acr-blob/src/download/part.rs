@@ -10,7 +10,7 @@ use std::{
 
 use acr_core::{
     ByteRange, Digest, Error, ErrorKind, Result,
-    http::{DataStream, Operation, Told},
+    http::{DataStream, Operation, client::Told},
 };
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;

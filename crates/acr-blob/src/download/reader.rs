@@ -10,7 +10,7 @@ use std::{
 
 use acr_core::{
     Digest, Digester, Error, ErrorKind, Result,
-    http::{Body, DataStream, Operation, Told},
+    http::{Body, DataStream, Operation, client::Told},
 };
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;

@@ -2,7 +2,7 @@
 
 use std::{future::IntoFuture, pin::Pin, sync::Arc};
 
-use acr_core::{Digest, Error, ErrorKind, Given, RepositoryName, Result, http::Operation};
+use acr_core::{Digest, Error, ErrorKind, RepositoryName, Result, http::Operation, value::Given};
 
 use crate::{
     content::Content,

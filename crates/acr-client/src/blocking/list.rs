@@ -4,7 +4,7 @@ use std::fmt;
 
 use acr_core::{
     Continuation, Digest, Page, Result,
-    http::{self, Told},
+    http::{self, client::Told},
     value::Unreadable,
 };
 use acr_registry::{After, DescriptorView, ManifestProperties, Order, TagProperties};

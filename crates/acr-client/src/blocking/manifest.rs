@@ -21,10 +21,10 @@ assert_eq!(index.media_type, MediaType::OCI_INDEX);"#;
 // To keep its bytes, whatever they say.
 let manifest = repo.get_manifest("v1").allow_ambiguous().run()?;
 # drop(manifest);"#;
-    platform(platform: Platform), r#"
-use acr_client::{Document, Platform};
+    platform(platform: impl TryInto<Platform, Error: Into<Error>>), r#"
+use acr_client::Document;
 
-let image = repo.get_manifest("v1").platform(Platform::new("linux", "arm64")).run()?;
+let image = repo.get_manifest("v1").platform("linux/arm64").run()?;
 assert!(matches!(image.document()?, Document::Image(_)));"#;
 }
 

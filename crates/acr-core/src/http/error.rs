@@ -11,6 +11,7 @@ mod sorted;
 
 use std::{
     error::Error as StdError,
+    mem,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -314,7 +315,8 @@ impl Error {
             let name = self.0.status.and_then(|status| status.canonical_reason());
             name.unwrap_or("unknown status").to_owned()
         });
-        self.0.details = details;
+        self.0.message = kept::message(mem::take(&mut self.0.message));
+        self.0.details = kept::details(details);
         self
     }
 
@@ -392,6 +394,21 @@ mod tests {
             "get_manifest `library/app:v1`: 404 MANIFEST_UNKNOWN: manifest is not found after 2 attempts (request id 7f)"
         );
         assert!(error.is_not_found() && !error.is_retryable() && !error.is_unsent());
+    }
+
+    #[test]
+    fn what_replaces_a_servers_text_is_as_short_as_any_other() {
+        let detail = |n: usize| ErrorDetail::new("C".repeat(500), "m".repeat(n), None);
+        let all = (0..1_000).map(|_| detail(5_000)).collect();
+        let error = Error::new(ErrorKind::Unauthenticated, "no")
+            .with_server_text(Some("w".repeat(9_000)), all);
+        let of_details: usize = error
+            .details()
+            .iter()
+            .map(|it| size_of::<ErrorDetail>() + it.code().as_str().len() + it.message().len())
+            .sum();
+        assert!(error.0.message.len() + of_details <= 4 * 1024 + 256, "{of_details}");
+        assert!(error.0.message.starts_with("www") && of_details > 1_000);
     }
 
     #[test]

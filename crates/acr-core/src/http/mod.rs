@@ -24,18 +24,23 @@ pub(crate) mod told;
 pub mod url_policy;
 pub(crate) mod verify;
 
+/// For authors of clients and of sign-in: what ours above this crate share, and no program needs
+/// that calls them. [`Given`](crate::value::Given) is of this sort too.
+pub mod client {
+    pub use super::{operation::Recoveries, told::Told};
+}
+
 pub use self::{
     body::{Body, DataStream},
     challenge::Challenge,
     error::{BoxError, code::ErrorDetail},
     framing::Framing,
-    operation::{Attempt, Effect, FollowRedirects, Operation, Recoveries, SignedAnew},
+    operation::{Attempt, Effect, FollowRedirects, Operation, SignedAnew},
     pager::{PageRequest, Pages},
     redact::{Printable, Redaction, printable_up_to},
     request::{Request, RequestBuilder},
     response::Response,
     retry_after::{ParseRetryAfterError, RetryAfter},
     sync_body::SyncBody,
-    told::Told,
     verify::Verified,
 };

@@ -9,7 +9,7 @@ use crate::http::error::{Error, Result};
 /// any adapter asks on.
 ///
 /// ```
-/// use acr_core::{Error, ErrorKind, http::Told};
+/// use acr_core::{Error, ErrorKind, http::client::Told};
 ///
 /// let mut told = Told::default();
 /// let mut ask = || told.tell::<()>(Error::new(ErrorKind::Transport, "broken"));

@@ -226,7 +226,7 @@ impl CallOptions {
     #[must_use]
     pub fn or(mut self, others: &Self) -> Self {
         self.retry = self.retry.or_else(|| others.retry.clone());
-        self.timeouts = self.timeouts.or(others.timeouts);
+        self.timeouts = self.timeouts.or_else(|| others.timeouts.clone());
         self.connect_timeout = self.connect_timeout.or(others.connect_timeout);
         self.request_id = self.request_id.or_else(|| others.request_id.clone());
         for (name, value) in &others.headers {
@@ -247,8 +247,8 @@ impl CallOptions {
         self.retry.as_ref()
     }
 
-    pub(crate) fn exchange_timeouts(&self) -> Option<Timeouts> {
-        self.timeouts
+    pub(crate) fn exchange_timeouts(&self) -> Option<&Timeouts> {
+        self.timeouts.as_ref()
     }
 
     #[cfg(feature = "_transport")]

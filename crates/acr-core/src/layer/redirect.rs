@@ -52,7 +52,7 @@ use crate::{
 /// assert_eq!(stack.oneshot(request).await?.into_body().bytes(100).await?, "content");
 /// # Ok::<_, acr_core::Error>(()) }).unwrap();
 /// ```
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct RedirectLayer(());
 
 /// The service of [`RedirectLayer`].

@@ -119,7 +119,7 @@ impl Parts {
 
     /// What has no name here or another shape, and what there is to tell.
     pub(super) fn finish(self) -> (UnknownFields, Notes) {
-        (UnknownFields::from(self.left), self.notes)
+        (UnknownFields::left(self.left), self.notes)
     }
 
     fn present(&mut self, name: &'static str) -> Option<Value> {

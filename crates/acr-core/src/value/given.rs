@@ -6,11 +6,11 @@ use crate::http::error::{Error, Result};
 
 /// A value made of what somebody typed, or why it is none.
 ///
-/// For builders: a setter cannot fail without breaking the chain of calls, so it keeps what is
+/// For authors of clients, and their builders: a setter cannot fail without breaking the chain of calls, so it keeps what is
 /// wrong, and the builder says it when it is awaited, before anything is sent.
 ///
 /// ```
-/// use acr_core::{Digest, ErrorKind, Given, Reference, Tag};
+/// use acr_core::{Digest, ErrorKind, Reference, Tag, value::Given};
 ///
 /// let tag: Tag = "v1".parse()?;
 /// let all: [Given<Reference>; 3] = [Given::new("v1"), Given::new(&tag), Given::new(tag.clone())];

@@ -85,6 +85,44 @@ impl ImageReference {
         read(text, Rules::Docker)
     }
 
+    /// The repository of this name at a registry: host and port, as strict parsing takes
+    /// them, or those of an [`Endpoint`] ([`Endpoint::authority`]).
+    ///
+    /// ```
+    /// use acr_core::{Endpoint, ImageReference};
+    ///
+    /// let endpoint: Endpoint = "myregistry.azurecr.io".parse()?;
+    /// let image = ImageReference::new(endpoint.authority(), "library/app")?;
+    /// assert_eq!(image.with_tag(&"v1".parse()?), "myregistry.azurecr.io/library/app:v1");
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidInput`] for what is no host with or without a port, or no repository
+    /// name; for a name that Docker takes for another one (`docker.io/alpine`), too.
+    pub fn new(
+        registry: &str,
+        repository: impl TryInto<RepositoryName, Error: Into<Error>>,
+    ) -> Result<Self> {
+        let repository = repository.try_into().map_err(Into::into)?;
+        if registry.contains('@') {
+            // As below: what stands before it may be a password.
+            let why = "the registry of an image reference must not carry user information: \
+                       leave out all up to the `@`";
+            return Err(refused(why.to_owned()).into());
+        }
+        if registry.contains('/') || !is_host(registry) {
+            let registry = crate::http::redact::printable(registry);
+            let why = format!(
+                "`{registry}` is no registry of an image reference: write a host that has a dot \
+                 or a port, or `localhost`, without a scheme or path: `myregistry.azurecr.io`"
+            );
+            return Err(refused(why).into());
+        }
+        Ok(read(&format!("{registry}/{repository}"), Rules::Strict)?)
+    }
+
     /// Host and port, as the name has them.
     pub fn registry(&self) -> &str {
         &self.registry
@@ -132,6 +170,22 @@ impl ImageReference {
         Self { tag: Some(tag.clone()), digest: None, ..self }
     }
 
+    /// The same name without the tag: pinned, if it has a digest, else that of the repository.
+    ///
+    /// ```
+    /// use acr_core::{Digest, ImageReference};
+    ///
+    /// let image: ImageReference = "myregistry.azurecr.io/app:v1".parse()?;
+    /// let pinned = image.with_digest(&Digest::sha256(b"{}")).without_tag();
+    /// let digest = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+    /// assert_eq!(pinned.to_string(), format!("myregistry.azurecr.io/app@sha256:{digest}"));
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn without_tag(self) -> Self {
+        Self { tag: None, ..self }
+    }
+
     /// The same name, pinned to one content. The tag stays: it tells people what was pinned.
     #[must_use]
     pub fn with_digest(self, digest: &Digest) -> Self {
@@ -170,6 +224,14 @@ impl TryFrom<String> for ImageReference {
     type Error = ParseImageReferenceError;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl TryFrom<&String> for ImageReference {
+    type Error = ParseImageReferenceError;
+
+    fn try_from(text: &String) -> Result<Self, Self::Error> {
         text.parse()
     }
 }

@@ -1,7 +1,8 @@
 //! What all rooms and crates speak in: names, digests, ranges, times, rights.
 //!
 //! What most programs need stands at the root of the crate. Here is the rest: the errors of
-//! parsers, and what those need who move parts of blobs themselves.
+//! parsers, what those need who move parts of blobs themselves, and [`Given`] for authors of
+//! clients.
 
 pub(crate) mod deletion;
 pub(crate) mod digest;
@@ -22,6 +23,7 @@ pub(crate) mod unreadable;
 
 pub use self::{
     digest::{DigesterState, ParseDigestError},
+    given::Given,
     image_reference::ParseImageReferenceError,
     name::ParseNameError,
     range::{ContentRange, ParseRangeError, UploadRange},

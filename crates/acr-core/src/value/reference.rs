@@ -82,6 +82,14 @@ impl TryFrom<String> for Reference {
     }
 }
 
+impl TryFrom<&String> for Reference {
+    type Error = Error;
+
+    fn try_from(text: &String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
 impl From<Reference> for String {
     fn from(reference: Reference) -> Self {
         match reference {

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 /// JSON fields that this version has no name for, in the order of their names.
 ///
+/// Made of JSON, as it is read: any object is one (`serde_json::from_str("{}")`).
 /// Whole numbers beyond 64 bits are kept as floating point.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -23,14 +24,13 @@ impl UnknownFields {
         self.0.get(name).and_then(|value| T::deserialize(value).ok())
     }
 
+    /// Those of an object of which all that has a name here was taken.
+    pub(crate) fn left(fields: Map<String, Value>) -> Self {
+        Self(fields.into_iter().collect())
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-}
-
-impl From<Map<String, Value>> for UnknownFields {
-    fn from(fields: Map<String, Value>) -> Self {
-        Self(fields.into_iter().collect())
     }
 }

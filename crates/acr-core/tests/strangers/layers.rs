@@ -131,7 +131,7 @@ async fn a_time_out_ends_what_is_silent_and_leaves_the_rest_as_it_was() {
 
     let long: String = "0123456789".repeat(40_000);
     let request = Request::put(server.uri("/")).body(Full::new(Bytes::from(long.clone()))).unwrap();
-    let answer = stack(timeouts).oneshot(request).await.unwrap();
+    let answer = stack(timeouts.clone()).oneshot(request).await.unwrap();
     assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "hello");
     let (head, body) = server.seen().remove(0);
     assert!(body == long, "the body arrives whole, in pieces or not");

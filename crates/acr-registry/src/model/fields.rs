@@ -83,12 +83,13 @@ impl<'a> Fields<'a> {
 
     /// What nobody took.
     pub(crate) fn rest(self) -> UnknownFields {
-        let value = |raw: &RawValue| {
+        let value = |raw: &RawValue| -> serde_json::Value {
             // Nested deeper than a value may be: kept as text.
             serde_json::from_str(raw.get()).unwrap_or_else(|_| raw.get().into())
         };
         let fields = self.0.into_iter().map(|(name, raw)| (name, value(raw)));
-        UnknownFields::from(fields.collect::<serde_json::Map<_, _>>())
+        // Any object is some: this cannot fail.
+        serde_json::from_value(fields.collect()).unwrap_or_default()
     }
 }
 

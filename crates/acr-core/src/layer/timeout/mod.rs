@@ -50,7 +50,7 @@ use crate::{http::error::BoxError, layer::call_options::CallOptions};
 /// assert_eq!(Error::from(error).kind(), ErrorKind::Timeout);
 /// # });
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct TimeoutLayer {
     timeouts: Timeouts,
 }
@@ -73,7 +73,7 @@ impl<S> Layer<S> for TimeoutLayer {
     type Service = Timeout<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Timeout { inner, timeouts: self.timeouts }
+        Timeout { inner, timeouts: self.timeouts.clone() }
     }
 }
 
@@ -93,10 +93,10 @@ where
 
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
         let options = request.extensions().get::<CallOptions>();
-        let timeouts = options.and_then(CallOptions::exchange_timeouts).unwrap_or(self.timeouts);
-        let head = timeouts.head_of(request.extensions().get().copied());
+        let timeouts = options.and_then(CallOptions::exchange_timeouts).unwrap_or(&self.timeouts);
+        let (head, idle) = (timeouts.head_of(request.extensions().get().copied()), timeouts.idle);
         let request = request.map(WatchedBody::watch);
         let progress = request.body().progress().cloned();
-        TimeoutFuture::new(self.inner.call(request), progress, head, timeouts.idle)
+        TimeoutFuture::new(self.inner.call(request), progress, head, idle)
     }
 }

@@ -164,7 +164,7 @@ async fn b8_the_answer_is_due_when_it_is_due_whatever_the_body() {
                 let mut request = Request::new(body);
                 request.extensions_mut().insert(effect);
                 let start = Instant::now();
-                let stack = within(timeouts, taker(ms));
+                let stack = within(timeouts.clone(), taker(ms));
                 let error = stack.oneshot(request).await.unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::Timeout);
                 let due = Duration::from_millis(ms) + second * head;

@@ -16,7 +16,7 @@ use crate::http::{
 /// let timeouts = Timeouts::default().head(Duration::from_secs(10)).idle(Duration::from_secs(5));
 /// # let _ = timeouts;
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timeouts {
     head: Duration,
     commit: Duration,

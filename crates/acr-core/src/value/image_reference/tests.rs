@@ -212,3 +212,50 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_made_of_parts_is_what_its_text_is() {
+    let name: RepositoryName = "library/app".parse().unwrap();
+    for (registry, kept) in [
+        ("r.azurecr.io", "r.azurecr.io"),
+        ("R.AzureCR.io:443", "r.azurecr.io:443"),
+        ("localhost", "localhost"),
+        ("[::1]:5000", "[::1]:5000"),
+        ("docker.io", "docker.io"),
+    ] {
+        let image = ImageReference::new(registry, &name).unwrap();
+        assert_eq!((image.registry(), image.repository()), (kept, &name));
+        assert_eq!(strict(&image.to_string()).unwrap(), image);
+        let text = String::from("library/app");
+        assert_eq!(ImageReference::new(registry, &text).unwrap(), image);
+    }
+    for (registry, said) in [
+        ("", "no registry"),
+        ("r", "no registry"),
+        ("https://r.azurecr.io", "without a scheme"),
+        ("r.azurecr.io/a", "without a scheme or path"),
+        ("r.azurecr.io:0", "port"),
+        ("r_r.azurecr.io", "host"),
+        ("index.docker.io", "Docker takes it"),
+        ("user:canary@r.azurecr.io", "user information"),
+    ] {
+        let error = ImageReference::new(registry, "a").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        let text = error.to_string();
+        assert!(text.contains(said) && !text.contains("canary"), "{registry}: {text}");
+    }
+    assert!(ImageReference::new("r.azurecr.io", "No Name").is_err());
+    assert!(ImageReference::new("docker.io", "alpine").is_err(), "Docker reads another name");
+}
+
+#[test]
+fn a_tag_comes_off_and_owned_text_is_borrowed() {
+    let text = format!("r.azurecr.io/a:v1@{SHA}");
+    let image = ImageReference::try_from(&text).unwrap();
+    assert_eq!(image.clone().without_tag(), format!("r.azurecr.io/a@{SHA}").as_str());
+    assert_eq!(image.with_tag(&"v2".parse().unwrap()).without_tag(), "r.azurecr.io/a");
+    let tag = String::from("v1");
+    assert_eq!(Reference::try_from(&tag).unwrap(), "v1");
+    let given: crate::value::Given<Reference> = crate::value::Given::new(&tag);
+    assert_eq!(given.get().unwrap(), "v1");
+}
