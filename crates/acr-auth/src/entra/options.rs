@@ -82,7 +82,7 @@ impl SourceOptions {
     }
 
     /// How to reach the authority: a proxy, other certificates. By default the same as for a
-    /// registry.
+    /// registry. It is shown no client certificate, whatever the transport has.
     ///
     /// ```
     /// use acr_auth::entra::SourceOptions;
@@ -177,7 +177,8 @@ impl SourceOptions {
     pub(crate) fn authority_pipeline(&self, cloud: &Cloud) -> Result<Pipeline> {
         let builder = Pipeline::builder(cloud.endpoint()?);
         match &self.transport {
-            Some(transport) => builder.transport(transport.clone()).build(),
+            // It may be the registry's, whose client certificate is nobody else's to see.
+            Some(transport) => builder.transport(transport.without_client_certificate()).build(),
             None => builder.build(),
         }
     }
@@ -197,7 +198,7 @@ impl SourceOptions {
     /// The transport for identity services; `None` where the crate has none of its own.
     pub(crate) fn local_transport(&self) -> Result<Option<Transport>> {
         match &self.identity_transport {
-            Some(transport) => Ok(Some(transport.clone())),
+            Some(transport) => Ok(Some(transport.without_client_certificate())),
             None => direct_transport(),
         }
     }

@@ -72,7 +72,7 @@ use bytes::Bytes;
 use tower_service::Service;
 
 #[cfg(feature = "_transport")]
-pub(crate) use self::hop::ForeignHop;
+pub(crate) use self::hop::{ForeignHop, Unidentified};
 #[cfg(feature = "_transport")]
 pub(crate) use self::observe::Marks;
 pub(crate) use self::pieces::Pieces;

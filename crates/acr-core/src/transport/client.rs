@@ -16,7 +16,7 @@ use crate::{
         error::{Error, Result},
         request::Request,
     },
-    layer::ForeignHop,
+    layer::{ForeignHop, Unidentified},
     transport::{
         Transport, address::Guard, connect_error::ConnectError, connections::Connections,
         connector::Connector, proxy::Proxy, tls::TlsConfig,
@@ -236,7 +236,8 @@ struct Clients {
     endpoint: Connections,
     /// What a server named.
     foreign: Connections,
-    /// The same with an address of the class that the endpoint has itself.
+    /// The same without the guard: an address of the class that the endpoint has itself, and what
+    /// the caller configured beside the registry.
     neighbour: Connections,
 }
 
@@ -258,16 +259,26 @@ impl Service<Request> for Clients {
 impl Clients {
     async fn send(&self, mut request: Request) -> Result<http::Response<Incoming>> {
         let hop = request.extensions_mut().remove::<ForeignHop>();
-        let connections = match hop {
-            Some(hop) => self.for_hop(&hop.from, request.uri())?,
+        let own = match request.extensions_mut().remove::<Unidentified>() {
+            Some(Unidentified) => &self.neighbour,
             None => &self.endpoint,
+        };
+        let connections = match hop {
+            Some(hop) => self.for_hop(own, &hop.from, request.uri())?,
+            None => own,
         };
         connections.exchange(request).await
     }
 
-    fn for_hop(&self, from: &http::Uri, target: &http::Uri) -> Result<&Connections> {
+    /// `own` is where the request before the redirect went.
+    fn for_hop<'a>(
+        &'a self,
+        own: &'a Connections,
+        from: &http::Uri,
+        target: &http::Uri,
+    ) -> Result<&'a Connections> {
         if (from.scheme(), from.authority()) == (target.scheme(), target.authority()) {
-            return Ok(&self.endpoint);
+            return Ok(own);
         }
         let host = target.host().unwrap_or_default();
         match Class::of_host(host) {

@@ -16,7 +16,7 @@ use crate::{
         request::Request,
         response::Response,
     },
-    layer::{HttpService, ResponseFuture, call},
+    layer::{HttpService, ResponseFuture, Unidentified, call},
 };
 
 /// Sends requests: an erased [`HttpService`], cheap to clone.
@@ -50,6 +50,33 @@ impl Transport {
             // Readiness is asked for when the future runs, and not here: one that nobody
             // polls yet would keep a place that others wait for.
             Box::pin(async move { call(&mut service, request).await })
+        }))
+    }
+
+    /// The same transport for other hosts than the registry: it shows them no client certificate.
+    /// With the same settings otherwise, and the same connections where none was shown on them.
+    /// The sources of Entra tokens send through it by themselves.
+    ///
+    /// Our own transport knows what this asks for; one of yours is sent the same requests as before.
+    ///
+    /// ```
+    /// use acr_core::{TlsConfig, TransportBuilder};
+    ///
+    /// # let made = rcgen::generate_simple_self_signed(["ca.example".to_owned()]).unwrap();
+    /// # let (pem, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// let tls = TlsConfig::only_roots(pem.as_bytes())?;
+    /// let tls = tls.client_certificate(pem.as_bytes(), key.as_bytes())?;
+    /// let registry = TransportBuilder::new().tls(tls).build()?;
+    /// let vault = registry.without_client_certificate();
+    /// # let _ = vault;
+    /// # Ok::<_, acr_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn without_client_certificate(&self) -> Self {
+        let inner = Arc::clone(&self.0);
+        Self(Arc::new(move |mut request: Request| {
+            request.extensions_mut().insert(Unidentified);
+            inner(request)
         }))
     }
 }

@@ -47,7 +47,7 @@ enum Roots {
 pub(crate) struct ClientConfigs {
     /// The host that the caller named.
     pub(crate) endpoint: Arc<ClientConfig>,
-    /// A host that a server named: sees no client certificate.
+    /// Any other host: sees no client certificate.
     pub(crate) foreign: Arc<ClientConfig>,
     /// A proxy that speaks TLS itself: no client certificate, no HTTP/2.
     pub(crate) proxy: Arc<ClientConfig>,
@@ -144,7 +144,9 @@ impl TlsConfig {
     /// the client's own certificate first, and its private key as PEM (PKCS #8, PKCS #1 or
     /// SEC 1, not encrypted).
     ///
-    /// Only the registry sees it: neither a proxy nor a host that a redirect names.
+    /// Only the registry sees it: neither a proxy, nor a host that a redirect names, nor the
+    /// authority that gives Entra tokens. (What you send through the transport yourself counts as
+    /// sent to the registry: see [`Transport::without_client_certificate`](crate::Transport).)
     ///
     /// ```
     /// use acr_core::TlsConfig;
