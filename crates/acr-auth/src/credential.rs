@@ -144,6 +144,25 @@ impl Credential {
     }
 }
 
+impl Credential {
+    /// Whether an Entra token may be asked for with it. Settings about such tokens, the audience
+    /// and whom to trust with them, do nothing beside any other. Of one that is looked for nobody
+    /// knows yet.
+    ///
+    /// ```
+    /// use acr_auth::Credential;
+    ///
+    /// assert!(!Credential::password("me", "secret").may_be_entra());
+    /// assert!(!Credential::anonymous().may_be_entra());
+    /// ```
+    pub fn may_be_entra(&self) -> bool {
+        match self.0 {
+            Kind::Sought(_) | Kind::Entra(_) | Kind::Unusable(_) => true,
+            Kind::Anonymous { .. } | Kind::RefreshToken(_) | Kind::Password { .. } => false,
+        }
+    }
+}
+
 impl fmt::Debug for Credential {
     /// The kind and nothing else: what a caller's source prints is not ours to show.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -172,6 +172,7 @@ impl Tokens {
         scope: Scope,
     ) -> Result<Lease<Access>> {
         let Kind::Sought(source) = &self.credential.0 else {
+            tracing::debug!(credential = ?self.credential, registry = self.endpoint.host(), "signs in");
             return self.fetch_access_as(&self.credential, caller, scope).await;
         };
         let source = source.as_ref();

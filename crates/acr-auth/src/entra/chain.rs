@@ -15,7 +15,8 @@ use crate::{
 /// It goes on only when a link is "not available here" ([`CredentialUnavailable`]); any other
 /// failure ends the search, so that a refused identity never turns into another one. The link
 /// that gave the first token is asked alone from then on. The error of a chain says what each
-/// link answered. Tokens are kept by the links, not by the chain.
+/// link answered, and with the level `DEBUG` of `tracing` it is told once which one signed in.
+/// Tokens are kept by the links, not by the chain.
 ///
 /// ```
 /// use acr_auth::{Credential, entra::{AzureCliCredential, ChainedCredential, ManagedIdentity, ManagedIdentityCredential}};
@@ -91,7 +92,9 @@ impl ChainedCredential {
             match link.ask(request).await {
                 Ok(token) => {
                     // Of two first calls at once, the faster one decides.
-                    let _ = self.working.set(index);
+                    if self.working.set(index).is_ok() {
+                        tracing::debug!(link = %printable(&link.name, MAX_ANSWER), "signed in");
+                    }
                     return Ok(token);
                 }
                 Err(error) if is_unavailable(&error) => answers.push(link.answer(&error)),

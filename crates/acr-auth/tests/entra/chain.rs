@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use acr_auth::{
-    AccessToken, TokenCredential, credential_fn,
+    AccessToken, Credential, TokenCredential, credential_fn,
     entra::{ChainedCredential, CredentialUnavailable},
 };
 use acr_core::{Error, ErrorKind, http::BoxError};
@@ -126,4 +126,61 @@ async fn chains_nest_and_an_empty_one_is_unavailable() {
         format!("{chain:?}"),
         r#"ChainedCredential { links: ["inner", "last"], working: Some("last") }"#
     );
+}
+
+/// What is logged meanwhile at the level `DEBUG`.
+#[derive(Clone, Default)]
+struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(text);
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A credential that the program gives in code, which nobody looks for.
+#[tokio::test]
+async fn the_link_that_signed_in_is_told_once() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let calls = Arc::new(AtomicUsize::new(0));
+    let chain = ChainedCredential::new()
+        .link("pod", link(Link::Unavailable, "pod", &calls))
+        .link("Azure CLI", link(Link::Works, "canary", &calls));
+    let fake = acr_testkit::FakeRegistry::new();
+    let auth = acr_auth::AuthLayer::new(&fake.endpoint(), Credential::entra(chain));
+    let pipeline = acr_core::Pipeline::builder(fake.endpoint())
+        .transport(fake.transport())
+        .layer_per_hop(auth)
+        .build()
+        .unwrap();
+    for _ in 0..2 {
+        let scope = acr_core::Scope::catalog();
+        let request = acr_core::http::RequestBuilder::new(
+            http::Method::GET,
+            &fake.endpoint(),
+            &["acr", "v1", "_catalog"],
+        );
+        let request = request.scope(scope).effect(acr_core::http::Effect::Read).build().unwrap();
+        // The token is none that the registry takes: who signed in is told all the same.
+        let _ = pipeline.send(request).await;
+    }
+    let told = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let lines = |words: &str| told.lines().filter(|line| line.contains(words)).count();
+    assert_eq!(lines("acr_auth::entra::chain: signed in link=Azure CLI"), 1, "{told}");
+    assert!(
+        lines("signs in credential=Credential(entra) registry=\"fakeregistry.azurecr.io\"") > 0
+    );
+    assert!(!told.contains("canary"), "{told}");
 }
