@@ -50,7 +50,8 @@ async fn run(
 ) -> Result<(), BoxError> {
     let permissions = Permissions::new().write(unlock).delete(unlock);
     let of_tag = repository.update_tag_properties(tag, permissions).await?;
-    // A locked tag does not lock its manifest, nor the other way round.
+    // Each has its own locks: without the second one the manifest could still be put anew, without
+    // the first one the tag could stand for another.
     repository.update_manifest_properties(&of_tag.digest, permissions).await?;
     println!("{}:{tag} and {}: {:?}", of_tag.repository, of_tag.digest, of_tag.permissions);
     if is_emulator && !unlock {

@@ -1,4 +1,4 @@
-//! Which locks can stand in the way of an operation.
+//! Which locks can stand in the way of an operation: the table at [`crate::Permissions`], in words.
 
 use acr_core::{Error, ErrorKind};
 

@@ -69,7 +69,8 @@ impl RepositoryClient {
 
     /// Changes a manifest's locks or quarantine fields:
     /// `PATCH /acr/v1/{name}/_manifests/{digest}`. A locked manifest does not lock its tags:
-    /// a tag can still be moved to another manifest unless it is locked itself.
+    /// a tag can still be moved to another manifest unless it is locked itself. All of it:
+    /// [which lock stops what](crate::Permissions#which-lock-stops-what).
     ///
     /// Takes [`Permissions`](crate::Permissions), [`ManifestChanges`], or the properties
     /// whose flags shall be restored. A tag is resolved first.
@@ -126,8 +127,8 @@ impl RepositoryClient {
     ///
     /// # Errors
     ///
-    /// [`acr_core::ErrorKind::Disallowed`] when the manifest is locked: its `delete` or
-    /// `write` permission, or that of the repository, is off.
+    /// [`acr_core::ErrorKind::Disallowed`] when the manifest, a tag of it or the repository is
+    /// locked: see [which lock stops what](crate::Permissions#which-lock-stops-what).
     ///
     /// # Cancellation
     ///

@@ -59,7 +59,8 @@ impl RepositoryClient {
     }
 
     /// Changes a tag's locks: `PATCH /acr/v1/{name}/_tags/{tag}`. The manifest has
-    /// locks of its own. Takes single flags, or the properties whose flags shall be restored.
+    /// locks of its own: see [which lock stops what](crate::Permissions#which-lock-stops-what).
+    /// Takes single flags, or the properties whose flags shall be restored.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
@@ -112,8 +113,8 @@ impl RepositoryClient {
     ///
     /// # Errors
     ///
-    /// [`acr_core::ErrorKind::Disallowed`] when the tag is locked: its `delete` or
-    /// `write` permission, or that of the repository, is off.
+    /// [`acr_core::ErrorKind::Disallowed`] when the tag or the repository is locked: see
+    /// [which lock stops what](crate::Permissions#which-lock-stops-what).
     ///
     /// # Cancellation
     ///

@@ -7,6 +7,50 @@ use serde::{Deserialize, Serialize};
 /// As the argument of an update, a flag that is not set keeps its value on the
 /// registry. As part of properties, all four are set.
 ///
+/// # Which lock stops what
+///
+/// A repository, a tag and a manifest have locks of their own. What a flag that is off stops
+/// is [`Disallowed`](acr_core::ErrorKind::Disallowed); the message names the locks that can be behind
+/// it, since the registry does not say which one it was. A later update always gets through:
+/// else nothing could be unlocked.
+///
+/// | operation | is stopped by |
+/// |---|---|
+/// | put a manifest by tag, point a tag elsewhere | `write` of that tag or of the repository |
+/// | put a manifest by digest | `write` of that manifest, if it is there, or of the repository |
+/// | upload or mount a blob | `write` of the repository |
+/// | delete a tag | `delete` or `write` of the tag or of the repository |
+/// | delete a manifest, which takes its tags along | `delete` or `write` of the manifest, of any of its tags or of the repository |
+/// | delete a blob | `delete` or `write` of the repository |
+/// | delete a repository | `delete` or `write` of the repository, or of any tag or manifest in it |
+/// | get or resolve a manifest by tag | `read` of the tag, of its manifest or of the repository |
+/// | get or resolve a manifest by digest | `read` of the manifest or of the repository; quarantine |
+/// | download a blob, ask for its size | `read` of the repository |
+/// | be in a list | `list` of the item; by its name it is still there |
+/// | read or update properties | nothing |
+///
+/// (Azure documents the single flags, not how they meet: the rows about the tags of a manifest
+/// and what a repository holds are what its tools expect. The registry has the last word.)
+///
+/// So a locked manifest does not keep a tag of it where it is, and a locked tag keeps its manifest
+/// from being deleted, but not from being put again under another tag. Whoever wants an
+/// image to stay, and to stay what the tag says, locks both:
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
+/// use acr_core::{ErrorKind, Tag};
+/// use acr_registry::{ImageManifest, Permissions};
+///
+/// let v1: Tag = "v1".parse()?;
+/// let locked = Permissions::new().write(false).delete(false);
+/// let digest = repo.update_tag_properties(&v1, locked).await?.digest;
+/// repo.update_manifest_properties(&digest, locked).await?;
+/// let other = ImageManifest::artifact("application/vnd.example").to_json()?;
+/// let error = repo.put_manifest(other).tag(&v1).await.unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::Disallowed);
+/// # Ok(()) });
+/// ```
+///
 /// ```
 /// use acr_registry::Permissions;
 ///
