@@ -37,7 +37,7 @@ fn copy_a_blob(repo: &Repository) -> Result<(), BoxError> {
     for tag in repo.list_tags() {
         println!("{}", tag?.name);
     }
-    copy(&mut repo.download(&layer.digest)?.run()?, &mut stdout())?;
+    copy(&mut repo.download(&layer.digest).run()?, &mut stdout())?;
     // As it was before.
     repo.delete_manifest_of_tag("without-async")?;
     repo.delete_blob(&layer.digest)?;

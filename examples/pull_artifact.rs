@@ -55,7 +55,7 @@ async fn pull(pipeline: &Pipeline, image: &RepositoryTag, folder: &Path) -> Resu
 async fn fetch(blobs: &BlobClient, part: &DescriptorView, target: &Path) -> Result<(), BoxError> {
     // The digest proves the content; the size is what somebody wrote beside it, or not: the
     // sample of the Python package says `sizeInBytes`, that of Go's says what another blob has.
-    let size = blobs.download(&part.digest()?).to_file(target).await?;
+    let size = blobs.download(part.digest()?).to_file(target).await?;
     let said = part.size.filter(|said| *said != size);
     let said = said.map(|said| format!(", though the manifest says {said}")).unwrap_or_default();
     println!("{} {size} bytes, verified{said}", target.display());

@@ -34,6 +34,11 @@ struct FromGo;
 #[doc = include_str!("../../docs/without-async.md")]
 struct WithoutAsync;
 
+/// Compiles the program of the guide to interrupted transfers.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/resume.md")]
+struct Resume;
+
 /// Compiles the program of the guide to credentials.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/credentials.md")]

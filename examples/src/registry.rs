@@ -127,7 +127,8 @@ impl Registry {
         let mut builder = acr_client::Registry::builder(&self.endpoint)
             .credential(self.credential.clone())
             .tls(self.tls.clone());
-        if let Some(host) = &self.trusted_host {
+        // Beside another credential it would do nothing, and the builder says so.
+        if let Some(host) = self.trusted_host.as_ref().filter(|_| self.credential.may_be_entra()) {
             builder = builder.trust_entra_for(host);
         }
         if self.is_emulator() { builder.no_proxy() } else { builder }

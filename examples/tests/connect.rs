@@ -49,7 +49,7 @@ async fn program(folder: &Path) -> Result<()> {
     }
 
     let layer = repo.upload("sample layer").await?;
-    repo.download(&layer.digest)?.to_file(folder.join("layer.bin")).await?;
+    repo.download(&layer.digest).to_file(folder.join("layer.bin")).await?;
     Ok(())
 }
 

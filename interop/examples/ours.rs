@@ -82,7 +82,7 @@ async fn read(repository: &str, tag: Tag, expected: Digest) -> Result {
     }
     for part in parts {
         // Verified by digest on the way.
-        let content = blobs.download(&part.digest()?).await?.bytes(1 << 26).await?;
+        let content = blobs.download(part.digest()?).await?.bytes(1 << 26).await?;
         if Some(content.len() as u64) != part.size {
             return Err(format!("{} bytes instead of {:?}", content.len(), part.size).into());
         }

@@ -1,8 +1,10 @@
 //! The client of one repository's blobs.
 
 use acr_core::{
-    Action, ByteRange, CallOptions, Deletion, Digest, Pipeline, RepositoryName, Result, Scope, Was,
+    Action, ByteRange, CallOptions, Deletion, Digest, Error, Pipeline, RepositoryName, Result,
+    Scope, Was,
     http::{Effect, response},
+    value::Given,
 };
 use http::Method;
 
@@ -126,8 +128,8 @@ impl BlobClient {
     /// assert_eq!(content, &b"sample layer"[..]);
     /// # Ok(()) });
     /// ```
-    pub fn download(&self, digest: &Digest) -> Download {
-        Download::new(self.repository.clone(), digest.clone())
+    pub fn download(&self, digest: impl TryInto<Digest, Error: Into<Error>>) -> Download {
+        Download::new(self.repository.clone(), Given::new(digest))
     }
 
     /// Downloads a part of a blob, which nothing can verify: `GET` with `Range`, and the
@@ -135,12 +137,16 @@ impl BlobClient {
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
-    /// let part = blobs.download_range(&digest, "bytes=7-11".parse()?).await?;
+    /// let part = blobs.download_range(&digest, 7..=11).await?;
     /// assert_eq!(part.bytes(1 << 20).await?, &b"layer"[..]);
     /// # Ok(()) });
     /// ```
-    pub fn download_range(&self, digest: &Digest, range: ByteRange) -> DownloadRange {
-        DownloadRange::new(self.repository.clone(), digest.clone(), range)
+    pub fn download_range(
+        &self,
+        digest: impl TryInto<Digest, Error: Into<Error>>,
+        range: impl TryInto<ByteRange, Error: Into<Error>>,
+    ) -> DownloadRange {
+        DownloadRange::new(self.repository.clone(), Given::new(digest), Given::new(range))
     }
 
     /// Whether a blob exists and reaches to the end of a range, or into it if the range

@@ -9,10 +9,7 @@ use crate::download::BlobReader;
 
 /// Stores a verified download at a path; nothing is left behind on failure or drop.
 pub(crate) async fn store(mut reader: BlobReader, path: &Path) -> Result<u64> {
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+    let directory = directory_of(path);
     let unwritable = |error: io::Error| {
         let text = format!("cannot write `{}`", path.display());
         Error::new(ErrorKind::Source, text).with_source(error)
@@ -42,9 +39,17 @@ pub(crate) async fn store(mut reader: BlobReader, path: &Path) -> Result<u64> {
     Ok(size)
 }
 
+/// Where a file stands or will stand.
+pub(crate) fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
 /// Makes the new name durable, where the platform can. The file is in place and its
 /// content synced: a failure here is no failure of the download.
-async fn sync_directory(directory: &Path) {
+pub(crate) async fn sync_directory(directory: &Path) {
     let synced = match tokio::fs::File::open(directory).await {
         Ok(directory) => directory.sync_all().await,
         Err(error) => Err(error),
@@ -55,4 +60,4 @@ async fn sync_directory(directory: &Path) {
 }
 
 /// TLS delivers 16 KiB at a time; the disk prefers more.
-const BUFFER: usize = 256 * 1024;
+pub(crate) const BUFFER: usize = 256 * 1024;

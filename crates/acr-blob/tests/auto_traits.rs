@@ -53,6 +53,7 @@ fn g8_builders_streams_sessions_and_futures_are_send() {
     let digest = Digest::sha256(b"");
     send_future(blobs.upload("text").into_future());
     send_future(blobs.download(&digest).into_future());
+    send_future(blobs.download(&digest).to_file_resumable("layer.tar"));
     send_future(blobs.download_range(&digest, ByteRange::new(0, Some(9)).unwrap()).into_future());
     send_future(blobs.blob_properties(&digest));
     send_future(blobs.delete_blob(&digest));

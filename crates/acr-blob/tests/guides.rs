@@ -108,7 +108,7 @@ async fn g12_a_dropped_reader_closes_its_connection() {
     });
     let pipeline = Pipeline::builder(endpoint).build().unwrap();
     let blobs = BlobClient::new(pipeline, "a".parse().unwrap());
-    let mut reader = blobs.download(&Digest::sha256(b"never to be known")).await.unwrap();
+    let mut reader = blobs.download(Digest::sha256(b"never to be known")).await.unwrap();
     assert!(reader.chunk().await.unwrap().is_some());
     drop(reader);
     // The server ends only if its connection does, and the client lives on.

@@ -179,7 +179,7 @@ async fn a_location_elsewhere_gets_no_byte() {
 #[tokio::test(start_paused = true)]
 async fn a_compressed_blob_is_refused() {
     let blobs = client(|_, _| status(200).header("content-encoding", "gzip"));
-    let error = blobs.download(&Digest::sha256(b"x")).await.unwrap_err();
+    let error = blobs.download(Digest::sha256(b"x")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Protocol);
 }
 

@@ -30,7 +30,8 @@
 //! A registry has one thread of its own, on which sockets and timers are served, and which all its
 //! clones, repositories, lists and readers share. It ends with the last of them. Calls work on the
 //! threads that make them, any number at once; functions given to `on_progress` and
-//! `on_checkpoint` are called there too. (Files and names of hosts are read on threads of a pool that come and go.)
+//! `on_checkpoint` are called there too. (Files and names of hosts are read on threads of a pool that
+//! come and go, and what a [`reader`] gives on a thread for that upload.)
 //!
 //! # Not inside of async code
 //!
@@ -41,6 +42,7 @@
 mod download;
 mod list;
 mod manifest;
+mod reader;
 mod registry;
 mod repository;
 mod runtime;
@@ -109,8 +111,9 @@ pub use self::{
     download::{BlobReader, Download, DownloadRange, PartialReader},
     list::{ListPager, Pages},
     manifest::{GetManifest, PutManifest, TagManifest},
+    reader::reader,
     registry::Registry,
     repository::Repository,
-    upload::{Mount, Upload, UploadSession, reader},
+    upload::{Mount, Upload, UploadSession},
     writer::UploadWriter,
 };

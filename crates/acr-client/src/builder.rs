@@ -12,7 +12,11 @@ use acr_core::{
 
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 use crate::connection::Connection;
-use crate::{login_server::LoginServer, surroundings::Surroundings};
+use crate::{
+    idle::{self, Idle},
+    login_server::LoginServer,
+    surroundings::Surroundings,
+};
 
 /// Builds a [`Registry`](crate::Registry), or with `build_blocking` a `blocking::Registry`.
 ///
@@ -73,7 +77,8 @@ impl RegistryBuilder {
     }
 
     /// Asks Entra for tokens of another audience than `https://containerregistry.azure.net`,
-    /// which is that of registries in all clouds.
+    /// which is that of registries in all clouds. [`acr_core::ErrorKind::InvalidInput`] where no such
+    /// token is asked for: beside a password, or for a host that may not see one.
     ///
     /// ```
     /// use acr_client::Registry;
@@ -93,7 +98,8 @@ impl RegistryBuilder {
     /// Lets Entra tokens be sent to this host although it is not one of
     /// `*.azurecr.{io,cn,us,de}`: a registry behind a name of your own. An Entra token opens
     /// every registry that its owner may reach, so name only hosts that are yours. TLS is required
-    /// all the same.
+    /// all the same. A name that is not the host of this registry is
+    /// [`acr_core::ErrorKind::InvalidInput`].
     ///
     /// ```
     /// use acr_client::Registry;
@@ -110,8 +116,8 @@ impl RegistryBuilder {
     }
 
     /// The cloud whose authority the identities of the surroundings ask, in place of the public
-    /// one or that of `AZURE_AUTHORITY_HOST`. Needs no [`RegistryBuilder::credential`], which
-    /// has a cloud of its own.
+    /// one or that of `AZURE_AUTHORITY_HOST`. [`acr_core::ErrorKind::InvalidInput`] beside a
+    /// [`RegistryBuilder::credential`], which has a cloud of its own.
     ///
     /// ```
     /// use acr_client::Registry;
@@ -226,6 +232,7 @@ impl RegistryBuilder {
     /// What the stack is built of. The caller's functions run here, layers are built later.
     pub(crate) fn stacked(mut self) -> Result<PipelineBuilder> {
         let endpoint = self.login_server.clone().endpoint()?;
+        self.refuse_idle(&endpoint)?;
         let transport = self.take_transport()?;
         let auth = self.auth(&endpoint, transport.as_ref())?;
         let mut pipeline = Pipeline::builder(endpoint).layer_per_hop(auth);
@@ -242,6 +249,17 @@ impl RegistryBuilder {
             pipeline = pipeline.retry(policy);
         }
         Ok(self.stack.into_iter().fold(pipeline, |pipeline, change| change(pipeline)))
+    }
+
+    /// Refuses settings that would do nothing: whoever makes one expects something of it.
+    fn refuse_idle(&self, endpoint: &Endpoint) -> Result<()> {
+        let idle = Idle { endpoint, trusted: &self.trusted, credential: self.credential.as_ref() };
+        idle.refuse_trusted()?;
+        #[cfg(feature = "entra")]
+        if self.cloud.is_some() {
+            idle.refuse_cloud()?;
+        }
+        self.audience.as_ref().map_or(Ok(()), |_| idle.refuse_audience())
     }
 
     #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
@@ -280,11 +298,7 @@ impl RegistryBuilder {
 
         use crate::surroundings::Chain;
 
-        let is_named = |name: &String| {
-            name.parse::<Endpoint>().is_ok_and(|named| named.host() == endpoint.host())
-        };
-        let is_azure = endpoint.is_azure_registry() && endpoint.port() == 443;
-        if !endpoint.is_https() || !(is_azure || self.trusted.iter().any(is_named)) {
+        if !idle::may_see_entra(endpoint, &self.trusted) {
             return Ok(Surroundings { chain: None });
         }
         let mut options = SourceOptions::new();

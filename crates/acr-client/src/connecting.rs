@@ -9,7 +9,8 @@ use crate::{builder::RegistryBuilder, connection::Roots};
 /// Connections, where the transport is the default one.
 impl RegistryBuilder {
     /// Trusts the authorities in this PEM file as well as those of the platform: a company's own,
-    /// or that of a proxy that opens connections. Read by [`RegistryBuilder::build`].
+    /// or that of a proxy that opens connections. Read by [`RegistryBuilder::build`]: a regular file of
+    /// 1 MiB at most.
     ///
     /// ```no_run
     /// use acr_client::Registry;
@@ -34,7 +35,8 @@ impl RegistryBuilder {
         self.connection(|connection| connection.roots.push(Roots::Pem(pem.into())))
     }
 
-    /// Whom to trust and which certificate to show, in full; `ca_file` and `ca_pem` add to it.
+    /// Whom to trust and which certificate to show, in full; `ca_file` and `ca_pem` add to it. Only
+    /// the registry is shown the certificate: no proxy, no storage, no authority of Entra.
     ///
     /// ```no_run
     /// use acr_client::{Registry, TlsConfig};

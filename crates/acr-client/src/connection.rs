@@ -1,6 +1,11 @@
 //! How the default transport connects: certificates, proxy, time to connect.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    fs::{self, File},
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use acr_core::{Error, ErrorKind, Proxy, Result, TlsConfig, Transport, TransportBuilder};
 
@@ -69,12 +74,19 @@ impl Roots {
             Self::File(path) => path,
         };
         let name = path.display();
-        let pem = std::fs::read(path).map_err(|error| {
+        let pem = contents(path).map_err(|why| {
+            let text = match &why {
+                Unread::Failed(error) => error.kind().to_string(),
+                Unread::Odd(why) => (*why).to_owned(),
+            };
             let text = format!(
-                "cannot read the certificates in `{name}` ({}): name a readable PEM file",
-                error.kind()
+                "cannot read the certificates in `{name}` ({text}): name a readable PEM file"
             );
-            Error::new(ErrorKind::InvalidInput, text).with_source(error)
+            let error = Error::new(ErrorKind::InvalidInput, text);
+            match why {
+                Unread::Failed(source) => error.with_source(source),
+                Unread::Odd(_) => error,
+            }
         })?;
         tls.add_roots(&pem).map_err(|error| {
             let found =
@@ -87,3 +99,32 @@ impl Roots {
         })
     }
 }
+
+/// Why a file was not read.
+enum Unread {
+    Failed(io::Error),
+    Odd(&'static str),
+}
+
+impl From<io::Error> for Unread {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// A small file. A pipe or a device could block for ever, or have no end.
+fn contents(path: &Path) -> Result<Vec<u8>, Unread> {
+    let data = fs::metadata(path)?;
+    if !data.is_file() {
+        return Err(Unread::Odd("no regular file"));
+    }
+    let mut pem = Vec::new();
+    File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut pem)?;
+    if pem.len() as u64 > MAX_FILE {
+        return Err(Unread::Odd("larger than 1 MiB"));
+    }
+    Ok(pem)
+}
+
+/// Four times the authorities that a browser trusts.
+const MAX_FILE: u64 = 1024 * 1024;

@@ -69,6 +69,7 @@ mod builder;
 mod connecting;
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 mod connection;
+mod idle;
 mod login_server;
 mod registry;
 mod repository;

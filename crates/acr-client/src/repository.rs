@@ -97,7 +97,8 @@ impl Repository {
         self.metadata.properties().await
     }
 
-    /// Changes the repository's locks: `PATCH /acr/v1/{name}`.
+    /// Changes the repository's locks: `PATCH /acr/v1/{name}`. See
+    /// [which lock stops what](acr_registry::Permissions#which-lock-stops-what).
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {

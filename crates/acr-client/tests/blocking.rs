@@ -111,7 +111,7 @@ fn the_whole_way_over_sockets() {
         .unwrap();
     assert_eq!(told.load(Ordering::Relaxed), 3_000_000);
 
-    let mut download = repo.download(&layer.digest).unwrap().run().unwrap();
+    let mut download = repo.download(&layer.digest).run().unwrap();
     let (mut read, mut buffer) = (Vec::new(), [0; 777]);
     loop {
         match download.read(&mut buffer).unwrap() {
@@ -157,9 +157,9 @@ fn inside_of_a_runtime_every_call_that_would_wait_says_what_to_use_instead() {
     let repo = registry.repository("library/app").unwrap();
     push(&repo, &["v1"]);
     let blob = repo.upload("content").run().unwrap();
-    let mut download = repo.download(&blob.digest).unwrap().run().unwrap();
+    let mut download = repo.download(&blob.digest).run().unwrap();
     let range = acr_client::ByteRange::new(0, None).unwrap();
-    let mut part = repo.download_range(&blob.digest, range).unwrap().run().unwrap();
+    let mut part = repo.download_range(&blob.digest, range).run().unwrap();
     let mut session = repo.start_upload().unwrap();
     let mut writer = repo.start_upload().unwrap().into_writer();
     writer.write_all(b"content").unwrap();
@@ -175,8 +175,8 @@ fn inside_of_a_runtime_every_call_that_would_wait_says_what_to_use_instead() {
             repo.resolve("v1").unwrap_err(),
             repo.get_manifest("v1").run().unwrap_err(),
             repo.upload("more").run().unwrap_err(),
-            repo.download(&blob.digest).unwrap().run().unwrap_err(),
-            repo.download(&blob.digest).unwrap().to_file("never").unwrap_err(),
+            repo.download(&blob.digest).run().unwrap_err(),
+            repo.download(&blob.digest).to_file("never").unwrap_err(),
             tags.next().unwrap().unwrap_err(),
             repo.list_tags().into_pages().next().unwrap().unwrap_err(),
             download.chunk().unwrap_err(),
@@ -202,7 +202,7 @@ fn what_was_made_before_may_be_dropped_inside_of_a_runtime() {
     let (registry, _fake) = in_process();
     let repo = registry.repository("library/app").unwrap();
     let blob = repo.upload("content").run().unwrap();
-    let download = repo.download(&blob.digest).unwrap().run().unwrap();
+    let download = repo.download(&blob.digest).run().unwrap();
     let session = repo.start_upload().unwrap();
     Runtime::new().unwrap().block_on(async move {
         drop((session, registry, repo));
@@ -217,7 +217,7 @@ fn lists_and_readers_outlive_the_registry_they_came_from() {
     push(&repo, &["a", "b"]);
     let blob = repo.upload("content").run().unwrap();
     let (mut list, download) =
-        (repo.list_tags().page_size(1), repo.download(&blob.digest).unwrap().run().unwrap());
+        (repo.list_tags().page_size(1), repo.download(&blob.digest).run().unwrap());
     assert_eq!(list.next().unwrap().unwrap().name.as_str(), "a");
     let Served { registry, fake: _fake, _server, _runtime } = served;
     drop((registry, repo));
@@ -238,7 +238,7 @@ fn a_reader_that_is_dropped_half_read_ends_the_transfer() {
     let registry = Registry::new(acr_client::Registry::new(pipeline)).unwrap();
     let repo = registry.repository("library/app").unwrap();
     let digest = acr_client::Digest::sha256(b"never");
-    let mut download = repo.download(&digest).unwrap().run().unwrap();
+    let mut download = repo.download(&digest).run().unwrap();
     download.read_exact(&mut [0; 100]).unwrap();
     assert_eq!(Arc::strong_count(&alive), 3, "the transport's, and that of a body under way");
     drop(download);

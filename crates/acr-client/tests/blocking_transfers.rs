@@ -48,10 +48,18 @@ fn a_writer_that_was_refused_inside_of_a_runtime_loses_nothing() {
     });
     // A whole chunk, which waits for the next call.
     writer.write_all(&vec![1; 4 << 20]).unwrap();
-    runtime.block_on(async { writer.write(b"lost").unwrap_err() });
+    runtime.block_on(async {
+        writer.write(b"lost").unwrap_err();
+        assert_eq!(writer.finish().unwrap_err().kind(), ErrorKind::InvalidInput);
+    });
     writer.write_all(b" last").unwrap();
     let whole = [&b"first "[..], &vec![1; 4 << 20], b" last"].concat();
     assert_eq!(writer.finish().unwrap().digest, Digest::sha256(&whole));
+    // What was stored is stored, and no second blob.
+    for error in [writer.write(b"more").unwrap_err(), writer.flush().unwrap_err()] {
+        assert_eq!(kind_inside(&error), Some(ErrorKind::InvalidInput));
+    }
+    assert_eq!(writer.finish().unwrap_err().kind(), ErrorKind::InvalidInput);
 }
 
 #[test]
@@ -103,7 +111,7 @@ fn a_part_that_was_begun_keeps_its_limit() {
     let layer = repo.upload("sample layer").run().unwrap();
     for (limit, rest) in [(10, None), (11, Some("ample layer"))] {
         let range = ByteRange::new(0, None).unwrap();
-        let mut part = repo.download_range(&layer.digest, range).unwrap().run().unwrap();
+        let mut part = repo.download_range(&layer.digest, range).run().unwrap();
         part.read_exact(&mut [0]).unwrap();
         match (part.bytes(limit), rest) {
             (Ok(read), Some(rest)) => assert_eq!(read, rest),

@@ -2,7 +2,11 @@
 //! that ask for one, in a process with an environment of its own, this test binary again.
 
 #![cfg(all(feature = "entra", any(feature = "aws-lc-rs", feature = "ring")))]
-#![allow(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "tests may stop at the first surprise"
+)]
 
 use std::{
     env,

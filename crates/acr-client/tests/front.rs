@@ -4,7 +4,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use acr_client::{Credential, ErrorKind, Proxy, Registry, RegistryBuilder, Transport};
+use acr_client::{
+    Credential, ErrorKind, Proxy, Registry, RegistryBuilder, Transport, entra::Cloud,
+};
 use acr_core::http::{Body, Request};
 use acr_testkit::{FakeRegistry, Server, Tls};
 use tower::{ServiceExt as _, service_fn};
@@ -87,10 +89,18 @@ async fn names_may_be_text_and_what_is_wrong_with_one_is_said_when_it_is_awaited
         repo.tag_properties("not a tag").await.map(drop),
         repo.exists("sha256:short").await.map(drop),
         repo.mount(acr_client::Digest::sha256(b""), "Not/A/Name").await.map(drop),
-        repo.list_referrers("sha256:short").map(drop),
+        repo.list_referrers("sha256:short").artifact_type("a/b").try_next().await.map(drop),
+        repo.download("sha256:short").await.map(drop),
+        repo.download("sha256:short").to_file("never made").await.map(drop),
+        repo.download_range("sha256:short", 0..=299).await.map(drop),
+        repo.download_range(acr_client::Digest::sha256(b""), std::ops::RangeInclusive::new(3, 2))
+            .await
+            .map(drop),
+        repo.has_range("sha256:short", 0..10).await.map(drop),
     ];
     for outcome in outcomes {
-        assert_eq!(outcome.unwrap_err().kind(), ErrorKind::InvalidInput);
+        let error = outcome.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
     }
     assert_eq!(fake.journal().entries().len(), 0);
 }
@@ -204,7 +214,7 @@ async fn a_credential_does_not_follow_a_redirect() {
         .unwrap();
     let repo = registry.repository("library/app").unwrap();
     let blob = repo.upload("content").await.unwrap();
-    let content = repo.download(&blob.digest).unwrap().await.unwrap().bytes(100).await.unwrap();
+    let content = repo.download(&blob.digest).await.unwrap().bytes(100).await.unwrap();
     assert_eq!(content, "content");
     let elsewhere = elsewhere.lock().unwrap();
     assert_eq!(elsewhere.len(), 1, "the storage is another host");
@@ -234,4 +244,78 @@ async fn debug_shows_no_secret() {
     let before = format!("{builder:?}");
     let text = format!("{before} {:?}", builder.build().unwrap());
     assert!(!text.contains("hunter2"), "{text}");
+}
+
+#[tokio::test]
+async fn what_would_do_nothing_is_said_when_it_is_built() {
+    let azure = || Registry::builder("myregistry.azurecr.io");
+    let other = || Registry::builder("registry.example");
+    let nobody = Credential::anonymous;
+    let password = || Credential::password("me", "secret");
+    let token = || acr_client::AccessToken::new("token", std::time::SystemTime::now());
+    let entra =
+        || Credential::entra(acr_client::credential_fn(move |_| async move { Ok(token()) }));
+    for (builder, words) in [
+        (azure().cloud(Cloud::china()).credential(password()), "`cloud` does nothing beside"),
+        (azure().credential(entra()).cloud(Cloud::china()), "`cloud` does nothing beside"),
+        (other().cloud(Cloud::china()), "`cloud` does nothing for `registry.example`"),
+        (azure().audience("https://a.example").credential(password()), "`audience` does nothing"),
+        (azure().audience("https://a.example").credential(nobody()), "`audience` does nothing"),
+        (other().audience("https://a.example"), "`audience` does nothing for `registry.example`"),
+        (
+            other().trust_entra_for("registry.exmaple"),
+            "`registry.exmaple` is not `registry.example`",
+        ),
+        (
+            azure().trust_entra_for("myregistry.azurecr.io").trust_entra_for("typo.example"),
+            "`typo.example` is not `myregistry.azurecr.io`",
+        ),
+        (
+            other().trust_entra_for("registry.example").credential(password()),
+            "`trust_entra_for` does nothing",
+        ),
+    ] {
+        let error = builder.build().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        assert!(error.to_string().contains(words), "{error}");
+    }
+    for builder in [
+        azure().cloud(Cloud::china()).audience("https://a.example"),
+        azure().credential(entra()).audience("https://a.example"),
+        azure().trust_entra_for("MyRegistry.azurecr.io:443"),
+        other().trust_entra_for("https://registry.example").credential(entra()),
+        other().trust_entra_for("Registry.example").cloud(Cloud::china()),
+        // Nobody can tell what it will find.
+        azure().credential(Credential::docker_config()).audience("https://a.example"),
+    ] {
+        builder.build().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_file_of_authorities_is_a_regular_one_of_bounded_length() {
+    let folder = tempfile::tempdir().unwrap();
+    let large = folder.path().join("large.pem");
+    let server = FakeRegistry::new().serve(Tls::On).await.unwrap();
+    let pem = server.ca_pem().unwrap();
+    for (length, is_taken) in [(1 << 20, true), ((1 << 20) + 1, false)] {
+        // Text between certificates is allowed.
+        let padding = " ".repeat(length - pem.len() - 1);
+        std::fs::write(&large, format!("{padding}\n{pem}")).unwrap();
+        let built = Registry::builder("registry.example").ca_file(&large).build();
+        assert_eq!(built.is_ok(), is_taken, "{length}");
+        if let Err(error) = built {
+            let text = error.to_string();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            assert!(text.contains("large.pem") && text.contains("1 MiB"), "{text}");
+        }
+    }
+    let mut odd = vec![folder.path().to_owned()];
+    #[cfg(unix)]
+    odd.push("/dev/null".into());
+    for path in odd {
+        let error = Registry::builder("registry.example").ca_file(&path).build().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.to_string().contains("no regular file"), "{error}");
+    }
 }

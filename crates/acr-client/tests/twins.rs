@@ -70,10 +70,17 @@ const ASYNC_ONLY: [&str; 8] = [
     "Transport",
 ];
 
-/// The methods of each type, by the type's last name; and which types wait.
+/// Methods whose twins take something else on purpose.
+const OTHERWISE: [(&str, &str); 1] = [
+    // Of the async one, which has the pipeline.
+    ("Registry", "new"),
+];
+
+/// The methods of each type, by the type's last name, with what each takes beside `self`; and
+/// which types wait.
 #[derive(Default)]
 struct Interface {
-    methods: BTreeMap<String, BTreeSet<String>>,
+    methods: BTreeMap<String, BTreeMap<String, BTreeSet<String>>>,
     waits: BTreeSet<String>,
 }
 
@@ -101,10 +108,58 @@ impl Interface {
             if before.contains("async") || method == "into_future" {
                 found.waits.insert(name.to_owned());
             }
-            found.methods.entry(name.to_owned()).or_default().insert(method.to_owned());
+            let methods = found.methods.entry(name.to_owned()).or_default();
+            methods.entry(method.to_owned()).or_default().insert(parameters(rest));
         }
         found
     }
+}
+
+/// What a method takes beside `self`, as a caller sees it: without the modules of its types, which
+/// differ by who lists them, and without what only a future needs.
+fn parameters(signature: &str) -> String {
+    let mut depth = 0usize;
+    let mut arrow = false;
+    // The parenthesis that no `<` is open around: `Fn(u8)` may stand in front of it.
+    let open = signature.char_indices().position(|(_, c)| {
+        let is_arrow = arrow && c == '>';
+        arrow = c == '-';
+        match c {
+            '<' => depth += 1,
+            '>' if !is_arrow => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        c == '(' && depth == 0
+    });
+    let mut depth = 0usize;
+    let mut inside = String::new();
+    for c in signature.chars().skip(open.unwrap_or(signature.len())) {
+        match c {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        inside.push(c);
+        if depth == 0 {
+            break;
+        }
+    }
+    let inside = inside.strip_prefix('(').and_then(|text| text.strip_suffix(')'));
+    let mut last = String::new();
+    let mut plain = String::new();
+    for c in inside.unwrap_or_default().chars() {
+        if c.is_alphanumeric() || c == '_' || c == ':' {
+            last.push(c);
+        } else {
+            plain.push_str(last.rsplit("::").next().unwrap_or_default());
+            last.clear();
+            plain.push(c);
+        }
+    }
+    plain.push_str(last.rsplit("::").next().unwrap_or_default());
+    let plain = plain.replace(" + Send", "");
+    let rest = ["&mut self", "&self", "self"].iter().find_map(|own| plain.strip_prefix(own));
+    rest.unwrap_or(&plain).trim_start_matches(", ").to_owned()
 }
 
 fn without_generics(text: &str) -> String {
@@ -143,7 +198,10 @@ fn missing(front: &str, below: &str) -> Vec<String> {
             if below.waits.contains(&name) {
                 with_async.waits.insert(name.clone());
             }
-            with_async.methods.entry(name).or_default().extend(methods);
+            let known = with_async.methods.entry(name).or_default();
+            for (method, takes) in methods {
+                known.entry(method).or_default().extend(takes);
+            }
         }
     }
 
@@ -154,7 +212,8 @@ fn missing(front: &str, below: &str) -> Vec<String> {
         }
     }
     for (name, method, function) in FUNCTIONS {
-        let is_there = with_async.methods.get(name).is_some_and(|methods| methods.contains(method));
+        let is_there =
+            with_async.methods.get(name).is_some_and(|methods| methods.contains_key(method));
         let is_twin = front.contains(&format!("pub fn acr_client::blocking::{function}("));
         if !is_there || !is_twin {
             problems.push(format!("`{name}::{method}` has no function `blocking::{function}`"));
@@ -165,19 +224,37 @@ fn missing(front: &str, below: &str) -> Vec<String> {
             problems.push(format!("`{name}` is in no listing"));
             continue;
         };
-        let nothing = BTreeSet::new();
+        let nothing = BTreeMap::new();
         let twins = blocking.methods.get(name).unwrap_or(&nothing);
-        for method in methods {
+        for (method, takes) in methods {
             let renamed = RENAMED.iter().find(|(was, _)| was == method).map(|(_, is)| *is);
-            let is_there = twins.contains(method) || renamed.is_some_and(|is| twins.contains(is));
+            let is_there =
+                twins.contains_key(method) || renamed.is_some_and(|is| twins.contains_key(is));
             let is_excused =
                 WITHOUT.iter().any(|(of, which)| (*of == name || *of == "*") && which == method);
             if !is_there && !is_excused {
                 problems.push(format!("`blocking::{name}` has no `{method}`"));
             }
+            if !is_excused {
+                problems
+                    .extend(twins.get(method).and_then(|twin| differs(name, method, takes, twin)));
+            }
         }
     }
     problems
+}
+
+/// In words, that a twin takes something else.
+fn differs(
+    name: &str,
+    method: &str,
+    takes: &BTreeSet<String>,
+    twin: &BTreeSet<String>,
+) -> Option<String> {
+    let is_meant = OTHERWISE.iter().any(|(of, which)| *of == name && *which == method);
+    (twin != takes && !is_meant).then(|| {
+        format!("`blocking::{name}::{method}` takes {twin:?}, and with async it takes {takes:?}")
+    })
 }
 
 fn listings() -> (String, String) {
@@ -224,6 +301,12 @@ fn a_missing_twin_is_noticed() {
         assert_ne!(doctored, front, "{words} is in the listing");
         assert!(missing(&doctored, &below).contains(&expected.to_owned()), "{expected}");
     }
+    // A twin that takes less.
+    let was = "acr_client::blocking::Upload::digest(self, impl core::convert::TryInto<acr_core::value::digest::Digest, Errorcore::convert::Into<acr_core::http::error::Error>>)";
+    let is = "acr_client::blocking::Upload::digest(self, acr_core::value::digest::Digest)";
+    let problems = missing(&front.replace(was, is), &below);
+    let words = "`blocking::Upload::digest` takes {\"Digest\"}, and with async it takes";
+    assert!(matches!(&problems[..], [problem] if problem.starts_with(words)), "{problems:?}");
     let new = "pub async fn acr_client::Repository::pull(&self) -> acr_core::Result<()>\n";
     let problems = missing(&format!("{front}{new}"), &below);
     assert_eq!(problems, ["`blocking::Repository` has no `pull`"]);
@@ -241,7 +324,11 @@ fn lines_of_a_listing_are_read() {
                 impl core::fmt::Debug for a::Two\n\
                 pub type a::Two::Item = fn (u8)\n";
     let read = Interface::read(text, |_| true);
-    let names = |name: &str| read.methods[name].iter().cloned().collect::<Vec<_>>();
+    let names = |name: &str| read.methods[name].keys().cloned().collect::<Vec<_>>();
+    assert!(read.methods["One"]["wait"].contains("t: T"));
+    assert!(read.methods["Two"]["try_next"].contains(""));
+    let text = "a::One::go(&self, impl core::Fn(&b::c::Two, u8) -> d::Three + core::Send + 'static, &e::F) -> g::H";
+    assert_eq!(parameters(text), "impl Fn(&Two, u8) -> Three + 'static, &F");
     assert_eq!(names("One"), ["wait"]);
     assert_eq!(names("Two"), ["new", "try_next"]);
     assert_eq!(read.methods.len(), 2);

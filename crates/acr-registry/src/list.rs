@@ -33,6 +33,8 @@ pub(crate) struct List {
     pub(crate) after: Option<Place>,
     /// Repeated with every page: the registry's links forget it.
     pub(crate) filter: Option<Filter>,
+    /// What is wrong with what is listed: said instead of the first page.
+    pub(crate) refused: Option<Arc<Error>>,
     /// Whose items they are, for what the envelope leaves out.
     pub(crate) owner: Option<Owner>,
 }
@@ -105,6 +107,9 @@ impl List {
 
     /// One page, as the registry has it.
     async fn page<T: Item>(&self, page: PageRequest) -> Result<Page<T>> {
+        if let Some(wrong) = &self.refused {
+            return Err(Error::shared(wrong).with_operation(Some(&self.operation)));
+        }
         let last = match (&self.after, &page.continuation) {
             (Some(place), None) => Some(self.marker::<T>(place).await?),
             _ => None,

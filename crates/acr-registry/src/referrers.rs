@@ -1,9 +1,10 @@
 //! The manifests that refer to another: signatures, SBOMs, attestations.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use acr_core::{
     Action, Digest, Error, ErrorKind, Page, Pager, Result, Scope, Tag, http::PageRequest,
+    value::Given,
 };
 use serde_json::value::RawValue;
 
@@ -37,11 +38,19 @@ impl RepositoryClient {
     /// assert_eq!(found.digest()?, sbom);
     /// # Ok(()) });
     /// ```
-    pub fn list_referrers(&self, subject: &Digest) -> ListPager<DescriptorView> {
-        let path = ["v2", self.name.as_str(), "referrers", subject.as_str()];
+    pub fn list_referrers(
+        &self,
+        subject: impl TryInto<Digest, Error: Into<Error>>,
+    ) -> ListPager<DescriptorView> {
+        let (subject, refused) = match Given::<Digest>::new(subject).get() {
+            Ok(subject) => (subject.to_string(), None),
+            Err(error) => (String::new(), Some(Arc::new(error))),
+        };
+        let path = ["v2", self.name.as_str(), "referrers", &subject];
         let scope = Scope::repository(&self.name, &[Action::PULL]);
         let mut list = self.list(&path, "list_referrers", scope);
         list.api_version = None;
+        list.refused = refused;
         ListPager::new(list, open)
     }
 }

@@ -155,6 +155,7 @@ impl RegistryClient {
             order: None,
             after: None,
             filter: None,
+            refused: None,
             owner: None,
         }
     }

@@ -161,7 +161,7 @@ impl RepositoryClient {
     /// # Errors
     ///
     /// [`acr_core::ErrorKind::Disallowed`] when a lock on the repository, a tag or a
-    /// manifest forbids it.
+    /// manifest forbids it: see [which lock stops what](crate::Permissions#which-lock-stops-what).
     ///
     /// # Cancellation
     ///
@@ -314,6 +314,7 @@ impl RepositoryClient {
             order: None,
             after: None,
             filter: None,
+            refused: None,
             owner: Some(self.owner()),
         }
     }

@@ -136,7 +136,7 @@ async fn a_list_that_is_null_or_empty_is_empty_and_says_whose_it_is_not() {
         assert!(all.list_repositories().try_next().await.unwrap().is_none());
         assert!(repo.list_tags().try_next().await.unwrap().is_none());
         assert!(repo.list_manifests().try_next().await.unwrap().is_none());
-        let referrers = repo.list_referrers(&Digest::sha256(b"x")).try_next().await;
+        let referrers = repo.list_referrers(Digest::sha256(b"x")).try_next().await;
         assert!(referrers.unwrap().is_none());
     }
     let (all, _) = scripted(202, &[], r#"{"manifestsDeleted":null,"later":true}"#);

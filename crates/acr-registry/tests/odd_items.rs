@@ -122,7 +122,7 @@ async fn f1_every_list_gives_the_others() {
     assert_eq!((manifests[0].tags.len(), manifests[0].tags.unreadable().len()), (1, 1));
     let odd = r#"{"manifests":[{"mediaType":"m","size":1},{"digest":"sha256:1"},{"digest":7}]}"#;
     let (registry, _) = scripted(200, &[], odd);
-    let (referrers, end) = all(registry.repository("a").unwrap().list_referrers(&digest())).await;
+    let (referrers, end) = all(registry.repository("a").unwrap().list_referrers(digest())).await;
     let digests: Vec<_> =
         referrers.iter().map(|entry: &DescriptorView| entry.digest.as_deref()).collect();
     assert_eq!((digests, end.is_err()), (vec![Some("sha256:1")], true));

@@ -43,7 +43,7 @@ pub(crate) async fn check(
         }
         Target::Referrers(name, digest) => {
             let repository = registry.repository(name.as_str())?;
-            let mut pager = options(repository.list_referrers(&digest.parse()?), first);
+            let mut pager = options(repository.list_referrers(digest.parse::<Digest>()?), first);
             if let Some(artifact_type) = first.query().get("artifactType") {
                 pager = pager.artifact_type(artifact_type.clone());
             }

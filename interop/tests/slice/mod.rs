@@ -81,7 +81,7 @@ async fn download_into_a_file(blobs: &BlobClient, content: &Bytes) -> Result {
     let folder = TempDir::new()?;
     let path = folder.path().join("copy");
 
-    let size = blobs.download(&Digest::sha256(content)).to_file(&path).await?;
+    let size = blobs.download(Digest::sha256(content)).to_file(&path).await?;
 
     assert_eq!(size, content.len() as u64);
     assert!(fs::read(&path)? == *content, "the copy differs");

@@ -2,14 +2,14 @@
 
 use std::{future::IntoFuture, pin::Pin};
 
-use acr_core::{Digest, Error, Result, http::Body};
+use acr_core::{Digest, Error, Result, http::Body, value::Given};
 
 use crate::{
     download::{
         checkpoint::DownloadCheckpoint,
         machine::Machine,
         reader::BlobReader,
-        request::{ask, operation},
+        request::{ask, named, operation},
     },
     progress::{Observer, Progress},
     repository::Repository,
@@ -29,7 +29,7 @@ use crate::{
 #[must_use = "nothing is sent until it is awaited"]
 pub struct Download {
     repository: Repository,
-    digest: Digest,
+    digest: Given<Digest>,
     size: Option<u64>,
     max_size: Option<u64>,
     checkpoint: Option<DownloadCheckpoint>,
@@ -37,7 +37,7 @@ pub struct Download {
 }
 
 impl Download {
-    pub(crate) fn new(repository: Repository, digest: Digest) -> Self {
+    pub(crate) fn new(repository: Repository, digest: Given<Digest>) -> Self {
         Self {
             repository,
             digest,
@@ -144,19 +144,75 @@ impl Download {
     /// Dropping the future removes the temporary file.
     #[cfg(feature = "fs")]
     pub async fn to_file(self, path: impl AsRef<std::path::Path> + Send) -> Result<u64> {
-        if self.checkpoint.is_some() {
-            let text = "a file is written from the first byte: leave `resume` out, or read on into \
-                the file that `DownloadCheckpoint::reopen` gives";
-            let error = Error::new(acr_core::ErrorKind::InvalidInput, text);
-            return Err(error.with_operation(Some(&operation(&self.repository, &self.digest))));
-        }
+        self.refuse_checkpoint()?;
         // Boxed, so that the futures of callers stay small.
         let reader = Box::pin(self.send()).await?;
         Box::pin(crate::file::store(reader, path.as_ref())).await
     }
 
+    /// Downloads into a file as [`Download::to_file`] does, and keeps what came when it ends early,
+    /// for whatever reason: the same call for the same path goes on there, in another process too.
+    ///
+    /// Until the file is complete and verified, its content is in `NAME.acr-partial` beside it (mode
+    /// 0600) and how far it got in `NAME.acr-checkpoint`, which is written every 4 MiB. What is kept is
+    /// read and compared before anything is asked for. Where it is of another blob or repository,
+    /// or damaged, the download begins anew. At the end both are gone. Delete them to give up.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("layer.tar");
+    /// // As often as it takes, in this process or the next one.
+    /// while let Err(error) = blobs.download(&digest).to_file_resumable(&path).await {
+    ///     if !error.is_transient() {
+    ///         return Err(error.into());
+    ///     }
+    /// }
+    /// assert_eq!(std::fs::read(&path)?, b"sample layer");
+    /// # Ok(()) });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Download::to_file`]. [`acr_core::ErrorKind::Source`] too while another download,
+    /// of whatever process, writes for the same path. [`acr_core::ErrorKind::Integrity`] removes what
+    /// was kept, since it can never become the blob; after any other error it stays.
+    ///
+    /// # Cancellation
+    ///
+    /// After a drop the next call goes on.
+    #[cfg(feature = "fs")]
+    pub async fn to_file_resumable(self, path: impl AsRef<std::path::Path> + Send) -> Result<u64> {
+        use crate::download::{keeping, kept::Kept};
+
+        self.refuse_checkpoint()?;
+        let digest = named(&self.repository, self.digest.clone())?;
+        let operation = operation(&self.repository, &digest);
+        let described = |error: Error| error.with_operation(Some(&operation));
+        let kept = Kept::open(path.as_ref()).await.map_err(described)?;
+        let saved = Box::pin(kept.saved(&self.repository.name, &digest)).await;
+        let (kept, checkpoint) = saved.map_err(described)?;
+        match Box::pin(Self { checkpoint, ..self }.send()).await {
+            Ok(reader) => Box::pin(keeping::store(reader, kept, path.as_ref())).await,
+            Err(error) => Err(keeping::failed(error, kept).await),
+        }
+    }
+
+    #[cfg(feature = "fs")]
+    fn refuse_checkpoint(&self) -> Result<()> {
+        if self.checkpoint.is_none() {
+            return Ok(());
+        }
+        let text = "a file is written from the first byte: leave `resume` out and use \
+            `to_file_resumable`, or read on into the file that `DownloadCheckpoint::reopen` gives";
+        let error = Error::new(acr_core::ErrorKind::InvalidInput, text);
+        let digest = named(&self.repository, self.digest.clone())?;
+        Err(error.with_operation(Some(&operation(&self.repository, &digest))))
+    }
+
     async fn send(self) -> Result<BlobReader> {
         let Self { repository, digest, size, max_size, checkpoint, observer } = self;
+        let digest = named(&repository, digest)?;
         let described = |error: Error| error.with_operation(Some(&operation(&repository, &digest)));
         let (digester, len) = match checkpoint {
             Some(checkpoint) => {

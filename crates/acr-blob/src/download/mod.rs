@@ -1,9 +1,14 @@
 //! Downloads. `machine` decides and knows no I/O; `reader` does what it says; `request` asks;
 //! `outlet` gives out and knows what the caller holds; `builder` is the way in, and `part` the
-//! unverified reader of a range.
+//! unverified reader of a range. `kept` is what lies beside a file until its download is done, and
+//! `keeping` the download that sees to it.
 
 mod builder;
 mod checkpoint;
+#[cfg(feature = "fs")]
+mod keeping;
+#[cfg(feature = "fs")]
+mod kept;
 mod machine;
 mod outlet;
 mod part;

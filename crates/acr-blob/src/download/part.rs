@@ -11,6 +11,7 @@ use std::{
 use acr_core::{
     ByteRange, Digest, Error, ErrorKind, Result,
     http::{DataStream, Operation, client::Told},
+    value::Given,
 };
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
@@ -37,8 +38,8 @@ use crate::{
 #[must_use = "nothing is sent until it is awaited"]
 pub struct DownloadRange {
     repository: Repository,
-    digest: Digest,
-    range: ByteRange,
+    digest: Given<Digest>,
+    range: Given<ByteRange>,
 }
 
 /// A part of a blob, piece by piece. **Not verified**: a digest is over the whole.
@@ -71,13 +72,19 @@ struct Place {
 }
 
 impl DownloadRange {
-    pub(crate) fn new(repository: Repository, digest: Digest, range: ByteRange) -> Self {
+    pub(crate) fn new(
+        repository: Repository,
+        digest: Given<Digest>,
+        range: Given<ByteRange>,
+    ) -> Self {
         Self { repository, digest, range }
     }
 
     async fn send(self) -> Result<PartialReader> {
         let Self { repository, digest, range } = self;
+        let digest = request::named(&repository, digest)?;
         let operation = request::operation(&repository, &digest);
+        let range = range.get().map_err(|error| error.with_operation(Some(&operation)))?;
         let (answer, body) = request::get(&repository, &digest, Some(range)).await?;
         let place = Place::of(answer, range).map_err(|text| {
             Error::new(ErrorKind::Protocol, text).with_operation(Some(&operation))
@@ -135,7 +142,7 @@ impl PartialReader {
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
-    /// let part = blobs.download_range(&digest, "bytes=0-5".parse()?).await?;
+    /// let part = blobs.download_range(&digest, 0..=5).await?;
     /// assert_eq!(part.total(), Some(12));
     /// # Ok(()) });
     /// ```
@@ -147,7 +154,7 @@ impl PartialReader {
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
-    /// let mut part = blobs.download_range(&digest, "bytes=0-5".parse()?).await?;
+    /// let mut part = blobs.download_range(&digest, 0..=5).await?;
     /// let mut content = Vec::new();
     /// while let Some(piece) = part.chunk().await? {
     ///     content.extend_from_slice(&piece);
@@ -172,7 +179,7 @@ impl PartialReader {
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
-    /// let part = blobs.download_range(&digest, "bytes=0-5".parse()?).await?;
+    /// let part = blobs.download_range(&digest, 0..=5).await?;
     /// assert_eq!(part.bytes(1 << 20).await?, &b"sample"[..]);
     /// # Ok(()) });
     /// ```

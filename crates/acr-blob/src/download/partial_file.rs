@@ -53,6 +53,13 @@ impl DownloadCheckpoint {
 
 fn reopen(path: &Path, saved: &Digester) -> io::Result<File> {
     let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+    rewind(&mut file, saved)?;
+    Ok(file)
+}
+
+/// Cuts a file to what the digester has seen, if that is what is in it.
+pub(crate) fn rewind(file: &mut File, saved: &Digester) -> io::Result<()> {
+    file.rewind()?;
     let mut digester = saved.clone().finish().digester();
     let mut buffer = vec![0; BUFFER];
     let mut left = saved.len();
@@ -76,7 +83,7 @@ fn reopen(path: &Path, saved: &Digester) -> io::Result<File> {
     }
     file.set_len(saved.len())?;
     file.seek(SeekFrom::End(0))?;
-    Ok(file)
+    Ok(())
 }
 
 const BUFFER: usize = 256 * 1024;

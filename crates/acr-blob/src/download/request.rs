@@ -4,7 +4,7 @@ use acr_core::{
     Action, ByteRange, Digest, Error, ErrorKind, Result, Scope,
     http::{DataStream, Effect, Framing, Operation, Response, response},
     layer::drain,
-    value::ContentRange,
+    value::{ContentRange, Given},
 };
 use http::{HeaderValue, Method, StatusCode, header};
 
@@ -12,6 +12,12 @@ use crate::{
     download::machine::{Answer, Ask, Extent},
     repository::Repository,
 };
+
+/// The blob that was named, or what is wrong with the name.
+pub(crate) fn named(repository: &Repository, digest: Given<Digest>) -> Result<Digest> {
+    let operation = || Operation::new("download_blob").on(&repository.name);
+    digest.get().map_err(|error| error.with_operation(Some(&operation())))
+}
 
 /// Names what is done, for errors.
 pub(crate) fn operation(repository: &Repository, digest: &Digest) -> Operation {

@@ -409,7 +409,7 @@ async fn a2_an_empty_buffer_takes_nothing() {
     let whole = content(100);
     let origin = Origin::new(whole.clone(), vec![]);
     let blobs = client(move |request| origin.answer(request));
-    let mut reader = blobs.download(&Digest::sha256(&whole)).await.unwrap();
+    let mut reader = blobs.download(Digest::sha256(&whole)).await.unwrap();
     assert_eq!(reader.read(&mut []).await.unwrap(), 0);
     assert_eq!(reader.checkpoint().delivered(), 0);
     assert_eq!(reader.bytes(100).await.unwrap(), whole);

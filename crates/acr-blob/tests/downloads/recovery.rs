@@ -27,7 +27,7 @@ fn broken(at: usize) -> Serve {
 }
 
 async fn whole(blobs: &BlobClient) -> Result<Bytes, Error> {
-    blobs.download(&Digest::sha256(&content(SIZE))).await?.bytes(SIZE).await
+    blobs.download(Digest::sha256(&content(SIZE))).await?.bytes(SIZE).await
 }
 
 /// Answers as the origin, but to open ranges, as go-containerregistry's registry does.

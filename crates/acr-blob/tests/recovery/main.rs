@@ -68,7 +68,7 @@ fn file(content: &Bytes) -> tempfile::NamedTempFile {
 }
 
 async fn stored(blobs: &BlobClient, content: &Bytes) -> bool {
-    let back = blobs.download(&Digest::sha256(content)).await;
+    let back = blobs.download(Digest::sha256(content)).await;
     back.unwrap().bytes(1 << 30).await.unwrap() == *content
 }
 

@@ -14,20 +14,20 @@ builder! {
     Download of acr_blob::Download;
     size(bytes: u64), r#"
 let layer = repo.upload("sample layer").run()?;
-repo.download(&layer.digest)?.size(layer.size).run()?.bytes(1 << 20)?;"#;
+repo.download(&layer.digest).size(layer.size).run()?.bytes(1 << 20)?;"#;
     max_size(bytes: u64), r#"
 let layer = repo.upload("sample layer").run()?;
-assert!(repo.download(&layer.digest)?.max_size(4).run().is_err());"#;
+assert!(repo.download(&layer.digest).max_size(4).run().is_err());"#;
     resume(checkpoint: DownloadCheckpoint), r#"
 let layer = repo.upload("sample layer").run()?;
 let mut half = [0; 6];
-let mut reader = repo.download(&layer.digest)?.run()?;
+let mut reader = repo.download(&layer.digest).run()?;
 std::io::Read::read_exact(&mut reader, &mut half).unwrap();
-let rest = repo.download(&layer.digest)?.resume(reader.checkpoint()).run()?;
+let rest = repo.download(&layer.digest).resume(reader.checkpoint()).run()?;
 assert_eq!(rest.bytes(1 << 20)?, " layer");"#;
     on_progress(function: impl Fn(Progress) + Send + Sync + 'static), r#"
 let layer = repo.upload("sample layer").run()?;
-let download = repo.download(&layer.digest)?.on_progress(|progress| println!("{progress:?}"));
+let download = repo.download(&layer.digest).on_progress(|progress| println!("{progress:?}"));
 download.run()?.bytes(1 << 20)?;"#;
 }
 
@@ -37,7 +37,7 @@ impl Download {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest_blocking.rs")).run(|_, repo| {
     /// let layer = repo.upload("sample layer").run()?;
-    /// std::io::copy(&mut repo.download(&layer.digest)?.run()?, &mut std::io::stdout()).unwrap();
+    /// std::io::copy(&mut repo.download(&layer.digest).run()?, &mut std::io::stdout()).unwrap();
     /// # Ok(()) });
     /// ```
     ///
@@ -57,7 +57,7 @@ impl Download {
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest_blocking.rs")).run(|_, repo| {
     /// let folder = tempfile::tempdir().unwrap();
     /// let layer = repo.upload("sample layer").run()?;
-    /// let size = repo.download(&layer.digest)?.to_file(folder.path().join("layer"))?;
+    /// let size = repo.download(&layer.digest).to_file(folder.path().join("layer"))?;
     /// assert_eq!(size, 12);
     /// # Ok(()) });
     /// ```
@@ -71,6 +71,28 @@ impl Download {
     pub fn to_file(self, path: impl AsRef<std::path::Path> + Send) -> Result<u64> {
         self.runtime.run(self.inner.to_file(path))
     }
+
+    /// Downloads into a file and keeps what came when it ends early, so that the same call goes on
+    /// there; as [`acr_blob::Download::to_file_resumable`].
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest_blocking.rs")).run(|_, repo| {
+    /// let folder = tempfile::tempdir().unwrap();
+    /// let layer = repo.upload("sample layer").run()?;
+    /// let path = folder.path().join("layer");
+    /// assert_eq!(repo.download(&layer.digest).to_file_resumable(path)?, 12);
+    /// # Ok(()) });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`acr_blob::Download::to_file_resumable`], and
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) inside of async code.
+    #[cfg(feature = "fs")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "fs")))]
+    pub fn to_file_resumable(self, path: impl AsRef<std::path::Path> + Send) -> Result<u64> {
+        self.runtime.run(self.inner.to_file_resumable(path))
+    }
 }
 
 builder! {
@@ -83,10 +105,8 @@ impl DownloadRange {
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest_blocking.rs")).run(|_, repo| {
-    /// use acr_client::ByteRange;
-    ///
     /// let layer = repo.upload("sample layer").run()?;
-    /// let part = repo.download_range(&layer.digest, ByteRange::new(0, Some(5))?)?.run()?;
+    /// let part = repo.download_range(&layer.digest, 0..=5).run()?;
     /// assert_eq!(part.bytes(16)?, "sample");
     /// # Ok(()) });
     /// ```
@@ -116,7 +136,7 @@ impl BlobReader {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest_blocking.rs")).run(|_, repo| {
     /// let layer = repo.upload("sample layer").run()?;
-    /// assert_eq!(*repo.download(&layer.digest)?.run()?.digest(), layer.digest);
+    /// assert_eq!(*repo.download(&layer.digest).run()?.digest(), layer.digest);
     /// # Ok(()) });
     /// ```
     pub fn digest(&self) -> &Digest {
@@ -128,7 +148,7 @@ impl BlobReader {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest_blocking.rs")).run(|_, repo| {
     /// let layer = repo.upload("sample layer").run()?;
-    /// assert_eq!(repo.download(&layer.digest)?.run()?.len(), Some(12));
+    /// assert_eq!(repo.download(&layer.digest).run()?.len(), Some(12));
     /// # Ok(()) });
     /// ```
     pub fn len(&self) -> Option<u64> {
@@ -140,7 +160,7 @@ impl BlobReader {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest_blocking.rs")).run(|_, repo| {
     /// let layer = repo.upload("sample layer").run()?;
-    /// assert!(!repo.download(&layer.digest)?.run()?.is_empty());
+    /// assert!(!repo.download(&layer.digest).run()?.is_empty());
     /// # Ok(()) });
     /// ```
     pub fn is_empty(&self) -> bool {
@@ -152,8 +172,8 @@ impl BlobReader {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest_blocking.rs")).run(|_, repo| {
     /// let layer = repo.upload("sample layer").run()?;
-    /// let checkpoint = repo.download(&layer.digest)?.run()?.checkpoint();
-    /// let content = repo.download(&layer.digest)?.resume(checkpoint).run()?.bytes(1 << 20)?;
+    /// let checkpoint = repo.download(&layer.digest).run()?.checkpoint();
+    /// let content = repo.download(&layer.digest).resume(checkpoint).run()?.bytes(1 << 20)?;
     /// assert_eq!(content, "sample layer");
     /// # Ok(()) });
     /// ```
@@ -166,7 +186,7 @@ impl BlobReader {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest_blocking.rs")).run(|_, repo| {
     /// let layer = repo.upload("sample layer").run()?;
-    /// let mut reader = repo.download(&layer.digest)?.run()?;
+    /// let mut reader = repo.download(&layer.digest).run()?;
     /// while let Some(piece) = reader.chunk()? {
     ///     println!("{} bytes", piece.len());
     /// }
@@ -185,7 +205,7 @@ impl BlobReader {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest_blocking.rs")).run(|_, repo| {
     /// let layer = repo.upload("sample layer").run()?;
-    /// assert_eq!(repo.download(&layer.digest)?.run()?.bytes(1 << 20)?, "sample layer");
+    /// assert_eq!(repo.download(&layer.digest).run()?.bytes(1 << 20)?, "sample layer");
     /// # Ok(()) });
     /// ```
     ///
@@ -216,11 +236,11 @@ impl Read for BlobReader {
 /// use std::{fs, io};
 ///
 /// let layer = repo.upload("sample layer").run()?;
-/// let reader = repo.download(&layer.digest)?.run()?;
+/// let reader = repo.download(&layer.digest).run()?;
 /// fs::write(&path, "").unwrap();
 /// let saved = reader.checkpoint();
 /// let mut file = reopen(&saved, &path)?;
-/// io::copy(&mut repo.download(&layer.digest)?.resume(saved).run()?, &mut file).unwrap();
+/// io::copy(&mut repo.download(&layer.digest).resume(saved).run()?, &mut file).unwrap();
 /// assert_eq!(fs::read(&path).unwrap(), b"sample layer");
 /// # Ok(()) });
 /// ```
@@ -252,10 +272,8 @@ impl PartialReader {
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest_blocking.rs")).run(|_, repo| {
-    /// use acr_client::ByteRange;
-    ///
     /// let layer = repo.upload("sample layer").run()?;
-    /// let part = repo.download_range(&layer.digest, ByteRange::new(7, None)?)?.run()?;
+    /// let part = repo.download_range(&layer.digest, 7..).run()?;
     /// assert_eq!(part.total(), Some(12));
     /// # Ok(()) });
     /// ```
@@ -267,10 +285,8 @@ impl PartialReader {
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest_blocking.rs")).run(|_, repo| {
-    /// use acr_client::ByteRange;
-    ///
     /// let layer = repo.upload("sample layer").run()?;
-    /// let mut part = repo.download_range(&layer.digest, ByteRange::new(7, None)?)?.run()?;
+    /// let mut part = repo.download_range(&layer.digest, 7..).run()?;
     /// assert_eq!(part.chunk()?.as_deref(), Some(&b"layer"[..]));
     /// # Ok(()) });
     /// ```
@@ -289,10 +305,8 @@ impl PartialReader {
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest_blocking.rs")).run(|_, repo| {
-    /// use acr_client::ByteRange;
-    ///
     /// let layer = repo.upload("sample layer").run()?;
-    /// let part = repo.download_range(&layer.digest, ByteRange::new(7, None)?)?.run()?;
+    /// let part = repo.download_range(&layer.digest, 7..).run()?;
     /// assert_eq!(part.bytes(16)?, "layer");
     /// # Ok(()) });
     /// ```

@@ -195,7 +195,7 @@ impl ListPager<DescriptorView> {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest_blocking.rs")).run(|_, repo| {
     /// let subject = repo.resolve("v1")?;
-    /// let signatures = repo.list_referrers(&subject)?.artifact_type("application/vnd.example.sig");
+    /// let signatures = repo.list_referrers(&subject).artifact_type("application/vnd.example.sig");
     /// assert_eq!(signatures.count(), 0);
     /// # Ok(()) });
     /// ```

@@ -62,7 +62,8 @@ impl Repository {
         self.runtime.run(self.inner.properties())
     }
 
-    /// Changes the repository's locks.
+    /// Changes the repository's locks: see
+    /// [which lock stops what](acr_registry::Permissions#which-lock-stops-what).
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest_blocking.rs")).run(|_, repo| {

@@ -1,16 +1,8 @@
 //! Uploads, and sessions that are written to piece by piece.
 
-use std::{
-    io::{self, Read},
-    pin::Pin,
-    task::{Context, Poll},
-};
-
-use acr_blob::{BlobInfo, Content, Progress, UploadCheckpoint};
+use acr_blob::{BlobInfo, Progress, UploadCheckpoint};
 use acr_core::{Digest, Error, RepositoryName, Result};
 use bytes::Bytes;
-use futures_core::Stream;
-use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::{builder, runtime::Runtime};
 
@@ -194,63 +186,3 @@ impl UploadSession {
         self.runtime.run(self.inner.cancel())
     }
 }
-
-/// The content of a [`std::io::Read`], for an upload: a pipe, an archive that is made while it is
-/// sent. It is read on another thread, a piece ahead; its length need not be known. A file is better
-/// given as one, since it can be read again after a failure.
-///
-/// ```
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest_blocking.rs")).run(|_, repo| {
-/// use acr_client::blocking::reader;
-///
-/// let layer = repo.upload(reader(std::io::repeat(7).take(100_000))).run()?;
-/// assert_eq!(layer.size, 100_000);
-/// # use std::io::Read as _;
-/// # Ok(()) });
-/// ```
-pub fn reader(reader: impl Read + Send + 'static) -> Content {
-    Content::stream(Pieces::At(Box::new(reader)))
-}
-
-/// Reads a piece when it is asked for, on a thread that may block.
-enum Pieces {
-    At(Box<dyn Read + Send>),
-    Reading(JoinHandle<(Box<dyn Read + Send>, io::Result<Bytes>)>),
-    Over,
-}
-
-impl Stream for Pieces {
-    type Item = io::Result<Bytes>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        loop {
-            *self = match std::mem::replace(&mut *self, Self::Over) {
-                Self::Over => return Poll::Ready(None),
-                Self::At(reader) => Self::Reading(spawn_blocking(move || piece(reader))),
-                Self::Reading(mut job) => {
-                    let Poll::Ready(read) = Pin::new(&mut job).poll(cx) else {
-                        *self = Self::Reading(job);
-                        return Poll::Pending;
-                    };
-                    let (reader, piece) = read.map_err(io::Error::other)?;
-                    let piece = piece?;
-                    if !piece.is_empty() {
-                        *self = Self::At(reader);
-                        return Poll::Ready(Some(Ok(piece)));
-                    }
-                    Self::Over
-                }
-            }
-        }
-    }
-}
-
-/// The next piece; an empty one at the end.
-fn piece(mut reader: Box<dyn Read + Send>) -> (Box<dyn Read + Send>, io::Result<Bytes>) {
-    let mut piece = Vec::with_capacity(PIECE);
-    let read = reader.by_ref().take(PIECE as u64).read_to_end(&mut piece);
-    (reader, read.map(|_| piece.into()))
-}
-
-/// Large enough for a change of threads to cost nothing.
-const PIECE: usize = 256 * 1024;

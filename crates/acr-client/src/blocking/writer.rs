@@ -6,7 +6,7 @@ use std::{
 };
 
 use acr_blob::{BlobInfo, Chunker};
-use acr_core::{Error, Result};
+use acr_core::{Error, ErrorKind, Result};
 use bytes::Bytes;
 
 use super::{runtime::refuse_async, upload::UploadSession};
@@ -16,11 +16,12 @@ use super::{runtime::refuse_async, upload::UploadSession};
 ///
 /// Nothing is stored before [`finish`](UploadWriter::finish), and nothing at all without it. After an
 /// error the upload is over, and all that follows fails with the same one. Only what is refused
-/// inside of async code changes nothing: it works again outside.
+/// inside of async code changes nothing, `finish` included: it works again outside.
 #[derive(Debug)]
 #[must_use = "an upload that is not finished stores nothing"]
 pub struct UploadWriter {
-    session: UploadSession,
+    /// None as soon as it is complete, or could not be completed.
+    session: Option<UploadSession>,
     gathered: Chunker,
     /// What ended the upload: something that was accepted was not sent.
     over: Option<Arc<Error>>,
@@ -39,12 +40,13 @@ impl UploadSession {
     /// # Ok(()) });
     /// ```
     pub fn into_writer(self) -> UploadWriter {
-        UploadWriter { session: self, gathered: Chunker::new(CHUNK), over: None }
+        UploadWriter { session: Some(self), gathered: Chunker::new(CHUNK), over: None }
     }
 }
 
 impl UploadWriter {
-    /// Sends what is left and stores the blob.
+    /// Sends what is left and stores the blob. Takes the writer by reference, so that a refusal inside
+    /// of async code leaves it as it was; once it is finished nothing more can be written.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest_blocking.rs")).run(|_, repo| {
@@ -58,10 +60,12 @@ impl UploadWriter {
     /// # Errors
     ///
     /// Those of [`UploadSession::complete`], and the one that ended the upload before.
-    pub fn finish(mut self) -> Result<BlobInfo> {
+    pub fn finish(&mut self) -> Result<BlobInfo> {
         self.send_full()?;
-        let last = self.gathered.finish().unwrap_or_default();
-        self.session.complete(last, None)
+        let session = self.session.take().ok_or_else(finished)?;
+        let gathered = std::mem::replace(&mut self.gathered, Chunker::new(CHUNK));
+        let completed = session.complete(gathered.finish().unwrap_or_default(), None);
+        completed.map_err(|error| self.end(error))
     }
 
     /// Ends the upload without storing anything: `DELETE {location}`.
@@ -76,7 +80,7 @@ impl UploadWriter {
     ///
     /// Those of [`UploadSession::cancel`].
     pub fn cancel(self) -> Result<()> {
-        self.session.cancel()
+        self.session.map_or(Ok(()), UploadSession::cancel)
     }
 
     /// Sends what makes up whole chunks.
@@ -92,17 +96,26 @@ impl UploadWriter {
     fn check(&self) -> Result<()> {
         match &self.over {
             Some(error) => Err(Error::shared(error)),
+            None if self.session.is_none() => Err(finished()),
             None => refuse_async(),
         }
     }
 
     fn send(&mut self, chunk: Bytes) -> Result<()> {
-        self.session.write(chunk).map_err(|error| {
-            let error = Arc::new(error);
-            self.over = Some(Arc::clone(&error));
-            Error::shared(&error)
-        })
+        let session = self.session.as_mut().ok_or_else(finished)?;
+        session.write(chunk).map_err(|error| self.end(error))
     }
+
+    /// Notes what ended the upload.
+    fn end(&mut self, error: Error) -> Error {
+        let error = Arc::new(error);
+        self.over = Some(Arc::clone(&error));
+        Error::shared(&error)
+    }
+}
+
+fn finished() -> Error {
+    Error::new(ErrorKind::InvalidInput, "the upload is finished: begin another one")
 }
 
 impl Write for UploadWriter {

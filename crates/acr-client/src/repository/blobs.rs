@@ -28,39 +28,29 @@ impl Repository {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
     /// let layer = repo.upload("sample layer").await?;
-    /// let content = repo.download(&layer.digest)?.await?.bytes(1 << 20).await?;
+    /// let content = repo.download(&layer.digest).await?.bytes(1 << 20).await?;
     /// assert_eq!(content, "sample layer");
     /// # Ok(()) });
     /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`acr_core::ErrorKind::InvalidInput`] for a text that is no digest.
-    pub fn download(&self, digest: impl TryInto<Digest, Error: Into<Error>>) -> Result<Download> {
-        Ok(self.blobs.download(&named(digest)?))
+    pub fn download(&self, digest: impl TryInto<Digest, Error: Into<Error>>) -> Download {
+        self.blobs.download(digest)
     }
 
     /// Downloads a part of a blob, which nothing can verify. Await the builder.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
-    /// use acr_client::ByteRange;
-    ///
     /// let layer = repo.upload("sample layer").await?;
-    /// let part = repo.download_range(&layer.digest, ByteRange::new(0, Some(5))?)?.await?;
+    /// let part = repo.download_range(&layer.digest, 0..=5).await?;
     /// assert_eq!(part.bytes(16).await?, "sample");
     /// # Ok(()) });
     /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`acr_core::ErrorKind::InvalidInput`] for a text that is no digest.
     pub fn download_range(
         &self,
         digest: impl TryInto<Digest, Error: Into<Error>>,
-        range: ByteRange,
-    ) -> Result<DownloadRange> {
-        Ok(self.blobs.download_range(&named(digest)?, range))
+        range: impl TryInto<ByteRange, Error: Into<Error>>,
+    ) -> DownloadRange {
+        self.blobs.download_range(digest, range)
     }
 
     /// Opens an upload to write to piece by piece: `POST …/blobs/uploads/`.
@@ -188,10 +178,8 @@ impl Repository {
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
-    /// use acr_client::ByteRange;
-    ///
     /// let layer = repo.upload("sample layer").await?;
-    /// assert!(repo.has_range(&layer.digest, ByteRange::new(0, Some(11))?).await?);
+    /// assert!(repo.has_range(&layer.digest, 0..=11).await?);
     /// # Ok(()) });
     /// ```
     ///
@@ -205,9 +193,9 @@ impl Repository {
     pub async fn has_range(
         &self,
         digest: impl TryInto<Digest, Error: Into<Error>> + Send,
-        range: ByteRange,
+        range: impl TryInto<ByteRange, Error: Into<Error>> + Send,
     ) -> Result<bool> {
-        let digest = named(digest)?;
+        let (digest, range) = (named(digest)?, named(range)?);
         self.blobs.has_range(&digest, range).await
     }
 

@@ -83,14 +83,22 @@ impl Repository {
 
     /// Changes a manifest's locks or quarantine fields:
     /// `PATCH /acr/v1/{name}/_manifests/{digest}`. A tag is resolved first. A locked manifest does not
-    /// lock its tags: a tag can still be moved to another manifest unless it is locked itself.
+    /// lock its tags: a tag can still be moved to another manifest unless it is locked itself. So
+    /// lock both where an image shall stay ([which lock stops what](acr_registry::Permissions#which-lock-stops-what)).
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
-    /// use acr_client::Permissions;
+    /// use acr_client::{ErrorKind, ImageManifest, Permissions};
     ///
-    /// repo.update_manifest_properties("v1", Permissions::new().delete(false)).await?;
-    /// assert!(repo.delete_manifest_of_tag("v1").await.is_err());
+    /// let locked = Permissions::new().write(false).delete(false);
+    /// let digest = repo.update_tag_properties("v1", locked).await?.digest;
+    /// repo.update_manifest_properties(&digest, locked).await?;
+    ///
+    /// let error = repo.delete_manifest(&digest).await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Disallowed);
+    /// let other = ImageManifest::artifact("application/vnd.example").to_json()?;
+    /// let error = repo.put_manifest(other).tag("v1").await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Disallowed);
     /// # Ok(()) });
     /// ```
     ///
@@ -188,17 +196,13 @@ impl Repository {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
     /// let digest = repo.resolve("v1").await?;
-    /// assert!(repo.list_referrers(&digest)?.try_next().await?.is_none());
+    /// assert!(repo.list_referrers(&digest).try_next().await?.is_none());
     /// # Ok(()) });
     /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`acr_core::ErrorKind::InvalidInput`] for a text that is no digest.
     pub fn list_referrers(
         &self,
         subject: impl TryInto<Digest, Error: Into<Error>>,
-    ) -> Result<ListPager<DescriptorView>> {
-        Ok(self.metadata.list_referrers(&named(subject)?))
+    ) -> ListPager<DescriptorView> {
+        self.metadata.list_referrers(subject)
     }
 }

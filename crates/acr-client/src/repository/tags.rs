@@ -43,7 +43,8 @@ impl Repository {
         self.metadata.tag_properties(&tag).await
     }
 
-    /// Changes a tag's locks: `PATCH /acr/v1/{name}/_tags/{tag}`. The manifest has locks of its own.
+    /// Changes a tag's locks: `PATCH /acr/v1/{name}/_tags/{tag}`. The manifest has locks of its
+    /// own: [which lock stops what](acr_registry::Permissions#which-lock-stops-what).
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {

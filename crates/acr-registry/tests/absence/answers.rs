@@ -31,7 +31,7 @@ async fn a4_a_success_without_the_list_is_no_empty_list() {
             repo.list_tags().try_next().await.expect_err(body),
             repo.list_tags().of(&digest()).try_next().await.expect_err(body),
             repo.list_manifests().try_next().await.expect_err(body),
-            repo.list_referrers(&digest()).try_next().await.expect_err(body),
+            repo.list_referrers(digest()).try_next().await.expect_err(body),
             repo.properties().await.expect_err(body),
             repo.tag_properties(&tag("v1")).await.expect_err(body),
             repo.manifest_properties(&digest()).await.expect_err(body),
@@ -69,7 +69,7 @@ async fn a4_a_link_that_cannot_be_read_is_no_end_of_the_list() {
             names.try_next().await.unwrap_err(),
             repo.list_tags().try_next().await.unwrap_err(),
             repo.list_manifests().try_next().await.unwrap_err(),
-            repo.list_referrers(&digest()).try_next().await.unwrap_err(),
+            repo.list_referrers(digest()).try_next().await.unwrap_err(),
         ] {
             assert_eq!(error.kind(), ErrorKind::Protocol, "{link}: {error}");
         }

@@ -67,8 +67,7 @@ async fn a6_a_fallback_tag_is_believed_only_if_it_is_a_list_of_referrers() {
         Answer::new(200, r#"{"schemaVersion":2,"config":{},"layers":[]}"#)
             .header("content-type", MediaType::OCI_MANIFEST.as_str())
     });
-    let error =
-        all.repository("a").unwrap().list_referrers(&digest()).try_next().await.unwrap_err();
+    let error = all.repository("a").unwrap().list_referrers(digest()).try_next().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Protocol);
     assert!(error.to_string().contains("is no index: it has `config`"), "{error}");
     let list = ImageIndex::new().to_json().unwrap();
@@ -90,7 +89,7 @@ async fn a6_that_the_fallback_tag_is_absent_is_the_registrys_word_or_none() {
                 answer.header("content-type", media_type)
             }
         });
-        let found = all.repository("a").unwrap().list_referrers(&digest()).try_next().await;
+        let found = all.repository("a").unwrap().list_referrers(digest()).try_next().await;
         assert_eq!(found.is_ok(), is_said, "{body}");
         assert_eq!(lines(&asked).len(), 2);
     }
@@ -113,14 +112,14 @@ async fn b5_every_way_to_say_that_there_are_no_referrers_here_leads_to_the_fallb
                 Answer::new(404, "")
             }
         });
-        let mut referrers = all.repository("a").unwrap().list_referrers(&digest());
+        let mut referrers = all.repository("a").unwrap().list_referrers(digest());
         assert_eq!(referrers.try_next().await.unwrap(), Some(referrer.clone().into()), "{status}");
         assert_eq!(referrers.try_next().await.unwrap(), None);
         assert_eq!(lines(&asked).len(), 3, "the list, the tag and the subject, each once");
     }
     for status in [401, 403, 429, 500, 503] {
         let (all, asked) = scripted(status, &[], "");
-        assert!(all.repository("a").unwrap().list_referrers(&digest()).try_next().await.is_err());
+        assert!(all.repository("a").unwrap().list_referrers(digest()).try_next().await.is_err());
         assert!(
             lines(&asked).iter().all(|line| !line.contains("sha256-")),
             "{status} is no such word"

@@ -89,7 +89,7 @@ async fn f1_one_odd_referrer_does_not_cost_the_page() {
         {"digest":"sha256:3"}]}"#;
     let (all, _) = scripted(200, &[], page);
     let repo = all.repository("a").unwrap();
-    let mut referrers = repo.list_referrers(&Digest::sha256(b"x"));
+    let mut referrers = repo.list_referrers(Digest::sha256(b"x"));
     let mut found: Vec<DescriptorView> = Vec::new();
     while let Some(next) = referrers.try_next().await.unwrap() {
         found.push(next);

@@ -27,38 +27,28 @@ impl Repository {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest_blocking.rs")).run(|_, repo| {
     /// let layer = repo.upload("sample layer").run()?;
-    /// std::io::copy(&mut repo.download(&layer.digest)?.run()?, &mut std::io::stdout()).unwrap();
+    /// std::io::copy(&mut repo.download(&layer.digest).run()?, &mut std::io::stdout()).unwrap();
     /// # Ok(()) });
     /// ```
-    ///
-    /// # Errors
-    ///
-    /// Those of [`crate::Repository::download`].
-    pub fn download(&self, digest: impl TryInto<Digest, Error: Into<Error>>) -> Result<Download> {
-        Ok(Download::new(self.inner.download(digest)?, &self.runtime))
+    pub fn download(&self, digest: impl TryInto<Digest, Error: Into<Error>>) -> Download {
+        Download::new(self.inner.download(digest), &self.runtime)
     }
 
     /// Downloads a part of a blob, which nothing can verify. Run the builder.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest_blocking.rs")).run(|_, repo| {
-    /// use acr_client::ByteRange;
-    ///
     /// let layer = repo.upload("sample layer").run()?;
-    /// let part = repo.download_range(&layer.digest, ByteRange::new(0, Some(5))?)?.run()?;
+    /// let part = repo.download_range(&layer.digest, 0..=5).run()?;
     /// assert_eq!(part.bytes(16)?, "sample");
     /// # Ok(()) });
     /// ```
-    ///
-    /// # Errors
-    ///
-    /// Those of [`crate::Repository::download_range`].
     pub fn download_range(
         &self,
         digest: impl TryInto<Digest, Error: Into<Error>>,
-        range: ByteRange,
-    ) -> Result<DownloadRange> {
-        Ok(DownloadRange::new(self.inner.download_range(digest, range)?, &self.runtime))
+        range: impl TryInto<ByteRange, Error: Into<Error>>,
+    ) -> DownloadRange {
+        DownloadRange::new(self.inner.download_range(digest, range), &self.runtime)
     }
 
     /// Opens an upload to write to piece by piece.
@@ -160,10 +150,8 @@ impl Repository {
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest_blocking.rs")).run(|_, repo| {
-    /// use acr_client::ByteRange;
-    ///
     /// let layer = repo.upload("sample layer").run()?;
-    /// assert!(repo.has_range(&layer.digest, ByteRange::new(0, Some(11))?)?);
+    /// assert!(repo.has_range(&layer.digest, 0..=11)?);
     /// # Ok(()) });
     /// ```
     ///
@@ -173,7 +161,7 @@ impl Repository {
     pub fn has_range(
         &self,
         digest: impl TryInto<Digest, Error: Into<Error>> + Send,
-        range: ByteRange,
+        range: impl TryInto<ByteRange, Error: Into<Error>> + Send,
     ) -> Result<bool> {
         self.runtime.run(self.inner.has_range(digest, range))
     }

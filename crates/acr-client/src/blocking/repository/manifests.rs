@@ -69,7 +69,8 @@ impl Repository {
         self.runtime.run(self.inner.manifest_properties(reference))
     }
 
-    /// Changes a manifest's locks or quarantine fields. A tag is resolved first.
+    /// Changes a manifest's locks or quarantine fields. A tag is resolved first. A locked manifest
+    /// does not lock its tags: see [which lock stops what](acr_registry::Permissions#which-lock-stops-what).
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest_blocking.rs")).run(|_, repo| {
@@ -151,18 +152,14 @@ impl Repository {
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest_blocking.rs")).run(|_, repo| {
     /// let digest = repo.resolve("v1")?;
-    /// assert_eq!(repo.list_referrers(&digest)?.count(), 0);
+    /// assert_eq!(repo.list_referrers(&digest).count(), 0);
     /// # Ok(()) });
     /// ```
-    ///
-    /// # Errors
-    ///
-    /// Those of [`crate::Repository::list_referrers`].
     pub fn list_referrers(
         &self,
         subject: impl TryInto<Digest, Error: Into<Error>>,
-    ) -> Result<ListPager<DescriptorView>> {
-        Ok(ListPager::new(self.inner.list_referrers(subject)?, &self.runtime))
+    ) -> ListPager<DescriptorView> {
+        ListPager::new(self.inner.list_referrers(subject), &self.runtime)
     }
 
     /// Lists the soft-deleted manifests.

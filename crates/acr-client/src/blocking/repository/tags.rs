@@ -38,7 +38,8 @@ impl Repository {
         self.runtime.run(self.inner.tag_properties(tag))
     }
 
-    /// Changes a tag's locks.
+    /// Changes a tag's locks, which are not those of its manifest: see
+    /// [which lock stops what](acr_registry::Permissions#which-lock-stops-what).
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest_blocking.rs")).run(|_, repo| {

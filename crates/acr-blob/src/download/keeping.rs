@@ -1,0 +1,80 @@
+//! A download into a file that can be gone on with.
+
+use std::path::Path;
+
+use acr_core::{Error, ErrorKind, Result};
+use tokio::{
+    fs::File,
+    io::{AsyncWriteExt as _, BufWriter},
+};
+
+use crate::{
+    download::{
+        checkpoint::DownloadCheckpoint,
+        kept::{Kept, unwritable},
+        reader::BlobReader,
+    },
+    file::{BUFFER, directory_of, sync_directory},
+};
+
+/// Writes what comes to the partial file, notes how far it got, and moves it into place in the end.
+pub(crate) async fn store(mut reader: BlobReader, mut kept: Kept, target: &Path) -> Result<u64> {
+    let mut file = BufWriter::with_capacity(BUFFER, File::from_std(kept.writer()?));
+    let mut unnoted = 0u64;
+    let ended = loop {
+        let piece = match reader.chunk().await {
+            Ok(Some(piece)) => piece,
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error),
+        };
+        let written = file.write_all(&piece).await;
+        written.map_err(|error| reader.describe(unwritable(target, error)))?;
+        unnoted = unnoted.saturating_add(piece.len() as u64);
+        if unnoted >= NOTE_EVERY {
+            let noted = note(&mut file, kept, reader.checkpoint(), target).await;
+            kept = noted.map_err(|error| reader.describe(error))?;
+            unnoted = 0;
+        }
+    };
+    if let Err(error) = ended {
+        if error.kind() != ErrorKind::Integrity {
+            // Of two errors the first one tells why.
+            let _ = note(&mut file, kept, reader.checkpoint(), target).await;
+            return Err(error);
+        }
+        drop(file);
+        return Err(failed(error, kept).await);
+    }
+    let size = reader.checkpoint().delivered();
+    let synced = async {
+        file.flush().await?;
+        file.get_ref().sync_all().await
+    };
+    synced.await.map_err(|error| reader.describe(unwritable(target, error)))?;
+    kept.finish().await.map_err(|error: Error| reader.describe(error))?;
+    sync_directory(directory_of(target)).await;
+    Ok(size)
+}
+
+/// Removes what was kept if it can never become the blob.
+pub(crate) async fn failed(error: Error, kept: Kept) -> Error {
+    if error.kind() != ErrorKind::Integrity {
+        return error;
+    }
+    kept.discard().await;
+    error.with_hint("what was kept of the download is removed: begin anew")
+}
+
+/// What the checkpoint counts must be in the file before it.
+async fn note(
+    file: &mut BufWriter<File>,
+    kept: Kept,
+    checkpoint: DownloadCheckpoint,
+    target: &Path,
+) -> Result<Kept> {
+    file.flush().await.map_err(|error| unwritable(target, error))?;
+    kept.note(checkpoint).await
+}
+
+/// What is fetched again at most after a process was killed.
+const NOTE_EVERY: u64 = 4 * 1024 * 1024;
