@@ -9,9 +9,11 @@ try() {
   run "$@"
 }
 
+compared="$(target_dir)/tmp/fidelity.md"
+rm -f "$compared"
 try cargo run --example tour
 try cargo test --workspace
 
 # Where recordings of registries lie beside the clone (or where ACR_RECORDINGS says), the emulator was
 # asked every recorded request; what was compared:
-cat "$(target_dir)/tmp/fidelity.md"
+cat "$compared"

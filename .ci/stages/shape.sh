@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# No long files and functions, and no circles of files but those that are left: the numbers only go down.
+# No long files and functions, and no circles of files.
 set -euo pipefail
 # shellcheck source=.ci/common.sh
 source .ci/common.sh

@@ -25,7 +25,7 @@ export WINEDLLOVERRIDES="mscoree=;mshtml="
 # sockets are slow: of the tests that open many, those of transfers are enough.
 packages=()
 for picked in "${crates[@]}"; do packages+=(-p "$picked"); done
-tests=(credentials entra builders transfer downloads operations)
+tests=(credentials entra builders transfer downloads resumable operations)
 limit=1500 # seconds, of which most compiles
 run timeout --kill-after=10 "$limit" cargo test --no-fail-fast --target "$target" "${packages[@]}" \
   --lib "${tests[@]/#/--test=}" -- --skip c10_a_registrys_bare_name
