@@ -1,29 +1,29 @@
 //! The place in a list after which it is asked for.
 
-use std::{fmt, marker::PhantomData};
+use std::{fmt, marker::PhantomData, sync::Arc};
 
-use acr_core::{Digest, RepositoryName, Tag, Timestamp};
+use acr_core::{Digest, Error, RepositoryName, Result, Tag, Timestamp, value::Given};
 
 use crate::model::{ManifestProperties, TagProperties};
 
 /// An item of a list of `T`, after which the list shall begin; see
 /// [`ListPager::after`](crate::ListPager::after).
 ///
-/// Made from the item's name or digest, or from its properties. The item need not exist.
+/// Made from the item's name or digest, which may be text, or from its properties. The item need
+/// not exist. What is wrong with a text is said when the first page is asked for.
 ///
 /// ```
 /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
-/// use acr_core::Tag;
 /// use acr_registry::Order;
 ///
 /// let seen = repo.tag_properties(&"v1".parse()?).await?;
 /// let newer = repo.list_tags().order_by(Order::OLDEST_FIRST).after(&seen); // by its time
-/// let by_name = repo.list_tags().after(&"latest".parse::<Tag>()?);
+/// let by_name = repo.list_tags().after("latest");
 /// # drop((newer, by_name));
 /// # Ok(()) });
 /// ```
 pub struct After<T> {
-    pub(crate) place: Place,
+    pub(crate) place: Result<Place, Arc<Error>>,
     of: PhantomData<fn() -> T>,
 }
 
@@ -47,31 +47,35 @@ impl Place {
 
 impl<T> After<T> {
     pub(crate) fn new(name: &str, updated_at: Option<Timestamp>) -> Self {
-        Self { place: Place { name: name.to_owned(), updated_at }, of: PhantomData }
+        Self { place: Ok(Place { name: name.to_owned(), updated_at }), of: PhantomData }
+    }
+
+    fn named<N: AsRef<str>>(name: impl TryInto<N, Error: Into<Error>>) -> Self {
+        match Given::<N>::new(name).get() {
+            Ok(name) => Self::new(name.as_ref(), None),
+            Err(wrong) => Self { place: Err(Arc::new(wrong)), of: PhantomData },
+        }
     }
 }
 
-impl From<&RepositoryName> for After<RepositoryName> {
-    fn from(name: &RepositoryName) -> Self {
-        Self::new(name.as_str(), None)
-    }
+/// A name, or text that is to be one.
+macro_rules! after_a_name {
+    ($name:ty: $item:ty, of $($given:ty),*) => {$(
+        impl From<$given> for After<$item> {
+            fn from(name: $given) -> Self {
+                Self::named::<$name>(name)
+            }
+        }
+    )*};
 }
 
-impl From<&Tag> for After<TagProperties> {
-    fn from(tag: &Tag) -> Self {
-        Self::new(tag.as_str(), None)
-    }
-}
+after_a_name!(RepositoryName: RepositoryName, of RepositoryName, &RepositoryName, &str, String, &String);
+after_a_name!(Tag: TagProperties, of Tag, &Tag, &str, String, &String);
+after_a_name!(Digest: ManifestProperties, of Digest, &Digest, &str, String, &String);
 
 impl From<&TagProperties> for After<TagProperties> {
     fn from(tag: &TagProperties) -> Self {
         Self::new(tag.name.as_str(), tag.updated_at)
-    }
-}
-
-impl From<&Digest> for After<ManifestProperties> {
-    fn from(digest: &Digest) -> Self {
-        Self::new(digest.as_str(), None)
     }
 }
 
@@ -89,7 +93,11 @@ impl<T> Clone for After<T> {
 
 impl<T> fmt::Debug for After<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("After").field(&self.place.name).finish()
+        let mut shown = f.debug_tuple("After");
+        match &self.place {
+            Ok(place) => shown.field(&place.name).finish(),
+            Err(wrong) => shown.field(wrong).finish(),
+        }
     }
 }
 
@@ -105,7 +113,7 @@ mod tests {
     /// As recorded: the link after `v2`, and the time of `v2`.
     #[test]
     fn the_place_in_an_order_of_time_is_written_as_the_registry_writes_it() {
-        let place = After::<TagProperties>::new("v2", None).place;
+        let place = After::<TagProperties>::new("v2", None).place.unwrap();
         let time = "2026-01-13T17:34:21.1470601Z".parse().unwrap();
         assert_eq!(place.in_time(time), "639039224611470601&v2");
     }

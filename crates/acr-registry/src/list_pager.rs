@@ -3,11 +3,14 @@
 use std::{
     fmt,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use acr_core::{
-    Continuation, Digest, Error, ErrorKind, Pager, Result, http::Pages, value::Unreadable,
+    Continuation, Digest, Error, ErrorKind, Pager, Result,
+    http::Pages,
+    value::{Given, Unreadable},
 };
 use futures_core::Stream;
 
@@ -61,25 +64,26 @@ impl<T: Send + 'static> ListPager<T> {
         self.anew()
     }
 
-    /// Begins after this item, which need not exist: `last` of the interface. The order,
-    /// the page size and the version stay what they are.
+    /// Begins after this item, which need not exist: `last` of the interface. A name may be text;
+    /// what is wrong with it is said in place of the first page. The order, the page size and the
+    /// version stay what they are.
     ///
     /// In an order of time the registry needs the item's time as well. Properties have it;
     /// of an item that is given by its name it is asked for, with one more request.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |registry, _| {
-    /// use acr_core::RepositoryName;
-    ///
-    /// let seen: RepositoryName = "library/alpine".parse()?;
-    /// let mut names = registry.list_repositories().after(&seen);
+    /// let mut names = registry.list_repositories().after("library/alpine");
     /// while let Some(name) = names.try_next().await? {
     ///     println!("{name}"); // library/app
     /// }
     /// # Ok(()) });
     /// ```
     pub fn after(mut self, last: impl Into<After<T>>) -> Self {
-        self.list.after = Some(last.into().place);
+        match last.into().place {
+            Ok(place) => self.list.after = Some(place),
+            Err(wrong) => return self.refused(wrong),
+        }
         self.anew()
     }
 
@@ -245,6 +249,12 @@ impl<T: Send + 'static> ListPager<T> {
         self
     }
 
+    /// Keeps what is wrong with a name, to say it in place of the first page.
+    fn refused(mut self, wrong: Arc<Error>) -> Self {
+        self.list.refused.get_or_insert(wrong);
+        self.anew()
+    }
+
     fn ordered(mut self, order: Order) -> Self {
         self.list.order = Some(order);
         self.anew()
@@ -284,7 +294,8 @@ impl ListPager<TagProperties> {
         self.ordered(order)
     }
 
-    /// Only tags of this manifest.
+    /// Only tags of this manifest. A text that is no digest is
+    /// [`acr_core::ErrorKind::InvalidInput`] in place of the first page.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |_, repo| {
@@ -295,8 +306,11 @@ impl ListPager<TagProperties> {
     /// assert_eq!(tags.try_next().await?.expect("a tag").name.as_str(), "latest");
     /// # Ok(()) });
     /// ```
-    pub fn of(self, digest: &Digest) -> Self {
-        self.filtered(Filter::Digest(digest.clone()))
+    pub fn of(self, digest: impl TryInto<Digest, Error: Into<Error>>) -> Self {
+        match Given::new(digest).get() {
+            Ok(digest) => self.filtered(Filter::Digest(digest)),
+            Err(wrong) => self.refused(Arc::new(wrong)),
+        }
     }
 }
 

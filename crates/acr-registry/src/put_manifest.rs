@@ -108,8 +108,8 @@ impl PutManifest {
     /// assert_eq!(error.kind(), ErrorKind::Conflict);
     /// # Ok(()) });
     /// ```
-    pub fn if_tag_is(self, digest: &Digest) -> Self {
-        self.only(Stands::At(digest.clone()))
+    pub fn if_tag_is(self, digest: impl TryInto<Digest, Error: Into<Error>>) -> Self {
+        self.only(Stands::at(digest))
     }
 
     /// Only if there is no such tag yet; looked at as by [`PutManifest::if_tag_is`], which

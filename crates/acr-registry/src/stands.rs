@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use acr_core::{
     Action, Digest, Error, ErrorKind, Result, Scope, Tag, http::Request, layer::Recheck,
+    value::Given,
 };
 
 use crate::repository::RepositoryClient;
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(crate) enum Stands {
     #[default]
     Anywhere,
@@ -16,16 +17,24 @@ pub(crate) enum Stands {
     At(Digest),
     /// Nowhere and at a manifest: the caller said both.
     Contradictory,
+    /// At what is no digest: said when the builder is awaited.
+    Wrong(Arc<Error>),
 }
 
 impl Stands {
+    pub(crate) fn at(digest: impl TryInto<Digest, Error: Into<Error>>) -> Self {
+        match Given::new(digest).get() {
+            Ok(digest) => Self::At(digest),
+            Err(wrong) => Self::Wrong(Arc::new(wrong)),
+        }
+    }
+
     /// What holds if this was said after what was said before: the last word, where both speak
     /// of the same.
     pub(crate) fn after(self, before: &Self) -> Self {
         match (before, &self) {
-            (Self::Contradictory, _)
-            | (Self::Nowhere, Self::At(_))
-            | (Self::At(_), Self::Nowhere) => Self::Contradictory,
+            (Self::Contradictory | Self::Wrong(_), _) => before.clone(),
+            (Self::Nowhere, Self::At(_)) | (Self::At(_), Self::Nowhere) => Self::Contradictory,
             _ => self,
         }
     }
@@ -33,6 +42,7 @@ impl Stands {
     /// Refuses what can never be, or would do nothing.
     pub(crate) fn check_option(&self, is_tagged: bool) -> Result<()> {
         let text = match self {
+            Self::Wrong(wrong) => return Err(Error::shared(wrong)),
             Self::Contradictory => {
                 "`if_absent` and `if_tag_is` contradict one another: leave one of them out"
             }
@@ -52,7 +62,7 @@ impl Stands {
         tag: &Tag,
         request: &mut Request,
     ) -> Result<()> {
-        if self == Self::Anywhere {
+        if matches!(self, Self::Anywhere) {
             return Ok(());
         }
         self.look(client, tag).await?;

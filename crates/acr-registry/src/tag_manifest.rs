@@ -76,8 +76,8 @@ impl TagManifest {
     /// assert_eq!(error.kind(), ErrorKind::Conflict);
     /// # Ok(()) });
     /// ```
-    pub fn if_tag_is(mut self, digest: &Digest) -> Self {
-        self.stands = Stands::At(digest.clone()).after(&self.stands);
+    pub fn if_tag_is(mut self, digest: impl TryInto<Digest, Error: Into<Error>>) -> Self {
+        self.stands = Stands::at(digest).after(&self.stands);
         self
     }
 

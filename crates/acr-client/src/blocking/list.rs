@@ -3,7 +3,7 @@
 use std::fmt;
 
 use acr_core::{
-    Continuation, Digest, Page, Result,
+    Continuation, Digest, Error, Page, Result,
     http::{self, client::Told},
     value::Unreadable,
 };
@@ -67,8 +67,7 @@ impl<T: Send + 'static> ListPager<T> {
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest_blocking.rs")).run(|_, repo| {
-    /// let latest: acr_client::Tag = "latest".try_into()?;
-    /// assert_eq!(repo.list_tags().after(&latest).count(), 1);
+    /// assert_eq!(repo.list_tags().after("latest").count(), 1);
     /// # Ok(()) });
     /// ```
     pub fn after(self, last: impl Into<After<T>>) -> Self {
@@ -169,7 +168,7 @@ impl ListPager<TagProperties> {
     /// assert_eq!(repo.list_tags().of(&digest).count(), 2);
     /// # Ok(()) });
     /// ```
-    pub fn of(self, digest: &Digest) -> Self {
+    pub fn of(self, digest: impl TryInto<Digest, Error: Into<Error>>) -> Self {
         self.map(|list| list.of(digest))
     }
 }

@@ -36,7 +36,7 @@ assert_eq!(repo.put_manifest(manifest.content).run()?, manifest.digest);"#;
     tag(tag: impl TryInto<Tag, Error: Into<Error>>), r#"
 let manifest = repo.get_manifest("v1").run()?;
 repo.put_manifest(manifest.content).tag("v2").run()?;"#;
-    if_tag_is(digest: &Digest), r#"
+    if_tag_is(digest: impl TryInto<Digest, Error: Into<Error>>), r#"
 let manifest = repo.get_manifest("v1").run()?;
 repo.put_manifest(manifest.content).tag("latest").if_tag_is(&manifest.digest).run()?;"#;
     if_absent(), r#"
@@ -56,7 +56,7 @@ builder! {
     /// Points a tag to a manifest when run; see [`acr_registry::TagManifest`].
     TagManifest of acr_registry::TagManifest => Digest, r#"
 assert_eq!(repo.tag("v1", "stable").run()?, repo.resolve("v1")?);"#;
-    if_tag_is(digest: &Digest), r#"
+    if_tag_is(digest: impl TryInto<Digest, Error: Into<Error>>), r#"
 let before = repo.resolve("latest")?;
 repo.tag("v1", "latest").if_tag_is(&before).run()?;"#;
     if_absent(), r#"
