@@ -6,40 +6,33 @@
 //! ```
 //!
 //! Talks to the registry named by `CONTAINERREGISTRY_ANONREGISTRY_ENDPOINT`, or to an
-//! emulator with anonymous pull. Reads only. With the default settings
-//! `acr_auth::connect_anonymous(endpoint)` is all it takes.
+//! emulator with anonymous pull. Reads only.
 
 #![allow(clippy::print_stdout, reason = "a program that talks to a person")]
 
-use acr_auth::{AuthLayer, Credential};
-use acr_core::{Pipeline, Result, http::BoxError};
-use acr_examples::{Registry, Wire, connect, push_samples};
-use acr_registry::{Order, RegistryClient};
+use acr_client::{Credential, Order, Registry, Result, http::BoxError};
+use acr_examples::push_samples;
 use acr_testkit::{Anonymous, FakeRegistry};
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     let name = std::env::args().nth(1).unwrap_or_else(|| "library/hello-world".to_owned());
-    if let Some(registry) = Registry::anonymous_from_env().await? {
-        return Ok(list(connect(&registry, &Wire::default())?, &name).await?);
+    if let Some(place) = acr_examples::Registry::anonymous_from_env().await? {
+        return Ok(list(&place.builder().build()?, &name).await?);
     }
     let fake = FakeRegistry::builder().anonymous(Anonymous::Pull).build();
-    let registry = Registry::emulator(&fake).await?;
-    let owner = RegistryClient::new(connect(&registry, &Wire::default())?);
-    push_samples(&owner.repository(name.as_str())?, &["v1", "v2", "latest"]).await?;
-    let nobody = AuthLayer::new(registry.endpoint(), Credential::anonymous());
-    let pipeline = Pipeline::builder(registry.endpoint().clone())
-        .transport(registry.transport()?)
-        .layer_per_hop(nobody)
-        .build()?;
-    let result = list(pipeline, &name).await;
-    registry.shutdown().await;
+    let place = acr_examples::Registry::emulator(&fake).await?;
+    let owner = place.builder().build()?.repository(name.as_str())?;
+    push_samples(owner.metadata(), &["v1", "v2", "latest"]).await?;
+    // With a registry of your own: `Registry::builder("myregistry.azurecr.io")`, and the credential.
+    let registry = place.builder_as(Credential::anonymous()).build()?;
+    let result = list(&registry, &name).await;
+    place.shutdown().await;
     Ok(result?)
 }
 
-async fn list(pipeline: Pipeline, name: &str) -> Result<()> {
-    let repository = RegistryClient::new(pipeline).repository(name)?;
-    let mut tags = repository.list_tags().order_by(Order::NEWEST_FIRST);
+async fn list(registry: &Registry, name: &str) -> Result<()> {
+    let mut tags = registry.repository(name)?.list_tags().order_by(Order::NEWEST_FIRST);
     while let Some(tag) = tags.try_next().await? {
         let updated = tag.updated_at.map(|time| time.to_string()).unwrap_or_default();
         println!("{}:{} {} {updated}", tag.repository, tag.name, tag.digest);

@@ -14,54 +14,49 @@
 
 use std::collections::BTreeSet;
 
-use acr_blob::BlobClient;
-use acr_core::{Pipeline, http::BoxError};
-use acr_examples::{
-    Registry, RepositoryTag, Wire, connect, push, push_as_go, push_as_python, read_manifest,
-};
-use acr_registry::{DescriptorView, RepositoryClient};
+use acr_client::{DescriptorView, Registry, http::BoxError};
+use acr_examples::{RepositoryTag, push, push_as_go, push_as_python, read_manifest};
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
-    let registry = Registry::from_env().await?;
-    let pipeline = connect(&registry, &Wire::default())?;
+    let place = acr_examples::Registry::from_env().await?;
+    // With a registry of your own: `Registry::connect("myregistry.azurecr.io")?`.
+    let registry = place.builder().build()?;
     let images = match std::env::args().nth(1) {
         Some(image) => vec![image.parse()?],
-        None if registry.is_emulator() => {
-            let theirs = [push_as_python(&pipeline).await?, push_as_go(&pipeline).await?];
-            [sample(&pipeline).await?].into_iter().chain(theirs).collect()
+        None if place.is_emulator() => {
+            let theirs = [push_as_python(&registry).await?, push_as_go(&registry).await?];
+            [sample(&registry).await?].into_iter().chain(theirs).collect()
         }
         None => return Err("usage: delete_image REPOSITORY:TAG".into()),
     };
     for image in &images {
-        delete(&pipeline, image).await?;
+        delete(&registry, image).await?;
     }
-    registry.shutdown().await;
+    place.shutdown().await;
     Ok(())
 }
 
-async fn delete(pipeline: &Pipeline, image: &RepositoryTag) -> Result<(), BoxError> {
-    let blobs = BlobClient::new(pipeline.clone(), image.repository.clone());
-    let repository = RepositoryClient::new(pipeline.clone(), image.repository.clone());
-    let (digest, document) = read_manifest(pipeline, image).await?;
+async fn delete(registry: &Registry, image: &RepositoryTag) -> Result<(), BoxError> {
+    let repo = registry.repository(&image.repository)?;
+    let (digest, document) = read_manifest(registry, image).await?;
     // The manifest first: an image whose layers are gone is worse than layers without one.
-    println!("manifest {digest} {}", repository.delete_manifest(&digest).await?);
+    println!("manifest {digest} {}", repo.delete_manifest(&digest).await?);
     let parts = document.layers.iter().chain(&document.config);
     // A digest may stand there twice.
     let parts = parts.map(DescriptorView::digest).collect::<Result<BTreeSet<_>, _>>()?;
     for part in parts {
-        println!("blob     {part} {}", blobs.delete_blob(&part).await?);
-        if blobs.exists(&part).await? {
+        println!("blob     {part} {}", repo.delete_blob(&part).await?);
+        if repo.exists(&part).await? {
             return Err(format!("{part} is still there").into());
         }
     }
     Ok(())
 }
 
-async fn sample(pipeline: &Pipeline) -> Result<RepositoryTag, BoxError> {
+async fn sample(registry: &Registry) -> Result<RepositoryTag, BoxError> {
     let image: RepositoryTag = "samples/image:v1".parse()?;
-    let blobs = BlobClient::new(pipeline.clone(), image.repository.clone());
-    let layer = blobs.upload("sample layer").await?;
-    push(pipeline, &image, "layer.txt", &layer).await?;
+    let layer = registry.repository(&image.repository)?.upload("sample layer").await?;
+    push(registry, &image, "layer.txt", &layer).await?;
     Ok(image)
 }

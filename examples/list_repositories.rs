@@ -10,29 +10,28 @@
 
 #![allow(clippy::print_stdout, reason = "a program that talks to a person")]
 
-use acr_core::{Result, http::BoxError};
-use acr_examples::{Registry, Wire, connect, push_samples};
-use acr_registry::RegistryClient;
+use acr_client::{Registry, Result, http::BoxError};
+use acr_examples::push_samples;
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
-    let registry = Registry::from_env().await?;
-    // NewClient
-    let client = RegistryClient::new(connect(&registry, &Wire::default())?);
-    if registry.is_emulator() {
-        push_samples(&client.repository("library/app")?, &["v1", "v2"]).await?;
-        push_samples(&client.repository("samples/hello")?, &["latest"]).await?;
+    let place = acr_examples::Registry::from_env().await?;
+    // NewClient; with a registry of your own: `Registry::connect("myregistry.azurecr.io")?`.
+    let registry = place.builder().build()?;
+    if place.is_emulator() {
+        push_samples(registry.repository("library/app")?.metadata(), &["v1", "v2"]).await?;
+        push_samples(registry.repository("samples/hello")?.metadata(), &["latest"]).await?;
     }
-    let result = list(&client).await;
-    registry.shutdown().await;
+    let result = list(&registry).await;
+    place.shutdown().await;
     Ok(result?)
 }
 
-async fn list(client: &RegistryClient) -> Result<()> {
+async fn list(registry: &Registry) -> Result<()> {
     // NewListRepositoriesPager
-    let mut names = client.list_repositories();
+    let mut names = registry.list_repositories();
     while let Some(name) = names.try_next().await? {
-        let properties = client.repository(name)?.properties().await?;
+        let properties = registry.repository(name)?.properties().await?;
         println!(
             "{}: {} manifests, {} tags, updated {}",
             properties.name,

@@ -10,9 +10,8 @@
 
 #![allow(clippy::print_stdout, reason = "a program that talks to a person")]
 
-use acr_core::{ErrorKind, Result, Tag, http::BoxError};
-use acr_examples::{Registry, Wire, connect, push_samples};
-use acr_registry::{Permissions, RegistryClient, RepositoryClient};
+use acr_client::{ErrorKind, Permissions, Repository, Result, http::BoxError};
+use acr_examples::push_samples;
 use clap::Parser;
 
 #[derive(Parser)]
@@ -30,32 +29,31 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     let arguments = Arguments::parse();
-    let registry = Registry::from_env().await?;
-    let client = RegistryClient::new(connect(&registry, &Wire::default())?);
-    let repository = client.repository(arguments.repository.as_str())?;
-    let tag: Tag = arguments.tag.parse()?;
-    if registry.is_emulator() {
-        push_samples(&repository, &[tag.as_str()]).await?;
+    let place = acr_examples::Registry::from_env().await?;
+    // With a registry of your own: `Registry::connect("myregistry.azurecr.io")?`.
+    let repo = place.builder().build()?.repository(arguments.repository)?;
+    if place.is_emulator() {
+        push_samples(repo.metadata(), &[&arguments.tag]).await?;
     }
-    let result = run(&repository, &tag, arguments.unlock, registry.is_emulator()).await;
-    registry.shutdown().await;
+    let result = run(&repo, &arguments.tag, arguments.unlock, place.is_emulator()).await;
+    place.shutdown().await;
     result
 }
 
 async fn run(
-    repository: &RepositoryClient,
-    tag: &Tag,
+    repo: &Repository,
+    tag: &str,
     unlock: bool,
     is_emulator: bool,
 ) -> Result<(), BoxError> {
     let permissions = Permissions::new().write(unlock).delete(unlock);
-    let of_tag = repository.update_tag_properties(tag, permissions).await?;
+    let of_tag = repo.update_tag_properties(tag, permissions).await?;
     // Each has its own locks: without the second one the manifest could still be put anew, without
     // the first one the tag could stand for another.
-    repository.update_manifest_properties(&of_tag.digest, permissions).await?;
+    repo.update_manifest_properties(&of_tag.digest, permissions).await?;
     println!("{}:{tag} and {}: {:?}", of_tag.repository, of_tag.digest, of_tag.permissions);
     if is_emulator && !unlock {
-        match repository.delete_manifest_of_tag(tag).await {
+        match repo.delete_manifest_of_tag(tag).await {
             Err(error) if error.kind() == ErrorKind::Disallowed => println!("{error}"),
             other => return Err(format!("the lock does not hold: {other:?}").into()),
         }

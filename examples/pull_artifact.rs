@@ -16,12 +16,8 @@
 
 use std::path::Path;
 
-use acr_blob::BlobClient;
-use acr_core::{Error, ErrorKind, Pipeline, http::BoxError};
-use acr_examples::{
-    Registry, RepositoryTag, Wire, connect, push, push_as_go, push_as_python, read_manifest, title,
-};
-use acr_registry::DescriptorView;
+use acr_client::{DescriptorView, Error, ErrorKind, Registry, Repository, http::BoxError};
+use acr_examples::{RepositoryTag, push, push_as_go, push_as_python, read_manifest, title};
 use acr_testkit::{FakeRegistry, Fault, Operation};
 
 #[tokio::main]
@@ -33,29 +29,29 @@ async fn main() -> Result<(), BoxError> {
     let (Some(image), Some(folder)) = (arguments.next(), arguments.next()) else {
         return Err("usage: pull_artifact REPOSITORY:TAG FOLDER".into());
     };
-    let registry = Registry::from_env().await?;
-    let pipeline = connect(&registry, &Wire::default())?;
-    pull(&pipeline, &image.parse()?, Path::new(&folder)).await
+    let place = acr_examples::Registry::from_env().await?;
+    // With a registry of your own: `Registry::connect("myregistry.azurecr.io")?`.
+    pull(&place.builder().build()?, &image.parse()?, Path::new(&folder)).await
 }
 
-async fn pull(pipeline: &Pipeline, image: &RepositoryTag, folder: &Path) -> Result<(), BoxError> {
-    let blobs = BlobClient::new(pipeline.clone(), image.repository.clone());
-    let (_, document) = read_manifest(pipeline, image).await?;
+async fn pull(registry: &Registry, image: &RepositoryTag, folder: &Path) -> Result<(), BoxError> {
+    let repo = registry.repository(&image.repository)?;
+    let (_, document) = read_manifest(registry, image).await?;
     for layer in &document.layers {
         // Only a plain name stays in the folder; a title is chosen by whoever pushed.
         let digest = layer.digest()?;
         let title = title(layer).and_then(|title| Path::new(title).file_name());
         let name = title.map_or_else(|| digest.hex().into(), ToOwned::to_owned);
-        fetch(&blobs, layer, &folder.join(name)).await?;
+        fetch(&repo, layer, &folder.join(name)).await?;
     }
     let config = document.config.ok_or("the manifest has no config")?;
-    fetch(&blobs, &config, &folder.join("config.json")).await
+    fetch(&repo, &config, &folder.join("config.json")).await
 }
 
-async fn fetch(blobs: &BlobClient, part: &DescriptorView, target: &Path) -> Result<(), BoxError> {
+async fn fetch(repo: &Repository, part: &DescriptorView, target: &Path) -> Result<(), BoxError> {
     // The digest proves the content; the size is what somebody wrote beside it, or not: the
     // sample of the Python package says `sizeInBytes`, that of Go's says what another blob has.
-    let size = blobs.download(part.digest()?).to_file(target).await?;
+    let size = repo.download(part.digest()?).to_file(target).await?;
     let said = part.size.filter(|said| *said != size);
     let said = said.map(|said| format!(", though the manifest says {said}")).unwrap_or_default();
     println!("{} {size} bytes, verified{said}", target.display());
@@ -64,22 +60,21 @@ async fn fetch(blobs: &BlobClient, part: &DescriptorView, target: &Path) -> Resu
 
 async fn show() -> Result<(), BoxError> {
     let fake = FakeRegistry::new();
-    let registry = Registry::emulator(&fake).await?;
-    let pipeline = connect(&registry, &Wire::default())?;
+    let place = acr_examples::Registry::emulator(&fake).await?;
+    let registry = place.builder().build()?;
     let image: RepositoryTag = "samples/artifact:v1".parse()?;
-    let blobs = BlobClient::new(pipeline.clone(), image.repository.clone());
-    let layer = blobs.upload("sample layer").await?;
-    push(&pipeline, &image, "layer.txt", &layer).await?;
+    let layer = registry.repository(&image.repository)?.upload("sample layer").await?;
+    push(&registry, &image, "layer.txt", &layer).await?;
 
     let folder = tempfile::tempdir()?;
-    pull(&pipeline, &image, folder.path()).await?;
+    pull(&registry, &image, folder.path()).await?;
     if std::fs::read(folder.path().join("layer.txt"))? != b"sample layer" {
         return Err("the file has another content".into());
     }
 
     let folder = tempfile::tempdir()?;
     fake.inject(Fault::corrupt(Operation::GetStorage, 3));
-    match pull(&pipeline, &image, folder.path()).await {
+    match pull(&registry, &image, folder.path()).await {
         Err(error) if error.downcast_ref().map(Error::kind) == Some(ErrorKind::Integrity) => {
             println!("as it should: {error}");
         }
@@ -89,16 +84,16 @@ async fn show() -> Result<(), BoxError> {
         return Err("the mismatch left a file".into());
     }
 
-    let image = push_as_python(&pipeline).await?;
-    pull(&pipeline, &image, folder.path()).await?;
+    let image = push_as_python(&registry).await?;
+    pull(&registry, &image, folder.path()).await?;
     if std::fs::read(folder.path().join("config.json"))? != br#"{"sample config":"content"}"# {
         return Err("the config has another content".into());
     }
-    let image = push_as_go(&pipeline).await?;
-    pull(&pipeline, &image, folder.path()).await?;
+    let image = push_as_go(&registry).await?;
+    pull(&registry, &image, folder.path()).await?;
     if std::fs::read(folder.path().join("config.json"))? != b"hello world" {
         return Err("what stands for the config has another content".into());
     }
-    registry.shutdown().await;
+    place.shutdown().await;
     Ok(())
 }

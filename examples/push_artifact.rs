@@ -11,9 +11,8 @@
 
 #![allow(clippy::print_stdout, reason = "a program that talks to a person")]
 
-use acr_blob::{BlobClient, Content};
-use acr_core::{Pipeline, http::BoxError};
-use acr_examples::{Registry, RepositoryTag, Wire, connect, push};
+use acr_client::{Content, Registry, http::BoxError};
+use acr_examples::{RepositoryTag, push};
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
@@ -21,18 +20,18 @@ async fn main() -> Result<(), BoxError> {
     let path = arguments.next().unwrap_or_else(|| "examples/push_artifact.rs".to_owned());
     let image: RepositoryTag =
         arguments.next().unwrap_or_else(|| "samples/artifact:v1".to_owned()).parse()?;
-    let registry = Registry::from_env().await?;
-    let pipeline = connect(&registry, &Wire::default())?;
-    run(&pipeline, &path, &image).await?;
-    registry.shutdown().await;
+    let place = acr_examples::Registry::from_env().await?;
+    // With a registry of your own: `Registry::connect("myregistry.azurecr.io")?`.
+    run(&place.builder().build()?, &path, &image).await?;
+    place.shutdown().await;
     Ok(())
 }
 
-async fn run(pipeline: &Pipeline, path: &str, image: &RepositoryTag) -> Result<(), BoxError> {
-    let blobs = BlobClient::new(pipeline.clone(), image.repository.clone());
-    let layer = blobs.upload(Content::file(path).await?).await?;
+async fn run(registry: &Registry, path: &str, image: &RepositoryTag) -> Result<(), BoxError> {
+    let repo = registry.repository(&image.repository)?;
+    let layer = repo.upload(Content::file(path).await?).await?;
     println!("layer    {} {} bytes", layer.digest, layer.size);
-    let manifest = push(pipeline, image, path, &layer).await?;
+    let manifest = push(registry, image, path, &layer).await?;
     println!("manifest {manifest} as {image}");
     Ok(())
 }

@@ -14,9 +14,8 @@
 
 #![allow(clippy::print_stdout, reason = "a program that talks to a person")]
 
-use acr_core::{Result, Tag, http::BoxError};
-use acr_examples::{Registry, Wire, connect, push_samples};
-use acr_registry::{Order, Permissions, RegistryClient, RepositoryClient};
+use acr_client::{Order, Permissions, Repository, Result, Tag, http::BoxError};
+use acr_examples::push_samples;
 
 const USAGE: &str = "usage: tidy_repository REPOSITORY lock|unlock|delete-tag|keep-tags|delete";
 
@@ -24,19 +23,20 @@ const USAGE: &str = "usage: tidy_repository REPOSITORY lock|unlock|delete-tag|ke
 async fn main() -> std::result::Result<(), BoxError> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let registry = Registry::from_env().await?;
-    let client = RegistryClient::new(connect(&registry, &Wire::default())?);
+    let place = acr_examples::Registry::from_env().await?;
+    // With a registry of your own: `Registry::connect("myregistry.azurecr.io")?`.
+    let registry = place.builder().build()?;
     match arguments[..] {
-        [name, "lock"] => set(&client.repository(name)?, false).await?,
-        [name, "unlock"] => set(&client.repository(name)?, true).await?,
-        [name, "delete-tag", tag] => delete_tag(&client.repository(name)?, &tag.parse()?).await?,
+        [name, "lock"] => set(&registry.repository(name)?, false).await?,
+        [name, "unlock"] => set(&registry.repository(name)?, true).await?,
+        [name, "delete-tag", tag] => delete_tag(&registry.repository(name)?, &tag.parse()?).await?,
         [name, "keep-tags", count] => {
-            keep_tags(&client.repository(name)?, count.parse()?).await?;
+            keep_tags(&registry.repository(name)?, count.parse()?).await?;
         }
-        [name, "delete"] => delete(&client.repository(name)?).await?,
-        [] if registry.is_emulator() => {
-            let repository = client.repository("library/app")?;
-            push_samples(&repository, &["v1", "v2", "v3", "v4", "v5"]).await?;
+        [name, "delete"] => delete(&registry.repository(name)?).await?,
+        [] if place.is_emulator() => {
+            let repository = registry.repository("library/app")?;
+            push_samples(repository.metadata(), &["v1", "v2", "v3", "v4", "v5"]).await?;
             set(&repository, false).await?;
             set(&repository, true).await?;
             keep_tags(&repository, 3).await?;
@@ -45,12 +45,12 @@ async fn main() -> std::result::Result<(), BoxError> {
         }
         _ => return Err(USAGE.into()),
     }
-    registry.shutdown().await;
+    place.shutdown().await;
     Ok(())
 }
 
 /// Allows or forbids that anything is pushed to the repository or deleted in it.
-async fn set(repository: &RepositoryClient, allowed: bool) -> Result<()> {
+async fn set(repository: &Repository, allowed: bool) -> Result<()> {
     let permissions = Permissions::new().write(allowed).delete(allowed);
     let now = repository.update_properties(permissions).await?;
     println!("{}: {:?}", now.name, now.permissions);
@@ -58,7 +58,7 @@ async fn set(repository: &RepositoryClient, allowed: bool) -> Result<()> {
 }
 
 /// Deletes a name; the manifest stays, with its other tags or with none.
-async fn delete_tag(repository: &RepositoryClient, tag: &Tag) -> Result<()> {
+async fn delete_tag(repository: &Repository, tag: &Tag) -> Result<()> {
     // DeleteTag
     let deletion = repository.delete_tag(tag).await?;
     println!("tag {tag}: {deletion}");
@@ -67,7 +67,7 @@ async fn delete_tag(repository: &RepositoryClient, tag: &Tag) -> Result<()> {
 
 /// Deletes all names but the newest. What changes while they are listed could be missed, so they
 /// are listed first.
-async fn keep_tags(repository: &RepositoryClient, count: usize) -> Result<()> {
+async fn keep_tags(repository: &Repository, count: usize) -> Result<()> {
     let mut newest_first = repository.list_tags().order_by(Order::NEWEST_FIRST);
     let mut names = Vec::new();
     while let Some(tag) = newest_first.try_next().await? {
@@ -79,7 +79,7 @@ async fn keep_tags(repository: &RepositoryClient, count: usize) -> Result<()> {
     Ok(())
 }
 
-async fn delete(repository: &RepositoryClient) -> Result<()> {
+async fn delete(repository: &Repository) -> Result<()> {
     // DeleteRepository
     let deletion = repository.delete().await?;
     println!("repository {}: {deletion}", repository.repository());

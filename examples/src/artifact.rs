@@ -2,13 +2,14 @@
 
 use std::{fmt, path::Path, str::FromStr};
 
-use acr_blob::{BlobClient, BlobInfo};
-use acr_core::{Digest, Pipeline, Reference, RepositoryName, Tag, http::BoxError};
-use acr_registry::{Descriptor, DescriptorView, ImageManifest, MediaType, RepositoryClient};
+use acr_client::{
+    BlobInfo, Descriptor, DescriptorView, Digest, ImageManifest, MediaType, Registry,
+    RepositoryName, Tag, http::BoxError,
+};
 use serde_json::json;
 
 /// A tag of a repository, `REPOSITORY:TAG`: of the registry that an example talks to. A name with its
-/// registry is an [`acr_core::ImageReference`].
+/// registry is an [`acr_client::ImageReference`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RepositoryTag {
@@ -44,20 +45,19 @@ impl fmt::Display for RepositoryTag {
 ///
 /// Those of the registry.
 pub async fn push(
-    pipeline: &Pipeline,
+    registry: &Registry,
     image: &RepositoryTag,
     file: impl AsRef<Path> + Send,
     layer: &BlobInfo,
 ) -> Result<Digest, BoxError> {
     let title = file.as_ref().file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let blobs = BlobClient::new(pipeline.clone(), image.repository.clone());
+    let repo = registry.repository(&image.repository)?;
     let empty = Digest::sha256(b"{}");
-    blobs.upload("{}").digest(&empty).skip_existing().await?;
+    repo.upload("{}").digest(&empty).skip_existing().await?;
     let layer = Descriptor::new("application/octet-stream", &layer.digest, layer.size);
     let manifest = ImageManifest::artifact("application/vnd.acr-rust.sample")
         .layer(layer.annotation(TITLE, title));
-    let repository = RepositoryClient::new(pipeline.clone(), image.repository.clone());
-    Ok(repository.put_manifest(manifest.to_json()?).tag(&image.tag).await?)
+    Ok(repo.put_manifest(manifest.to_json()?).tag(&image.tag).await?)
 }
 
 /// Pushes what `sample_set_get_image.py` of the Python package pushes: a manifest without a
@@ -66,11 +66,11 @@ pub async fn push(
 /// # Errors
 ///
 /// Those of the registry.
-pub async fn push_as_python(pipeline: &Pipeline) -> Result<RepositoryTag, BoxError> {
+pub async fn push_as_python(registry: &Registry) -> Result<RepositoryTag, BoxError> {
     let image: RepositoryTag = "samples/from-python:latest".parse()?;
-    let blobs = BlobClient::new(pipeline.clone(), image.repository.clone());
-    let layer = blobs.upload("Sample layer").await?;
-    let config = blobs.upload(r#"{"sample config":"content"}"#).await?;
+    let repo = registry.repository(&image.repository)?;
+    let layer = repo.upload("Sample layer").await?;
+    let config = repo.upload(r#"{"sample config":"content"}"#).await?;
     let document = json!({
         "config": {
             "mediaType": "application/vnd.oci.image.config.v1+json",
@@ -85,8 +85,7 @@ pub async fn push_as_python(pipeline: &Pipeline) -> Result<RepositoryTag, BoxErr
             "annotations": { "org.opencontainers.image.ref.name": "artifact.txt" },
         }],
     });
-    let repository = RepositoryClient::new(pipeline.clone(), image.repository.clone());
-    repository.put_manifest(serde_json::to_vec(&document)?).tag(&image.tag).await?;
+    repo.put_manifest(serde_json::to_vec(&document)?).tag(&image.tag).await?;
     Ok(image)
 }
 
@@ -96,16 +95,16 @@ pub async fn push_as_python(pipeline: &Pipeline) -> Result<RepositoryTag, BoxErr
 /// # Errors
 ///
 /// Those of the registry.
-pub async fn push_as_go(pipeline: &Pipeline) -> Result<RepositoryTag, BoxError> {
+pub async fn push_as_go(registry: &Registry) -> Result<RepositoryTag, BoxError> {
     let image: RepositoryTag = "library/hello-world:1.0.0".parse()?;
-    let blobs = BlobClient::new(pipeline.clone(), image.repository.clone());
-    let layer = blobs.upload("hello world").await?;
+    let repo = registry.repository(&image.repository)?;
+    let layer = repo.upload("hello world").await?;
     // No JSON either: its keys have no quotes.
     let config = format!(
         "{{\n  architecture: \"amd64\",\n  os: \"windows\",\n  rootfs: {{\n\ttype: \"layers\",\n\tdiff_ids: [{}],\n  }},\n}}",
         layer.digest
     );
-    let config = blobs.upload(config).await?;
+    let config = repo.upload(config).await?;
     let document = json!({
         "schemaVersion": 2,
         "mediaType": MediaType::DOCKER_MANIFEST,
@@ -121,8 +120,7 @@ pub async fn push_as_go(pipeline: &Pipeline) -> Result<RepositoryTag, BoxError> 
             "annotations": { "title": "artifact.txt" },
         }],
     });
-    let repository = RepositoryClient::new(pipeline.clone(), image.repository.clone());
-    let manifest = repository.put_manifest(serde_json::to_vec(&document)?);
+    let manifest = repo.put_manifest(serde_json::to_vec(&document)?);
     manifest.media_type(MediaType::DOCKER_MANIFEST).tag(&image.tag).await?;
     Ok(image)
 }
@@ -133,11 +131,11 @@ pub async fn push_as_go(pipeline: &Pipeline) -> Result<RepositoryTag, BoxError> 
 ///
 /// Those of the registry, or when it is not of this form.
 pub async fn read_manifest(
-    pipeline: &Pipeline,
+    registry: &Registry,
     image: &RepositoryTag,
 ) -> Result<(Digest, ImageManifest), BoxError> {
-    let repository = RepositoryClient::new(pipeline.clone(), image.repository.clone());
-    let manifest = repository.get_manifest(Reference::from(image.tag.clone())).await?;
+    let repo = registry.repository(&image.repository)?;
+    let manifest = repo.get_manifest(&image.tag).await?;
     let document = manifest.json()?;
     Ok((manifest.digest, document))
 }

@@ -124,11 +124,18 @@ impl Registry {
     /// The settings of the client that is the front door: this registry in place of the one that
     /// [`acr_client::Registry::connect`] would name.
     pub fn builder(&self) -> acr_client::RegistryBuilder {
+        self.builder_as(self.credential.clone())
+    }
+
+    /// The same, for whoever this credential is.
+    pub fn builder_as(&self, credential: Credential) -> acr_client::RegistryBuilder {
+        let may_be_entra = credential.may_be_entra();
         let mut builder = acr_client::Registry::builder(&self.endpoint)
-            .credential(self.credential.clone())
-            .tls(self.tls.clone());
+            .credential(credential)
+            .tls(self.tls.clone())
+            .user_agent("acr-examples");
         // Beside another credential it would do nothing, and the builder says so.
-        if let Some(host) = self.trusted_host.as_ref().filter(|_| self.credential.may_be_entra()) {
+        if let Some(host) = self.trusted_host.as_ref().filter(|_| may_be_entra) {
             builder = builder.trust_entra_for(host);
         }
         if self.is_emulator() { builder.no_proxy() } else { builder }
