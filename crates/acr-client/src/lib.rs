@@ -25,6 +25,7 @@
 //! | [`Registry`], [`RegistryBuilder`] | a registry and its settings |
 //! | [`Repository`] | all operations on tags, manifests and blobs |
 //! | [`blocking::Registry`], [`blocking::Repository`] | the same without async |
+//! | [`ImageReference`] | where an image is: `myregistry.azurecr.io/library/app:v1` |
 //! | [`Credential`], [`entra`] | who signs in, where the program says it |
 //! | [`Error`], [`ErrorKind`] | what went wrong, and what to do about it |
 //!
@@ -32,7 +33,22 @@
 //!
 //! A name may be text wherever one is asked for: `repo.get_manifest("v1")`, `repo.tag("v1", "stable")`.
 //! What is wrong with it is said when the call is awaited, and nothing is sent. What gives something
-//! at once, a repository or a list, says it at once.
+//! at once, a repository, says it at once.
+//!
+//! The whole name of an image is an [`ImageReference`]: it leads to its registry, its repository and
+//! its manifest.
+//!
+//! ```no_run
+//! use acr_client::{ImageReference, Registry};
+//!
+//! # async fn run() -> acr_client::Result<()> {
+//! let image: ImageReference = "myregistry.azurecr.io/library/app:v1".parse()?;
+//! let repo = Registry::connect(&image)?.repository(image.repository())?;
+//! if let Some(reference) = image.reference() {
+//!     println!("{}", repo.resolve(reference).await?);
+//! }
+//! # Ok(()) }
+//! ```
 //!
 //! # Features
 //!

@@ -42,7 +42,7 @@ pub(crate) async fn store(mut reader: BlobReader, mut kept: Kept, target: &Path)
             let _ = note(&mut file, kept, reader.checkpoint(), target).await;
             return Err(error);
         }
-        closed(file).await;
+        drop(file);
         return Err(failed(error, kept).await);
     }
     let size = reader.checkpoint().delivered();
@@ -51,7 +51,6 @@ pub(crate) async fn store(mut reader: BlobReader, mut kept: Kept, target: &Path)
         file.get_ref().sync_all().await
     };
     synced.await.map_err(|error| reader.describe(unwritable(target, error)))?;
-    closed(file).await;
     kept.finish().await.map_err(|error: Error| reader.describe(error))?;
     sync_directory(directory_of(target)).await;
     Ok(size)
@@ -62,11 +61,8 @@ pub(crate) async fn failed(error: Error, kept: Kept) -> Error {
     if error.kind() != ErrorKind::Integrity {
         return error;
     }
-    if kept.discard().await {
-        error.with_hint("what was kept of the download is removed: begin anew")
-    } else {
-        error
-    }
+    kept.discard().await;
+    error.with_hint("what was kept of the download is removed: begin anew")
 }
 
 /// What the checkpoint counts must be in the file before it.
@@ -78,11 +74,6 @@ async fn note(
 ) -> Result<Kept> {
     file.flush().await.map_err(|error| unwritable(target, error))?;
     kept.note(checkpoint).await
-}
-
-/// Waits for what is still being written, and closes.
-async fn closed(file: BufWriter<File>) {
-    drop(file.into_inner().into_std().await);
 }
 
 /// What is fetched again at most after a process was killed.
