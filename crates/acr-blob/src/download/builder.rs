@@ -175,7 +175,8 @@ impl Download {
     /// # Errors
     ///
     /// Those of [`Download::to_file`]. [`acr_core::ErrorKind::Source`] too while another download,
-    /// of whatever process, writes for the same path. [`acr_core::ErrorKind::Integrity`] removes what
+    /// of whatever process, writes for the same path, when the files were removed or replaced
+    /// meanwhile, and when what stands at the name of the partial file is not this user's alone. [`acr_core::ErrorKind::Integrity`] removes what
     /// was kept, since it can never become the blob; after any other error it stays.
     ///
     /// # Cancellation

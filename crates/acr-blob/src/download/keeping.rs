@@ -42,7 +42,7 @@ pub(crate) async fn store(mut reader: BlobReader, mut kept: Kept, target: &Path)
             let _ = note(&mut file, kept, reader.checkpoint(), target).await;
             return Err(error);
         }
-        drop(file);
+        closed(file).await;
         return Err(failed(error, kept).await);
     }
     let size = reader.checkpoint().delivered();
@@ -51,6 +51,7 @@ pub(crate) async fn store(mut reader: BlobReader, mut kept: Kept, target: &Path)
         file.get_ref().sync_all().await
     };
     synced.await.map_err(|error| reader.describe(unwritable(target, error)))?;
+    closed(file).await;
     kept.finish().await.map_err(|error: Error| reader.describe(error))?;
     sync_directory(directory_of(target)).await;
     Ok(size)
@@ -61,8 +62,11 @@ pub(crate) async fn failed(error: Error, kept: Kept) -> Error {
     if error.kind() != ErrorKind::Integrity {
         return error;
     }
-    kept.discard().await;
-    error.with_hint("what was kept of the download is removed: begin anew")
+    if kept.discard().await {
+        error.with_hint("what was kept of the download is removed: begin anew")
+    } else {
+        error
+    }
 }
 
 /// What the checkpoint counts must be in the file before it.
@@ -74,6 +78,11 @@ async fn note(
 ) -> Result<Kept> {
     file.flush().await.map_err(|error| unwritable(target, error))?;
     kept.note(checkpoint).await
+}
+
+/// Waits for what is still being written, and closes.
+async fn closed(file: BufWriter<File>) {
+    drop(file.into_inner().into_std().await);
 }
 
 /// What is fetched again at most after a process was killed.

@@ -2,7 +2,7 @@
 //! came so far, and a checkpoint of it.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io::{self, Read as _, Seek as _, Write as _},
     path::{Path, PathBuf},
     time::Duration,
@@ -12,7 +12,11 @@ use acr_core::{Digest, Error, ErrorKind, RepositoryName, Result};
 use tokio::{task::spawn_blocking, time::sleep};
 
 use crate::{
-    download::{checkpoint::DownloadCheckpoint, partial_file::rewind},
+    download::{
+        alone::{is_at, movable, open_alone},
+        checkpoint::DownloadCheckpoint,
+        partial_file::rewind,
+    },
     file::directory_of,
 };
 
@@ -101,6 +105,7 @@ impl Kept {
     pub(crate) async fn note(self, checkpoint: DownloadCheckpoint) -> Result<Self> {
         blocking(move || {
             let write = || {
+                self.is_still_there()?;
                 let mut file = tempfile::Builder::new()
                     .prefix(".acr-")
                     .suffix(".partial")
@@ -116,36 +121,61 @@ impl Kept {
         .await
     }
 
-    /// Moves the content into place: it is verified and on disk.
+    /// Moves the content into place: it is verified and on disk. No other handle may be open.
     pub(crate) async fn finish(self) -> Result<()> {
         blocking(move || {
-            let moved = fs::rename(&self.partial, &self.target);
-            moved.map_err(|error| unwritable(&self.target, error))?;
+            let there = self.is_still_there();
+            there.map_err(|error| unwritable(&self.target, error))?;
+            let Self { target, partial, checkpoint, file } = self;
+            let file = movable(file);
+            let moved = fs::rename(&partial, &target).and_then(|()| match &file {
+                Some(file) if !is_at(file, &target)? => Err(replaced(&partial)),
+                _ => Ok(()),
+            });
+            moved.map_err(|error| unwritable(&target, error))?;
             // Without its file it says nothing; the next download would find that out, too.
-            let _ = fs::remove_file(&self.checkpoint);
+            let _ = fs::remove_file(&checkpoint);
             Ok(())
         })
         .await
     }
 
-    /// Removes both: what came was not the blob's.
-    pub(crate) async fn discard(self) {
-        let _ = blocking(move || {
-            let _ = fs::remove_file(&self.checkpoint);
-            let _ = fs::remove_file(&self.partial);
-            Ok(())
-        })
-        .await;
+    /// Removes both: what came was not the blob's. Whether the next download begins anew. No other
+    /// handle may be open.
+    pub(crate) async fn discard(self) -> bool {
+        let discarded = blocking(move || {
+            // Needs no right in the folder, and without its content the checkpoint is worth nothing.
+            let is_empty = self.file.set_len(0).is_ok();
+            if self.is_still_there().is_ok() {
+                let _file = movable(self.file);
+                let _ = fs::remove_file(&self.checkpoint);
+                let _ = fs::remove_file(&self.partial);
+            }
+            Ok(is_empty)
+        });
+        discarded.await.unwrap_or(false)
     }
+
+    /// Whoever gives up deletes the files, and somebody else may have begun since: then the names
+    /// are theirs.
+    fn is_still_there(&self) -> io::Result<()> {
+        if is_at(&self.file, &self.partial)? { Ok(()) } else { Err(replaced(&self.partial)) }
+    }
+}
+
+fn replaced(partial: &Path) -> io::Error {
+    let text = format!("`{}` was removed or replaced meanwhile", partial.display());
+    io::Error::new(io::ErrorKind::NotFound, text)
 }
 
 pub(crate) fn unwritable(target: &Path, error: io::Error) -> Error {
     let what = match error.kind() {
         io::ErrorKind::WouldBlock => {
-            ": another download is writing to it; wait for that, or choose \
-            another path"
+            ": another download is writing to it; wait for that, or choose another path".to_owned()
         }
-        _ => "",
+        // Of ours, with a remedy.
+        _ if error.get_ref().is_some() => format!(": {error}"),
+        _ => String::new(),
     };
     let text = format!("cannot write `{}`{what}", target.display());
     Error::new(ErrorKind::Source, text).with_source(error)
@@ -157,69 +187,6 @@ async fn blocking<T: Send + 'static>(
     spawn_blocking(work).await.unwrap_or_else(|error| {
         Err(Error::new(ErrorKind::Source, "a file could not be written").with_source(error))
     })
-}
-
-/// A file of nobody else's: the name can be foreseen, so what stands there may be a trap.
-fn open_alone(path: &Path) -> io::Result<File> {
-    match fs::symlink_metadata(path) {
-        Ok(found) if !found.is_file() => {
-            let text = format!("`{}` is no regular file: remove it", path.display());
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
-        }
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    let file = open_locked(options, path)?;
-    // Whoever had it locked until now may have moved it into place.
-    if is_at(&file, path)? { Ok(file) } else { Err(io::ErrorKind::WouldBlock.into()) }
-}
-
-#[cfg(unix)]
-fn open_locked(mut options: OpenOptions, path: &Path) -> io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-
-    use rustix::fs::{FlockOperation, OFlags, flock};
-
-    let flags = OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = options.mode(0o600).custom_flags(flags.bits().cast_signed()).open(path)?;
-    flock(&file, FlockOperation::NonBlockingLockExclusive)?;
-    Ok(file)
-}
-
-#[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> io::Result<bool> {
-    use std::os::unix::fs::MetadataExt as _;
-
-    let here = file.metadata()?;
-    match fs::symlink_metadata(path) {
-        Ok(there) => Ok((here.dev(), here.ino()) == (there.dev(), there.ino())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-/// A file that nobody else may write is one that nobody else can open to write.
-#[cfg(windows)]
-fn open_locked(mut options: OpenOptions, path: &Path) -> io::Result<File> {
-    use std::os::windows::fs::OpenOptionsExt as _;
-
-    /// Others may read it, and we may move it while it is open.
-    const SHARE_READ_AND_DELETE: u32 = 0x1 | 0x4;
-    const SHARING_VIOLATION: i32 = 32;
-    options.share_mode(SHARE_READ_AND_DELETE).open(path).map_err(|error| {
-        match error.raw_os_error() {
-            Some(SHARING_VIOLATION) => io::ErrorKind::WouldBlock.into(),
-            _ => error,
-        }
-    })
-}
-
-#[cfg(windows)]
-fn is_at(_: &File, _: &Path) -> io::Result<bool> {
-    // It was opened and locked at once.
-    Ok(true)
 }
 
 fn read_small(path: &Path) -> io::Result<String> {

@@ -3,101 +3,25 @@
 #![cfg(feature = "fs")]
 #![allow(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
 
+mod place;
+mod rivals;
+#[cfg(unix)]
+mod traps;
+
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-use acr_auth::{AuthLayer, Credential};
-use acr_blob::{BlobClient, Download, DownloadCheckpoint};
-use acr_core::{Digest, ErrorKind, Pipeline, layer::RetryPolicy};
-use acr_testkit::{FakeRegistry, Fault, Operation};
-use tempfile::TempDir;
-use tokio::sync::Notify;
+use acr_blob::DownloadCheckpoint;
+use acr_core::ErrorKind;
+use acr_testkit::{Fault, Operation};
 
-const MIB: usize = 1 << 20;
-
-struct Place {
-    fake: FakeRegistry,
-    folder: TempDir,
-    content: Vec<u8>,
-    digest: Digest,
-}
-
-impl Place {
-    async fn new() -> Self {
-        let fake = FakeRegistry::builder().user("me", "secret").build();
-        let content: Vec<u8> = (0..11u32 << 20).map(|n| (n ^ (n >> 9)).to_le_bytes()[0]).collect();
-        let folder = tempfile::tempdir().unwrap();
-        let mut place = Self { fake, folder, content, digest: Digest::sha256(b"") };
-        place.digest = place.blobs("a").upload(place.content.clone()).await.unwrap().digest;
-        place
-    }
-
-    fn blobs(&self, repository: &str) -> BlobClient {
-        let endpoint = self.fake.endpoint();
-        let auth = AuthLayer::new(&endpoint, Credential::password("me", "secret"));
-        let pipeline = Pipeline::builder(endpoint)
-            .layer_per_hop(auth)
-            .transport(self.fake.transport())
-            .retry(RetryPolicy::default().retries(0));
-        BlobClient::new(pipeline.build().unwrap(), repository.parse().unwrap())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// The names in the folder.
-    fn names(&self) -> Vec<String> {
-        let entries = fs::read_dir(self.folder.path()).unwrap();
-        let mut names: Vec<String> =
-            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
-
-    /// A download that is dropped when so many bytes have come.
-    async fn killed_after(&self, bytes: u64) {
-        let enough = Arc::new(Notify::new());
-        let tell = Arc::clone(&enough);
-        let download = self.blobs("a").download(&self.digest).on_progress(move |now| {
-            if now.transferred >= bytes {
-                tell.notify_one();
-            }
-        });
-        tokio::select! {
-            biased;
-            () = enough.notified() => {}
-            ended = download.to_file_resumable(self.path("file")) => {
-                assert!(ended.is_err(), "it was over before it could be killed");
-            }
-        }
-        assert_eq!(self.names(), ["file.acr-checkpoint", "file.acr-partial"]);
-    }
-
-    /// Downloads the rest: how many bytes were there before.
-    async fn finished(&self, download: Download) -> u64 {
-        let first = Arc::new(AtomicU64::new(u64::MAX));
-        let note = Arc::clone(&first);
-        let download = download.on_progress(move |now| {
-            note.fetch_min(now.transferred, Ordering::Relaxed);
-        });
-        let size = download.to_file_resumable(self.path("file")).await.unwrap();
-        assert_eq!(size, self.content.len() as u64);
-        assert!(fs::read(self.path("file")).unwrap() == self.content);
-        assert_eq!(self.names(), ["file"]);
-        first.load(Ordering::Relaxed)
-    }
-
-    fn download(&self) -> Download {
-        self.blobs("a").download(&self.digest)
-    }
-}
+use crate::place::{MIB, Place};
 
 #[tokio::test]
 async fn a_download_that_was_killed_goes_on_where_it_was() {
@@ -213,64 +137,6 @@ async fn content_that_is_another_one_is_not_kept() {
     assert_eq!(error.kind(), ErrorKind::Integrity);
     assert_eq!(place.names(), [""; 0]);
     place.finished(place.download()).await;
-}
-
-#[tokio::test]
-async fn of_two_at_once_one_is_told_and_neither_spoils_the_other() {
-    let place = Place::new().await;
-    let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let (tell, first) = (Arc::clone(&begun), place.download());
-    let first = first.on_progress(move |_| tell.notify_one());
-    let path = place.path("file");
-    let (target, wait) = (path.clone(), Arc::clone(&go_on));
-    let first = async {
-        let mut download = Box::pin(first.to_file_resumable(&target));
-        tokio::select! {
-            biased;
-            () = begun.notified() => {}
-            _ = &mut download => panic!("it was over before the other began"),
-        }
-        wait.notified().await;
-        download.await
-    };
-    let second = async {
-        // The first is in the middle, and stays there.
-        let refused = place.download().to_file_resumable(&path).await;
-        go_on.notify_one();
-        refused
-    };
-    let (first, second) = tokio::join!(first, async {
-        tokio::task::yield_now().await;
-        while !place.path("file.acr-partial").exists() {
-            tokio::task::yield_now().await;
-        }
-        second.await
-    });
-    assert_eq!(first.unwrap(), place.content.len() as u64);
-    let error = second.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Source);
-    assert!(error.to_string().contains("another download is writing to it"), "{error}");
-    assert!(fs::read(&path).unwrap() == place.content);
-    assert_eq!(place.names(), ["file"]);
-}
-
-/// The names beside the target can be foreseen, in folders that others may write to.
-#[cfg(unix)]
-#[tokio::test]
-async fn a_trap_beside_the_target_is_not_written_through() {
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
-
-    let place = Place::new().await;
-    let victim = place.path("victim");
-    fs::write(&victim, "mine").unwrap();
-    symlink(&victim, place.path("file.acr-partial")).unwrap();
-    let error = place.download().to_file_resumable(place.path("file")).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Source);
-    fs::remove_file(place.path("file.acr-partial")).unwrap();
-    symlink(&victim, place.path("file.acr-checkpoint")).unwrap();
-    place.download().to_file_resumable(place.path("file")).await.unwrap();
-    assert_eq!(fs::read(&victim).unwrap(), b"mine");
-    assert_eq!(fs::metadata(place.path("file")).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
 #[tokio::test]
