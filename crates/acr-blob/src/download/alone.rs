@@ -33,6 +33,11 @@ pub(crate) fn open_alone(path: &Path) -> io::Result<File> {
     if is_at(&file, path)? { Ok(file) } else { Err(io::ErrorKind::WouldBlock.into()) }
 }
 
+/// A new file, to write: nobody else's.
+pub(crate) fn create_alone(path: &Path) -> io::Result<File> {
+    open(OpenOptions::new().write(true).create_new(true), path)
+}
+
 fn trap(path: &Path, why: &str) -> io::Error {
     let text = format!("`{}` may be a trap, {why}; remove it", path.display());
     io::Error::new(io::ErrorKind::InvalidInput, text)
@@ -74,7 +79,16 @@ fn check(file: &File, path: &Path) -> io::Result<()> {
 fn lock(file: &File) -> io::Result<()> {
     use rustix::fs::{FlockOperation, flock};
 
-    Ok(flock(file, FlockOperation::NonBlockingLockExclusive)?)
+    let locked = flock(file, FlockOperation::NonBlockingLockExclusive);
+    locked.map_err(io::Error::from).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => error,
+        kind => {
+            let text = format!(
+                "no file can be locked there ({error}): choose a folder of another file system"
+            );
+            io::Error::new(kind, text)
+        }
+    })
 }
 
 /// Whether it is still this file that the name leads to.

@@ -86,8 +86,8 @@ impl Download {
 
     /// Goes on after the bytes that were read before a checkpoint; the reader gives only
     /// what comes after them, and verifies the whole: also that what was read before was
-    /// the blob's. A length that is not that of the checkpoint is an
-    /// [`acr_core::ErrorKind::Integrity`] error.
+    /// the blob's. The checkpoint may be of another repository or registry, of a mirror say. A length
+    /// that is not that of the checkpoint is an [`acr_core::ErrorKind::Integrity`] error.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
@@ -155,8 +155,9 @@ impl Download {
     ///
     /// Until the file is complete and verified, its content is in `NAME.acr-partial` beside it (mode
     /// 0600) and how far it got in `NAME.acr-checkpoint`, which is written every 4 MiB. What is kept is
-    /// read and compared before anything is asked for. Where it is of another blob or repository,
-    /// or damaged, the download begins anew. At the end both are gone. Delete them to give up.
+    /// read and compared before anything is asked for. Where it is of another blob, or damaged, the
+    /// download begins anew, as soon as the registry gives the content. At the end both are gone.
+    /// Delete them to give up. The folder must be on a file system whose locks hold.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
@@ -176,27 +177,43 @@ impl Download {
     ///
     /// Those of [`Download::to_file`]. [`acr_core::ErrorKind::Source`] too while another download,
     /// of whatever process, writes for the same path, when the files were removed or replaced
-    /// meanwhile, and when what stands at the name of the partial file is not this user's alone. [`acr_core::ErrorKind::Integrity`] removes what
-    /// was kept, since it can never become the blob; after any other error it stays.
+    /// meanwhile, and when what stands at the name of the partial file is not this user's alone.
+    ///
+    /// After any error what came stays, but where all of it was there and was another content
+    /// ([`acr_core::ErrorKind::Integrity`]): then it can never become the blob, and is removed.
     ///
     /// # Cancellation
     ///
-    /// After a drop the next call goes on.
+    /// After a drop the next call goes on, also while what was kept is being compared.
     #[cfg(feature = "fs")]
     pub async fn to_file_resumable(self, path: impl AsRef<std::path::Path> + Send) -> Result<u64> {
+        // Boxed, so that the futures of callers stay small.
+        Box::pin(self.keep(path.as_ref())).await
+    }
+
+    #[cfg(feature = "fs")]
+    async fn keep(self, path: &std::path::Path) -> Result<u64> {
         use crate::download::{keeping, kept::Kept};
 
         self.refuse_checkpoint()?;
         let digest = named(&self.repository, self.digest.clone())?;
         let operation = operation(&self.repository, &digest);
         let described = |error: Error| error.with_operation(Some(&operation));
-        let kept = Kept::open(path.as_ref()).await.map_err(described)?;
-        let saved = Box::pin(kept.saved(&self.repository.name, &digest)).await;
-        let (kept, checkpoint) = saved.map_err(described)?;
-        match Box::pin(Self { checkpoint, ..self }.send()).await {
-            Ok(reader) => Box::pin(keeping::store(reader, kept, path.as_ref())).await,
-            Err(error) => Err(keeping::failed(error, kept).await),
-        }
+        let kept = Box::pin(Kept::open(path)).await.map_err(described)?;
+        let (kept, saved) = Box::pin(kept.saved(&digest)).await.map_err(described)?;
+        let (checkpoint, why) = match saved {
+            Ok(checkpoint) => (Some(checkpoint), None),
+            Err(why) => (None, Some(why)),
+        };
+        let reader = match Box::pin(Self { checkpoint, ..self }.send()).await {
+            Ok(reader) => reader,
+            Err(error) => return Err(Box::pin(keeping::left(error, kept)).await),
+        };
+        let kept = match why {
+            None => kept,
+            Some(why) => Box::pin(kept.begin_anew(why)).await.map_err(described)?,
+        };
+        Box::pin(keeping::store(reader, kept, path)).await
     }
 
     #[cfg(feature = "fs")]
@@ -217,7 +234,9 @@ impl Download {
         let described = |error: Error| error.with_operation(Some(&operation(&repository, &digest)));
         let (digester, len) = match checkpoint {
             Some(checkpoint) => {
-                (checkpoint.open(&repository.name, &digest)?, size.or(checkpoint.len()))
+                let digester = checkpoint.open(&digest).map_err(described)?;
+                check_len(size, &checkpoint).map_err(described)?;
+                (digester, size.or(checkpoint.len()))
             }
             None => (digest.digester(), size),
         };
@@ -231,6 +250,20 @@ impl Download {
             None => Body::empty().into_data_stream(),
         };
         Ok(BlobReader::new(repository, digest, machine, body, observer))
+    }
+}
+
+/// Bytes that are enough for a wrong size would pass for all of them.
+fn check_len(size: Option<u64>, checkpoint: &DownloadCheckpoint) -> Result<()> {
+    match (size, checkpoint.len()) {
+        (Some(size), Some(len)) if size != len => {
+            let digest = checkpoint.digest();
+            let text = format!(
+                "`{digest}` should have {size} bytes, the server had {len} before the checkpoint"
+            );
+            Err(Error::new(acr_core::ErrorKind::Integrity, text))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -63,7 +63,9 @@ impl DownloadCheckpoint {
         &self.digest
     }
 
-    pub(crate) fn open(&self, repository: &RepositoryName, digest: &Digest) -> Result<Digester> {
+    /// The digester over what was read, if it was of this blob: of whatever repository, for its
+    /// digest alone says what it is.
+    pub(crate) fn open(&self, digest: &Digest) -> Result<Digester> {
         let refuse = |why: &str| {
             let text = format!("the download cannot be resumed: {why}; download without it");
             Err(Error::new(ErrorKind::InvalidInput, text))
@@ -71,7 +73,7 @@ impl DownloadCheckpoint {
         if self.version != VERSION {
             return refuse("its checkpoint is of another version");
         }
-        if self.repository != *repository || self.digest != *digest {
+        if self.digest != *digest {
             return refuse("its checkpoint is of another blob");
         }
         self.digester()

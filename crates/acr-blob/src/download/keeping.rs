@@ -37,13 +37,18 @@ pub(crate) async fn store(mut reader: BlobReader, mut kept: Kept, target: &Path)
         }
     };
     if let Err(error) = ended {
-        if error.kind() != ErrorKind::Integrity {
-            // Of two errors the first one tells why.
-            let _ = note(&mut file, kept, reader.checkpoint(), target).await;
-            return Err(error);
+        if reader.is_refuted() {
+            closed(file).await;
+            return Err(refuted(error, kept).await);
         }
-        closed(file).await;
-        return Err(failed(error, kept).await);
+        // Of two errors the first one tells why.
+        return match note(&mut file, kept, reader.checkpoint(), target).await {
+            Ok(kept) => {
+                closed(file).await;
+                Err(left(error, kept).await)
+            }
+            Err(_) => Err(error),
+        };
     }
     let size = reader.checkpoint().delivered();
     let synced = async {
@@ -57,16 +62,25 @@ pub(crate) async fn store(mut reader: BlobReader, mut kept: Kept, target: &Path)
     Ok(size)
 }
 
-/// Removes what was kept if it can never become the blob.
-pub(crate) async fn failed(error: Error, kept: Kept) -> Error {
-    if error.kind() != ErrorKind::Integrity {
+/// Removes what was kept: it can never become the blob.
+async fn refuted(error: Error, kept: Kept) -> Error {
+    match kept.discard().await {
+        true => error.with_hint("what was kept of the download is removed: begin anew"),
+        false => error,
+    }
+}
+
+/// Leaves what was kept for the next call.
+pub(crate) async fn left(error: Error, kept: Kept) -> Error {
+    let is_kept = kept.leave().await;
+    if !is_kept || error.kind() != ErrorKind::Integrity || error.hint().is_some() {
         return error;
     }
-    if kept.discard().await {
-        error.with_hint("what was kept of the download is removed: begin anew")
-    } else {
-        error
-    }
+    // One answer may have been wrong, or what is kept is of a wrong one: nobody can say.
+    error.with_hint(
+        "what was kept of the download stays; if this comes again, delete the files beside the target \
+         (`.acr-partial`, `.acr-checkpoint`) to begin anew",
+    )
 }
 
 /// What the checkpoint counts must be in the file before it.

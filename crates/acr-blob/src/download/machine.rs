@@ -24,6 +24,8 @@ pub(crate) struct Machine {
     /// How often everything came again instead of what was missing.
     rereads: u32,
     is_verified: bool,
+    /// All bytes are there, and are those of another content.
+    is_refuted: bool,
 }
 
 /// What to ask for.
@@ -80,6 +82,7 @@ impl Machine {
             resumptions: 0,
             rereads: 0,
             is_verified: false,
+            is_refuted: false,
         }
     }
 
@@ -123,6 +126,13 @@ impl Machine {
     /// Whether everything was there and matched.
     pub(crate) fn is_verified(&self) -> bool {
         self.is_verified
+    }
+
+    /// Whether all was there and did not match: nothing of it can become the blob. Any other error
+    /// is one of an answer, or of what the caller expects.
+    #[cfg(feature = "fs")]
+    pub(crate) fn is_refuted(&self) -> bool {
+        self.is_refuted
     }
 
     /// Takes in the head of an answer.
@@ -217,6 +227,7 @@ impl Machine {
         }
         let computed = self.digester.clone().finish();
         if computed != self.expected {
+            self.is_refuted = true;
             let expected = &self.expected;
             let text = format!("asked for `{expected}`, received content with `{computed}`");
             return Err(Error::new(ErrorKind::Integrity, text));

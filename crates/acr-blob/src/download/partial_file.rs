@@ -4,6 +4,10 @@ use std::{
     fs::{File, OpenOptions},
     io::{self, Read as _, Seek as _, SeekFrom},
     path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use acr_core::{Digester, Error, ErrorKind, Result};
@@ -38,12 +42,14 @@ impl DownloadCheckpoint {
     ///
     /// # Cancellation
     ///
-    /// After a drop the file may have been cut.
+    /// A drop ends the comparison; the file may have been cut.
     pub async fn reopen(&self, path: impl AsRef<Path> + Send) -> Result<File> {
         let digester = self.digester()?;
         let path = path.as_ref().to_owned();
         let shown = path.display().to_string();
-        let opened = spawn_blocking(move || reopen(&path, &digester)).await;
+        let stop = Stop::default();
+        let stopped = stop.flag();
+        let opened = spawn_blocking(move || reopen(&path, &digester, &stopped)).await;
         opened.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(|error| {
             let text = format!("cannot go on with `{shown}`; start anew, without the checkpoint");
             Error::new(ErrorKind::Source, text).with_source(error)
@@ -51,19 +57,40 @@ impl DownloadCheckpoint {
     }
 }
 
-fn reopen(path: &Path, saved: &Digester) -> io::Result<File> {
+/// Tells what works on a thread that nobody waits for it any more, when it is dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    pub(crate) fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn reopen(path: &Path, saved: &Digester, stopped: &AtomicBool) -> io::Result<File> {
     let mut file = OpenOptions::new().read(true).write(true).open(path)?;
-    rewind(&mut file, saved)?;
+    rewind(&mut file, saved, stopped)?;
     Ok(file)
 }
 
-/// Cuts a file to what the digester has seen, if that is what is in it.
-pub(crate) fn rewind(file: &mut File, saved: &Digester) -> io::Result<()> {
+/// Cuts a file to what the digester has seen, if that is what is in it. `UnexpectedEof` or
+/// `InvalidData` if it is not.
+pub(crate) fn rewind(file: &mut File, saved: &Digester, stopped: &AtomicBool) -> io::Result<()> {
     file.rewind()?;
     let mut digester = saved.clone().finish().digester();
     let mut buffer = vec![0; BUFFER];
     let mut left = saved.len();
     while left > 0 {
+        // Many gigabytes take minutes.
+        if stopped.load(Ordering::Relaxed) {
+            return Err(io::Error::other("nobody waits for it any more"));
+        }
         let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
         let read = match file.read(buffer.get_mut(..most).unwrap_or_default()) {
             Ok(0) => {

@@ -194,6 +194,11 @@ impl BlobReader {
         Ok(content.freeze())
     }
 
+    #[cfg(feature = "fs")]
+    pub(crate) fn is_refuted(&self) -> bool {
+        self.machine.is_refuted()
+    }
+
     pub(crate) fn describe(&self, error: Error) -> Error {
         error.with_operation(Some(&self.operation))
     }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
 
 mod place;
+mod remains;
 mod rivals;
 #[cfg(unix)]
 mod traps;

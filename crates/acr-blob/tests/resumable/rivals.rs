@@ -54,3 +54,38 @@ async fn a_download_whose_files_were_removed_leaves_those_of_the_next_one_alone(
         fs::remove_file(place.path("file")).unwrap();
     }
 }
+
+/// Sixteen gigabytes that nobody wants compared any more.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_drop_ends_the_comparison_of_what_was_kept() {
+    const HUGE: u64 = 16 << 30;
+
+    let place = Place::new().await;
+    place.killed_after(9 * MIB as u64).await;
+    let (partial, saved) = (place.path("file.acr-partial"), place.path("file.acr-checkpoint"));
+    fs::File::options().write(true).open(&partial).unwrap().set_len(HUGE).unwrap();
+    let mut text: serde_json::Value = serde_json::from_slice(&fs::read(&saved).unwrap()).unwrap();
+    text["delivered"] = HUGE.into();
+    text["len"] = HUGE.into();
+    text["digester"]["len"] = HUGE.into();
+    // The number of blocks of 64 bytes stands behind the 32 bytes of the hash itself.
+    let state = text["digester"]["state"].as_str().unwrap().to_owned();
+    let blocks: String =
+        (HUGE / 64).to_le_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let rest = "0".repeat(state.len() - 80);
+    text["digester"]["state"] = format!("{}{blocks}{rest}", &state[..64]).into();
+    fs::write(&saved, text.to_string()).unwrap();
+
+    let other = place.blobs("a").upload(vec![7; 6 * MIB]).await.unwrap().digest;
+    // While one of them compares, the other one waits in vain.
+    let (path, call) = (place.path("file"), || place.download());
+    let refused = tokio::select! {
+        refused = call().to_file_resumable(&path) => refused,
+        refused = call().to_file_resumable(&path) => refused,
+    };
+    let error = refused.unwrap_err();
+    assert!(error.to_string().contains("another download is writing to it"), "{error}");
+    let next = place.blobs("a").download(&other).to_file_resumable(&path).await;
+    assert_eq!(next.unwrap(), 6 * MIB as u64);
+}
