@@ -15,6 +15,8 @@ mod cargo_add;
 mod markdown;
 #[path = "house/public.rs"]
 mod public;
+#[path = "house/shown.rs"]
+mod shown;
 
 use std::{
     fs,
@@ -161,6 +163,22 @@ fn texts(root: &Path) -> Vec<(PathBuf, String)> {
     texts
 }
 
+/// The files of examples that a document links and that are no programs by themselves: whoever
+/// follows the link copies them.
+fn taken_over(root: &Path, from: &Path, text: &str) -> Vec<(usize, PathBuf)> {
+    let examples = root.join("examples").canonicalize().unwrap();
+    let mut found = Vec::new();
+    for link in links(text).into_iter().filter(|link| link.target.ends_with(".rs")) {
+        let Ok(file) = from.parent().unwrap().join(&link.target).canonicalize() else { continue };
+        let folder = file.parent().unwrap();
+        let is_part = folder.parent() == Some(&examples) && !folder.ends_with("tests");
+        if is_part {
+            found.push((link.line, file));
+        }
+    }
+    found
+}
+
 #[test]
 fn the_crates_that_a_program_names_are_those_that_its_document_adds() {
     let root = root();
@@ -170,7 +188,16 @@ fn the_crates_that_a_program_names_are_those_that_its_document_adds() {
         let missing = cargo_add::missing(&text).into_iter();
         defects
             .extend(missing.map(|(line, name)| format!("{place}:{line}: no `cargo add {name}`")));
+        for (line, file) in taken_over(&root, &path, &text) {
+            let code = fs::read_to_string(&file).unwrap();
+            let missing = cargo_add::missing_of(&text, &code).into_iter();
+            defects.extend(missing.map(|name| {
+                format!("{place}:{line}: no `cargo add {name}`, which {} needs", file.display())
+            }));
+        }
     }
+    let page = root.join("docs/embed.md");
+    assert_eq!(taken_over(&root, &page, &fs::read_to_string(&page).unwrap()).len(), 1);
     assert!(defects.is_empty(), "{}", defects.join("\n"));
 }
 

@@ -10,8 +10,10 @@ use acr_core::{Error, ErrorKind};
 /// use acr_registry::ApiVersion;
 ///
 /// assert_eq!(ApiVersion::default(), ApiVersion::V2021_07_01);
+/// assert!(ApiVersion::known().contains(&"2019-08-15-preview".parse()?));
 /// assert!("2031-01-01".parse::<ApiVersion>().is_err());
 /// assert_eq!(ApiVersion::unchecked("2031-01-01").as_str(), "2031-01-01");
+/// # Ok::<(), acr_core::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ApiVersion(Cow<'static, str>);

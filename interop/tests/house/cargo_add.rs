@@ -10,23 +10,29 @@ pub(crate) fn missing(text: &str) -> Vec<(usize, String)> {
     let added = added(text);
     let mut missing = Vec::new();
     for block in blocks(text).into_iter().filter(|block| block.is_rust()) {
-        let visible = |line: &&str| *line != "#" && !line.trim_start().starts_with("# ");
-        let code: String =
-            block.code.lines().filter(visible).map(|line| format!("{line}\n")).collect();
-        for name in named(&code) {
-            if !added.contains_key(&name) {
-                missing.push((block.line, name.replace('_', "-")));
-            }
-        }
-        for (sign, name, feature) in FEATURES {
-            let brings = added.get(name).is_none_or(|features| features.contains(feature));
-            if code.contains(sign) && !brings {
-                missing
-                    .push((block.line, format!("{} --features {feature}", name.replace('_', "-"))));
-            }
-        }
+        missing.extend(lacking(&added, &block.code).map(|name| (block.line, name)));
     }
     missing
+}
+
+/// What the code of another file needs, which a document tells to take over.
+pub(crate) fn missing_of(text: &str, code: &str) -> Vec<String> {
+    lacking(&added(text), code).collect()
+}
+
+fn lacking<'a>(
+    added: &'a BTreeMap<String, BTreeSet<String>>,
+    code: &str,
+) -> impl Iterator<Item = String> + use<'a> {
+    let visible = |line: &&str| *line != "#" && !line.trim_start().starts_with("# ");
+    let code: String = code.lines().filter(visible).map(|line| format!("{line}\n")).collect();
+    let crates = named(&code).into_iter().filter(|name| !added.contains_key(name));
+    let features = FEATURES.into_iter().filter(move |(sign, name, feature)| {
+        let brings = added.get(*name).is_none_or(|features| features.contains(*feature));
+        code.contains(sign) && !brings
+    });
+    let features = features.map(|(_, name, feature)| format!("{name} --features {feature}"));
+    crates.chain(features).map(|name| name.replace('_', "-"))
 }
 
 /// What of a program asks for a feature, where its crate is added.
@@ -174,4 +180,7 @@ fn a_program_needs_what_it_names_and_a_line_brings_what_it_adds() {
     let text = "```sh\ncargo add acr-core\ncargo add --dev tokio --features macros,rt # for tests\n```\n\n```rust\n#[tokio::main]\nasync fn main() { acr_auth::connect(); acr_core::x(); }\n# hidden::path();\n```\n";
     let expected = [(6, "acr-auth".to_owned()), (6, "tokio --features rt-multi-thread".to_owned())];
     assert_eq!(missing(text), expected);
+    let code = "//! The transport.\nuse tower::service_fn;\nuse acr_core::Transport;\n";
+    assert_eq!(missing_of(&format!("{text}`cargo add tower`"), code), ["tower --features util"]);
+    assert_eq!(missing_of(text, code), ["tower"]);
 }

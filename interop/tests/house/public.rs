@@ -73,7 +73,7 @@ impl Public {
 }
 
 /// The path that a text begins with, without what stands between `<` and `>`.
-fn path(text: &str) -> String {
+pub(crate) fn path(text: &str) -> String {
     let (mut path, mut depth) = (String::new(), 0_u32);
     for sign in text.chars() {
         match sign {

@@ -52,6 +52,12 @@ enum Inner {
 
 impl Body {
     /// A body without content.
+    ///
+    /// ```
+    /// use acr_core::http::Body;
+    ///
+    /// assert!(Body::empty().try_clone().is_some());
+    /// ```
     pub const fn empty() -> Self {
         Self(Inner::Empty)
     }
@@ -102,6 +108,15 @@ impl Body {
     /// Whoever it comes from, it neither holds up a thread nor goes on without content for
     /// ever: it yields to tokio's scheduler, and ends with [`ErrorKind::Protocol`] after
     /// 1,024 frames in a row that are empty. After an error it gives that error again.
+    ///
+    /// ```
+    /// use acr_core::http::Body;
+    /// use bytes::Bytes;
+    /// use http_body_util::Full;
+    ///
+    /// let body = Body::stream(Full::new(Bytes::from("hello")));
+    /// assert!(body.try_clone().is_none()); // it passes once
+    /// ```
     pub fn stream<B>(body: B) -> Self
     where
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
@@ -167,6 +182,12 @@ impl Body {
     }
 
     /// The same body once more; `None` for a stream.
+    ///
+    /// ```
+    /// use acr_core::http::Body;
+    ///
+    /// assert!(Body::from("hello").try_clone().is_some());
+    /// ```
     pub fn try_clone(&self) -> Option<Self> {
         match &self.0 {
             Inner::Empty => Some(Self::empty()),
@@ -178,6 +199,16 @@ impl Body {
 
     /// Reads the whole body, up to `limit` bytes, in bounded time: 30 seconds and
     /// another for every 16 KiB, so that no server can hold a caller by dripping.
+    ///
+    /// ```
+    /// use acr_core::{ErrorKind, http::Body};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// assert_eq!(Body::from("hello").bytes(16).await?, "hello");
+    /// let error = Body::from("hello").bytes(4).await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::TooLarge);
+    /// # Ok::<(), acr_core::Error>(()) }).unwrap();
+    /// ```
     ///
     /// # Errors
     ///
@@ -223,6 +254,18 @@ impl Body {
     }
 
     /// The data frames as a stream; trailers are left out.
+    ///
+    /// ```
+    /// use acr_core::http::Body;
+    /// use futures_util::TryStreamExt as _;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// let mut pieces = Body::from("hello").into_data_stream();
+    /// while let Some(piece) = pieces.try_next().await? {
+    ///     assert_eq!(piece, "hello");
+    /// }
+    /// # Ok::<(), acr_core::Error>(()) }).unwrap();
+    /// ```
     pub fn into_data_stream(self) -> DataStream {
         DataStream { body: self, told: Told::default() }
     }

@@ -43,6 +43,15 @@ pub struct Endpoint {
 impl Endpoint {
     /// A registry on this machine without TLS: `http://127.0.0.1:port`. For tests.
     ///
+    /// ```
+    /// use acr_core::Endpoint;
+    ///
+    /// let endpoint = Endpoint::insecure_loopback(([127, 0, 0, 1], 5000).into())?;
+    /// assert_eq!(endpoint.to_string(), "http://127.0.0.1:5000");
+    /// assert!(Endpoint::insecure_loopback(([10, 0, 0, 1], 5000).into()).is_err());
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::InvalidInput`] unless the address is a loopback address.
@@ -125,37 +134,99 @@ impl Endpoint {
     }
 
     /// The host in lower case, without the port; an IPv6 address stands in brackets.
+    ///
+    /// ```
+    /// use acr_core::Endpoint;
+    ///
+    /// let endpoint: Endpoint = "MyRegistry.azurecr.io:443".parse()?;
+    /// assert_eq!(endpoint.host(), "myregistry.azurecr.io");
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     pub fn host(&self) -> &str {
         self.authority.host()
     }
 
     /// The port that is dialled.
+    ///
+    /// ```
+    /// use acr_core::Endpoint;
+    ///
+    /// let endpoint: Endpoint = "MyRegistry.azurecr.io:443".parse()?;
+    /// assert_eq!(endpoint.port(), 443);
+    /// assert_eq!("localhost:5000".parse::<Endpoint>()?.port(), 5000);
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     pub fn port(&self) -> u16 {
         effective_port(&self.scheme, &self.authority)
     }
 
     /// Host and port as dialled, the default port left out: the `service` of the token calls.
+    ///
+    /// ```
+    /// use acr_core::Endpoint;
+    ///
+    /// let endpoint: Endpoint = "MyRegistry.azurecr.io:443".parse()?;
+    /// assert_eq!(endpoint.authority(), "myregistry.azurecr.io");
+    /// assert_eq!("localhost:5000".parse::<Endpoint>()?.authority(), "localhost:5000");
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     pub fn authority(&self) -> &str {
         self.authority.as_str()
     }
 
     /// Whether the connection is encrypted.
+    ///
+    /// ```
+    /// use acr_core::Endpoint;
+    ///
+    /// let endpoint: Endpoint = "MyRegistry.azurecr.io:443".parse()?;
+    /// assert!(endpoint.is_https());
+    /// assert!(!Endpoint::insecure_loopback(([127, 0, 0, 1], 80).into())?.is_https());
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     pub fn is_https(&self) -> bool {
         self.scheme == Scheme::HTTPS
     }
 
     /// Whether the host is certainly this machine: a loopback address, or `localhost`.
+    ///
+    /// ```
+    /// use acr_core::Endpoint;
+    ///
+    /// let endpoint: Endpoint = "MyRegistry.azurecr.io:443".parse()?;
+    /// assert!(!endpoint.is_this_machine());
+    /// assert!("localhost:5000".parse::<Endpoint>()?.is_this_machine());
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     pub fn is_this_machine(&self) -> bool {
         Host::of(self.host()).is_this_machine()
     }
 
     /// Whether the host belongs to Azure Container Registry by its name:
     /// `*.azurecr.io`, `.cn`, `.us` or `.de`.
+    ///
+    /// ```
+    /// use acr_core::Endpoint;
+    ///
+    /// let endpoint: Endpoint = "MyRegistry.azurecr.io:443".parse()?;
+    /// assert!(endpoint.is_azure_registry());
+    /// assert!(!"azurecr.io.example".parse::<Endpoint>()?.is_azure_registry());
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     pub fn is_azure_registry(&self) -> bool {
         host::is_azure_registry(self.host())
     }
 
     /// Whether a URL has this scheme, this host and this effective port.
+    ///
+    /// ```
+    /// use acr_core::Endpoint;
+    ///
+    /// let endpoint: Endpoint = "MyRegistry.azurecr.io:443".parse()?;
+    /// assert!(endpoint.is_origin_of(&endpoint.uri("/v2/")?));
+    /// assert!(!endpoint.is_origin_of(&"https://elsewhere.example/v2/".parse().unwrap()));
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     pub fn is_origin_of(&self, uri: &Uri) -> bool {
         let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
             return false;
@@ -171,6 +242,15 @@ impl Endpoint {
     }
 
     /// The URL of a path on this registry.
+    ///
+    /// ```
+    /// use acr_core::Endpoint;
+    ///
+    /// let endpoint: Endpoint = "MyRegistry.azurecr.io:443".parse()?;
+    /// assert_eq!(endpoint.uri("/v2/?n=1")?, "https://myregistry.azurecr.io/v2/?n=1");
+    /// assert!(endpoint.uri("not a path").is_err());
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

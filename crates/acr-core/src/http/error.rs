@@ -45,6 +45,33 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 /// It is one line of at most 1.5 KiB whatever a server sent, or of as many bytes as a
 /// precision allows: `{error:.300}`. `Debug` stays below 2 KiB, and all that is kept below 8 KiB.
 /// The underlying failure, if any, is in [`std::error::Error::source`].
+///
+/// ```
+/// use acr_core::{Error, ErrorKind, http::{ErrorDetail, Operation}};
+/// use http::StatusCode;
+///
+/// // As the clients make one of an answer:
+/// let detail = ErrorDetail::new("MANIFEST_UNKNOWN", "manifest is not found", None);
+/// let error = Error::new(ErrorKind::NotFound, detail.message())
+///     .with_status(StatusCode::NOT_FOUND)
+///     .with_details(vec![detail])
+///     .with_operation(Some(&Operation::new("get_manifest").on("library/app:v1")))
+///     .with_url(&"https://myregistry.azurecr.io/v2/library/app/manifests/v1?n=1".parse().unwrap())
+///     .with_request_id(Some("7f"))
+///     .with_correlation_id(Some("c0"))
+///     .with_attempts(2);
+///
+/// assert_eq!(error.kind(), ErrorKind::NotFound);
+/// assert_eq!(error.status(), Some(StatusCode::NOT_FOUND));
+/// assert_eq!(error.code().unwrap(), "MANIFEST_UNKNOWN");
+/// assert_eq!(error.details().len(), 1);
+/// assert_eq!(error.operation(), Some("get_manifest"));
+/// assert_eq!(error.url(), Some("https://myregistry.azurecr.io/v2/library/app/manifests/v1"));
+/// assert_eq!((error.request_id(), error.correlation_id()), (Some("7f"), Some("c0")));
+/// assert_eq!(error.attempts(), 2);
+/// assert!(error.is_not_found() && !error.is_retryable() && !error.is_transient());
+/// assert!(!error.is_auth() && !error.is_conflict() && !error.is_unsupported());
+/// ```
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -84,6 +111,13 @@ impl Fare {
 
 impl Error {
     /// An error with its own words: lower case, no full stop, no secret.
+    ///
+    /// ```
+    /// use acr_core::{Error, ErrorKind};
+    ///
+    /// let error = Error::new(ErrorKind::InvalidInput, "the tag is empty: name one");
+    /// assert_eq!(error.to_string(), "the tag is empty: name one");
+    /// ```
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             kind,
@@ -108,6 +142,16 @@ impl Error {
 
     /// The same failure again, for a caller that waited for another's result. The retry
     /// layer counts all copies as one failure: it happened once.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use acr_core::{Error, ErrorKind};
+    ///
+    /// let failed = Arc::new(Error::new(ErrorKind::Connect, "nobody listens there"));
+    /// let told = [Error::shared(&failed), Error::shared(&failed)];
+    /// assert!(told.iter().all(|error| error.kind() == ErrorKind::Connect));
+    /// ```
     pub fn shared(original: &Arc<Self>) -> Self {
         let mut shared = original.another();
         let fare = original.0.fare.get_or_init(Fare::default).clone();
@@ -189,18 +233,42 @@ impl Error {
     }
 
     /// How long the server asked to wait.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use acr_core::{Error, ErrorKind};
+    ///
+    /// let error = Error::new(ErrorKind::Throttled, "too many requests");
+    /// let error = error.with_retry_after(Some(Duration::from_secs(30)));
+    /// assert_eq!(error.retry_after(), Some(Duration::from_secs(30)));
+    /// assert!(error.is_retryable());
+    /// ```
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
 
     /// What may be behind it, where the server does not say: the flags that can lock the
     /// artifact, for [`ErrorKind::Disallowed`].
+    ///
+    /// ```
+    /// use acr_core::{Error, ErrorKind};
+    ///
+    /// let error = Error::new(ErrorKind::Disallowed, "not allowed").with_hint("the tag may be locked");
+    /// assert_eq!(error.hint(), Some("the tag may be locked"));
+    /// ```
     pub fn hint(&self) -> Option<&'static str> {
         self.0.hint
     }
 
     /// Whether the answer visibly is not the registry's: a page in HTML, or JSON of
     /// another kind than the registry's errors, as proxies and gateways send them.
+    ///
+    /// ```
+    /// use acr_core::{Error, ErrorKind};
+    ///
+    /// assert!(!Error::new(ErrorKind::NotFound, "no such tag").is_foreign());
+    /// ```
     pub fn is_foreign(&self) -> bool {
         self.0.foreign
     }
@@ -208,6 +276,13 @@ impl Error {
     /// Whether the registry took nothing of the request, with none of the attempts, so that repeating
     /// it is always safe: it never left, or was refused for want of a token or rights (401, 403) and
     /// nothing was sent since.
+    ///
+    /// ```
+    /// use acr_core::{Error, ErrorKind};
+    ///
+    /// assert!(Error::new(ErrorKind::Connect, "nobody listens there").is_unsent());
+    /// assert!(!Error::new(ErrorKind::Transport, "reset by peer").is_unsent());
+    /// ```
     pub fn is_unsent(&self) -> bool {
         let never_left = matches!(self.0.kind, ErrorKind::Connect | ErrorKind::InvalidInput);
         (self.0.unsent || never_left) && !self.0.may_be_sent
@@ -219,6 +294,16 @@ impl Error {
     /// Adds the underlying failure. It stays what it is for [`std::error::Error::source`] and
     /// can be downcast, unless it prints more than about a kilobyte: a server must have written
     /// that, and then only those of its words are kept that are known to be no secret.
+    ///
+    /// ```
+    /// use std::error::Error as _;
+    ///
+    /// use acr_core::{Error, ErrorKind};
+    ///
+    /// let error = Error::new(ErrorKind::Source, "cannot read the layer");
+    /// let error = error.with_source(std::io::Error::other("the disk is gone"));
+    /// assert_eq!(error.source().unwrap().to_string(), "the disk is gone");
+    /// ```
     #[must_use]
     pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
         let source = source.into();
@@ -257,6 +342,13 @@ impl Error {
     }
 
     /// Adds what may be behind it.
+    ///
+    /// ```
+    /// use acr_core::{Error, ErrorKind};
+    ///
+    /// let error = Error::new(ErrorKind::Disallowed, "not allowed").with_hint("the tag may be locked");
+    /// assert_eq!(error.hint(), Some("the tag may be locked"));
+    /// ```
     #[must_use]
     pub fn with_hint(mut self, hint: &'static str) -> Self {
         self.0.hint = Some(hint);
@@ -301,6 +393,15 @@ impl Error {
     }
 
     /// Adds how long the server asked to wait.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use acr_core::{Error, ErrorKind};
+    ///
+    /// let error = Error::new(ErrorKind::Server, "busy").with_retry_after(Some(Duration::from_secs(5)));
+    /// assert_eq!(error.retry_after(), Some(Duration::from_secs(5)));
+    /// ```
     #[must_use]
     pub fn with_retry_after(mut self, wait: Option<Duration>) -> Self {
         self.0.retry_after = wait;
@@ -309,6 +410,16 @@ impl Error {
 
     /// Replaces all that the server said, by the status's own name where there is no message:
     /// for answers that may echo a secret, as those of a token service.
+    ///
+    /// ```
+    /// use acr_core::{Error, ErrorKind};
+    /// use http::StatusCode;
+    ///
+    /// let error = Error::new(ErrorKind::Unauthenticated, "password `secret` is wrong")
+    ///     .with_status(StatusCode::UNAUTHORIZED)
+    ///     .with_server_text(None, Vec::new());
+    /// assert!(!error.to_string().contains("secret"));
+    /// ```
     #[must_use]
     pub fn with_server_text(mut self, message: Option<String>, details: Vec<ErrorDetail>) -> Self {
         self.0.message = message.unwrap_or_else(|| {
@@ -321,6 +432,13 @@ impl Error {
     }
 
     /// Notes that nothing was taken of the request, as when its token could not be fetched.
+    ///
+    /// ```
+    /// use acr_core::{Error, ErrorKind};
+    ///
+    /// let error = Error::new(ErrorKind::Timeout, "no token in time").before_sending();
+    /// assert!(error.is_unsent());
+    /// ```
     #[must_use]
     pub fn before_sending(mut self) -> Self {
         self.0.unsent = true;
@@ -335,6 +453,13 @@ impl Error {
 
     /// Notes that trying again cannot help although its kind is retryable: a certificate
     /// that is not trusted will not be trusted a second later.
+    ///
+    /// ```
+    /// use acr_core::{Error, ErrorKind};
+    ///
+    /// let error = Error::new(ErrorKind::Connect, "the certificate is not trusted").permanent();
+    /// assert!(!error.is_retryable());
+    /// ```
     #[must_use]
     pub fn permanent(mut self) -> Self {
         self.0.permanent = true;

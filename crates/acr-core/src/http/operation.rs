@@ -11,6 +11,13 @@ use std::{
 /// Names the operation a request belongs to, for errors, logs and spans.
 ///
 /// A request extension, shared by all attempts and hops of one call.
+///
+/// ```
+/// use acr_core::http::Operation;
+///
+/// let get = Operation::new("get_manifest").on("library/app:v1");
+/// assert_eq!((get.name(), get.subject()), ("get_manifest", Some("library/app:v1")));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operation {
     name: &'static str,
@@ -58,6 +65,12 @@ pub struct FollowRedirects;
 pub struct SignedAnew;
 
 /// Which attempt of its call a request is, from 1. Written by the retry layer.
+///
+/// ```
+/// use acr_core::http::Attempt;
+///
+/// assert_eq!(Attempt::new(2).get(), 2); // the first repetition
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Attempt(u32);
 

@@ -60,6 +60,28 @@ pub struct Page<T> {
 /// does not end as if it were whole: after the last item it is a
 /// [`ErrorKind::Protocol`] failure that names what is missing, so that nobody takes what was
 /// not given for what is not there. [`Pager::skip_unreadable`] is for who can do without.
+///
+/// ```
+/// use acr_core::{Continuation, Page, Pager};
+///
+/// let numbers = || {
+///     Pager::new(|request| async move {
+///         let next = Continuation::from_query("last=2");
+///         Ok(match request.continuation {
+///             None => Page::new(vec![1, 2], Some(next)),
+///             Some(_) => Page::new(vec![3], None),
+///         })
+///     })
+/// };
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let mut list = numbers();
+/// assert_eq!(list.try_next().await?, Some(1)); // one request
+/// assert_eq!(list.try_next().await?, Some(2)); // none
+/// assert_eq!(list.try_next().await?, Some(3)); // another one
+/// assert_eq!(list.try_next().await?, None);
+/// # Ok::<(), acr_core::Error>(()) }).unwrap();
+/// ```
 #[must_use = "a pager sends nothing until it is asked"]
 pub struct Pager<T> {
     pages: Pages<T>,
@@ -97,11 +119,24 @@ enum State<T> {
 
 impl Continuation {
     /// From the query of a next-page link that the URL policy has accepted.
+    ///
+    /// ```
+    /// use acr_core::Continuation;
+    ///
+    /// let place = Continuation::from_query("last=v1&n=2");
+    /// assert_eq!(place.query(), "last=v1&n=2");
+    /// ```
     pub fn from_query(query: &str) -> Self {
         Self { query: query.to_owned() }
     }
 
     /// The query, encoded as the registry wrote it.
+    ///
+    /// ```
+    /// use acr_core::Continuation;
+    ///
+    /// assert_eq!(Continuation::from_query("last=a%26b").query(), "last=a%26b"); // as it was written
+    /// ```
     pub fn query(&self) -> &str {
         &self.query
     }
@@ -109,11 +144,26 @@ impl Continuation {
 
 impl<T> Page<T> {
     /// A page.
+    ///
+    /// ```
+    /// use acr_core::{Continuation, Page};
+    ///
+    /// let page = Page::new(vec!["v1", "v2"], Some(Continuation::from_query("last=v2")));
+    /// assert_eq!(page.items.len(), 2);
+    /// ```
     pub fn new(items: Vec<T>, next: Option<Continuation>) -> Self {
         Self { items, unreadable: Vec::new(), next }
     }
 
     /// Adds what could not be read.
+    ///
+    /// ```
+    /// use acr_core::{Page, value::Unreadable};
+    ///
+    /// let odd = Unreadable::new(r#"{"name":7}"#, "`name` is no text");
+    /// let page = Page::new(vec!["v1"], None).with_unreadable(vec![odd]);
+    /// assert_eq!(page.unreadable.len(), 1);
+    /// ```
     #[must_use]
     pub fn with_unreadable(mut self, unreadable: Vec<Unreadable>) -> Self {
         self.unreadable = unreadable;
@@ -123,6 +173,15 @@ impl<T> Page<T> {
 
 impl<T: Send + 'static> Pager<T> {
     /// A list whose pages come from `fetch`.
+    ///
+    /// ```
+    /// use acr_core::{Page, Pager};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// let mut one = Pager::new(|_| async { Ok(Page::new(vec!["only"], None)) });
+    /// assert_eq!(one.try_next().await?, Some("only"));
+    /// # Ok::<(), acr_core::Error>(()) }).unwrap();
+    /// ```
     pub fn new<F, Fut>(fetch: F) -> Self
     where
         F: Fn(PageRequest) -> Fut + Send + Sync + 'static,
@@ -143,6 +202,15 @@ impl<T: Send + 'static> Pager<T> {
 
     /// Asks for pages of this many items; a registry may send fewer (Azure: 1,000 at most).
     /// Pages of 0 items are [`ErrorKind::InvalidInput`] when the first one is asked for.
+    ///
+    /// ```
+    /// use acr_core::{Page, Pager};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// let sizes = Pager::new(|request| async move { Ok(Page::new(vec![request.page_size], None)) });
+    /// assert_eq!(sizes.page_size(50).try_next().await?, Some(Some(50)));
+    /// # Ok::<(), acr_core::Error>(()) }).unwrap();
+    /// ```
     pub fn page_size(mut self, items: u32) -> Self {
         self.pages.page_size = Some(items);
         self
@@ -150,6 +218,27 @@ impl<T: Send + 'static> Pager<T> {
 
     /// Goes on where another pager of the same list stopped. What that one could not read is
     /// not known here: ask it ([`Pager::unreadable`]) before its continuation is stored.
+    ///
+    /// ```
+    /// # use acr_core::{Continuation, Page, Pager};
+    /// #
+    /// # let numbers = || {
+    /// #     Pager::new(|request| async move {
+    /// #         let next = Continuation::from_query("last=2");
+    /// #         Ok(match request.continuation {
+    /// #             None => Page::new(vec![1, 2], Some(next)),
+    /// #             Some(_) => Page::new(vec![3], None),
+    /// #         })
+    /// #     })
+    /// # };
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// let mut first = numbers();
+    /// first.try_next().await?;
+    /// first.try_next().await?;
+    /// let place = first.continuation().cloned().expect("a second page");
+    /// assert_eq!(numbers().resume(place).try_next().await?, Some(3));
+    /// # Ok::<(), acr_core::Error>(()) }).unwrap();
+    /// ```
     pub fn resume(mut self, from: Continuation) -> Self {
         self.pages.from = Some(from.clone());
         self.pages.state = State::Ready(Some(from));
@@ -158,17 +247,76 @@ impl<T: Send + 'static> Pager<T> {
 
     /// Lets the list end well although items of it could not be read; see
     /// [`Pager::unreadable`].
+    ///
+    /// ```
+    /// use acr_core::{ErrorKind, Page, Pager, value::Unreadable};
+    ///
+    /// let list = || {
+    ///     Pager::new(|_| async {
+    ///         let odd = Unreadable::new(r#"{"name":7}"#, "`name` is no text");
+    ///         Ok(Page::new(vec!["v1"], None).with_unreadable(vec![odd]))
+    ///     })
+    /// };
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// let mut strict = list();
+    /// assert_eq!(strict.try_next().await?, Some("v1"));
+    /// assert_eq!(strict.try_next().await.unwrap_err().kind(), ErrorKind::Protocol);
+    ///
+    /// let mut lenient = list().skip_unreadable();
+    /// assert_eq!(lenient.try_next().await?, Some("v1"));
+    /// assert_eq!(lenient.try_next().await?, None);
+    /// assert_eq!(lenient.unreadable()[0].reason, "`name` is no text");
+    /// # Ok::<(), acr_core::Error>(()) }).unwrap();
+    /// ```
     pub fn skip_unreadable(mut self) -> Self {
         self.pages.skips = true;
         self
     }
 
     /// What could not be read so far: the first 16 items. [`Page::unreadable`] has all.
+    ///
+    /// ```
+    /// # use acr_core::{Page, Pager, value::Unreadable};
+    /// #
+    /// # let list = || {
+    /// #     Pager::new(|_| async {
+    /// #         let odd = Unreadable::new(r#"{"name":7}"#, "`name` is no text");
+    /// #         Ok(Page::new(vec!["v1"], None).with_unreadable(vec![odd]))
+    /// #     })
+    /// # };
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// let mut list = list();
+    /// list.try_next().await?;
+    /// assert_eq!(list.unreadable()[0].text, r#"{"name":7}"#);
+    /// # Ok::<(), acr_core::Error>(()) }).unwrap();
+    /// ```
     pub fn unreadable(&self) -> &[Unreadable] {
         self.pages.skipped.first()
     }
 
     /// The next item, or `None` after the last.
+    ///
+    /// ```
+    /// # use acr_core::{Continuation, Page, Pager};
+    /// #
+    /// # let numbers = || {
+    /// #     Pager::new(|request| async move {
+    /// #         let next = Continuation::from_query("last=2");
+    /// #         Ok(match request.continuation {
+    /// #             None => Page::new(vec![1, 2], Some(next)),
+    /// #             Some(_) => Page::new(vec![3], None),
+    /// #         })
+    /// #     })
+    /// # };
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// let mut list = numbers();
+    /// let mut sum = 0;
+    /// while let Some(number) = list.try_next().await? {
+    ///     sum += number;
+    /// }
+    /// assert_eq!(sum, 6);
+    /// # Ok::<(), acr_core::Error>(()) }).unwrap();
+    /// ```
     ///
     /// # Errors
     ///
@@ -188,6 +336,27 @@ impl<T: Send + 'static> Pager<T> {
     ///
     /// While items of a page are still undelivered this is the start of that
     /// page, so that some may be delivered twice but none is lost.
+    ///
+    /// ```
+    /// # use acr_core::{Continuation, Page, Pager};
+    /// #
+    /// # let numbers = || {
+    /// #     Pager::new(|request| async move {
+    /// #         let next = Continuation::from_query("last=2");
+    /// #         Ok(match request.continuation {
+    /// #             None => Page::new(vec![1, 2], Some(next)),
+    /// #             Some(_) => Page::new(vec![3], None),
+    /// #         })
+    /// #     })
+    /// # };
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// let mut list = numbers();
+    /// list.try_next().await?;
+    /// assert_eq!(list.continuation(), None); // an item of the first page is still to come
+    /// list.try_next().await?;
+    /// assert_eq!(list.continuation().map(Continuation::query), Some("last=2"));
+    /// # Ok::<(), acr_core::Error>(()) }).unwrap();
+    /// ```
     pub fn continuation(&self) -> Option<&Continuation> {
         match &self.pages.state {
             State::Ready(Some(next)) if self.items.is_empty() => Some(next),
@@ -196,6 +365,24 @@ impl<T: Send + 'static> Pager<T> {
     }
 
     /// The same list page by page; items already fetched but not delivered are dropped.
+    ///
+    /// ```
+    /// # use acr_core::{Continuation, Page, Pager};
+    /// #
+    /// # let numbers = || {
+    /// #     Pager::new(|request| async move {
+    /// #         let next = Continuation::from_query("last=2");
+    /// #         Ok(match request.continuation {
+    /// #             None => Page::new(vec![1, 2], Some(next)),
+    /// #             Some(_) => Page::new(vec![3], None),
+    /// #         })
+    /// #     })
+    /// # };
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// let mut pages = numbers().into_pages();
+    /// assert_eq!(pages.try_next().await?.map(|page| page.items), Some(vec![1, 2]));
+    /// # Ok::<(), acr_core::Error>(()) }).unwrap();
+    /// ```
     pub fn into_pages(self) -> Pages<T> {
         self.pages
     }
@@ -216,6 +403,28 @@ impl<T: Send + 'static> Pager<T> {
 
 impl<T: Send + 'static> Pages<T> {
     /// The next page, or `None` after the last.
+    ///
+    /// ```
+    /// # use acr_core::{Continuation, Page, Pager};
+    /// #
+    /// # let numbers = || {
+    /// #     Pager::new(|request| async move {
+    /// #         let next = Continuation::from_query("last=2");
+    /// #         Ok(match request.continuation {
+    /// #             None => Page::new(vec![1, 2], Some(next)),
+    /// #             Some(_) => Page::new(vec![3], None),
+    /// #         })
+    /// #     })
+    /// # };
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// let mut pages = numbers().into_pages();
+    /// let mut lengths = Vec::new();
+    /// while let Some(page) = pages.try_next().await? {
+    ///     lengths.push(page.items.len());
+    /// }
+    /// assert_eq!(lengths, [2, 1]);
+    /// # Ok::<(), acr_core::Error>(()) }).unwrap();
+    /// ```
     ///
     /// # Errors
     ///

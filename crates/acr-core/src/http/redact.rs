@@ -98,11 +98,31 @@ pub struct Redaction {
 
 impl Redaction {
     /// The built-in lists.
+    ///
+    /// ```
+    /// use acr_core::http::Redaction;
+    ///
+    /// let uri = "https://me:secret@r.azurecr.io/v2/?n=2&sig=secret".parse()?;
+    /// assert_eq!(Redaction::new().url(&uri), "https://r.azurecr.io/v2/?n=2&sig=REDACTED");
+    /// # Ok::<(), http::uri::InvalidUri>(())
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Shows the values of another header, unless it is on the deny-list.
+    ///
+    /// ```
+    /// use acr_core::http::Redaction;
+    /// use http::{HeaderName, HeaderValue, header};
+    ///
+    /// let name = HeaderName::from_static("x-meta-source-client");
+    /// let value = HeaderValue::from_static("build");
+    /// assert_eq!(Redaction::new().header(&name, &value), "REDACTED");
+    /// let redaction = Redaction::new().show_header(name.clone()).show_header(header::COOKIE);
+    /// assert_eq!(redaction.header(&name, &value), "build");
+    /// assert_eq!(redaction.header(&header::COOKIE, &value), "REDACTED");
+    /// ```
     #[must_use]
     pub fn show_header(mut self, name: HeaderName) -> Self {
         if !HEADERS_DENIED.contains(&name.as_str()) {
@@ -112,6 +132,15 @@ impl Redaction {
     }
 
     /// Shows the values of another query parameter, unless it is on the deny-list.
+    ///
+    /// ```
+    /// use acr_core::http::Redaction;
+    ///
+    /// let redaction = Redaction::new().show_query("build").show_query("_state");
+    /// let uri = "https://r.azurecr.io/v2/?build=7&_state=secret".parse()?;
+    /// assert_eq!(redaction.url(&uri), "https://r.azurecr.io/v2/?build=7&_state=REDACTED");
+    /// # Ok::<(), http::uri::InvalidUri>(())
+    /// ```
     #[must_use]
     pub fn show_query(mut self, name: impl Into<String>) -> Self {
         let name = name.into();
@@ -122,6 +151,14 @@ impl Redaction {
     }
 
     /// A URL for logs: no user information, no fragment, query values only if allowed.
+    ///
+    /// ```
+    /// use acr_core::http::Redaction;
+    ///
+    /// let uri = "https://r.azurecr.io/v2/app/tags/list?unknown=1".parse()?;
+    /// assert_eq!(Redaction::new().url(&uri), "https://r.azurecr.io/v2/app/tags/list?unknown=REDACTED");
+    /// # Ok::<(), http::uri::InvalidUri>(())
+    /// ```
     pub fn url(&self, uri: &Uri) -> String {
         let mut text = url_without_query(uri);
         let end = text.len() + MAX_QUERY;
@@ -150,6 +187,17 @@ impl Redaction {
     }
 
     /// A header value for logs: escaped and capped, or `REDACTED`.
+    ///
+    /// ```
+    /// use acr_core::http::Redaction;
+    /// use http::{HeaderValue, header};
+    ///
+    /// let redaction = Redaction::new();
+    /// let json = HeaderValue::from_static("application/json");
+    /// assert_eq!(redaction.header(&header::CONTENT_TYPE, &json), "application/json");
+    /// let token = HeaderValue::from_static("Bearer secret");
+    /// assert_eq!(redaction.header(&header::AUTHORIZATION, &token), "REDACTED");
+    /// ```
     pub fn header(&self, name: &HeaderName, value: &HeaderValue) -> String {
         let Ok(text) = value.to_str() else {
             return REDACTED.to_owned();

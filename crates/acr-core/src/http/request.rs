@@ -45,6 +45,16 @@ pub struct RequestBuilder {
 impl RequestBuilder {
     /// A request to a path of the endpoint. Segments may contain `/` (repository
     /// names do); everything a path cannot hold is percent-encoded.
+    ///
+    /// ```
+    /// use acr_core::{Endpoint, http::RequestBuilder};
+    /// use http::Method;
+    ///
+    /// let endpoint: Endpoint = "myregistry.azurecr.io".parse()?;
+    /// let request = RequestBuilder::new(Method::GET, &endpoint, &["v2", "library/app", "tags list"]).build()?;
+    /// assert_eq!(request.uri(), "https://myregistry.azurecr.io/v2/library/app/tags%20list");
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     pub fn new(method: Method, endpoint: &Endpoint, segments: &[&str]) -> Self {
         let mut path = String::new();
         for segment in segments {
@@ -55,6 +65,16 @@ impl RequestBuilder {
     }
 
     /// A request to a URL that the URL policy has accepted.
+    ///
+    /// ```
+    /// use acr_core::http::RequestBuilder;
+    /// use http::{Method, Uri};
+    ///
+    /// let location = Uri::from_static("https://myregistry.azurecr.io/v2/app/blobs/uploads/u?_state=a%3D");
+    /// let request = RequestBuilder::to(Method::PUT, location).query("digest", "sha256:ab").build()?;
+    /// assert_eq!(request.uri().query(), Some("_state=a%3D&digest=sha256%3Aab"));
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     pub fn to(method: Method, uri: Uri) -> Self {
         Self::with_uri(method, Ok(uri))
     }
@@ -69,6 +89,16 @@ impl RequestBuilder {
     }
 
     /// Adds a query parameter.
+    ///
+    /// ```
+    /// use acr_core::{Endpoint, http::RequestBuilder};
+    /// use http::Method;
+    ///
+    /// let endpoint: Endpoint = "myregistry.azurecr.io".parse()?;
+    /// let request = RequestBuilder::new(Method::GET, &endpoint, &["v2"]).query("last", "a&b").build()?;
+    /// assert_eq!(request.uri().query(), Some("last=a%26b"));
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     #[expect(
         clippy::needless_pass_by_value,
         reason = "`.query(\"n\", 50)` reads better than `&50`"
@@ -80,6 +110,16 @@ impl RequestBuilder {
     }
 
     /// Adds a query that is encoded already, as a next-page link has it.
+    ///
+    /// ```
+    /// use acr_core::{Endpoint, http::RequestBuilder};
+    /// use http::Method;
+    ///
+    /// let endpoint: Endpoint = "myregistry.azurecr.io".parse()?;
+    /// let request = RequestBuilder::new(Method::GET, &endpoint, &["v2"]).encoded_query("last=a%26b&n=2");
+    /// assert_eq!(request.build()?.uri().query(), Some("last=a%26b&n=2"));
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     pub fn encoded_query(mut self, query: &str) -> Self {
         self.query.push('&');
         self.query.push_str(query);
@@ -87,47 +127,140 @@ impl RequestBuilder {
     }
 
     /// Sets a header.
+    ///
+    /// ```
+    /// use acr_core::{Endpoint, http::RequestBuilder};
+    /// use http::{HeaderValue, Method, header};
+    ///
+    /// let endpoint: Endpoint = "myregistry.azurecr.io".parse()?;
+    /// let json = HeaderValue::from_static("application/json");
+    /// let request = RequestBuilder::new(Method::PATCH, &endpoint, &["acr", "v1", "app"])
+    ///     .header(header::CONTENT_TYPE, json)
+    ///     .build()?;
+    /// assert_eq!(request.headers()[header::CONTENT_TYPE], "application/json");
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.request.headers_mut().insert(name, value);
         self
     }
 
     /// Asks for JSON.
+    ///
+    /// ```
+    /// use acr_core::{Endpoint, http::RequestBuilder};
+    /// use http::Method;
+    ///
+    /// let endpoint: Endpoint = "myregistry.azurecr.io".parse()?;
+    /// let request = RequestBuilder::new(Method::GET, &endpoint, &["acr", "v1", "app"]).accept_json().build()?;
+    /// assert_eq!(request.headers()["accept"], "application/json");
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     pub fn accept_json(self) -> Self {
         self.header(header::ACCEPT, HeaderValue::from_static("application/json"))
     }
 
     /// Says what the request is for.
+    ///
+    /// ```
+    /// use acr_core::{Endpoint, http::{Operation, RequestBuilder}};
+    /// use http::Method;
+    ///
+    /// let endpoint: Endpoint = "myregistry.azurecr.io".parse()?;
+    /// let ping = Operation::new("ping");
+    /// let request = RequestBuilder::new(Method::GET, &endpoint, &["v2", ""]).operation(ping).build()?;
+    /// assert_eq!(request.extensions().get::<Operation>().map(Operation::name), Some("ping"));
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     pub fn operation(mut self, operation: Operation) -> Self {
         self.request.extensions_mut().insert(operation);
         self
     }
 
     /// Says which permission it needs.
+    ///
+    /// ```
+    /// use acr_core::{Action, Endpoint, Scope, http::RequestBuilder};
+    /// use http::Method;
+    ///
+    /// let endpoint: Endpoint = "myregistry.azurecr.io".parse()?;
+    /// let pull = Scope::repository(&"library/app".parse()?, &[Action::PULL]);
+    /// let request = RequestBuilder::new(Method::GET, &endpoint, &["v2", "library/app", "tags", "list"])
+    ///     .scope(pull)
+    ///     .build()?;
+    /// assert!(request.extensions().get::<Scope>().is_some()); // what the layer that signs in reads
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     pub fn scope(mut self, scope: Scope) -> Self {
         self.request.extensions_mut().insert(scope);
         self
     }
 
     /// Says what happens when it takes effect twice.
+    ///
+    /// ```
+    /// use acr_core::{Endpoint, http::{Effect, RequestBuilder}};
+    /// use http::Method;
+    ///
+    /// let endpoint: Endpoint = "myregistry.azurecr.io".parse()?;
+    /// let request = RequestBuilder::new(Method::DELETE, &endpoint, &["acr", "v1", "app"])
+    ///     .effect(Effect::Set)
+    ///     .build()?;
+    /// assert_eq!(request.extensions().get(), Some(&Effect::Set)); // what the retry layer reads
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     pub fn effect(mut self, effect: Effect) -> Self {
         self.request.extensions_mut().insert(effect);
         self
     }
 
     /// Lets the answer come from another origin by redirect.
+    ///
+    /// ```
+    /// use acr_core::{Endpoint, http::{FollowRedirects, RequestBuilder}};
+    /// use http::Method;
+    ///
+    /// let endpoint: Endpoint = "myregistry.azurecr.io".parse()?;
+    /// let request = RequestBuilder::new(Method::GET, &endpoint, &["v2", "app", "blobs", "sha256:ab"])
+    ///     .follow_redirects()
+    ///     .build()?;
+    /// assert!(request.extensions().get::<FollowRedirects>().is_some()); // what the redirect layer reads
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     pub fn follow_redirects(mut self) -> Self {
         self.request.extensions_mut().insert(FollowRedirects);
         self
     }
 
     /// Sets the body.
+    ///
+    /// ```
+    /// use acr_core::{Endpoint, http::RequestBuilder};
+    /// use http::Method;
+    ///
+    /// let endpoint: Endpoint = "myregistry.azurecr.io".parse()?;
+    /// let request = RequestBuilder::new(Method::PUT, &endpoint, &["v2", "app", "manifests", "v1"])
+    ///     .body("{}")
+    ///     .build()?;
+    /// assert!(request.body().try_clone().is_some()); // bytes can be sent again
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     pub fn body(mut self, body: impl Into<Body>) -> Self {
         *self.request.body_mut() = body.into();
         self
     }
 
     /// The request.
+    ///
+    /// ```
+    /// use acr_core::{Endpoint, ErrorKind, http::RequestBuilder};
+    /// use http::Method;
+    ///
+    /// let endpoint: Endpoint = "myregistry.azurecr.io".parse()?;
+    /// let request = RequestBuilder::new(Method::GET, &endpoint, &[&"a".repeat(70_000)]).build();
+    /// assert_eq!(request.unwrap_err().kind(), ErrorKind::InvalidInput);
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -42,6 +42,16 @@ impl RetryAfter {
     /// What the headers of an answer ask for: `retry-after-ms` and `x-ms-retry-after-ms`
     /// in milliseconds, else `Retry-After`. `None` for no wish, a wish that cannot be
     /// read, zero, and the past.
+    ///
+    /// ```
+    /// use acr_core::http::RetryAfter;
+    /// use http::{HeaderMap, HeaderValue, header};
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// let headers = HeaderMap::from_iter([(header::RETRY_AFTER, HeaderValue::from_static("2"))]);
+    /// let wait = RetryAfter::of(&headers, SystemTime::now());
+    /// assert_eq!(wait, Some(Duration::from_secs(2)));
+    /// ```
     pub fn of(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
         let millis = [RETRY_AFTER_MS, X_MS_RETRY_AFTER_MS]
             .iter()

@@ -64,6 +64,17 @@ impl<S> Verified<S> {
     }
 
     /// Checks the length in bytes as well; a longer stream fails as soon as it is too long.
+    ///
+    /// ```
+    /// use acr_core::{Digest, http::Verified};
+    /// use futures_util::{StreamExt, stream};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let pieces = stream::iter([Ok("hello world".into())]);
+    /// let mut verified = Verified::new(pieces, Digest::sha256(b"hello world")).expect_len(5);
+    /// assert!(verified.next().await.unwrap().is_err()); // longer than was announced
+    /// # });
+    /// ```
     #[must_use]
     pub fn expect_len(mut self, len: u64) -> Self {
         self.expected_len = Some(len);
@@ -71,11 +82,32 @@ impl<S> Verified<S> {
     }
 
     /// How many bytes were read and hashed so far.
+    ///
+    /// ```
+    /// use acr_core::{Digest, http::Verified};
+    /// use futures_util::{StreamExt, stream};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let pieces = stream::iter([Ok("hello ".into()), Ok("world".into())]);
+    /// let mut verified = Verified::new(pieces, Digest::sha256(b"hello world"));
+    /// while verified.next().await.is_some() {}
+    /// assert_eq!((verified.hashed(), verified.is_verified()), (11, true));
+    /// # });
+    /// ```
     pub fn hashed(&self) -> u64 {
         self.digester.len()
     }
 
     /// Whether the content was read to its end and matched.
+    ///
+    /// ```
+    /// use acr_core::{Digest, http::Verified};
+    /// use bytes::Bytes;
+    /// use futures_util::stream;
+    ///
+    /// let pieces = stream::iter([Ok::<_, acr_core::Error>(Bytes::from("hello world"))]);
+    /// assert!(!Verified::new(pieces, Digest::sha256(b"hello world")).is_verified()); // not read yet
+    /// ```
     pub fn is_verified(&self) -> bool {
         self.done
     }

@@ -74,6 +74,13 @@ impl UserAgentLayer {
     }
 
     /// The text that is sent.
+    ///
+    /// ```
+    /// use acr_core::layer::UserAgentLayer;
+    ///
+    /// assert!(UserAgentLayer::new(Some("my-service/1.2"))?.value().starts_with("my-service/1.2 acr-rust/"));
+    /// # Ok::<_, acr_core::Error>(())
+    /// ```
     pub fn value(&self) -> &str {
         self.value.to_str().unwrap_or_default()
     }

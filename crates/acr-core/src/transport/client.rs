@@ -220,6 +220,14 @@ impl Transport {
     /// The default transport: hyper-util and rustls, trusting the platform's authorities,
     /// through the proxy that the environment names ([`Proxy::from_env`](crate::Proxy::from_env)).
     ///
+    /// ```
+    /// use acr_core::Transport;
+    ///
+    /// let transport = Transport::rustls()?;
+    /// # drop(transport);
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`TransportBuilder::build`].

@@ -46,6 +46,12 @@ pub enum Was {
 
 impl Deletion {
     /// Of something that was there or not, of which nothing else is known.
+    ///
+    /// ```
+    /// use acr_core::{Deletion, Was};
+    ///
+    /// assert!(Deletion::new(Was::Existed).existed());
+    /// ```
     pub fn new(was: Was) -> Self {
         Self {
             was,
@@ -57,6 +63,13 @@ impl Deletion {
     }
 
     /// Says which digest it stood for.
+    ///
+    /// ```
+    /// use acr_core::{Deletion, Digest, Was};
+    ///
+    /// let deletion = Deletion::new(Was::Existed).digest(Digest::sha256(b"{}"));
+    /// assert_eq!(deletion.digest, Some(Digest::sha256(b"{}")));
+    /// ```
     #[must_use]
     pub fn digest(mut self, digest: impl Into<Option<Digest>>) -> Self {
         self.digest = digest.into();
@@ -64,6 +77,13 @@ impl Deletion {
     }
 
     /// Whether it existed.
+    ///
+    /// ```
+    /// use acr_core::{Deletion, Digest, Was};
+    ///
+    /// let deletion = Deletion::new(Was::Absent).digest(Digest::sha256(b"{}"));
+    /// assert!(!deletion.existed());
+    /// ```
     pub fn existed(&self) -> bool {
         self.was == Was::Existed
     }

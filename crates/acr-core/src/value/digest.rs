@@ -17,7 +17,7 @@ use crate::{
 /// travels further. Azure Container Registry itself accepts only sha256.
 ///
 /// ```
-/// use acr_core::Digest;
+/// use acr_core::{Algorithm, Digest};
 ///
 /// let digest = Digest::sha256(b"hello world");
 /// assert_eq!(
@@ -25,6 +25,11 @@ use crate::{
 ///     "sha256:b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9"
 /// );
 /// assert!("sha256:abcdef".parse::<Digest>().is_err());
+///
+/// assert_eq!((digest.algorithm(), digest.hex().len()), (Algorithm::Sha256, 64));
+/// let mut digester = digest.digester(); // to hash with the same algorithm
+/// digester.update(b"hello world");
+/// assert_eq!(digester.finish(), digest);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -36,6 +41,7 @@ pub struct Digest(String);
 /// use acr_core::{Algorithm, Digest, Digester};
 ///
 /// let mut digester = Digester::new(Algorithm::Sha256);
+/// assert!(digester.is_empty());
 /// digester.update(b"hello ");
 /// digester.update(b"world");
 /// assert_eq!(digester.len(), 11);

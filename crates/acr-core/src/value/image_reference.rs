@@ -26,13 +26,18 @@ use crate::{
 /// Docker's short forms are read by [`ImageReference::parse_docker`] alone.
 ///
 /// ```
-/// use acr_core::ImageReference;
+/// use acr_core::{Digest, ImageReference};
 ///
 /// let image: ImageReference = "myregistry.azurecr.io/library/app:v1".parse()?;
 /// assert_eq!(image.registry(), "myregistry.azurecr.io");
 /// assert_eq!(image.repository(), "library/app");
 /// assert_eq!(image.tag().unwrap(), "v1");
 /// assert_eq!(image.to_string(), "myregistry.azurecr.io/library/app:v1");
+/// assert_eq!((image.host(), image.port(), image.digest()), ("myregistry.azurecr.io", None, None));
+/// assert_eq!(image.endpoint()?, "myregistry.azurecr.io".parse()?);
+/// assert_eq!(image.reference(), Some("v1".parse()?));
+/// let other = image.with_tag(&"v2".parse()?).with_digest(&Digest::sha256(b"{}"));
+/// assert_eq!(other.reference(), Some(Digest::sha256(b"{}").into()));
 ///
 /// assert!("library/app:v1".parse::<ImageReference>().is_err());
 /// assert_eq!(ImageReference::parse_docker("alpine:3.22")?, "docker.io/library/alpine:3.22");

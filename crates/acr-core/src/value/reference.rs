@@ -14,7 +14,9 @@ use crate::{
 /// ```
 /// use acr_core::Reference;
 ///
-/// assert!(matches!("v1".parse::<Reference>()?, Reference::Tag(_)));
+/// let tag: Reference = "v1".parse()?;
+/// assert!(matches!(tag, Reference::Tag(_)));
+/// assert_eq!((tag.as_str(), tag.digest()), ("v1", None));
 /// let digest = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
 /// assert!(matches!(digest.parse::<Reference>()?, Reference::Digest(_)));
 /// # Ok::<(), acr_core::Error>(())

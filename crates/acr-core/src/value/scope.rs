@@ -29,6 +29,15 @@ use crate::{
 /// assert_eq!(push.to_string(), "repository:library/hello:pull,push");
 /// assert_eq!(push, Scope::repository(&name, &[Action::PULL, Action::PUSH]));
 /// assert!(push.contains(&Scope::repository(&name, &[Action::PULL])));
+///
+/// let both = push.clone().union(Scope::catalog());
+/// assert!(both.permits(&push) && push.names_only_resources_of(&both));
+/// assert!(Scope::empty().is_empty() && !both.has_wildcard());
+/// // What a token or a challenge says:
+/// let said = Scope::parse_lenient("repository:library/hello:pull,push registry:catalog:*");
+/// assert_eq!(said, both);
+/// let hello = Scope::resource("repository", "library/hello", [Action::new("pull"), Action::PUSH]);
+/// assert_eq!((hello, Action::PULL.as_str()), (push, "pull"));
 /// # Ok::<(), acr_core::value::ParseNameError>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -45,6 +54,13 @@ pub struct ParseScopeError {
 }
 
 /// An action on a resource. Server vocabulary, hence an open set.
+///
+/// ```
+/// use acr_core::Action;
+///
+/// assert_eq!(Action::new("pull"), Action::PULL);
+/// assert_eq!(Action::METADATA_READ.as_str(), "metadata_read");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Action(std::borrow::Cow<'static, str>);
 

@@ -37,6 +37,14 @@ impl Secret {
 
     /// `Bearer <secret>` as a header value marked sensitive.
     ///
+    /// ```
+    /// use acr_core::Secret;
+    ///
+    /// let value = Secret::new("token").bearer()?;
+    /// assert!(value.is_sensitive() && value == "Bearer token");
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Credential`] when the secret has characters that no header can carry.

@@ -29,6 +29,14 @@ pub struct ParseTimestampError {
 
 impl Timestamp {
     /// Seconds and nanoseconds since 1970.
+    ///
+    /// ```
+    /// use acr_core::Timestamp;
+    ///
+    /// let time: Timestamp = "2024-01-01T00:00:00.5Z".parse()?;
+    /// assert_eq!(time.as_unix(), (1_704_067_200, 500_000_000));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn as_unix(&self) -> (i64, i32) {
         (self.0.as_second(), self.0.subsec_nanosecond())
     }

@@ -6,6 +6,13 @@ use serde::{Deserialize, Serialize};
 
 /// The order of a list of tags or manifests. Where none is set, none is sent, and
 /// names or digests ascend. The time is that of the last update.
+///
+/// ```
+/// use acr_registry::Order;
+///
+/// assert_eq!(Order::NEWEST_FIRST.as_str(), "timedesc");
+/// assert!(Order::known().contains(&Order::OLDEST_FIRST));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Order(Cow<'static, str>);

@@ -57,6 +57,9 @@ use serde::{Deserialize, Serialize};
 /// let locked = Permissions::new().write(false).delete(false);
 /// assert_eq!(locked.can_delete(), Some(false));
 /// assert_eq!(locked.can_read(), None);
+///
+/// let hidden = Permissions::new().list(false).read(true);
+/// assert_eq!((hidden.can_list(), hidden.can_write()), (Some(false), None));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Permissions {

@@ -46,6 +46,12 @@ codes! {
 
 impl ErrorCode {
     /// The code on the wire.
+    ///
+    /// ```
+    /// use acr_core::ErrorCode;
+    ///
+    /// assert_eq!(ErrorCode::MANIFEST_UNKNOWN.as_str(), "MANIFEST_UNKNOWN");
+    /// ```
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -71,6 +77,13 @@ impl PartialEq<&str> for ErrorCode {
 
 impl ErrorDetail {
     /// One error of an answer; `detail` is the raw JSON of that field.
+    ///
+    /// ```
+    /// use acr_core::http::ErrorDetail;
+    ///
+    /// let detail = ErrorDetail::new("DENIED", "not yours", Some(r#"{"Name":"library/app"}"#.to_owned()));
+    /// assert_eq!(detail.code(), &"DENIED");
+    /// ```
     pub fn new(
         code: impl Into<String>,
         message: impl Into<String>,
@@ -80,21 +93,50 @@ impl ErrorDetail {
     }
 
     /// The code.
+    ///
+    /// ```
+    /// use acr_core::http::ErrorDetail;
+    ///
+    /// let detail = ErrorDetail::new("DENIED", "not yours", Some(r#"{"Name":"library/app"}"#.to_owned()));
+    /// assert_eq!(detail.code().as_str(), "DENIED");
+    /// ```
     pub fn code(&self) -> &ErrorCode {
         &self.code
     }
 
     /// The server's own words.
+    ///
+    /// ```
+    /// use acr_core::http::ErrorDetail;
+    ///
+    /// let detail = ErrorDetail::new("DENIED", "not yours", Some(r#"{"Name":"library/app"}"#.to_owned()));
+    /// assert_eq!(detail.message(), "not yours");
+    /// ```
     pub fn message(&self) -> &str {
         &self.message
     }
 
     /// The `detail` field as raw JSON: null, a text, an object or an array.
+    ///
+    /// ```
+    /// use acr_core::http::ErrorDetail;
+    ///
+    /// let detail = ErrorDetail::new("DENIED", "not yours", Some(r#"{"Name":"library/app"}"#.to_owned()));
+    /// assert_eq!(detail.detail(), Some(r#"{"Name":"library/app"}"#));
+    /// ```
     pub fn detail(&self) -> Option<&str> {
         self.detail.as_deref()
     }
 
     /// The `detail` field read as `T`; `None` when it is absent or of another shape.
+    ///
+    /// ```
+    /// use acr_core::http::ErrorDetail;
+    ///
+    /// let detail = ErrorDetail::new("DENIED", "not yours", Some(r#"{"Name":"library/app"}"#.to_owned()));
+    /// let read: std::collections::HashMap<String, String> = detail.json().expect("an object of texts");
+    /// assert_eq!(read["Name"], "library/app");
+    /// ```
     pub fn json<T: DeserializeOwned>(&self) -> Option<T> {
         self.detail.as_deref().and_then(|text| serde_json::from_str(text).ok())
     }

@@ -48,6 +48,12 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// The kind in one word for logs, spans and metrics: `not_found`. It stays as it is.
+    ///
+    /// ```
+    /// use acr_core::ErrorKind;
+    ///
+    /// assert_eq!(ErrorKind::NotFound.as_str(), "not_found");
+    /// ```
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::InvalidInput => "invalid_input",

@@ -10,6 +10,13 @@ use crate::http::error::code::ErrorCode;
 /// What sort of failure it is. An error may be of several sorts, or of none.
 impl Error {
     /// Whether the same call may succeed later: what the retry layer goes by.
+    ///
+    /// ```
+    /// use acr_core::{Error, ErrorKind};
+    ///
+    /// assert!(Error::new(ErrorKind::Connect, "…").is_retryable());
+    /// assert!(!Error::new(ErrorKind::Forbidden, "…").is_retryable());
+    /// ```
     pub fn is_retryable(&self) -> bool {
         if self.0.permanent {
             return false;
@@ -30,6 +37,13 @@ impl Error {
     /// Whether the trouble passes by itself, so that the whole job may be tried again later: all
     /// that is [retryable](Error::is_retryable), every other 5xx but those that say "never" (501,
     /// 505), and an upload session that was lost, where the same call cannot go on and a new one can.
+    ///
+    /// ```
+    /// use acr_core::{Error, ErrorKind};
+    ///
+    /// assert!(Error::new(ErrorKind::Session, "…").is_transient());
+    /// assert!(!Error::new(ErrorKind::InvalidInput, "…").is_transient());
+    /// ```
     pub fn is_transient(&self) -> bool {
         if self.0.permanent {
             return false;
@@ -43,6 +57,13 @@ impl Error {
 
     /// Whether somebody has to sign in or to be given rights: the credential failed, was not
     /// taken, or does not suffice. A lock is none of it ([`ErrorKind::Disallowed`]).
+    ///
+    /// ```
+    /// use acr_core::{Error, ErrorKind};
+    ///
+    /// assert!(Error::new(ErrorKind::Credential, "…").is_auth());
+    /// assert!(!Error::new(ErrorKind::Disallowed, "…").is_auth());
+    /// ```
     pub fn is_auth(&self) -> bool {
         matches!(
             self.0.kind,
@@ -51,18 +72,40 @@ impl Error {
     }
 
     /// Whether the thing asked for does not exist.
+    ///
+    /// ```
+    /// use acr_core::{Error, ErrorKind};
+    ///
+    /// assert!(Error::new(ErrorKind::NotFound, "…").is_not_found());
+    /// assert!(!Error::new(ErrorKind::Rejected, "…").is_not_found());
+    /// ```
     pub fn is_not_found(&self) -> bool {
         self.0.kind == ErrorKind::NotFound
     }
 
     /// Whether something else stands there than was expected: somebody was faster, or a tag
     /// stands elsewhere. Read again, decide, repeat.
+    ///
+    /// ```
+    /// use acr_core::{Error, ErrorKind};
+    ///
+    /// assert!(Error::new(ErrorKind::Conflict, "…").is_conflict());
+    /// assert!(!Error::new(ErrorKind::Rejected, "…").is_conflict());
+    /// ```
     pub fn is_conflict(&self) -> bool {
         self.0.kind == ErrorKind::Conflict
     }
 
     /// Whether the registry has no such operation: it says so (`UNSUPPORTED`), or answers 405 or
     /// 501. A lock, which is a 405 too, is none of it.
+    ///
+    /// ```
+    /// use acr_core::{Error, ErrorKind};
+    /// use http::StatusCode;
+    ///
+    /// let error = Error::new(ErrorKind::Server, "…").with_status(StatusCode::NOT_IMPLEMENTED);
+    /// assert!(error.is_unsupported());
+    /// ```
     pub fn is_unsupported(&self) -> bool {
         let status = self.0.status.map(|status| status.as_u16());
         match self.0.kind {
@@ -75,6 +118,13 @@ impl Error {
     }
 
     /// The exit code for a program that ends with this error: [`ErrorKind::exit_code`].
+    ///
+    /// ```
+    /// use acr_core::{Error, ErrorKind};
+    ///
+    /// let error = Error::new(ErrorKind::NotFound, "no such tag");
+    /// assert_eq!(error.exit_code(), ErrorKind::NotFound.exit_code());
+    /// ```
     pub fn exit_code(&self) -> u8 {
         self.0.kind.exit_code()
     }
