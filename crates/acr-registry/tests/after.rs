@@ -30,14 +30,14 @@ async fn g10_after_goes_with_order_page_size_and_version_in_every_list() {
     assert!(
         all.list_repositories().after(&name).page_size(TWO).try_next().await.unwrap().is_none()
     );
-    let tags = repo.list_tags().page_size(TWO).order_by(Order::NONE).after(&tag("v1"));
+    let tags = repo.list_tags().page_size(TWO).order_by(Order::NONE).after(tag("v1"));
     assert!(tags.of(&digest).try_next().await.unwrap().is_none());
     let mut manifests = repo.list_manifests().after(&digest).page_size(TWO);
     assert!(manifests.try_next().await.unwrap().is_none());
     // A stored place says more than a name does, and beside it there is none.
     let stored = Continuation::from_query("last=z&n=7");
     for mut both in [
-        repo.list_tags().after(&tag("v1")).resume(stored.clone()),
+        repo.list_tags().after(tag("v1")).resume(stored.clone()),
         repo.list_tags().resume(stored.clone()).page_size(TWO),
     ] {
         let error = both.try_next().await.unwrap_err();
@@ -77,7 +77,7 @@ async fn g10_in_every_order_a_list_begins_after_its_item() {
     ] {
         for (at, name) in whole.iter().enumerate() {
             let properties = repo.tag_properties(&tag(name)).await.unwrap();
-            let by_name = repo.list_tags().after(&tag(name));
+            let by_name = repo.list_tags().after(tag(name));
             let by_properties = repo.list_tags().after(&properties);
             for (pager, is_asked) in [(by_name, order != Order::NONE), (by_properties, false)] {
                 registry.journal().clear();
@@ -107,14 +107,14 @@ async fn g10_in_every_order_a_list_begins_after_its_item() {
             }
         }
     }
-    let absent = repo.list_tags().after(&tag("bb"));
+    let absent = repo.list_tags().after(tag("bb"));
     assert_eq!({ absent }.try_next().await.unwrap().unwrap().name, tag("c"), "need not exist");
-    let absent = repo.list_tags().after(&tag("bb")).order_by(Order::NEWEST_FIRST);
+    let absent = repo.list_tags().after(tag("bb")).order_by(Order::NEWEST_FIRST);
     assert!({ absent }.try_next().await.unwrap_err().is_not_found(), "but has no time then");
     let all = RegistryClient::new(pipeline(&registry));
-    let names = all.list_repositories().after(&"library/ap".parse::<RepositoryName>().unwrap());
+    let names = all.list_repositories().after("library/ap");
     assert_eq!({ names }.try_next().await.unwrap().unwrap().as_str(), "library/app");
-    let names = all.list_repositories().after(&"library/app".parse::<RepositoryName>().unwrap());
+    let names = all.list_repositories().after("library/app");
     assert!({ names }.try_next().await.unwrap().is_none());
 }
 

@@ -29,7 +29,7 @@ async fn a4_a_success_without_the_list_is_no_empty_list() {
         for error in [
             all.list_repositories().try_next().await.expect_err(body),
             repo.list_tags().try_next().await.expect_err(body),
-            repo.list_tags().of(&digest()).try_next().await.expect_err(body),
+            repo.list_tags().of(digest()).try_next().await.expect_err(body),
             repo.list_manifests().try_next().await.expect_err(body),
             repo.list_referrers(digest()).try_next().await.expect_err(body),
             repo.properties().await.expect_err(body),
