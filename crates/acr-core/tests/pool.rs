@@ -22,13 +22,15 @@ use std::{
 };
 
 use acr_core::{
-    CallOptions, Endpoint, ErrorKind, Pipeline, TlsConfig, Transport, TransportBuilder,
+    CallOptions, Endpoint, Error, ErrorKind, Pipeline, TlsConfig, Transport, TransportBuilder,
     http::{Attempt, Body, Effect, Operation, RequestBuilder},
     layer::RetryPolicy,
 };
 use bytes::Bytes;
+use futures_util::{TryStreamExt as _, stream};
 use http::Method;
-use http_body_util::Full;
+use http_body::Frame;
+use http_body_util::{Full, StreamBody};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
@@ -151,6 +153,32 @@ async fn what_may_not_be_sent_twice_is_not() {
         assert!(murdered.load(Ordering::SeqCst) >= 1);
         assert_eq!(server.heads().len(), if replayed { 2 } else { 1 });
         assert_eq!(server.connections(), if replayed { 2 } else { 1 });
+    }
+}
+
+/// A part of it has left, whatever its source says of itself.
+#[tokio::test]
+async fn a_body_that_fails_on_the_way_was_sent() {
+    let server = Server::start(|mut socket, _| async move {
+        read_head(&mut socket).await;
+        while matches!(socket.read(&mut [0; 1024]).await, Ok(1..)) {}
+    })
+    .await;
+    let connect = || Error::new(ErrorKind::Connect, "no connection to the other registry");
+    for (source, is_retryable) in [
+        (connect(), true),
+        (connect().permanent(), false),
+        (connect().before_sending(), true),
+        (Error::new(ErrorKind::InvalidInput, "of the other registry"), false),
+    ] {
+        let kind = source.kind();
+        let pieces = [Ok(Bytes::from_static(b"chunk")), Err(source)];
+        let frames = stream::iter(pieces).map_ok(Frame::data);
+        let body = Body::stream(StreamBody::new(frames));
+        let request = post(&server.http(), Effect::Append, body);
+        let error = transport().oneshot(request).await.unwrap_err();
+        assert_eq!((error.kind(), error.is_retryable()), (kind, is_retryable), "{error}");
+        assert!(!error.is_unsent(), "{error}");
     }
 }
 

@@ -11,6 +11,8 @@
 
 mod counts;
 mod identity;
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+mod never_left;
 mod observed;
 mod origins;
 mod reasons;

@@ -274,8 +274,9 @@ impl Error {
     }
 
     /// Whether the registry took nothing of the request, with none of the attempts, so that repeating
-    /// it is always safe: it never left, or was refused for want of a token or rights (401, 403) and
-    /// nothing was sent since.
+    /// it is always safe: it never left, or was refused with 401 or 403 and then no other token could
+    /// be had. The error of a refusal itself ([`ErrorKind::Unauthenticated`],
+    /// [`ErrorKind::Forbidden`]) is not: the registry has seen the request.
     ///
     /// ```
     /// use acr_core::{Error, ErrorKind};
@@ -433,20 +434,37 @@ impl Error {
 
     /// Notes that nothing was taken of the request, as when its token could not be fetched.
     ///
+    /// It speaks of the request that the error is passed on for, so it takes back what
+    /// [`after_sending`](Self::after_sending) noted of another one: a token call that may have left
+    /// does not make its request one that did. (Earlier attempts of the request are noted by the
+    /// retry layer, which knows them.)
+    ///
     /// ```
     /// use acr_core::{Error, ErrorKind};
     ///
-    /// let error = Error::new(ErrorKind::Timeout, "no token in time").before_sending();
-    /// assert!(error.is_unsent());
+    /// let of_the_token_call = Error::new(ErrorKind::Timeout, "no answer").after_sending();
+    /// assert!(of_the_token_call.before_sending().is_unsent());
     /// ```
     #[must_use]
     pub fn before_sending(mut self) -> Self {
         self.0.unsent = true;
+        self.0.may_be_sent = false;
         self
     }
 
-    /// Notes that the request may have left, whatever is known of the last attempt.
-    pub(crate) fn after_sending(mut self) -> Self {
+    /// Notes that the request may have left, whatever the kind says: for transports and layers that
+    /// send a second time by themselves, when the first one may have been taken and the second
+    /// found no connection.
+    ///
+    /// ```
+    /// use acr_core::{Error, ErrorKind};
+    ///
+    /// let second = Error::new(ErrorKind::Connect, "no connection to `myregistry.azurecr.io`");
+    /// assert!(second.is_unsent(), "as far as it knows");
+    /// assert!(!second.after_sending().is_unsent());
+    /// ```
+    #[must_use]
+    pub fn after_sending(mut self) -> Self {
         self.0.may_be_sent = true;
         self
     }
@@ -464,6 +482,10 @@ impl Error {
     pub fn permanent(mut self) -> Self {
         self.0.permanent = true;
         self
+    }
+
+    pub(crate) fn is_permanent(&self) -> bool {
+        self.0.permanent
     }
 
     /// What to pay for a repetition, if this failure was shared with others.
@@ -519,6 +541,26 @@ mod tests {
             "get_manifest `library/app:v1`: 404 MANIFEST_UNKNOWN: manifest is not found after 2 attempts (request id 7f)"
         );
         assert!(error.is_not_found() && !error.is_retryable() && !error.is_unsent());
+    }
+
+    #[test]
+    fn unsent_is_what_never_left_or_found_no_token() {
+        let of = |kind| Error::new(kind, "no");
+        for (error, is_unsent) in [
+            (of(ErrorKind::Connect), true),
+            (of(ErrorKind::InvalidInput), true),
+            (of(ErrorKind::Transport), false),
+            // The answers themselves.
+            (of(ErrorKind::Unauthenticated).with_status(StatusCode::UNAUTHORIZED), false),
+            (of(ErrorKind::Forbidden).with_status(StatusCode::FORBIDDEN), false),
+            // No token after them.
+            (of(ErrorKind::Unauthenticated).before_sending(), true),
+            (of(ErrorKind::Connect).after_sending(), false),
+            (of(ErrorKind::Connect).after_sending().before_sending(), true),
+            (of(ErrorKind::Connect).before_sending().after_sending(), false),
+        ] {
+            assert_eq!(error.is_unsent(), is_unsent, "{error:?}");
+        }
     }
 
     #[test]

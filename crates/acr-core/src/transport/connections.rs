@@ -240,8 +240,10 @@ fn meaning(cause: &(dyn std::error::Error + 'static), peer: &Peer) -> Option<Err
         return Some(connect.to_error());
     }
     if let Some(ours) = cause.downcast_ref::<Error>() {
-        // Our own body failed while it was sent; its kind says why.
-        return Some(Error::new(ours.kind(), "the request body could not be sent"));
+        // Our own body failed while it was sent; its kind says why. What it says of sending is
+        // about another request, if anything: a part of this one has left.
+        let failed = Error::new(ours.kind(), "the request body could not be sent").after_sending();
+        return Some(if ours.is_permanent() { failed.permanent() } else { failed });
     }
     let failure = TlsFailure::known(cause.downcast_ref()?)?;
     let text = format!("no connection to {peer}: TLS failed: {}", failure.text);
