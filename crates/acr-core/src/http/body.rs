@@ -21,7 +21,7 @@ use crate::{
         patience,
         told::Told,
     },
-    layer::{CountedBody, DeadlineBody, Pieces, WatchedBody},
+    layer::{CountedBody, DeadlineBody, Meter, Pieces, Progress, WatchedBody},
 };
 
 /// The body of every request and response.
@@ -83,15 +83,8 @@ impl Body {
         if let Some(ours) = any.downcast_mut::<Option<Self>>() {
             return ours.take().unwrap_or_default();
         }
-        // What our own layers add comes off again where it is not needed.
-        if let Some(watched) = any.downcast_mut::<Option<WatchedBody<Self>>>() {
-            return watched.take().map_or_else(Self::empty, Self::watched);
-        }
-        if let Some(counted) = any.downcast_mut::<Option<CountedBody<Self>>>() {
-            return counted.take().map_or_else(Self::empty, Self::counted);
-        }
-        if let Some(both) = any.downcast_mut::<Option<WatchedBody<CountedBody<Self>>>>() {
-            return both.take().map_or_else(Self::empty, Self::watched_and_counted);
+        if let Some(ours) = within_four::<Self>(any) {
+            return ours;
         }
         if let Some(bound) = any.downcast_mut::<Option<DeadlineBody<Self>>>() {
             let body = bound.take().map(DeadlineBody::unbound);
@@ -133,42 +126,18 @@ impl Body {
     }
 
     /// Bytes stay what they are: they are handed out in pieces and can still be sent again.
-    fn watched(watched: WatchedBody<Self>) -> Self {
-        match watched.into_parts() {
-            Ok((body, None)) => body,
-            Ok((body, progress)) => match body.into_pieces() {
-                Ok(pieces) => Self(Inner::Pieces(pieces.watched(progress))),
-                Err(body) => Self::around(WatchedBody::new(body, progress)),
-            },
-            Err(begun) => Self::around(begun),
+    fn watched(self, progress: Progress) -> Self {
+        match self.into_pieces() {
+            Ok(pieces) => Self(Inner::Pieces(pieces.watched(progress))),
+            Err(body) => Self::around(WatchedBody::new(body, Some(progress))),
         }
     }
 
-    fn counted(counted: CountedBody<Self>) -> Self {
-        let (body, meter) = counted.into_parts();
-        if matches!(body.0, Inner::Empty) {
-            return body;
-        }
-        match body.into_pieces() {
+    fn counted(self, meter: Meter) -> Self {
+        match self.into_pieces() {
             Ok(pieces) => Self(Inner::Pieces(pieces.counted(meter))),
+            Err(Self(Inner::Empty)) => Self::empty(),
             Err(body) => Self::around(CountedBody::from_parts(body, meter)),
-        }
-    }
-
-    fn watched_and_counted(both: WatchedBody<CountedBody<Self>>) -> Self {
-        let (counted, progress) = match both.into_parts() {
-            Ok(parts) => parts,
-            Err(begun) => return Self::around(begun),
-        };
-        let (body, meter) = counted.into_parts();
-        if matches!(body.0, Inner::Empty) {
-            return body;
-        }
-        match body.into_pieces() {
-            Ok(pieces) => Self(Inner::Pieces(pieces.counted(meter).watched(progress))),
-            Err(body) => {
-                Self::around(WatchedBody::new(CountedBody::from_parts(body, meter), progress))
-            }
         }
     }
 
@@ -269,6 +238,60 @@ impl Body {
     pub fn into_data_stream(self) -> DataStream {
         DataStream { body: self, told: Told::default() }
     }
+}
+
+/// A body of ours, or one that came through layers of ours: what they add comes off where it is
+/// not needed.
+trait Layered: http_body::Body<Data = Bytes, Error = Error> + Send + Sized + 'static {
+    fn unwrapped(self) -> Body;
+}
+
+impl Layered for Body {
+    fn unwrapped(self) -> Body {
+        self
+    }
+}
+
+impl<B: Layered> Layered for WatchedBody<B> {
+    fn unwrapped(self) -> Body {
+        match self.into_parts() {
+            Ok((body, None)) => body.unwrapped(),
+            Ok((body, Some(progress))) => body.unwrapped().watched(progress),
+            Err(begun) => Body::around(begun),
+        }
+    }
+}
+
+impl<B: Layered> Layered for CountedBody<B> {
+    fn unwrapped(self) -> Body {
+        let (body, meter) = self.into_parts();
+        body.unwrapped().counted(meter)
+    }
+}
+
+/// Unwraps a body of ours within one layer of ours to four: as many as stand in one
+/// `ServiceBuilder`, which erases nothing between them.
+fn within_four<B: Layered>(slot: &mut dyn Any) -> Option<Body> {
+    within_two::<B>(slot)
+        .or_else(|| within_two::<WatchedBody<WatchedBody<B>>>(slot))
+        .or_else(|| within_two::<WatchedBody<CountedBody<B>>>(slot))
+        .or_else(|| within_two::<CountedBody<WatchedBody<B>>>(slot))
+        .or_else(|| within_two::<CountedBody<CountedBody<B>>>(slot))
+}
+
+fn within_two<B: Layered>(slot: &mut dyn Any) -> Option<Body> {
+    within_one::<B>(slot)
+        .or_else(|| within_one::<WatchedBody<B>>(slot))
+        .or_else(|| within_one::<CountedBody<B>>(slot))
+}
+
+fn within_one<B: Layered>(slot: &mut dyn Any) -> Option<Body> {
+    take::<WatchedBody<B>>(slot).or_else(|| take::<CountedBody<B>>(slot))
+}
+
+fn take<B: Layered>(slot: &mut dyn Any) -> Option<Body> {
+    let slot = slot.downcast_mut::<Option<B>>()?;
+    Some(slot.take().map_or_else(Body::empty, Layered::unwrapped))
 }
 
 /// The data of a [`Body`], piece by piece.

@@ -75,7 +75,6 @@ use tower_service::Service;
 pub(crate) use self::hop::{ForeignHop, Unidentified};
 #[cfg(feature = "_transport")]
 pub(crate) use self::observe::Marks;
-pub(crate) use self::pieces::Pieces;
 pub use self::{
     deadline::DeadlineBody,
     drain::drain,
@@ -93,6 +92,7 @@ pub use self::{
     trace::{Trace, TraceFuture, TraceLayer},
     user_agent::{UserAgent, UserAgentLayer},
 };
+pub(crate) use self::{observe::Meter, pieces::Pieces, timeout::Progress};
 use crate::http::{
     body::Body,
     error::{BoxError, Error, Result},

@@ -13,16 +13,18 @@ pub(crate) struct Pieces {
     bytes: Bytes,
     watches: Vec<Progress>,
     meters: Vec<Meter>,
+    /// Whether somebody has begun to take them.
+    is_begun: bool,
 }
 
 impl Pieces {
     pub(crate) fn new(bytes: Bytes) -> Self {
-        Self { bytes, watches: Vec::new(), meters: Vec::new() }
+        Self { bytes, watches: Vec::new(), meters: Vec::new(), is_begun: false }
     }
 
     /// Notes each piece here too.
-    pub(crate) fn watched(mut self, progress: Option<Progress>) -> Self {
-        self.watches.extend(progress);
+    pub(crate) fn watched(mut self, progress: Progress) -> Self {
+        self.watches.push(progress);
         self
     }
 
@@ -40,6 +42,7 @@ impl Pieces {
         if self.bytes.is_empty() {
             return None;
         }
+        self.is_begun = true;
         let piece = self.bytes.split_to(PIECE.min(self.bytes.len()));
         self.watches.iter().for_each(|progress| progress.note(!self.bytes.is_empty()));
         self.meters.iter_mut().for_each(|meter| meter.count(piece.len()));
@@ -51,6 +54,15 @@ impl Clone for Pieces {
     fn clone(&self) -> Self {
         let length = self.bytes.len() as u64;
         let meters = self.meters.iter().map(|meter| meter.again(length)).collect();
-        Self { bytes: self.bytes.clone(), watches: self.watches.clone(), meters }
+        Self { bytes: self.bytes.clone(), watches: self.watches.clone(), meters, is_begun: false }
+    }
+}
+
+/// Who lets go of them in the midst takes no more. A copy that nobody began with says nothing.
+impl Drop for Pieces {
+    fn drop(&mut self) {
+        if self.is_begun {
+            self.watches.iter().for_each(Progress::end);
+        }
     }
 }

@@ -79,3 +79,53 @@ async fn bytes_that_several_watch_and_count_can_still_be_sent_again() {
         assert_eq!(ends, [BodyEnd::Complete; 2]);
     }
 }
+
+/// Several of ours in one builder are one layer: nothing is erased between them.
+#[tokio::test(start_paused = true)]
+async fn bytes_stay_bytes_through_several_layers_of_one_builder() {
+    use acr_core::{
+        PipelineBuilder,
+        http::Request,
+        layer::{TimeoutLayer, Timeouts},
+    };
+    use http_body_util::BodyExt as _;
+    use tower::ServiceBuilder;
+
+    const LENGTH: usize = 200_000;
+    type Add = Box<dyn FnOnce(PipelineBuilder) -> PipelineBuilder>;
+    let told = Arc::new(Recorder::default());
+    let [a, b, c, d, e] = [(); 5].map(|()| ObserveExchangeLayer::new(told.clone()));
+    let time = || TimeoutLayer::new(Timeouts::default());
+    let stack = ServiceBuilder::new;
+    let stacks: [(u64, Add); 5] = [
+        (2, Box::new(move |it| it.layer_per_hop(stack().layer(a.clone()).layer(a)))),
+        (1, Box::new(move |it| it.layer_per_hop(stack().layer(time()).layer(b)))),
+        (1, Box::new(move |it| it.layer_per_hop(stack().layer(c).layer(time())))),
+        (0, Box::new(move |it| it.layer_per_hop(stack().layer(time()).layer(time())))),
+        (
+            2,
+            Box::new(move |it| {
+                let three = stack().layer(time()).layer(d).layer(time());
+                it.layer_per_hop(three.layer(e))
+            }),
+        ),
+    ];
+    for (observers, add) in stacks {
+        let (builder, _) = observed(|request: Request| async {
+            let body = request.into_body();
+            let mut again = body.try_clone().expect("bytes can be sent again");
+            assert_eq!(again.frame().await.unwrap()?.into_data().unwrap().len(), PIECE);
+            assert_eq!(body.bytes(LENGTH).await?, vec![7; LENGTH]);
+            Ok(answer(200, "x"))
+        });
+        let before = told.transfers().len();
+        let pipeline = add(builder).build().unwrap();
+        pipeline.send(request(Method::PUT, vec![7; LENGTH])).await.unwrap();
+        let bytes: u64 = told.transfers().iter().skip(before).map(|it| it.bytes).sum();
+        // All of it, and a piece of the copy. Nobody reads the answer.
+        assert_eq!(bytes, observers * (LENGTH + PIECE) as u64, "{observers}");
+    }
+}
+
+/// What a transport is handed at once.
+const PIECE: usize = 64 * 1024;

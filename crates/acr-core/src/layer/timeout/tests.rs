@@ -215,6 +215,12 @@ impl Frames {
     }
 }
 
+impl From<Frames> for Body {
+    fn from(frames: Frames) -> Self {
+        Self::stream(frames)
+    }
+}
+
 impl http_body::Body for Frames {
     type Data = Bytes;
     type Error = Error;
@@ -243,7 +249,7 @@ impl http_body::Body for Frames {
 
 /// When a commit times out whose server takes so many frames after ten seconds, keeps the body or
 /// not, and never answers.
-async fn commit_times_out(body: Frames, taken: usize, keeps: bool) -> u64 {
+async fn commit_times_out(body: impl Into<Body>, taken: usize, keeps: bool) -> u64 {
     let transport = Transport::new(service_fn(move |request: Request| async move {
         let mut body = request.into_body();
         for frame in 0..taken {
@@ -255,7 +261,7 @@ async fn commit_times_out(body: Frames, taken: usize, keeps: bool) -> u64 {
         let _kept = keeps.then_some(body);
         std::future::pending::<Result<http::Response<Body>>>().await
     }));
-    let mut request = Request::new(Body::stream(body));
+    let mut request = Request::new(body.into());
     request.extensions_mut().insert(Effect::Commit);
     let start = Instant::now();
     let error = bounded(transport).oneshot(request).await.unwrap_err();
@@ -279,6 +285,10 @@ async fn the_end_of_a_body_is_noticed_without_being_asked_for() {
 
     let left = Frames::pieces(3, PIECE);
     assert_eq!(commit_times_out(left, 2, false).await, 10 + commit, "nobody takes more");
+
+    let bytes = || vec![7; 3 * PIECE];
+    assert_eq!(commit_times_out(bytes(), 2, false).await, 10 + commit, "nor of bytes");
+    assert_eq!(commit_times_out(bytes(), 3, true).await, 10 + commit, "all were taken");
 }
 
 #[tokio::test(start_paused = true)]

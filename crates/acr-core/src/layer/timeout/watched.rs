@@ -137,6 +137,13 @@ impl Progress {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (Instant::now(), follows);
     }
 
+    /// Notes that no more follows, unless that is known.
+    pub(crate) fn end(&self) {
+        if self.get().1 {
+            self.note(false);
+        }
+    }
+
     /// Since when, and whether more of the body follows.
     pub(super) fn get(&self) -> (Instant, bool) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -148,9 +155,7 @@ struct Watch(Option<Progress>);
 
 impl Watch {
     fn note_end(&self) {
-        if let Some(progress) = self.0.as_ref().filter(|progress| progress.get().1) {
-            progress.note(false);
-        }
+        self.0.iter().for_each(Progress::end);
     }
 }
 
