@@ -91,7 +91,12 @@ impl ImageReference {
     }
 
     /// The repository of this name at a registry: host and port, as strict parsing takes
-    /// them, or those of an [`Endpoint`] ([`Endpoint::authority`]).
+    /// them, or those of most [`Endpoint`]s ([`Endpoint::authority`]).
+    ///
+    /// The language of image references is the smaller one. It has no word for `http`: what
+    /// [`endpoint`](Self::endpoint) gives back speaks https. Its hosts have letters, digits and `-`
+    /// between single dots, so one with `_` or a dot at the end cannot be said at all. And a host of one
+    /// part, such as `registry`, needs its port, since it would be a repository without: `registry:443`.
     ///
     /// ```
     /// use acr_core::{Endpoint, ImageReference};
@@ -118,11 +123,16 @@ impl ImageReference {
             return Err(refused(why.to_owned()).into());
         }
         if registry.contains('/') || !is_host(registry) {
+            let is_name = !registry.is_empty() && registry.split('.').all(is_label);
             let registry = crate::http::redact::printable(registry);
-            let why = format!(
-                "`{registry}` is no registry of an image reference: write a host that has a dot \
-                 or a port, or `localhost`, without a scheme or path: `myregistry.azurecr.io`"
-            );
+            let remedy = if is_name {
+                format!("without a dot it needs its port, mostly `{registry}:443`")
+            } else {
+                "write a host that has a dot or a port, or `localhost`, without a scheme or path: \
+                 `myregistry.azurecr.io`"
+                    .to_owned()
+            };
+            let why = format!("`{registry}` is no registry of an image reference: {remedy}");
             return Err(refused(why).into());
         }
         Ok(read(&format!("{registry}/{repository}"), Rules::Strict)?)
@@ -411,7 +421,7 @@ fn registry(text: &str) -> Result<String, String> {
             if Host::of(host) == Host::Odd || !host.split('.').all(is_label) {
                 return Err(
                     "its host is neither a name nor an address in its usual form: letters, \
-                     digits and `-` in parts that one dot separates"
+                     digits and `-` in parts that one dot separates, without `_` or a dot at the end"
                         .to_owned(),
                 );
             }

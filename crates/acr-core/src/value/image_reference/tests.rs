@@ -231,11 +231,13 @@ fn what_is_made_of_parts_is_what_its_text_is() {
     }
     for (registry, said) in [
         ("", "no registry"),
-        ("r", "no registry"),
+        ("r", "`r:443`"),
+        ("my_registry", "has a dot or a port"),
         ("https://r.azurecr.io", "without a scheme"),
         ("r.azurecr.io/a", "without a scheme or path"),
         ("r.azurecr.io:0", "port"),
-        ("r_r.azurecr.io", "host"),
+        ("r_r.azurecr.io", "without `_`"),
+        ("r.azurecr.io.", "a dot at the end"),
         ("index.docker.io", "Docker takes it"),
         ("user:canary@r.azurecr.io", "user information"),
     ] {
@@ -244,6 +246,10 @@ fn what_is_made_of_parts_is_what_its_text_is() {
         let text = error.to_string();
         assert!(text.contains(said) && !text.contains("canary"), "{registry}: {text}");
     }
+    let endpoint: Endpoint = "https://registry".parse().unwrap();
+    assert!(ImageReference::new(endpoint.authority(), "a").is_err());
+    let image = ImageReference::new("registry:443", "a").unwrap();
+    assert_eq!(image.endpoint().unwrap(), endpoint, "as the error says");
     assert!(ImageReference::new("r.azurecr.io", "No Name").is_err());
     assert!(ImageReference::new("docker.io", "alpine").is_err(), "Docker reads another name");
 }
