@@ -105,9 +105,10 @@ pub use acr_blob::{
     PartialReader, Phase, Progress, Upload, UploadCheckpoint, UploadSession,
 };
 pub use acr_core::{
-    Algorithm, ByteRange, CallOptions, Continuation, Deletion, Digest, Endpoint, Error, ErrorCode,
-    ErrorKind, ImageReference, Listed, Page, Pipeline, PipelineBuilder, Reference, RepositoryName,
-    Result, Secret, Tag, Timestamp, Transport, UnknownFields, Was,
+    Action, Algorithm, ByteRange, CallOptions, Continuation, Deletion, Digest, Endpoint, Error,
+    ErrorCode, ErrorKind, ImageReference, Listed, MissingRights, Page, Pipeline, PipelineBuilder,
+    Reference, RepositoryName, Result, Scope, Secret, Tag, Timestamp, Transport, UnknownFields,
+    Was,
     http::{ErrorDetail, Pages},
     layer::{RetryPolicy, Timeouts},
     value::Unreadable,
@@ -115,8 +116,8 @@ pub use acr_core::{
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 pub use acr_core::{Proxy, TlsConfig, TransportBuilder};
 /// What layers, observers and transports of one's own are made of, for [`RegistryBuilder::stack`]
-/// and [`Transport::new`].
-pub use acr_core::{http, layer};
+/// and [`Transport::new`]; and the errors of parsers.
+pub use acr_core::{http, layer, value};
 pub use acr_registry::{
     After, ApiVersion, Architecture, ArtifactManifest, Descriptor, DescriptorView, Document,
     GetManifest, ImageIndex, ImageManifest, ListPager, Manifest, ManifestChanges,

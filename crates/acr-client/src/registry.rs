@@ -114,6 +114,26 @@ impl Registry {
     /// # drop(blobs);
     /// # Ok(()) });
     /// ```
+    ///
+    /// A request of one's own says what it needs by a [`Scope`](crate::Scope), and is signed in and
+    /// repeated like all others; an answer that means missing rights carries
+    /// [`MissingRights`](crate::MissingRights).
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |registry, _| {
+    /// use acr_client::{MissingRights, Scope, http::{Effect, Operation, RequestBuilder, response}};
+    /// use http::{Method, StatusCode};
+    ///
+    /// let request = RequestBuilder::new(Method::GET, registry.endpoint(), &["v2", "_catalog"])
+    ///     .operation(Operation::new("list_repositories"))
+    ///     .scope(Scope::catalog())
+    ///     .effect(Effect::Read)
+    ///     .build()?;
+    /// let answer = registry.pipeline().send(request).await?;
+    /// assert!(answer.extensions().get::<MissingRights>().is_none());
+    /// response::expect(answer, &[StatusCode::OK]).await?;
+    /// # Ok(()) });
+    /// ```
     pub fn pipeline(&self) -> &Pipeline {
         &self.pipeline
     }
