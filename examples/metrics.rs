@@ -7,7 +7,8 @@
 //! A pipeline tells an observer of calls, attempts, token calls, 429s, waits, bytes and
 //! connections; an exporter is an `impl Observer` of some sixty lines, one in
 //! `metrics/open_telemetry.rs`, one in `metrics/prometheus.rs`. The program talks to an emulator
-//! that answers one request with 503 and one with 429, prints the text that a Prometheus server
+//! that answers one request with 503, one with 429, and one with 401, as if its token had been
+//! revoked; it prints the text that a Prometheus server
 //! would read, but for the buckets of histograms, and exits with 1 unless OpenTelemetry's
 //! instruments say the same. Put the OTLP exporter in the place of that in memory for a collector,
 //! and the text behind `GET /metrics` of your service for Prometheus.
@@ -48,6 +49,7 @@ async fn main() -> Result<(), BoxError> {
     let fake = FakeRegistry::new();
     fake.inject(Fault::status(Operation::GetManifest, 1, 503));
     fake.inject(Fault::status(Operation::ListTags, 1, 429));
+    fake.inject(Fault::status(Operation::PutManifest, 1, 401));
     let registry = Registry::emulator(&fake).await?;
     let pipeline = Pipeline::builder(registry.endpoint().clone())
         .transport(registry.transport()?)
@@ -75,6 +77,23 @@ async fn main() -> Result<(), BoxError> {
         return Err(format!("Prometheus says {read:#?}, and OpenTelemetry {exported:#?}").into());
     }
     println!("OpenTelemetry has the same {} counts", exported.len());
+    // Two exchanges, and one of them is the attempt.
+    for (outcome, signed_anew) in [("4xx", false), ("2xx", true)] {
+        let is_it = |line: &str| {
+            let of = [
+                "attempt_duration_seconds_count",
+                "\"put_manifest\"",
+                &format!("\"{outcome}\""),
+                &format!("signed_anew=\"{signed_anew}\""),
+            ];
+            of.iter().all(|part| line.contains(part))
+        };
+        if !exported.iter().any(|(line, count)| is_it(line) && *count == 1) {
+            return Err(
+                format!("no {outcome}, signed anew: {signed_anew}, in {exported:#?}").into()
+            );
+        }
+    }
     Ok(())
 }
 
@@ -141,8 +160,16 @@ fn exported(exporter: &InMemoryMetricExporter) -> Result<BTreeMap<String, u64>, 
 
 /// Labels as Prometheus writes them.
 fn shown(mut pairs: Vec<&KeyValue>) -> String {
-    const ORDER: [&str; 8] =
-        ["operation", "host", "outcome", "reason", "direction", "connection", "target", "method"];
+    const ORDER: [&str; 8] = [
+        "operation",
+        "host",
+        "outcome",
+        "reason",
+        "direction",
+        "connection",
+        "target",
+        "signed_anew",
+    ];
     pairs.sort_by_key(|pair| ORDER.iter().position(|name| *name == pair.key.as_str()));
     let pairs: Vec<_> =
         pairs.iter().map(|pair| format!("{}=\"{}\"", pair.key, pair.value)).collect();

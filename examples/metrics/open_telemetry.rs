@@ -64,6 +64,8 @@ impl Observer for Instruments {
     fn attempt_ended(&self, of: &Observed, attempt: &AttemptEnded) {
         let mut labels = with(of, "outcome", attempt.ending.as_str());
         labels.push(("target", of.target.as_str().to_owned()));
+        // What sign-in sends once more is an exchange, and no attempt.
+        labels.push(("signed_anew", attempt.is_signed_anew.to_string()));
         self.attempts.record(attempt.duration.as_secs_f64(), &attributes(labels));
     }
 

@@ -52,7 +52,7 @@ pub enum Effect {
 /// Marks a request whose answer may come from another origin by redirect.
 ///
 /// Only reads of blob content carry it; every other redirect is refused.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FollowRedirects;
 
@@ -60,7 +60,7 @@ pub struct FollowRedirects;
 /// registry answered 401 or missed rights. Written by the authentication layer; read by
 /// [`ObserveExchangeLayer`](crate::layer::ObserveExchangeLayer), so that who counts attempts can
 /// leave these out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SignedAnew;
 

@@ -39,7 +39,7 @@ async fn a_call_that_is_answered_503_twice_is_one_with_three_attempts_and_two_wa
     pipeline.clone().send(request(Method::PUT, "x")).await.unwrap();
 
     assert_eq!((told.started(), told.ended().len()), (1, 1));
-    let call = told.ended()[0];
+    let call = &told.ended()[0];
     assert_eq!((call.ending, call.duration), (answered(200), start.elapsed()));
     let attempts: Vec<_> = told.attempts().iter().map(|it| (it.number, it.ending)).collect();
     assert_eq!(attempts, [(1, answered(503)), (2, answered(503)), (3, answered(200))]);
@@ -72,7 +72,7 @@ async fn what_is_throttled_says_how_long_the_server_asked_to_wait() {
     let seven = Duration::from_secs(7);
     let asked: Vec<_> = told.throttled().iter().map(|it| it.retry_after).collect();
     assert_eq!(asked, [Some(seven)]);
-    let [wait] = told.waits()[..] else { panic!("{:?}", told.waits()) };
+    let [wait] = &told.waits()[..] else { panic!("{:?}", told.waits()) };
     assert_eq!((wait.reason, wait.is_asked), (answered(429), true));
     assert!(wait.duration >= seven && wait.duration < seven + Duration::from_millis(10));
 }

@@ -47,27 +47,27 @@ impl Recorder {
     }
 
     pub(crate) fn ended(&self) -> Vec<CallEnded> {
-        self.those(|event| if let Event::CallEnded(it) = event { Some(*it) } else { None })
+        self.those(|event| if let Event::CallEnded(it) = event { Some(it.clone()) } else { None })
     }
 
     pub(crate) fn attempts(&self) -> Vec<AttemptEnded> {
-        self.those(|event| if let Event::Attempt(it) = event { Some(*it) } else { None })
+        self.those(|event| if let Event::Attempt(it) = event { Some(it.clone()) } else { None })
     }
 
     pub(crate) fn token_calls(&self) -> Vec<TokenCallEnded> {
-        self.those(|event| if let Event::TokenCall(it) = event { Some(*it) } else { None })
+        self.those(|event| if let Event::TokenCall(it) = event { Some(it.clone()) } else { None })
     }
 
     pub(crate) fn throttled(&self) -> Vec<Throttled> {
-        self.those(|event| if let Event::Throttled(it) = event { Some(*it) } else { None })
+        self.those(|event| if let Event::Throttled(it) = event { Some(it.clone()) } else { None })
     }
 
     pub(crate) fn waits(&self) -> Vec<Waited> {
-        self.those(|event| if let Event::Waited(it) = event { Some(*it) } else { None })
+        self.those(|event| if let Event::Waited(it) = event { Some(it.clone()) } else { None })
     }
 
     pub(crate) fn transfers(&self) -> Vec<Transferred> {
-        self.those(|event| if let Event::Transferred(it) = event { Some(*it) } else { None })
+        self.those(|event| if let Event::Transferred(it) = event { Some(it.clone()) } else { None })
     }
 
     #[cfg(feature = "_transport")]
@@ -84,31 +84,31 @@ impl Observer for Recorder {
     }
 
     fn call_ended(&self, of: &Observed, event: &CallEnded) {
-        self.add(of, Event::CallEnded(*event));
+        self.add(of, Event::CallEnded(event.clone()));
     }
 
     fn attempt_ended(&self, of: &Observed, event: &AttemptEnded) {
-        self.add(of, Event::Attempt(*event));
+        self.add(of, Event::Attempt(event.clone()));
     }
 
     fn token_call_ended(&self, of: &Observed, event: &TokenCallEnded) {
-        self.add(of, Event::TokenCall(*event));
+        self.add(of, Event::TokenCall(event.clone()));
     }
 
     fn throttled(&self, of: &Observed, event: &Throttled) {
-        self.add(of, Event::Throttled(*event));
+        self.add(of, Event::Throttled(event.clone()));
     }
 
     fn waited(&self, of: &Observed, event: &Waited) {
-        self.add(of, Event::Waited(*event));
+        self.add(of, Event::Waited(event.clone()));
     }
 
     fn transferred(&self, of: &Observed, event: &Transferred) {
-        self.add(of, Event::Transferred(*event));
+        self.add(of, Event::Transferred(event.clone()));
     }
 
     fn connected(&self, of: &Observed, event: &Connected) {
-        self.add(of, Event::Connected(*event));
+        self.add(of, Event::Connected(event.clone()));
     }
 }
 

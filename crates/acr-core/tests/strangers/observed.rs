@@ -6,9 +6,12 @@ use std::{
     time::Duration,
 };
 
-use acr_core::layer::{
-    AttemptEnded, CallEnded, CountedBody, Direction, ObserveCallLayer, ObserveExchangeLayer,
-    Observed, Observer, RetryLayer, RetryPolicy, TimeoutLayer, Timeouts, Transferred, Waited,
+use acr_core::{
+    http::BoxError,
+    layer::{
+        AttemptEnded, CallEnded, CountedBody, Direction, ObserveCallLayer, ObserveExchangeLayer,
+        Observed, Observer, RetryLayer, RetryPolicy, TimeoutLayer, Timeouts, Transferred, Waited,
+    },
 };
 use bytes::Bytes;
 use http::Request;
@@ -145,6 +148,74 @@ async fn around_a_server_no_client_makes_a_label() {
         let host = if is_server { "" } else { "random-7.example" };
         let seen = hosts.0.lock().unwrap();
         assert_eq!(*seen, [(host.to_owned(), 0), (host.to_owned(), 1), (host.to_owned(), 1)]);
+    }
+}
+
+/// Each side tells what it sent and received itself.
+#[tokio::test]
+async fn around_a_server_a_request_is_received_and_an_answer_is_sent() {
+    for is_server in [true, false] {
+        let counts = Arc::new(Counts::default());
+        let mut exchanges = ObserveExchangeLayer::new(counts.clone());
+        if is_server {
+            exchanges = exchanges.server();
+        }
+        let service = ServiceBuilder::new().layer(exchanges).service_fn(
+            |request: Request<CountedBody<Full<Bytes>>>| async {
+                let body = request.into_body().collect().await?.to_bytes();
+                assert_eq!(body, "request");
+                Ok::<_, std::convert::Infallible>(http::Response::new(text("answer")))
+            },
+        );
+        let request = Request::put("http://a.example/").body(text("request")).unwrap();
+        service.oneshot(request).await.unwrap().into_body().collect().await.unwrap();
+        let told = std::mem::take(&mut *counts.0.lock().unwrap());
+        let expected = if is_server { (6, 7) } else { (7, 6) };
+        assert_eq!((told.sent, told.received), expected, "{is_server}");
+    }
+}
+
+/// `ObserveExchange` sees the service's own error, which nobody can look into: boxed, it is read
+/// as retry reads it.
+#[tokio::test(start_paused = true)]
+async fn an_error_around_one_that_is_known_is_told_by_its_kind_if_it_is_boxed() {
+    #[derive(Debug)]
+    struct Late(tower::timeout::error::Elapsed);
+
+    impl std::fmt::Display for Late {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("late")
+        }
+    }
+
+    impl std::error::Error for Late {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    let late = |_: Request<CountedBody<_>>| async {
+        Err::<http::Response<Full<Bytes>>, _>(Late(tower::timeout::error::Elapsed::new()))
+    };
+    let policy = RetryPolicy::default().base(Duration::from_millis(1)).retries(1);
+    let request = || Request::put("http://127.0.0.1/").body(text("x")).unwrap();
+    let around = |counts: &Arc<Counts>| {
+        ServiceBuilder::new()
+            .layer(ObserveCallLayer::new(counts.clone()))
+            .layer(RetryLayer::new(policy.clone()))
+            .layer(ObserveExchangeLayer::new(counts.clone()))
+    };
+    let (bare, boxed) = (Arc::new(Counts::default()), Arc::new(Counts::default()));
+    around(&bare).service_fn(late).oneshot(request()).await.unwrap_err();
+    around(&boxed).map_err(BoxError::from).service_fn(late).oneshot(request()).await.unwrap_err();
+    for (counts, attempts) in [(bare, "unknown"), (boxed, "timeout")] {
+        let told = Told {
+            calls: vec!["timeout"],
+            attempts: vec![attempts; 2],
+            waits: vec!["timeout"],
+            ..Told::default()
+        };
+        assert_eq!(*counts.0.lock().unwrap(), told);
     }
 }
 

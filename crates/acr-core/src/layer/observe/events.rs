@@ -54,12 +54,12 @@ pub enum Ending {
 }
 
 /// A call begins: everything from the request of the program to its answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CallStarted {}
 
 /// A call is over. Each one that started ends once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CallEnded {
     /// How.
@@ -72,9 +72,11 @@ pub struct CallEnded {
 /// One exchange of a call is over: an attempt, a hop of it to where a redirect leads, or the same
 /// attempt sent once more by sign-in.
 ///
-/// A call makes as many attempts as there are exchanges at [`Target::Asked`] that are not
-/// [signed anew](Self::is_signed_anew).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Of the exchanges at [`Target::Asked`] that are not [signed anew](Self::is_signed_anew) a call
+/// has at most one for each attempt. Its [number](Self::number) is the count: what is missing
+/// between two numbers are attempts that sent nothing to the registry, since their token could not
+/// be had or a layer refused them.
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AttemptEnded {
     /// Which attempt of its call it was, from 1.
@@ -90,7 +92,7 @@ pub struct AttemptEnded {
 }
 
 /// One exchange with a token service is over. It is no attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TokenCallEnded {
     /// How.
@@ -100,7 +102,7 @@ pub struct TokenCallEnded {
 }
 
 /// An exchange was answered 429.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Throttled {
     /// How long the server asked to wait.
@@ -108,7 +110,7 @@ pub struct Throttled {
 }
 
 /// A call waited before its next attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Waited {
     /// How long it did: less than was meant, if it was cancelled meanwhile.
@@ -123,7 +125,7 @@ pub struct Waited {
 
 /// Bytes of a body moved, or it ended. A long body is told in parts of a mebibyte and more, and
 /// its end once. Of a body without bytes nothing is told, unless it broke.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Transferred {
     /// Which way.
@@ -134,13 +136,15 @@ pub struct Transferred {
     pub end: Option<BodyEnd>,
 }
 
-/// Which way a body goes.
+/// Which way a body goes, as the program sees it that the layer stands in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Direction {
-    /// The body of a request, as far as it was handed to the connection.
+    /// From this program: the body of a request, as far as it was handed to the connection; around
+    /// a server that of an answer.
     Sent,
-    /// The body of an answer, as far as it was read.
+    /// To this program: the body of an answer, as far as it was read; around a server that of a
+    /// request.
     Received,
 }
 
@@ -157,7 +161,7 @@ pub enum BodyEnd {
 }
 
 /// An exchange got a connection, or none. Told by our own transport alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Connected {
     /// Which.

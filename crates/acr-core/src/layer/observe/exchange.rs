@@ -17,7 +17,7 @@ use tower_service::Service;
 
 use super::{
     counted::CountedBody,
-    events::{Direction, Throttled},
+    events::Throttled,
     marks::Marks,
     observer::Observer,
     reporter::{Reporter, Running, Side},
@@ -37,7 +37,10 @@ use crate::http::retry_after::RetryAfter;
 /// It stands around any service of `http::Request<CountedBody<B>>`, which a client that is
 /// generic over the body takes as it stands; for others `map_request` makes of it what they
 /// take. The answer's body becomes a [`CountedBody`]. Errors stay what they are; of one that is
-/// none of ours no kind is told, unless it is one of tower's. A service that fails before it is
+/// none of ours no kind is told, unless it is one of tower's. What an error of another type has
+/// inside is seen where it is boxed only, as retry boxes it: `map_err(BoxError::from)` or a
+/// [`TimeoutLayer`](super::TimeoutLayer) inside of this one, and an attempt is told by the same
+/// word as its wait. A service that fails before it is
 /// called (in `poll_ready`, as a buffer does whose worker is gone) was sent nothing: then there
 /// is no exchange to tell of, and it is a call's ending and the reason of a wait alone. In a
 /// pipeline what is inside of this layer is always ready.
@@ -91,12 +94,14 @@ impl ObserveExchangeLayer {
     }
 
     /// For a layer around a server of one's own: the name of the host, which each client
-    /// chooses at will, is left out ([`Observed::host`](super::Observed::host) is empty).
+    /// chooses at will, is left out ([`Observed::host`](super::Observed::host) is empty), and the
+    /// bodies of requests are [received](super::Direction::Received), those of answers
+    /// [sent](super::Direction::Sent).
     ///
     /// ```
-    /// use acr_core::layer::{ObserveExchangeLayer, Observed, Observer, Transferred};
+    /// use acr_core::layer::{Direction, ObserveExchangeLayer, Observed, Observer, Transferred};
     /// use bytes::Bytes;
-    /// use http_body_util::Full;
+    /// use http_body_util::{BodyExt, Full};
     /// use std::sync::Arc;
     /// use tower::{ServiceBuilder, ServiceExt, service_fn};
     ///
@@ -105,6 +110,7 @@ impl ObserveExchangeLayer {
     /// impl Observer for Print {
     ///     fn transferred(&self, of: &Observed, event: &Transferred) {
     ///         assert_eq!(of.host, "");
+    ///         assert_eq!(event.direction, Direction::Received);
     ///         println!("{} bytes {}", event.bytes, event.direction.as_str());
     ///     }
     /// }
@@ -113,7 +119,8 @@ impl ObserveExchangeLayer {
     /// let server = ServiceBuilder::new()
     ///     .layer(ObserveExchangeLayer::new(Arc::new(Print)).server())
     ///     .service(service_fn(|request: http::Request<_>| async {
-    ///         Ok::<_, std::io::Error>(http::Response::new(request.into_body()))
+    ///         request.into_body().collect().await?;
+    ///         Ok::<_, std::convert::Infallible>(http::Response::new(Full::new(Bytes::new())))
     ///     }));
     /// let request = http::Request::put("http://any-name.example/").body(Full::new(Bytes::from("x")))?;
     /// server.oneshot(request).await?;
@@ -153,9 +160,9 @@ where
         let reporter = Reporter::new(&self.observer, &request, self.side);
         let running = reporter.clone().exchange(request.extensions());
         let mut request =
-            request.map(|body| CountedBody::new(body, reporter.clone(), Direction::Sent));
+            request.map(|body| CountedBody::new(body, reporter.clone(), self.side.of_requests()));
         Marks::add_exchange(request.extensions_mut(), reporter);
-        ObserveExchangeFuture { future: self.inner.call(request), running }
+        ObserveExchangeFuture { future: self.inner.call(request), running, side: self.side }
     }
 }
 
@@ -165,6 +172,7 @@ pin_project! {
         #[pin]
         future: F,
         running: Running,
+        side: Side,
     }
 }
 
@@ -183,10 +191,10 @@ where
         let answer = result?;
         if answer.status() == StatusCode::TOO_MANY_REQUESTS {
             let retry_after = RetryAfter::of(answer.headers(), SystemTime::now());
-            this.running.throttled(Throttled { retry_after });
+            this.running.throttled(&Throttled { retry_after });
         }
-        let reporter = this.running.reporter().clone();
-        Poll::Ready(Ok(answer.map(|body| CountedBody::new(body, reporter, Direction::Received))))
+        let (reporter, direction) = (this.running.reporter().clone(), this.side.of_answers());
+        Poll::Ready(Ok(answer.map(|body| CountedBody::new(body, reporter, direction))))
     }
 }
 

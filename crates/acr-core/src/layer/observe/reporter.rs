@@ -7,8 +7,8 @@ use tokio::time::Instant;
 
 use super::{
     events::{
-        AttemptEnded, CallEnded, CallStarted, Ending, Observed, Target, Throttled, TokenCallEnded,
-        known_method,
+        AttemptEnded, CallEnded, CallStarted, Direction, Ending, Observed, Target, Throttled,
+        TokenCallEnded, known_method,
     },
     observer::Observer,
 };
@@ -83,6 +83,24 @@ pub(super) enum Side {
     Server,
 }
 
+impl Side {
+    /// Which way the body of a request goes.
+    pub(super) const fn of_requests(self) -> Direction {
+        match self {
+            Self::Client => Direction::Sent,
+            Self::Server => Direction::Received,
+        }
+    }
+
+    /// Which way the body of an answer goes.
+    pub(super) const fn of_answers(self) -> Direction {
+        match self {
+            Self::Client => Direction::Received,
+            Self::Server => Direction::Sent,
+        }
+    }
+}
+
 /// Something that ends once: as it is told, or cancelled when it is dropped.
 pub(super) struct Running {
     reporter: Reporter,
@@ -114,8 +132,8 @@ impl Running {
         });
     }
 
-    pub(super) fn throttled(&self, throttled: Throttled) {
-        self.reporter.observer.throttled(&self.reporter.of, &throttled);
+    pub(super) fn throttled(&self, throttled: &Throttled) {
+        self.reporter.observer.throttled(&self.reporter.of, throttled);
     }
 
     fn tell(&mut self, ending: Ending) {
