@@ -39,7 +39,7 @@ use crate::http::retry_after::RetryAfter;
 /// take. The answer's body becomes a [`CountedBody`]. Errors stay what they are; of one that is
 /// none of ours no kind is told, unless it is one of tower's. What an error of another type has
 /// inside is seen where it is boxed only, as retry boxes it: `map_err(BoxError::from)` or a
-/// [`TimeoutLayer`](super::TimeoutLayer) inside of this one, and an attempt is told by the same
+/// [`TimeoutLayer`](crate::layer::TimeoutLayer) inside of this one, and an attempt is told by the same
 /// word as its wait. A service that fails before it is
 /// called (in `poll_ready`, as a buffer does whose worker is gone) was sent nothing: then there
 /// is no exchange to tell of, and it is a call's ending and the reason of a wait alone. In a
