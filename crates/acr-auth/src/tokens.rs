@@ -180,7 +180,9 @@ impl Tokens {
         match self.fetch_access_as(&found.token, caller, scope.clone()).await {
             // What was found may have been replaced since.
             Err(error) if !is_new && blames_token(&error) && may_be_replaced(&found.token) => {
-                self.sought.forget(&found.token);
+                if !self.sought.forget(&found.token) {
+                    return Err(error);
+                }
                 let (found, _) = self.sought.get(source, &self.endpoint).await?;
                 let access = self.fetch_access_as(&found.token, caller, scope).await?;
                 Ok(sought_as(&found, access))

@@ -98,6 +98,53 @@ async fn after_a_refusal_it_is_looked_for_once_more() {
     assert_eq!(asked.load(Ordering::Relaxed), 2);
 }
 
+/// A helper, or a person, is not asked with each call.
+#[tokio::test(start_paused = true)]
+async fn a_login_that_is_always_refused_is_looked_for_once_a_minute() {
+    let fake = fake();
+    let (pipeline, asked) = pipeline(&fake, [Credential::password("me", "wrong")]);
+    for searches in [2, 3] {
+        for _ in 0..5 {
+            let error = list(&pipeline).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unauthenticated);
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        assert_eq!(asked.load(Ordering::Relaxed), searches);
+        tokio::time::advance(Duration::from_secs(61)).await;
+    }
+}
+
+/// Finds nobody, and then somebody who never answers.
+#[derive(Debug)]
+struct Silent(AtomicUsize);
+
+impl CredentialSource for Silent {
+    fn find<'a>(&'a self, _: &'a Endpoint) -> BoxFuture<'a, Result<Credential>> {
+        Box::pin(async move {
+            if self.0.fetch_add(1, Ordering::Relaxed) > 0 {
+                std::future::pending::<()>().await;
+            }
+            Ok(Credential::anonymous_since("the drawer is empty"))
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_search_that_hangs_is_one_that_failed() {
+    let fake = fake();
+    let auth = AuthLayer::new(&fake.endpoint(), Credential::sought(Silent(AtomicUsize::new(0))));
+    let pipeline = Pipeline::builder(fake.endpoint())
+        .transport(fake.transport())
+        .layer_per_hop(auth)
+        .build()
+        .unwrap();
+    for _ in 0..3 {
+        let error = list(&pipeline).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Forbidden, "{error}");
+        tokio::time::advance(Duration::from_secs(61)).await;
+    }
+}
+
 #[tokio::test]
 async fn what_a_search_fails_with_is_the_error_of_the_call_and_the_next_one_searches_again() {
     let fake = fake();

@@ -111,7 +111,7 @@ pub use self::{
     download::{BlobReader, Download, DownloadRange, PartialReader},
     list::{ListPager, Pages},
     manifest::{GetManifest, PutManifest, TagManifest},
-    reader::reader,
+    reader::{reader, sized_reader},
     registry::Registry,
     repository::Repository,
     upload::{Mount, Upload, UploadSession},

@@ -20,6 +20,10 @@ impl Idle<'_> {
                  or leave it out"
             ))),
             None if self.trusted.is_empty() => Ok(()),
+            None if !self.endpoint.is_https() => Err(refuse(format!(
+                "`trust_entra_for` does nothing for `{host}` without TLS, where no Entra token is sent: use \
+                 https"
+            ))),
             None => self.refuse_beside_others("trust_entra_for"),
         }
     }

@@ -63,9 +63,7 @@ impl CredentialSource for Surroundings {
             if tried.is_empty() {
                 tried.push("this program was built without a source of credentials".to_owned());
             }
-            let tried = tried.join("; ");
-            tracing::info!(registry = registry.host(), tried, "going on as nobody");
-            Ok(Credential::anonymous_since(tried))
+            Ok(Credential::anonymous_since(tried.join("; ")))
         })
     }
 }

@@ -15,7 +15,7 @@ use std::{
 
 use acr_client::{
     Credential, Digest, ErrorKind,
-    blocking::{Registry, reader},
+    blocking::{Registry, reader, sized_reader},
 };
 use acr_testkit::{FakeRegistry, Fault, Operation};
 
@@ -107,4 +107,48 @@ fn content_that_breaks_off_is_not_stored_as_if_it_had_ended() {
         }
     }
     assert_eq!(fake.journal().count_of(Operation::CompleteUpload), 0);
+}
+
+/// A terminal whose reader pressed Ctrl-D once, a FIFO that got another writer since.
+struct GoesOn {
+    first: Option<Vec<u8>>,
+    has_ended: bool,
+}
+
+impl Read for GoesOn {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        assert!(!self.has_ended, "it said that it ended");
+        let Some(rest) = self.first.as_mut().filter(|rest| !rest.is_empty()) else {
+            self.has_ended = true;
+            return Ok(0);
+        };
+        let most = rest.len().min(buffer.len());
+        buffer[..most].copy_from_slice(&rest[..most]);
+        rest.drain(..most);
+        Ok(most)
+    }
+}
+
+#[test]
+fn nothing_is_read_after_the_end() {
+    let (registry, _fake) = in_process();
+    let repo = registry.repository("library/app").unwrap();
+    for size in [0, 12, 256 << 10, (256 << 10) + 1] {
+        let content = vec![7; size];
+        let first = Some(content.clone());
+        let layer = repo.upload(reader(GoesOn { first, has_ended: false })).run().unwrap();
+        assert_eq!(layer.digest, Digest::sha256(&content), "{size}");
+    }
+}
+
+#[test]
+fn what_has_a_known_length_goes_in_one_request() {
+    let (registry, fake) = in_process();
+    let repo = registry.repository("library/app").unwrap();
+    let content = vec![7; 20 << 20];
+    let layer =
+        repo.upload(sized_reader(io::Cursor::new(content.clone()), 20 << 20)).run().unwrap();
+    assert_eq!(layer.digest, Digest::sha256(&content));
+    let chunks = fake.journal().count_of(Operation::UploadChunk);
+    assert!(chunks <= 1, "{chunks}");
 }

@@ -88,6 +88,26 @@ fn a_writer_that_failed_stores_nothing_more() {
     assert_eq!(writer.finish().unwrap_err().kind(), ErrorKind::Forbidden);
     assert_eq!(fake.journal().count_of(Operation::CompleteUpload), 0);
     assert!(!repo.exists(Digest::sha256(b"second")).unwrap());
+    assert_eq!(writer.cancel().unwrap_err().kind(), ErrorKind::Forbidden);
+}
+
+#[test]
+fn what_is_finished_is_not_cancelled() {
+    let (registry, fake) = in_process();
+    let repo = registry.repository("library/app").unwrap();
+    let mut writer = repo.start_upload().unwrap().into_writer();
+    // Refused inside of async code it is still there.
+    let refused = Runtime::new().unwrap().block_on(async { writer.cancel() });
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::InvalidInput);
+    writer.write_all(b"sample").unwrap();
+    writer.finish().unwrap();
+    let error = writer.cancel().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    // Nobody knows whether it is stored.
+    let mut writer = repo.start_upload().unwrap().into_writer();
+    fake.inject(Fault::status(Operation::CompleteUpload, 1, 403));
+    writer.finish().unwrap_err();
+    assert_eq!(writer.cancel().unwrap_err().kind(), ErrorKind::Forbidden);
 }
 
 #[test]

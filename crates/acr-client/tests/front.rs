@@ -256,6 +256,7 @@ async fn debug_shows_no_secret() {
 async fn what_would_do_nothing_is_said_when_it_is_built() {
     let azure = || Registry::builder("myregistry.azurecr.io");
     let other = || Registry::builder("registry.example");
+    let plain = acr_client::Endpoint::insecure_loopback("127.0.0.1:5000".parse().unwrap()).unwrap();
     let nobody = Credential::anonymous;
     let password = || Credential::password("me", "secret");
     let token = || acr_client::AccessToken::new("token", std::time::SystemTime::now());
@@ -280,6 +281,7 @@ async fn what_would_do_nothing_is_said_when_it_is_built() {
             other().trust_entra_for("registry.example").credential(password()),
             "`trust_entra_for` does nothing",
         ),
+        (Registry::builder(plain).trust_entra_for("127.0.0.1"), "without TLS"),
     ] {
         let error = builder.build().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");

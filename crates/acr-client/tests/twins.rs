@@ -33,7 +33,7 @@ const RENAMED: [(&str, &str); 4] =
     [("into_future", "run"), ("try_next", "next"), ("poll_next", "next"), ("poll_read", "read")];
 
 /// What has no twin, and why.
-const WITHOUT: [(&str, &str); 9] = [
+const WITHOUT: [(&str, &str); 15] = [
     // One builder for both; it ends with `build_blocking`.
     ("Registry", "builder"),
     // They hand out the async clients, all of whose operations `blocking::Repository` has itself.
@@ -45,14 +45,25 @@ const WITHOUT: [(&str, &str); 9] = [
     // The readers and pages of one piece are iterators and `Read`s there.
     ("BlobReader", "poll_next"),
     ("PartialReader", "poll_next"),
+    // A file is given to `upload` by its path, and a `Stream` is async.
+    ("Content", "file"),
+    ("Content", "stream"),
+    ("Content", "sized_stream"),
+    // They do not wait.
+    ("Content", "from"),
+    ("Content", "len"),
+    ("Content", "is_empty"),
     // What every value has.
     ("*", "clone"),
     ("*", "fmt"),
 ];
 
 /// Functions of `acr_client::blocking` that stand for methods of types which do not wait otherwise.
-const FUNCTIONS: [(&str, &str, &str); 2] =
-    [("Content", "reader", "reader"), ("DownloadCheckpoint", "reopen", "reopen")];
+const FUNCTIONS: [(&str, &str, &str); 3] = [
+    ("Content", "reader", "reader"),
+    ("Content", "sized_reader", "sized_reader"),
+    ("DownloadCheckpoint", "reopen", "reopen"),
+];
 
 /// Types of the front door that wait and have no twin, and why.
 const ASYNC_ONLY: [&str; 8] = [
@@ -60,7 +71,7 @@ const ASYNC_ONLY: [&str; 8] = [
     "BlobClient",
     "RegistryClient",
     "RepositoryClient",
-    // A file is given to `upload` by its path; what else they do, a function does.
+    // What they do, a function does.
     "Content",
     "DownloadCheckpoint",
     // What it finds is asked for by `Credential::docker_config`.
@@ -211,14 +222,7 @@ fn missing(front: &str, below: &str) -> Vec<String> {
             problems.push(format!("`{name}` waits and is neither a twin nor without one"));
         }
     }
-    for (name, method, function) in FUNCTIONS {
-        let is_there =
-            with_async.methods.get(name).is_some_and(|methods| methods.contains_key(method));
-        let is_twin = front.contains(&format!("pub fn acr_client::blocking::{function}("));
-        if !is_there || !is_twin {
-            problems.push(format!("`{name}::{method}` has no function `blocking::{function}`"));
-        }
-    }
+    problems.extend(without_function(&with_async, front));
     for name in TWINS {
         let Some(methods) = with_async.methods.get(name) else {
             problems.push(format!("`{name}` is in no listing"));
@@ -230,8 +234,7 @@ fn missing(front: &str, below: &str) -> Vec<String> {
             let renamed = RENAMED.iter().find(|(was, _)| was == method).map(|(_, is)| *is);
             let is_there =
                 twins.contains_key(method) || renamed.is_some_and(|is| twins.contains_key(is));
-            let is_excused =
-                WITHOUT.iter().any(|(of, which)| (*of == name || *of == "*") && which == method);
+            let is_excused = is_excused(name, method);
             if !is_there && !is_excused {
                 problems.push(format!("`blocking::{name}` has no `{method}`"));
             }
@@ -242,6 +245,30 @@ fn missing(front: &str, below: &str) -> Vec<String> {
         }
     }
     problems
+}
+
+/// The functions that stand for methods, and the ways to make content.
+fn without_function(with_async: &Interface, front: &str) -> Vec<String> {
+    let mut problems = Vec::new();
+    for (name, method, function) in FUNCTIONS {
+        let is_there =
+            with_async.methods.get(name).is_some_and(|methods| methods.contains_key(method));
+        let is_twin = front.contains(&format!("pub fn acr_client::blocking::{function}("));
+        if !is_there || !is_twin {
+            problems.push(format!("`{name}::{method}` has no function `blocking::{function}`"));
+        }
+    }
+    for method in with_async.methods.get("Content").into_iter().flat_map(BTreeMap::keys) {
+        let is_function = FUNCTIONS.iter().any(|(of, is, _)| *of == "Content" && is == method);
+        if !is_function && !is_excused("Content", method) {
+            problems.push(format!("no function of `blocking` is told for `Content::{method}`"));
+        }
+    }
+    problems
+}
+
+fn is_excused(name: &str, method: &str) -> bool {
+    WITHOUT.iter().any(|(of, which)| (*of == name || *of == "*") && *which == method)
 }
 
 /// In words, that a twin takes something else.
@@ -310,6 +337,9 @@ fn a_missing_twin_is_noticed() {
     let new = "pub async fn acr_client::Repository::pull(&self) -> acr_core::Result<()>\n";
     let problems = missing(&format!("{front}{new}"), &below);
     assert_eq!(problems, ["`blocking::Repository` has no `pull`"]);
+    let new = "pub fn acr_blob::Content::pipe(impl std::io::Read) -> Self\n";
+    let problems = missing(&front, &format!("{below}{new}"));
+    assert_eq!(problems, ["no function of `blocking` is told for `Content::pipe`"]);
     let new = "pub async fn acr_client::Copier::go(&self) -> acr_core::Result<()>\n";
     let problems = missing(&format!("{front}{new}"), &below);
     assert_eq!(problems, ["`Copier` waits and is neither a twin nor without one"]);

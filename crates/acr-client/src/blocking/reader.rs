@@ -34,6 +34,23 @@ pub fn reader(reader: impl Read + Send + 'static) -> Content {
     Content::stream(Pieces::NotAsked(Box::new(reader)))
 }
 
+/// The same of a known length: it goes in the body of one request, as a file does, where what has no
+/// known length goes in chunks.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest_blocking.rs")).run(|_, repo| {
+/// use acr_client::blocking::sized_reader;
+///
+/// let layer = repo.upload(sized_reader(&b"sample layer"[..], 12)).run()?;
+/// assert_eq!(layer.size, 12);
+/// // Content of another length is not stored.
+/// assert!(repo.upload(sized_reader(&b"sample"[..], 12)).run().is_err());
+/// # Ok(()) });
+/// ```
+pub fn sized_reader(reader: impl Read + Send + 'static, len: u64) -> Content {
+    Content::sized_stream(Pieces::NotAsked(Box::new(reader)), len)
+}
+
 /// What the thread gives; nothing, if it went on without saying that the content ended.
 enum Pieces {
     NotAsked(Box<dyn Read + Send>),
@@ -73,9 +90,17 @@ fn start(mut reader: Box<dyn Read + Send>) -> io::Result<mpsc::Receiver<io::Resu
     let read_all = move || {
         loop {
             let piece = read_piece(&mut reader);
-            let is_last = piece.as_ref().map_or(true, Bytes::is_empty);
+            // It said that it ended: a terminal or a pipe might begin again.
+            let is_last = piece.as_ref().map_or(true, |piece| piece.len() < PIECE);
+            let is_end_told = piece.as_ref().map_or(true, Bytes::is_empty);
             // Nobody takes it when the upload is over.
-            if sender.blocking_send(piece).is_err() || is_last {
+            if sender.blocking_send(piece).is_err() {
+                return;
+            }
+            if is_last {
+                if !is_end_told {
+                    let _ = sender.blocking_send(Ok(Bytes::new()));
+                }
                 return;
             }
         }

@@ -16,7 +16,7 @@ use super::{runtime::refuse_async, upload::UploadSession};
 ///
 /// Nothing is stored before [`finish`](UploadWriter::finish), and nothing at all without it. After an
 /// error the upload is over, and all that follows fails with the same one. Only what is refused
-/// inside of async code changes nothing, `finish` included: it works again outside.
+/// inside of async code changes nothing, `finish` and `cancel` included: it works again outside.
 #[derive(Debug)]
 #[must_use = "an upload that is not finished stores nothing"]
 pub struct UploadWriter {
@@ -68,7 +68,8 @@ impl UploadWriter {
         completed.map_err(|error| self.end(error))
     }
 
-    /// Ends the upload without storing anything: `DELETE {location}`.
+    /// Ends the upload without storing anything: `DELETE {location}`. Takes the writer by reference, as
+    /// [`finish`](UploadWriter::finish) does.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest_blocking.rs")).run(|_, repo| {
@@ -78,9 +79,12 @@ impl UploadWriter {
     ///
     /// # Errors
     ///
-    /// Those of [`UploadSession::cancel`].
-    pub fn cancel(self) -> Result<()> {
-        self.session.map_or(Ok(()), UploadSession::cancel)
+    /// Those of [`UploadSession::cancel`]; the one that ended the upload before, after which there is no
+    /// session to end; [`ErrorKind::InvalidInput`] once the blob is stored.
+    pub fn cancel(&mut self) -> Result<()> {
+        self.check()?;
+        let session = self.session.take().ok_or_else(finished)?;
+        session.cancel().map_err(|error| self.end(error))
     }
 
     /// Sends what makes up whole chunks.

@@ -10,23 +10,24 @@ use serde::{Deserialize, Serialize};
 /// # Which lock stops what
 ///
 /// A repository, a tag and a manifest have locks of their own. What a flag that is off stops
-/// is [`Disallowed`](acr_core::ErrorKind::Disallowed); the message names the locks that can be behind
-/// it, since the registry does not say which one it was. A later update always gets through:
+/// is [`Disallowed`](acr_core::ErrorKind::Disallowed); for manifests, tags and repositories the message
+/// names the locks that can be behind it, since the registry does not say which one it was. A later update always gets through:
 /// else nothing could be unlocked.
 ///
 /// | operation | is stopped by |
 /// |---|---|
 /// | put a manifest by tag, point a tag elsewhere | `write` of that tag or of the repository |
 /// | put a manifest by digest | `write` of that manifest, if it is there, or of the repository |
+/// | restore a deleted manifest | `write` of the tag that it gets or of the repository |
 /// | upload or mount a blob | `write` of the repository |
 /// | delete a tag | `delete` or `write` of the tag or of the repository |
 /// | delete a manifest, which takes its tags along | `delete` or `write` of the manifest, of any of its tags or of the repository |
 /// | delete a blob | `delete` or `write` of the repository |
 /// | delete a repository | `delete` or `write` of the repository, or of any tag or manifest in it |
-/// | get or resolve a manifest by tag | `read` of the tag, of its manifest or of the repository |
+/// | get or resolve a manifest by tag | `read` of the tag, of its manifest or of the repository; in quarantine it is `NotFound` |
 /// | get or resolve a manifest by digest | `read` of the manifest or of the repository; quarantine |
 /// | download a blob, ask for its size | `read` of the repository |
-/// | be in a list | `list` of the item; by its name it is still there |
+/// | be in a list of repositories, tags or manifests | `list` of the item; by its name, and among the referrers of a manifest, it is still there |
 /// | read or update properties | nothing |
 ///
 /// (Azure documents the single flags, not how they meet: the rows about the tags of a manifest
