@@ -99,7 +99,9 @@ impl ObserveExchangeLayer {
     /// [sent](super::Direction::Sent).
     ///
     /// ```
-    /// use acr_core::layer::{Direction, ObserveExchangeLayer, Observed, Observer, Transferred};
+    /// use acr_core::layer::{
+    ///     CountedBody, Direction, ObserveExchangeLayer, Observed, Observer, Transferred,
+    /// };
     /// use bytes::Bytes;
     /// use http_body_util::{BodyExt, Full};
     /// use std::sync::Arc;
@@ -118,7 +120,7 @@ impl ObserveExchangeLayer {
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
     /// let server = ServiceBuilder::new()
     ///     .layer(ObserveExchangeLayer::new(Arc::new(Print)).server())
-    ///     .service(service_fn(|request: http::Request<_>| async {
+    ///     .service(service_fn(|request: http::Request<CountedBody<Full<Bytes>>>| async {
     ///         request.into_body().collect().await?;
     ///         Ok::<_, std::convert::Infallible>(http::Response::new(Full::new(Bytes::new())))
     ///     }));
