@@ -12,11 +12,7 @@ use acr_core::{
 
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 use crate::connection::Connection;
-use crate::{
-    idle::{self, Idle},
-    login_server::LoginServer,
-    surroundings::Surroundings,
-};
+use crate::{idle::Idle, login_server::LoginServer, surroundings::Surroundings};
 
 /// Builds a [`Registry`](crate::Registry), or with `build_blocking` a `blocking::Registry`.
 ///
@@ -298,7 +294,7 @@ impl RegistryBuilder {
 
         use crate::surroundings::Chain;
 
-        if !idle::may_see_entra(endpoint, &self.trusted) {
+        if !crate::idle::may_see_entra(endpoint, &self.trusted) {
             return Ok(Surroundings { chain: None });
         }
         let mut options = SourceOptions::new();

@@ -32,6 +32,8 @@ pub(crate) struct Chain {
 
 impl CredentialSource for Surroundings {
     fn find<'a>(&'a self, registry: &'a Endpoint) -> BoxFuture<'a, Result<Credential>> {
+        #[cfg(not(any(feature = "entra", feature = "docker-config")))]
+        let _ = registry;
         Box::pin(async move {
             #[cfg_attr(
                 not(any(feature = "entra", feature = "docker-config")),

@@ -484,6 +484,7 @@ impl Error {
         self
     }
 
+    #[cfg(feature = "_transport")]
     pub(crate) fn is_permanent(&self) -> bool {
         self.0.permanent
     }

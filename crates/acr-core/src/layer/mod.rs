@@ -72,7 +72,8 @@ use bytes::Bytes;
 use tower_service::Service;
 
 #[cfg(feature = "_transport")]
-pub(crate) use self::hop::{ForeignHop, Unidentified};
+pub(crate) use self::hop::ForeignHop;
+pub(crate) use self::hop::Unidentified;
 #[cfg(feature = "_transport")]
 pub(crate) use self::observe::Marks;
 pub use self::{
