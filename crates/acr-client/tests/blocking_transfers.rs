@@ -12,6 +12,7 @@ use std::{
 
 use acr_client::{
     ByteRange, Credential, Digest, Error, ErrorKind, RegistryBuilder, blocking::Registry,
+    layer::RetryPolicy,
 };
 use acr_testkit::{FakeRegistry, Fault, Operation, Tls};
 use tokio::runtime::Runtime;
@@ -88,7 +89,27 @@ fn a_writer_that_failed_stores_nothing_more() {
     assert_eq!(writer.finish().unwrap_err().kind(), ErrorKind::Forbidden);
     assert_eq!(fake.journal().count_of(Operation::CompleteUpload), 0);
     assert!(!repo.exists(Digest::sha256(b"second")).unwrap());
-    assert_eq!(writer.cancel().unwrap_err().kind(), ErrorKind::Forbidden);
+    // The session is there no more; nothing is stored.
+    writer.cancel().unwrap();
+}
+
+/// The registry has the session that a write left there, for another process or a better hour.
+#[test]
+fn what_a_failed_write_left_is_cancelled() {
+    let fake = FakeRegistry::builder().user("me", "secret").build();
+    let quick = builder(&fake).retry(RetryPolicy::default().retries(0));
+    let repo = quick.build_blocking().unwrap().repository("library/app").unwrap();
+    let mut session = repo.start_upload().unwrap();
+    session.write("first ").unwrap();
+    let saved = session.checkpoint().unwrap();
+    drop(session);
+    let mut writer = repo.resume_upload(&saved).unwrap().into_writer();
+    fake.inject(Fault::status(Operation::UploadChunk, 1, 401).times(1_000));
+    writer.write_all(b"second").unwrap();
+    writer.flush().unwrap_err();
+    assert_eq!(fake.open_uploads(), 1);
+    writer.cancel().unwrap();
+    assert_eq!(fake.open_uploads(), 0);
 }
 
 #[test]

@@ -7,6 +7,9 @@ use std::{
     path::Path,
 };
 
+#[cfg(unix)]
+use crate::file::directory_of;
+
 /// Opens the file to read and write, and locks it; `WouldBlock` while somebody else has it.
 pub(crate) fn open_alone(path: &Path) -> io::Result<File> {
     match fs::symlink_metadata(path) {
@@ -21,7 +24,7 @@ pub(crate) fn open_alone(path: &Path) -> io::Result<File> {
             let file = open(&mut options, path).map_err(|error| match error.kind() {
                 // It was there a moment ago.
                 io::ErrorKind::NotFound => io::ErrorKind::WouldBlock.into(),
-                _ => error,
+                _ => named(path, error),
             })?;
             check(&file, path)?;
             file
@@ -36,6 +39,18 @@ pub(crate) fn open_alone(path: &Path) -> io::Result<File> {
 /// A new file, to write: nobody else's.
 pub(crate) fn create_alone(path: &Path) -> io::Result<File> {
     open(OpenOptions::new().write(true).create_new(true), path)
+}
+
+/// The same failure, which says of which file it is where that is not the one the caller named.
+pub(crate) fn named(path: &Path, error: io::Error) -> io::Error {
+    if error.kind() != io::ErrorKind::PermissionDenied || error.get_ref().is_some() {
+        return error;
+    }
+    let text = format!(
+        "`{}` is refused ({error}), it may be another user's; remove it, or choose another folder",
+        path.display()
+    );
+    io::Error::new(io::ErrorKind::PermissionDenied, text)
 }
 
 fn trap(path: &Path, why: &str) -> io::Error {
@@ -60,7 +75,9 @@ fn check(file: &File, path: &Path) -> io::Result<()> {
     use std::os::unix::fs::MetadataExt as _;
 
     let found = file.metadata()?;
-    let ours = tempfile::tempfile_in(crate::file::directory_of(path))?.metadata()?;
+    // With a name, which makes it 0600 everywhere; one without gets what the umask leaves of 0666.
+    let ours = tempfile::Builder::new().prefix(".acr-").tempfile_in(directory_of(path))?;
+    let ours = ours.as_file().metadata()?;
     let open_to_others = found.mode() & !ours.mode() & 0o077;
     if !found.is_file() {
         Err(trap(path, "it is no regular file"))

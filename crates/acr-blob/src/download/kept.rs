@@ -14,7 +14,7 @@ use tokio::{task::spawn_blocking, time::sleep};
 
 use crate::{
     download::{
-        alone::{create_alone, is_at, movable, open_alone},
+        alone::{create_alone, is_at, movable, named, open_alone},
         checkpoint::DownloadCheckpoint,
         partial_file::{Stop, rewind},
     },
@@ -259,7 +259,7 @@ fn replaced(partial: &Path) -> io::Error {
 
 fn removed(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(named(path, error)),
         _ => Ok(()),
     }
 }
@@ -295,7 +295,8 @@ fn read_small(path: &Path) -> io::Result<Option<String>> {
         return Ok(None);
     }
     let mut text = Vec::new();
-    File::open(path)?.take(MAX_CHECKPOINT).read_to_end(&mut text)?;
+    let file = File::open(path).map_err(|error| named(path, error))?;
+    file.take(MAX_CHECKPOINT).read_to_end(&mut text)?;
     Ok(String::from_utf8(text).ok())
 }
 

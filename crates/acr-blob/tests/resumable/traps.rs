@@ -33,14 +33,20 @@ async fn a_file_that_others_may_reach_is_not_written_to() {
     fs::write(&victim, "mine").unwrap();
     // Nobody but root can make a file of another user.
     let is_root = fs::metadata(&victim).unwrap().uid() == 0;
-    for (trap, why) in [(0, "second name"), (1, "open it too"), (2, "another user's")] {
-        match trap {
-            0 => fs::hard_link(&victim, &partial).unwrap(),
+    let traps = [
+        ("second name", 0o600),
+        ("open it too", 0o666),
+        ("open it too", 0o644),
+        ("open it too", 0o620),
+        ("another user's", 0o600),
+    ];
+    for (why, mode) in traps {
+        match why {
+            "second name" => fs::hard_link(&victim, &partial).unwrap(),
             _ => drop(File::create(&partial).unwrap()),
         }
-        let mode = if trap == 1 { 0o666 } else { 0o600 };
         fs::set_permissions(&partial, Permissions::from_mode(mode)).unwrap();
-        if trap == 2 {
+        if why == "another user's" {
             if !is_root {
                 continue;
             }

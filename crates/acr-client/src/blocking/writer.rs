@@ -79,12 +79,16 @@ impl UploadWriter {
     ///
     /// # Errors
     ///
-    /// Those of [`UploadSession::cancel`]; the one that ended the upload before, after which there is no
-    /// session to end; [`ErrorKind::InvalidInput`] once the blob is stored.
+    /// Those of [`UploadSession::cancel`]; the one of a [`finish`](UploadWriter::finish) that failed, after
+    /// which nobody knows whether the blob is stored; [`ErrorKind::InvalidInput`] once it is stored, or
+    /// cancelled.
     pub fn cancel(&mut self) -> Result<()> {
-        self.check()?;
-        let session = self.session.take().ok_or_else(finished)?;
-        session.cancel().map_err(|error| self.end(error))
+        refuse_async()?;
+        // After a write that failed the registry may still have it.
+        match self.session.take() {
+            Some(session) => session.cancel().map_err(|error| self.end(error)),
+            None => Err(self.over.as_ref().map_or_else(finished, Error::shared)),
+        }
     }
 
     /// Sends what makes up whole chunks.

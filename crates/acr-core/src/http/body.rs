@@ -269,8 +269,8 @@ impl<B: Layered> Layered for CountedBody<B> {
     }
 }
 
-/// Unwraps a body of ours within one layer of ours to four: as many as stand in one
-/// `ServiceBuilder`, which erases nothing between them.
+/// Unwraps a body of ours within one layer of ours to four, as they come from one `ServiceBuilder`,
+/// which erases nothing between them; within more it is a stream.
 fn within_four<B: Layered>(slot: &mut dyn Any) -> Option<Body> {
     within_two::<B>(slot)
         .or_else(|| within_two::<WatchedBody<WatchedBody<B>>>(slot))

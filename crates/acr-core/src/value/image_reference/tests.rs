@@ -232,7 +232,7 @@ fn what_is_made_of_parts_is_what_its_text_is() {
     for (registry, said) in [
         ("", "no registry"),
         ("r", "`r:443`"),
-        ("my_registry", "has a dot or a port"),
+        ("my_registry", "without `_`"),
         ("https://r.azurecr.io", "without a scheme"),
         ("r.azurecr.io/a", "without a scheme or path"),
         ("r.azurecr.io:0", "port"),
