@@ -22,7 +22,7 @@
 //! | `try_next().await` on a list or its pages | [`Iterator`]: `for tag in repo.list_tags()` |
 //! | a reader's chunks, `tokio::io::AsyncRead` | [`chunk`](BlobReader::chunk), [`std::io::Read`] |
 //! | an upload session | [`UploadSession`]; as a [`std::io::Write`]: [`UploadSession::into_writer`] |
-//! | [`Content::reader`](crate::Content::reader), `DownloadCheckpoint::reopen` | [`reader`], `reopen` |
+//! | [`Content::reader`](crate::Content::reader), `DownloadCheckpoint::reopen` | [`reader`](fn@reader), `reopen` |
 //! | dropping a future | none: a call returns when it is done; time-outs and deadlines bound it |
 //!
 //! # Threads
@@ -31,7 +31,7 @@
 //! clones, repositories, lists and readers share. It ends with the last of them. Calls work on the
 //! threads that make them, any number at once; functions given to `on_progress` and
 //! `on_checkpoint` are called there too. (Files and names of hosts are read on threads of a pool that
-//! come and go, and what a [`reader`] gives on a thread for that upload.)
+//! come and go, and what a [`reader`](fn@reader) gives on a thread for that upload.)
 //!
 //! # Not inside of async code
 //!

@@ -10,7 +10,7 @@ use crate::blocking::{
 };
 
 impl Repository {
-    /// Uploads content: bytes, a file, or what a [`reader`](crate::blocking::reader) gives. Run the builder.
+    /// Uploads content: bytes, a file, or what a [`reader`](fn@crate::blocking::reader) gives. Run the builder.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest_blocking.rs")).run(|_, repo| {
