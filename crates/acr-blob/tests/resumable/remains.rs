@@ -107,11 +107,13 @@ async fn a_target_that_cannot_be_written_is_found_at_once() {
     for (name, why) in [("folder", "it is a folder"), (long.as_str(), "too long")] {
         let error = place.download().to_file_resumable(place.path(name)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Source);
-        assert!(error.to_string().contains(why), "{error}");
+        // Windows bounds whole paths, and says of one that is too long whatever it likes.
+        assert!(cfg!(windows) && why == "too long" || error.to_string().contains(why), "{error}");
     }
     assert_eq!(place.fake.journal().entries().len(), before);
     assert_eq!(place.names(), ["folder"]);
     // A name that has room.
-    let size = place.download().to_file_resumable(place.path(&long[..240])).await.unwrap();
+    let room = if cfg!(windows) { 60 } else { 240 };
+    let size = place.download().to_file_resumable(place.path(&long[..room])).await.unwrap();
     assert_eq!(size, place.content.len() as u64);
 }
