@@ -38,6 +38,8 @@ tree_holds 71 acr-registry
 tree_holds 45 acr-registry --no-default-features
 tree_holds 60 acr-testkit --no-default-features
 tree_lacks acr-testkit clap redb rcgen rustls hyper -- --no-default-features
+tree_lacks acr-client azure_core async-trait --
+tree_lacks acr-auth azure_core async-trait --
 
 for picked in "${crates[@]}"; do
   mapfile -t features < <(features_of "$picked")

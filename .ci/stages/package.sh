@@ -30,5 +30,10 @@ done
 } >"$unpacked/Cargo.toml"
 cp Cargo.lock "$unpacked"
 
-# With the profiles of this workspace, so that what other stages checked is not compiled again.
+# In the folder and with the profiles of this workspace, so that what other stages checked is not
+# compiled again. Not `--locked`: what only this workspace has is taken out of the lockfile.
+CARGO_TARGET_DIR=$(target_dir)
+export CARGO_TARGET_DIR
 run cargo check --manifest-path "$unpacked/Cargo.toml" --workspace
+# Its features would be those of all together; the libraries are compiled alone by the stage `features`.
+run cargo check --manifest-path "$unpacked/Cargo.toml" -p acr-emulator

@@ -89,8 +89,33 @@ fn a_writer_that_failed_stores_nothing_more() {
     assert_eq!(writer.finish().unwrap_err().kind(), ErrorKind::Forbidden);
     assert_eq!(fake.journal().count_of(Operation::CompleteUpload), 0);
     assert!(!repo.exists(Digest::sha256(b"second")).unwrap());
-    // The session is there no more; nothing is stored.
+    // The write that failed has ended the session.
+    assert_eq!(fake.open_uploads(), 0);
     writer.cancel().unwrap();
+    assert_eq!(fake.journal().count_of(Operation::CancelUpload), 0);
+    assert_eq!(writer.cancel().unwrap_err().kind(), ErrorKind::InvalidInput);
+}
+
+/// Such as a login that may push and not delete.
+#[test]
+fn a_session_that_a_failed_write_could_not_end_is_cancelled() {
+    let (registry, fake) = in_process();
+    let repo = registry.repository("library/app").unwrap();
+    let fails = |refusals| {
+        let mut writer = repo.start_upload().unwrap().into_writer();
+        fake.inject(Fault::status(Operation::UploadChunk, 1, 403));
+        fake.inject(Fault::status(Operation::CancelUpload, 1, 403).times(refusals));
+        writer.write_all(b"content").unwrap();
+        writer.flush().unwrap_err();
+        writer
+    };
+    let mut writer = fails(1);
+    assert_eq!(fake.open_uploads(), 1);
+    writer.cancel().unwrap();
+    assert_eq!(fake.open_uploads(), 0);
+    let mut writer = fails(2);
+    let error = writer.cancel().unwrap_err();
+    assert_eq!((error.kind(), fake.open_uploads()), (ErrorKind::Forbidden, 1));
 }
 
 /// The registry has the session that a write left there, for another process or a better hour.

@@ -165,3 +165,20 @@ pub(crate) fn movable(file: File) -> Option<File> {
     drop(file);
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_refused_is_named_with_the_remedy() {
+        let denied = named(Path::new("a/b"), io::ErrorKind::PermissionDenied.into());
+        assert_eq!(denied.kind(), io::ErrorKind::PermissionDenied);
+        let text = denied.to_string();
+        assert!(text.starts_with("`a/b` is refused (") && text.contains("remove it"), "{text}");
+        // It says so already, or it is another failure.
+        assert_eq!(named(Path::new("c"), denied).to_string(), text);
+        let full = named(Path::new("c"), io::ErrorKind::StorageFull.into());
+        assert!(full.get_ref().is_none(), "{full}");
+    }
+}

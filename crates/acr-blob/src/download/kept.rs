@@ -145,7 +145,7 @@ impl Kept {
                 let mut file = create_alone(next)?;
                 file.write_all(&serde_json::to_vec(&checkpoint)?)?;
                 drop(file);
-                fs::rename(next, place)
+                fs::rename(next, place).map_err(|error| named(place, error))
             };
             match write() {
                 Ok(()) => Ok(self),

@@ -30,6 +30,8 @@ pub(crate) struct Transfer {
     pub(crate) repository: Repository,
     pub(crate) machine: Machine,
     pub(crate) wire: Option<Wire>,
+    /// A session that was given up and may be open still: for `cancel` alone.
+    pub(crate) left: Option<Wire>,
     pub(crate) feed: Feed,
     pub(crate) expected: Option<Digest>,
     pub(crate) mount: Option<RepositoryName>,
@@ -65,6 +67,7 @@ impl Transfer {
             repository,
             machine,
             wire: None,
+            left: None,
             feed,
             expected: None,
             mount: None,
@@ -176,7 +179,7 @@ impl Transfer {
     /// Cancels the session, if there is one, best effort.
     pub(crate) async fn abandon(&mut self) {
         if let Some(wire) = self.wire.take() {
-            wire.abandon().await;
+            self.left = wire.abandon().await;
         }
     }
 

@@ -233,7 +233,7 @@ impl UploadSession {
     }
 
     /// Ends the upload without storing anything: `DELETE {location}`. Needs the right to
-    /// delete.
+    /// delete. Sends nothing where a write that failed has ended the session already.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
@@ -251,7 +251,7 @@ impl UploadSession {
     ///
     /// After a drop the session may or may not be open still.
     pub async fn cancel(mut self) -> Result<()> {
-        match self.transfer.wire.take() {
+        match self.transfer.wire.take().or(self.transfer.left.take()) {
             Some(wire) => wire.cancel().await,
             None => Ok(()),
         }

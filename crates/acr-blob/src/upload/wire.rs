@@ -164,7 +164,7 @@ impl Wire {
     }
 
     /// `DELETE {location}`
-    pub(crate) async fn cancel(self) -> Result<()> {
+    pub(crate) async fn cancel(&self) -> Result<()> {
         let request = RequestBuilder::to(Method::DELETE, self.location.clone())
             .operation(operation(&self.repository, "cancel_upload"))
             .scope(Scope::repository(&self.repository.name, &[Action::DELETE]))
@@ -176,16 +176,21 @@ impl Wire {
     }
 
     /// Cancels, best effort and in bounded time: the outcome never replaces the error
-    /// that led here.
-    pub(crate) async fn abandon(self) {
+    /// that led here. Gives back the session that may be open still.
+    pub(crate) async fn abandon(self) -> Option<Self> {
         if !self.is_session {
-            return debug!("what the checkpoint names is no upload session, and is left alone");
+            debug!("what the checkpoint names is no upload session, and is left alone");
+            return None;
         }
         match tokio::time::timeout(CANCEL_TIMEOUT, self.cancel()).await {
-            Ok(Ok(())) => debug!("upload session cancelled"),
+            Ok(Ok(())) => {
+                debug!("upload session cancelled");
+                return None;
+            }
             Ok(Err(error)) => debug!(%error, "upload session left to expire"),
             Err(_) => debug!("upload session left to expire: no answer in time"),
         }
+        Some(self)
     }
 
     fn request(&self, method: Method, name: &'static str) -> RequestBuilder {

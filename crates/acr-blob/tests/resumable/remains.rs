@@ -121,3 +121,21 @@ async fn a_target_that_cannot_be_written_is_found_at_once() {
     let size = place.download().to_file_resumable(place.path(&long[..room])).await.unwrap();
     assert_eq!(size, place.content.len() as u64);
 }
+
+/// Whatever the system says of it, the error names the file and the remedy.
+#[tokio::test]
+async fn a_partial_file_that_cannot_be_written_is_named() {
+    let place = Place::new().await;
+    let partial = place.path("file.acr-partial");
+    fs::write(&partial, "earlier").unwrap();
+    let writable = fs::metadata(&partial).unwrap().permissions();
+    let mut refused = writable.clone();
+    refused.set_readonly(true);
+    fs::set_permissions(&partial, refused).unwrap();
+    let error = place.download().to_file_resumable(place.path("file")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Source);
+    let text = error.to_string();
+    assert!(text.contains("file.acr-partial` ") && text.contains("remove it"), "{text}");
+    fs::set_permissions(&partial, writable).unwrap();
+    assert_eq!(fs::read(&partial).unwrap(), b"earlier");
+}

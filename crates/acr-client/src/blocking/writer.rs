@@ -15,8 +15,9 @@ use super::{runtime::refuse_async, upload::UploadSession};
 /// sends each with a request.
 ///
 /// Nothing is stored before [`finish`](UploadWriter::finish), and nothing at all without it. After an
-/// error the upload is over, and all that follows fails with the same one. Only what is refused
-/// inside of async code changes nothing, `finish` and `cancel` included: it works again outside.
+/// error the upload is over, and all that follows fails with the same one, but
+/// [`cancel`](UploadWriter::cancel). Only what is refused inside of async code changes nothing,
+/// `finish` and `cancel` included: it works again outside.
 #[derive(Debug)]
 #[must_use = "an upload that is not finished stores nothing"]
 pub struct UploadWriter {
@@ -69,7 +70,8 @@ impl UploadWriter {
     }
 
     /// Ends the upload without storing anything: `DELETE {location}`. Takes the writer by reference, as
-    /// [`finish`](UploadWriter::finish) does.
+    /// [`finish`](UploadWriter::finish) does. After a write that failed nothing is sent where that has
+    /// ended the session already.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest_blocking.rs")).run(|_, repo| {
@@ -80,13 +82,17 @@ impl UploadWriter {
     /// # Errors
     ///
     /// Those of [`UploadSession::cancel`]; the one of a [`finish`](UploadWriter::finish) that failed, after
-    /// which nobody knows whether the blob is stored; [`ErrorKind::InvalidInput`] once it is stored, or
-    /// cancelled.
+    /// which nobody knows whether the blob is stored, or of a `cancel` that failed, after which the session
+    /// expires by itself; [`ErrorKind::InvalidInput`] once it is stored, or cancelled.
     pub fn cancel(&mut self) -> Result<()> {
         refuse_async()?;
         // After a write that failed the registry may still have it.
         match self.session.take() {
-            Some(session) => session.cancel().map_err(|error| self.end(error)),
+            Some(session) => {
+                session.cancel().map_err(|error| self.end(error))?;
+                self.over = None;
+                Ok(())
+            }
             None => Err(self.over.as_ref().map_or_else(finished, Error::shared)),
         }
     }

@@ -124,12 +124,14 @@ impl ImageReference {
         }
         if registry.contains('/') || !is_host(registry) {
             let is_name = !registry.is_empty() && registry.split('.').all(is_label);
-            let is_odd = registry.contains('_') || registry.ends_with('.');
+            let is_odd =
+                !registry.contains('/') && (registry.contains('_') || registry.ends_with('.'));
             let registry = crate::http::redact::printable(registry);
             let remedy = if is_name {
                 format!("without a dot it needs its port, mostly `{registry}:443`")
             } else if is_odd {
-                "write a host without `_` or a dot at the end".to_owned()
+                "write a host without `_` or a dot at the end, with a dot within or a port"
+                    .to_owned()
             } else {
                 "write a host that has a dot or a port, or `localhost`, without a scheme or path: \
                  `myregistry.azurecr.io`"

@@ -232,9 +232,10 @@ fn what_is_made_of_parts_is_what_its_text_is() {
     for (registry, said) in [
         ("", "no registry"),
         ("r", "`r:443`"),
-        ("my_registry", "without `_`"),
+        ("my_registry", "without `_` or a dot at the end, with a dot within or a port"),
         ("https://r.azurecr.io", "without a scheme"),
         ("r.azurecr.io/a", "without a scheme or path"),
+        ("r.azurecr.io/a_b", "without a scheme or path"),
         ("r.azurecr.io:0", "port"),
         ("r_r.azurecr.io", "without `_`"),
         ("r.azurecr.io.", "a dot at the end"),
