@@ -63,7 +63,7 @@ pub(crate) struct Arguments {
     /// Let the registry's time run so many times faster
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) clock_rate: u32,
-    /// How many calls a minute are taken: `basic`, `standard`, `premium` or READS:WRITES
+    /// How many calls are taken in a minute of the registry's time: `basic`, `standard`, `premium` or READS:WRITES
     #[arg(long, value_name = "TIER")]
     pub(crate) quota: Option<Quota>,
     /// MiB of memory that manifests may take; a push beyond that is answered with 507

@@ -222,7 +222,7 @@ impl FakeRegistryBuilder {
         self
     }
 
-    /// How many calls a minute are taken; any number by default.
+    /// How many calls are taken in a minute of the registry's clock; any number by default.
     pub fn quota(mut self, quota: Quota) -> Self {
         self.quota = Some(quota);
         self

@@ -15,9 +15,9 @@ use crate::sync::lock;
 ///
 /// It begins with the wall clock and then follows tokio's clock, as many times faster as
 /// [`FakeRegistryBuilder::clock_rate`](crate::FakeRegistryBuilder::clock_rate) says. Tokens,
-/// download links, upload sessions and soft-deleted artifacts expire by it, and all stamps
-/// show it. How long a request takes, a throttled client waits or a fault lasts does not
-/// depend on it.
+/// download links, upload sessions and soft-deleted artifacts expire by it, a
+/// [`Quota`](crate::Quota) comes back by it, and all stamps show it. How long a request takes or
+/// a fault lasts does not depend on it.
 ///
 /// ```
 /// use std::time::Duration;
@@ -77,7 +77,13 @@ impl Clock {
         let elapsed = Instant::now().saturating_duration_since(*started).saturating_mul(*rate);
         let elapsed = SignedDuration::try_from(elapsed).unwrap_or(SignedDuration::MAX);
         let elapsed = elapsed.saturating_add(*lock(offset));
-        wall.checked_add(elapsed).unwrap_or(Timestamp::MAX)
+        let end = if elapsed.is_negative() { Timestamp::MIN } else { Timestamp::MAX };
+        wall.checked_add(elapsed).unwrap_or(end)
+    }
+
+    /// How many of its seconds pass in one of tokio's.
+    pub(crate) fn rate(&self) -> u32 {
+        self.0.rate
     }
 
     pub(crate) fn stamp(&self) -> Stamp {
@@ -195,5 +201,8 @@ mod tests {
         assert_eq!(clock.now(), before - Duration::from_secs(10));
         clock.advance(Duration::MAX);
         assert!(clock.now() > before);
+        let clock = Clock::start(1);
+        clock.turn_back(Duration::MAX);
+        assert!(clock.now() < before, "as far back as there are times");
     }
 }

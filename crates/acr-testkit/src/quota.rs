@@ -1,13 +1,14 @@
 //! Throttling: how many calls a registry takes in a minute.
 
-use std::{str::FromStr, sync::Mutex, time::Duration};
+use std::{str::FromStr, sync::Mutex};
 
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use jiff::Timestamp;
 use thiserror::Error as ThisError;
-use tokio::time::Instant;
 
 use crate::{
     answer::{Answer, Refusal, set},
+    clock::Clock,
     sync::lock,
 };
 
@@ -15,10 +16,12 @@ use crate::{
 ///
 /// Reads are `GET` and `HEAD`, writes all other methods, whoever calls; calls of the storage and
 /// of the token service are not counted.
-/// What was used comes back continuously, by tokio's clock: a tenth of the quota in six
-/// seconds. The 429 says in `Retry-After` when the next call is possible, though no real
-/// registry was seen to do so, and answers that carry
-/// `x-ms-ratelimit-remaining-calls-per-second` count down in it.
+/// What was used comes back continuously, by the registry's [`Clock`]: a tenth of the quota in
+/// six of its seconds, which
+/// [`FakeRegistryBuilder::clock_rate`](crate::FakeRegistryBuilder::clock_rate) shortens. A clock
+/// that is turned back gives nothing and takes nothing. The 429 says in `Retry-After` when the
+/// next call is possible, in seconds of the client's, though no real registry was seen to do so,
+/// and answers that carry `x-ms-ratelimit-remaining-calls-per-second` count down in it.
 ///
 /// ```
 /// use acr_testkit::{FakeRegistry, Quota};
@@ -44,6 +47,7 @@ pub struct ParseQuotaError(());
 /// A quota and what is left of it.
 #[derive(Debug)]
 pub(crate) struct Meter {
+    clock: Clock,
     reads: Mutex<Bucket>,
     writes: Mutex<Bucket>,
 }
@@ -53,15 +57,15 @@ struct Bucket {
     /// How many calls fit in.
     size: u32,
     left: f64,
-    filled: Instant,
+    filled: Timestamp,
 }
 
 /// What a call leaves of the quota.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading {
     left: f64,
-    /// How long to wait for the next call; `None` if this one is taken.
-    wait: Option<Duration>,
+    /// How many seconds the client has to wait for the next call; `None` if this one is taken.
+    wait: Option<f64>,
 }
 
 impl Quota {
@@ -98,32 +102,39 @@ impl FromStr for Quota {
 }
 
 impl Meter {
-    pub(crate) fn new(quota: Quota) -> Self {
-        Self { reads: Bucket::full(quota.reads), writes: Bucket::full(quota.writes) }
+    pub(crate) fn new(quota: Quota, clock: Clock) -> Self {
+        let now = clock.timestamp();
+        let [reads, writes] = [quota.reads, quota.writes].map(|size| Bucket::full(size, now));
+        Self { clock, reads, writes }
     }
 
     /// Counts a call.
     pub(crate) fn count(&self, method: &Method) -> Reading {
         let is_read = matches!(*method, Method::GET | Method::HEAD);
-        lock(if is_read { &self.reads } else { &self.writes }).take()
+        let mut bucket = lock(if is_read { &self.reads } else { &self.writes });
+        // Read under the lock, so that times come in order.
+        let reading = bucket.take(self.clock.timestamp());
+        // The client waits by a clock of its own.
+        let wait = reading.wait.map(|wait| wait / f64::from(self.clock.rate()));
+        Reading { wait, ..reading }
     }
 }
 
 impl Bucket {
-    fn full(size: u32) -> Mutex<Self> {
-        Mutex::new(Self { size, left: f64::from(size), filled: Instant::now() })
+    fn full(size: u32, now: Timestamp) -> Mutex<Self> {
+        Mutex::new(Self { size, left: f64::from(size), filled: now })
     }
 
-    fn take(&mut self) -> Reading {
-        let (now, size) = (Instant::now(), f64::from(self.size));
-        let passed = now.saturating_duration_since(self.filled).as_secs_f64();
+    fn take(&mut self, now: Timestamp) -> Reading {
+        let size = f64::from(self.size);
+        let passed = now.duration_since(self.filled).as_secs_f64().max(0.0);
         self.filled = now;
         self.left = (self.left + passed * size / MINUTE).min(size);
         if self.left >= 1.0 - TOLERANCE {
             self.left = (self.left - 1.0).max(0.0);
             return Reading { left: self.left, wait: None };
         }
-        let wait = Duration::from_secs_f64((1.0 - self.left) * MINUTE / size);
+        let wait = (1.0 - self.left) * MINUTE / size;
         Reading { left: self.left, wait: Some(wait) }
     }
 }
@@ -131,7 +142,8 @@ impl Bucket {
 impl Reading {
     /// The 429, unless the call is taken.
     pub(crate) fn refusal(self) -> Option<Answer> {
-        let seconds = self.wait?.as_secs_f64().ceil();
+        // What is a hair more than whole seconds is rounding: it fits in the tolerance.
+        let seconds = (self.wait? - TOLERANCE).ceil().max(1.0);
         let message = "Too many requests. Please visit https://aka.ms/acr/skus#sku-feature-matrix to view limits of all service tiers.";
         let refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS", message);
         let mut answer = refusal.answer();
@@ -158,11 +170,41 @@ const TOLERANCE: f64 = 1e-6;
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
+    async fn a_quota_follows_the_registrys_clock_and_waits_are_the_clients() {
+        let clock = Clock::start(20);
+        let meter = Meter::new(Quota::new(60, 1), clock.clone());
+        assert!(meter.count(&Method::PUT).refusal().is_none());
+        let refusal = meter.count(&Method::PUT).refusal().unwrap();
+        assert_eq!(refusal.headers()["retry-after"], "3", "a minute of the registry's");
+        tokio::time::advance(Duration::from_millis(2_900)).await;
+        assert!(meter.count(&Method::PUT).refusal().is_some());
+        tokio::time::advance(Duration::from_millis(100)).await;
+        assert!(meter.count(&Method::PUT).refusal().is_none());
+        clock.advance(Duration::from_secs(60));
+        assert!(meter.count(&Method::PUT).refusal().is_none(), "set ahead");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_turned_back_neither_gives_nor_takes_calls() {
+        let clock = Clock::start(1);
+        let meter = Meter::new(Quota::new(2, 2), clock.clone());
+        for hours in [1, u64::MAX / 3_600] {
+            let taken = (0..5).filter(|_| meter.count(&Method::GET).refusal().is_none()).count();
+            assert_eq!(taken, 2);
+            clock.turn_back(Duration::from_secs(hours * 3_600));
+            assert!(meter.count(&Method::GET).refusal().is_some(), "back by {hours} hours");
+            tokio::time::advance(Duration::from_secs(60)).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_quota_is_used_up_and_comes_back() {
-        let meter = Meter::new(Quota::new(3, 1));
+        let meter = Meter::new(Quota::new(3, 1), Clock::start(1));
         for _ in 0..3 {
             assert!(meter.count(&Method::GET).refusal().is_none());
         }

@@ -73,7 +73,7 @@ impl Shared {
         let retention = settings.soft_delete.map(|time| SignedDuration::from_secs(seconds(time)));
         state.deleted.set_retention(retention);
         Self {
-            meter: settings.quota.map(Meter::new),
+            meter: settings.quota.map(|quota| Meter::new(quota, clock.clone())),
             settings,
             key,
             clock,
