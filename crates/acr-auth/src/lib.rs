@@ -144,8 +144,8 @@ pub use self::{
 ///
 /// # Errors
 ///
-/// [`acr_core::ErrorKind::InvalidInput`] for a malformed endpoint or an unusable trust store, and
-/// for a registry's bare name: `myreg` in place of `myreg.azurecr.io`. A host that really has such
+/// [`acr_core::ErrorKind::InvalidInput`] for a malformed endpoint, and for a registry's bare name:
+/// `myreg` in place of `myreg.azurecr.io`. A host that really has such
 /// a name is given as its URL, `https://myreg`.
 pub fn connect(endpoint: &str, credential: Credential) -> Result<Pipeline> {
     let endpoint = login_server(endpoint)?;

@@ -32,7 +32,8 @@ impl Registry {
     /// pod, a machine, you with `az login`); else, and for any other host, who is logged in there with
     /// Docker, podman or skopeo; else nobody. Connections trust the authorities of the platform,
     /// and go through the proxy of `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`. On Linux,
-    /// `SSL_CERT_FILE` and `SSL_CERT_DIR` name other authorities.
+    /// `SSL_CERT_FILE` and `SSL_CERT_DIR` name other authorities. They are read when the first
+    /// connection is made; where there are none, it fails with `InvalidInput`.
     ///
     /// ```
     /// use acr_client::Registry;
@@ -59,8 +60,7 @@ impl Registry {
     /// # Errors
     ///
     /// [`acr_core::ErrorKind::InvalidInput`] for an address that is none, a registry's bare name
-    /// included (`myregistry`); for variables of the environment that no identity can be made of;
-    /// and where the platform has no trust store.
+    /// included (`myregistry`), and for variables of the environment that no identity can be made of.
     pub fn connect(login_server: impl Into<LoginServer>) -> Result<Self> {
         Self::builder(login_server).build()
     }

@@ -602,8 +602,8 @@ impl PipelineBuilder {
     ///
     /// # Errors
     ///
-    /// [`crate::ErrorKind::InvalidInput`] for an unusable application id, when there is no
-    /// transport, or when the platform's trust store cannot be read.
+    /// [`crate::ErrorKind::InvalidInput`] for an unusable application id, or when there is no
+    /// transport.
     pub fn build(self) -> Result<Pipeline> {
         let transport = match self.transport {
             Some(transport) => transport,

@@ -50,8 +50,7 @@ impl ClientSecretCredential {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidInput`] for a malformed tenant, an empty client id or secret, or an
-    /// unusable trust store.
+    /// [`ErrorKind::InvalidInput`] for a malformed tenant, or an empty client id or secret.
     pub fn new(tenant: &str, client_id: &str, secret: impl Into<Secret>) -> Result<Self> {
         Self::configured(tenant, client_id, secret, &SourceOptions::new())
     }

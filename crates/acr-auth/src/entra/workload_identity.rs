@@ -49,8 +49,8 @@ impl WorkloadIdentityCredential {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidInput`] for a malformed tenant, an empty client id, or an unusable
-    /// trust store. The file is not looked at yet.
+    /// [`ErrorKind::InvalidInput`] for a malformed tenant or an empty client id. The file is not
+    /// looked at yet.
     pub fn new(tenant: &str, client_id: &str, file: impl AsRef<Path>) -> Result<Self> {
         Self::configured(tenant, client_id, file, &SourceOptions::new())
     }

@@ -18,8 +18,13 @@ use crate::{
     },
     layer::{ForeignHop, Unidentified},
     transport::{
-        Transport, address::Guard, connect_error::ConnectError, connections::Connections,
-        connector::Connector, proxy::Proxy, tls::TlsConfig,
+        Transport,
+        address::Guard,
+        connect_error::ConnectError,
+        connections::Connections,
+        connector::Connector,
+        proxy::Proxy,
+        tls::{TlsConfig, To},
     },
     value::host::Class,
 };
@@ -118,8 +123,8 @@ impl TransportBuilder {
         self.proxy(Proxy::default())
     }
 
-    /// How long each phase of connecting may take: name resolution, TCP, the proxy's
-    /// tunnel, TLS (default 10 s each).
+    /// How long each phase of connecting may take: reading the trust store (once), name
+    /// resolution, TCP, the proxy's tunnel, TLS (default 10 s each).
     ///
     /// ```
     /// # use acr_core::{ErrorKind, TlsConfig, TransportBuilder, http::RequestBuilder};
@@ -174,7 +179,8 @@ impl TransportBuilder {
         self
     }
 
-    /// Builds the transport; it connects when the first request is sent.
+    /// Builds the transport; it connects when the first request is sent, and reads the platform's
+    /// trust store when the first connection with TLS is made.
     ///
     /// ```
     /// use acr_core::{Endpoint, Pipeline, TlsConfig, TransportBuilder};
@@ -188,18 +194,19 @@ impl TransportBuilder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for a TLS setting that cannot be used, the
-    /// platform's trust store included.
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for settings that cannot be used
+    /// together; there are none today. What is wrong with a certificate is told where it is given
+    /// ([`TlsConfig`]). A platform without a trust store is told by the first request over TLS, with
+    /// the same kind: plain HTTP needs none.
     pub fn build(self) -> Result<Transport> {
-        let tls = self.tls.client_configs(self.offers_http2)?;
         let endpoint = Connector {
-            tls: tls.endpoint,
-            proxy_tls: tls.proxy,
+            tls: Arc::new(self.tls.lazy(self.offers_http2)),
+            to: To::Endpoint,
             proxy: Some(Arc::new(self.proxy.unwrap_or_else(Proxy::from_env))),
             guard: Guard::Off,
             timeout: self.connect_timeout,
         };
-        let foreign = Connector { tls: tls.foreign, guard: Guard::On, ..endpoint.clone() };
+        let foreign = Connector { to: To::Foreign, guard: Guard::On, ..endpoint.clone() };
         let neighbour = Connector { guard: Guard::Off, ..foreign.clone() };
         let clients = Clients {
             endpoint: Connections::new(endpoint, self.pool_idle_timeout),

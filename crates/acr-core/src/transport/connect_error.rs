@@ -32,6 +32,8 @@ pub(crate) enum ConnectError {
          set `HTTPS_PROXY`, or except the host with `NO_PROXY`", why.0
     )]
     UnusableProxy { peer: String, why: Unusable },
+    #[error("no connection to {peer}: {text}")]
+    UnusableTls { peer: String, text: &'static str, source: rustls::Error },
     #[error("no connection to {peer}: TLS failed: {}", failure.text)]
     Tls { peer: String, failure: TlsFailure, source: io::Error },
     #[error("no connection to {peer}: {phase} took longer than {limit:?}")]
@@ -73,6 +75,8 @@ impl ConnectError {
     pub(crate) fn to_error(&self) -> Error {
         let kind = match self {
             Self::Forbidden { .. } => ErrorKind::Policy,
+            // A setting to be changed, by whomever it is found.
+            Self::UnusableTls { .. } => ErrorKind::InvalidInput,
             _ => ErrorKind::Connect,
         };
         let error = Error::new(kind, self.to_string());
@@ -84,6 +88,7 @@ impl ConnectError {
             }
             Self::NoProxy { .. }
             | Self::UnusableProxy { .. }
+            | Self::UnusableTls { .. }
             | Self::Host
             | Self::Forbidden { .. } => true,
             Self::Dns { .. } | Self::Tcp { .. } | Self::Tunnel { .. } | Self::Timeout { .. } => {

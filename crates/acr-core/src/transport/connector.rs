@@ -32,6 +32,7 @@ use crate::{
         connect_error::{ConnectError, TlsFailure},
         proxy::{Proxy, Server},
         stream::{Io, Stream},
+        tls::{LazyTls, NotMade, Pair, To, Unusable},
         tunnel::{self, TunnelError},
     },
     value::host::{self, Class, without_brackets},
@@ -39,9 +40,8 @@ use crate::{
 
 #[derive(Clone)]
 pub(crate) struct Connector {
-    pub(crate) tls: Arc<ClientConfig>,
-    /// For proxies that speak TLS themselves.
-    pub(crate) proxy_tls: Arc<ClientConfig>,
+    pub(crate) tls: Arc<LazyTls>,
+    pub(crate) to: To,
     pub(crate) proxy: Option<Arc<Proxy>>,
     pub(crate) guard: Guard,
     /// Of each phase.
@@ -80,16 +80,18 @@ impl Connector {
             }
         }
         let peer = format!("`{}`", address::authority(host, port));
-        let proxy = self.proxy.as_ref().filter(|_| is_tls);
-        let io: Io = match proxy.and_then(|proxy| proxy.server_for(host)) {
-            Some(Ok(server)) => self.tunnel(server, host, port).await?,
+        let Some(name) = name else {
+            let io = self.tcp(&peer, host, port, self.guard).await?;
+            return Ok(Stream::new(Box::new(io), false));
+        };
+        // Before anybody is connected to: without it nobody can be trusted.
+        let tls = self.settings_of_tls(&peer).await?;
+        let io: Io = match self.proxy.as_ref().and_then(|proxy| proxy.server_for(host)) {
+            Some(Ok(server)) => self.tunnel(server, &tls.proxy, host, port).await?,
             Some(Err(why)) => return Err(ConnectError::UnusableProxy { peer, why }),
             None => Box::new(self.tcp(&peer, host, port, self.guard).await?),
         };
-        let Some(name) = name else {
-            return Ok(Stream::new(io, false));
-        };
-        let tls = self.tls(&self.tls, &peer, name, io).await?;
+        let tls = self.handshake(&tls.server, &peer, name, io).await?;
         let is_h2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
         Ok(Stream::new(Box::new(tls), is_h2))
     }
@@ -114,14 +116,20 @@ impl Connector {
             .map_err(|source| ConnectError::Tcp { peer: peer.to_owned(), source })
     }
 
-    async fn tunnel(&self, server: &Server, host: &str, port: u16) -> Result<Io, ConnectError> {
+    async fn tunnel(
+        &self,
+        server: &Server,
+        tls: &Arc<ClientConfig>,
+        host: &str,
+        port: u16,
+    ) -> Result<Io, ConnectError> {
         let peer = format!("the proxy `{server}`");
         // The caller named the proxy, so it may be anywhere.
         let tcp = self.tcp(&peer, &server.host, server.port, Guard::Off);
         let mut io: Io = Box::new(tcp.await?);
         if server.is_tls {
             let name = ServerName::try_from(server.host.clone()).map_err(|_| ConnectError::Host)?;
-            io = Box::new(self.tls(&self.proxy_tls, &peer, name, io).await?);
+            io = Box::new(self.handshake(tls, &peer, name, io).await?);
         }
         let mut interim = None;
         let authorization = server.authorization.as_ref();
@@ -141,7 +149,21 @@ impl Connector {
         }
     }
 
-    async fn tls(
+    async fn settings_of_tls(&self, peer: &str) -> Result<Pair, ConnectError> {
+        let made = self.timed(peer, "reading the trust store", self.tls.get(self.to)).await?;
+        made.map_err(|error| match error {
+            NotMade::Unusable(Unusable { text, source }) => {
+                ConnectError::UnusableTls { peer: peer.to_owned(), text, source }
+            }
+            NotMade::Stopped(source) => ConnectError::Tls {
+                peer: peer.to_owned(),
+                failure: TlsFailure::of(&source),
+                source,
+            },
+        })
+    }
+
+    async fn handshake(
         &self,
         config: &Arc<ClientConfig>,
         peer: &str,

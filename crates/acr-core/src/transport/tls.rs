@@ -1,5 +1,7 @@
 //! Whom to trust and who we are: the settings of TLS. rustls stands in no signature.
 
+mod lazy;
+
 use std::{fmt, sync::Arc};
 
 use rustls::{
@@ -13,10 +15,15 @@ use rustls_platform_verifier::Verifier;
 
 use crate::http::error::{Error, ErrorKind, Result};
 
+pub(crate) use self::lazy::{LazyTls, NotMade, Pair, To};
+
 /// Whom to trust, and the certificate to show.
 ///
 /// By default the platform's trust store, and none. Verification cannot be switched off.
 /// TLS 1.2 and 1.3.
+///
+/// What is given is checked when it is given. The platform's store is read once for each transport,
+/// when its first connection with TLS needs it: without TLS, never.
 ///
 /// ```no_run
 /// use acr_core::{TlsConfig, TransportBuilder};
@@ -44,17 +51,24 @@ enum Roots {
 }
 
 /// One setting each for those we connect to.
-pub(crate) struct ClientConfigs {
+struct ClientConfigs {
     /// The host that the caller named.
-    pub(crate) endpoint: Arc<ClientConfig>,
+    endpoint: Arc<ClientConfig>,
     /// Any other host: sees no client certificate.
-    pub(crate) foreign: Arc<ClientConfig>,
+    foreign: Arc<ClientConfig>,
     /// A proxy that speaks TLS itself: no client certificate, no HTTP/2.
-    pub(crate) proxy: Arc<ClientConfig>,
+    proxy: Arc<ClientConfig>,
+}
+
+/// What the platform or the provider lacks.
+#[derive(Debug)]
+pub(crate) struct Unusable {
+    pub(crate) text: &'static str,
+    pub(crate) source: rustls::Error,
 }
 
 impl TlsConfig {
-    /// Trusts the platform's authorities.
+    /// Trusts the platform's authorities, as they are when the first connection with TLS is made.
     ///
     /// ```
     /// use acr_core::TlsConfig;
@@ -134,7 +148,7 @@ impl TlsConfig {
         for root in &roots {
             RootCertStore::empty()
                 .add(root.clone())
-                .map_err(|e| invalid("a root certificate is malformed").with_source(e))?;
+                .map_err(|e| invalid(MALFORMED_ROOT).with_source(e))?;
         }
         self.extra.extend(roots);
         Ok(self)
@@ -175,7 +189,12 @@ impl TlsConfig {
         Ok(self)
     }
 
-    pub(crate) fn client_configs(&self, offers_http2: bool) -> Result<ClientConfigs> {
+    /// For the connections of one transport.
+    pub(crate) fn lazy(self, offers_http2: bool) -> LazyTls {
+        LazyTls::new(self, offers_http2)
+    }
+
+    fn client_configs(&self, offers_http2: bool) -> Result<ClientConfigs, Unusable> {
         let proxy = self.anonymous()?;
         let mut foreign = proxy.clone();
         if offers_http2 {
@@ -196,16 +215,16 @@ impl TlsConfig {
     }
 
     /// HTTP/1.1 and no client certificate.
-    fn anonymous(&self) -> Result<ClientConfig> {
+    fn anonymous(&self) -> Result<ClientConfig, Unusable> {
         let provider = Arc::new(provider());
         // The provider is passed explicitly: a process-wide default would be global state.
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
-            .map_err(|e| invalid("unusable TLS setting: protocol versions").with_source(e))?;
+            .map_err(unusable("unusable TLS setting: protocol versions"))?;
         let builder = match self.base {
             Roots::Platform => {
                 let verifier = Verifier::new_with_extra_roots(self.extra.iter().cloned(), provider)
-                    .map_err(|e| invalid(NO_TRUST_STORE).with_source(e))?;
+                    .map_err(unusable(NO_TRUST_STORE))?;
                 // rustls' name for every verifier that is not its own; this one is by its
                 // authors and asks the platform.
                 builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
@@ -217,16 +236,14 @@ impl TlsConfig {
         Ok(config)
     }
 
-    fn store(&self) -> Result<RootCertStore> {
+    fn store(&self) -> Result<RootCertStore, Unusable> {
         let mut store = RootCertStore::empty();
         #[cfg(feature = "webpki-roots")]
         if self.base == Roots::Webpki {
             store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         }
         for root in &self.extra {
-            store
-                .add(root.clone())
-                .map_err(|e| invalid("a root certificate is malformed").with_source(e))?;
+            store.add(root.clone()).map_err(unusable(MALFORMED_ROOT))?;
         }
         Ok(store)
     }
@@ -253,6 +270,10 @@ fn invalid(text: &str) -> Error {
     Error::new(ErrorKind::InvalidInput, text)
 }
 
+fn unusable(text: &'static str) -> impl FnOnce(rustls::Error) -> Unusable {
+    move |source| Unusable { text, source }
+}
+
 #[cfg(feature = "aws-lc-rs")]
 fn provider() -> CryptoProvider {
     rustls::crypto::aws_lc_rs::default_provider()
@@ -265,6 +286,8 @@ fn provider() -> CryptoProvider {
 
 #[cfg(not(any(feature = "aws-lc-rs", feature = "ring")))]
 compile_error!("the transport needs a provider: enable `aws-lc-rs` or `ring`");
+
+const MALFORMED_ROOT: &str = "a root certificate is malformed";
 
 /// Minimal containers have none.
 const NO_TRUST_STORE: &str = "the platform's trust store cannot be used; give certificates with \
