@@ -133,7 +133,7 @@ impl Item for DeletedRepository {
     }
 
     fn key(&self) -> impl std::hash::Hash {
-        (self.name.clone(), self.deleted_at)
+        (&self.name, self.deleted_at)
     }
 }
 
@@ -147,7 +147,7 @@ impl Item for DeletedManifest {
     }
 
     fn key(&self) -> impl std::hash::Hash {
-        (self.digest.clone(), self.deleted_at)
+        (&self.digest, self.deleted_at)
     }
 }
 
@@ -161,7 +161,7 @@ impl Item for DeletedTag {
     }
 
     fn key(&self) -> impl std::hash::Hash {
-        (self.name.clone(), self.digest.clone(), self.deleted_at)
+        (&self.name, &self.digest, self.deleted_at)
     }
 }
 

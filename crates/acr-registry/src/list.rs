@@ -60,6 +60,12 @@ pub(crate) trait Item: Sized + Send + 'static {
     /// Reads an item, or says what it lacks.
     fn read(raw: &RawValue, owner: Option<&Owner>) -> Result<Self, String>;
 
+    /// The items of a page all of whose parts are as registries write them, read at once; whatever
+    /// else a page is, [`Item::read`] reads it item by item.
+    fn quick(_body: &[u8], _owner: Option<&Owner>) -> Option<Vec<Self>> {
+        None
+    }
+
     /// Whether it belongs to the list: registries do not filter every page.
     fn belongs(&self, _: &Filter) -> bool {
         true
@@ -119,8 +125,11 @@ impl List {
         let answer = self.pipeline.send(request).await?;
         let answer = response::expect(answer, &[StatusCode::OK]).await?;
         let next = self.next(&uri, answer.headers())?;
-        let read = |fields: Fields<'_>| self.items(fields);
-        let (items, unreadable) = answer::object(answer, MAX_PAGE, read).await?;
+        let (head, body) = response::read_body(answer, MAX_PAGE).await?;
+        let (items, unreadable) = match T::quick(&body, self.owner.as_ref()) {
+            Some(items) => (items, Vec::new()),
+            None => answer::parse(&head, &body, |fields| self.items(fields))?,
+        };
         Ok(Page::new(items, next).with_unreadable(unreadable))
     }
 
@@ -128,18 +137,9 @@ impl List {
     /// other back.
     pub(crate) fn items<T: Item>(
         &self,
-        mut fields: Fields<'_>,
+        fields: Fields<'_>,
     ) -> Result<(Vec<T>, Vec<Unreadable>), String> {
-        let raw = fields.list(T::LIST)?;
-        let owner = self.owner.clone().map(|owner| owner.or_of(&mut fields));
-        let (mut items, mut unreadable) = (Vec::new(), Vec::new());
-        for item in raw {
-            match T::read(item, owner.as_ref()) {
-                Ok(read) => items.push(read),
-                Err(reason) => unreadable.push(Unreadable::new(item.get(), reason)),
-            }
-        }
-        Ok((items, unreadable))
+        items(fields, self.owner.clone())
     }
 
     fn next(&self, uri: &Uri, headers: &http::HeaderMap) -> Result<Option<Continuation>> {
@@ -218,6 +218,22 @@ impl List {
             None => request,
         }
     }
+}
+
+pub(crate) fn items<T: Item>(
+    mut fields: Fields<'_>,
+    owner: Option<Owner>,
+) -> Result<(Vec<T>, Vec<Unreadable>), String> {
+    let raw = fields.list(T::LIST)?;
+    let owner = owner.map(|owner| owner.or_of(&mut fields));
+    let (mut items, mut unreadable) = (Vec::new(), Vec::new());
+    for item in raw {
+        match T::read(item, owner.as_ref()) {
+            Ok(read) => items.push(read),
+            Err(reason) => unreadable.push(Unreadable::new(item.get(), reason)),
+        }
+    }
+    Ok((items, unreadable))
 }
 
 impl Filter {

@@ -11,7 +11,7 @@ use crate::{
     list::{Item, List, metadata_read},
     list_pager::ListPager,
     locks,
-    model::{Fields, ManifestChanges, ManifestProperties, Owner, value},
+    model::{Fields, ManifestChanges, ManifestProperties, Owner, quick, value},
     repository::RepositoryClient,
 };
 
@@ -213,7 +213,11 @@ impl Item for ManifestProperties {
         Self::read(value(raw)?, owner)
     }
 
+    fn quick(body: &[u8], owner: Option<&Owner>) -> Option<Vec<Self>> {
+        quick::manifests(body, owner?)
+    }
+
     fn key(&self) -> impl std::hash::Hash {
-        (self.digest.clone(), self.updated_at)
+        (&self.digest, self.updated_at)
     }
 }

@@ -174,7 +174,7 @@ impl Item for DescriptorView {
     }
 
     fn key(&self) -> impl std::hash::Hash {
-        self.digest.clone()
+        &self.digest
     }
 }
 

@@ -169,7 +169,7 @@ impl Item for RepositoryName {
     }
 
     fn key(&self) -> impl std::hash::Hash {
-        self.clone()
+        self
     }
 }
 

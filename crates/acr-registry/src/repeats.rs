@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashSet,
-    hash::{BuildHasher as _, Hash, RandomState},
+    hash::{BuildHasher as _, BuildHasherDefault, Hash, Hasher, RandomState},
 };
 
 use acr_core::{Error, ErrorKind, Result};
@@ -16,17 +16,37 @@ use acr_core::{Error, ErrorKind, Result};
 #[derive(Debug, Default)]
 pub(crate) struct Repeats {
     hasher: RandomState,
-    previous: HashSet<u64>,
-    seen: HashSet<u64>,
+    previous: Hashes,
+    seen: Hashes,
     /// Pages in a row on which there was nothing.
     empty: usize,
+}
+
+/// They are spread already, by a hasher that no server knows.
+type Hashes = HashSet<u64, BuildHasherDefault<AsItIs>>;
+
+#[derive(Debug, Default)]
+struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.iter().fold(self.0, |hash, byte| hash.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
 }
 
 impl Repeats {
     /// Takes a page's items and refuses what was there before, within the page too.
     pub(crate) fn check<K: Hash>(&mut self, items: impl Iterator<Item = K>) -> Result<()> {
         let hashes: Vec<u64> = items.map(|item| self.hasher.hash_one(item)).collect();
-        let page: HashSet<u64> = hashes.iter().copied().collect();
+        let page: Hashes = hashes.iter().copied().collect();
         let is_seen = |hash: &u64| self.previous.contains(hash) || self.seen.contains(hash);
         if page.len() != hashes.len() || page.iter().any(is_seen) {
             return Err(Error::new(ErrorKind::Protocol, "the list gives an item a second time"));

@@ -11,7 +11,7 @@ use crate::{
     list::{Filter, Item, List, metadata_read},
     list_pager::ListPager,
     locks,
-    model::{Fields, Owner, Permissions, TagProperties, value},
+    model::{Fields, Owner, Permissions, TagProperties, quick, value},
     repository::RepositoryClient,
 };
 
@@ -157,6 +157,10 @@ impl Item for TagProperties {
         Self::read(value(raw)?, owner)
     }
 
+    fn quick(body: &[u8], owner: Option<&Owner>) -> Option<Vec<Self>> {
+        quick::tags(body, owner?)
+    }
+
     fn belongs(&self, filter: &Filter) -> bool {
         match filter {
             // The registry was never seen to filter a page after the first.
@@ -166,7 +170,7 @@ impl Item for TagProperties {
     }
 
     fn key(&self) -> impl std::hash::Hash {
-        (self.name.clone(), self.updated_at)
+        (&self.name, self.updated_at)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt, str::FromStr, time::SystemTime};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Visitor};
 use thiserror::Error as ThisError;
 
 /// A point in time, kept to the nanosecond; further digits are cut off.
@@ -16,8 +16,7 @@ use thiserror::Error as ThisError;
 /// assert_eq!(time.to_string(), "2023-05-04T08:26:43.4961132Z");
 /// # Ok::<(), acr_core::value::ParseTimestampError>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Timestamp(jiff::Timestamp);
 
 /// The text is not an RFC 3339 date and time.
@@ -53,21 +52,26 @@ impl FromStr for Timestamp {
 
 /// Whether the text has the shape of RFC 3339 §5.6; the library reads more than that.
 fn is_rfc3339(text: &str) -> bool {
-    let shape = |text: &str| -> String {
-        text.chars()
-            .map(|c| if c.is_ascii_digit() { '0' } else { c.to_ascii_uppercase() })
-            .collect()
-    };
-    let Some((whole, rest)) = text.split_at_checked("2006-01-02T15:04:05".len()) else {
+    let Some((whole, rest)) = text.as_bytes().split_at_checked(WHOLE.len()) else {
         return false;
     };
-    let zone = rest
-        .strip_prefix('.')
-        .map_or(rest, |rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()));
-    let has_digits = !rest.starts_with('.') || rest.len() > zone.len().saturating_add(1);
-    shape(whole) == "0000-00-00T00:00:00"
-        && has_digits
-        && matches!(shape(zone).as_str(), "Z" | "+00:00" | "-00:00")
+    let zone = match rest.strip_prefix(b".") {
+        None => rest,
+        Some(fraction) => match fraction.iter().position(|byte| !byte.is_ascii_digit()) {
+            Some(digits @ 1..) => fraction.get(digits..).unwrap_or_default(),
+            _ => return false,
+        },
+    };
+    has_shape(whole, WHOLE) && [&b"Z"[..], b"+00:00", b"-00:00"].iter().any(|s| has_shape(zone, s))
+}
+
+/// `0` in a shape is any digit.
+fn has_shape(text: &[u8], shape: &[u8]) -> bool {
+    text.len() == shape.len()
+        && text.iter().zip(shape).all(|(byte, shape)| match shape {
+            b'0' => byte.is_ascii_digit(),
+            other => byte.eq_ignore_ascii_case(other),
+        })
 }
 
 /// The text with nine fractional digits at most: RFC 3339 has no bound, the library has.
@@ -77,6 +81,32 @@ fn without_picoseconds(text: &str) -> Cow<'_, str> {
     match (rest.get(..NANOSECONDS), rest.get(digits..)) {
         (Some(kept), Some(zone)) if digits > NANOSECONDS => format!("{whole}.{kept}{zone}").into(),
         _ => text.into(),
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(TimestampVisitor)
+    }
+}
+
+struct TimestampVisitor;
+
+impl Visitor<'_> for TimestampVisitor {
+    type Value = Timestamp;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Timestamp, E> {
+        text.parse().map_err(E::custom)
     }
 }
 
@@ -124,6 +154,9 @@ impl fmt::Display for Timestamp {
         self.0.fmt(f)
     }
 }
+
+/// Date and time, to the second.
+const WHOLE: &[u8] = b"0000-00-00T00:00:00";
 
 /// Digits of a fraction that are kept.
 const NANOSECONDS: usize = 9;

@@ -5,6 +5,7 @@ mod manifest_changes;
 mod order;
 mod permissions;
 mod properties;
+pub(crate) mod quick;
 mod wire;
 
 pub use acr_core::{
