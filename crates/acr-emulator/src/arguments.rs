@@ -1,10 +1,14 @@
 //! What the program is told on its command line.
 
+mod sink;
+
 use std::{fs, io, net::SocketAddr, path::PathBuf};
 
 use acr_core::RepositoryName;
 use acr_testkit::{FaultPlan, Quota};
 use clap::{Parser, ValueEnum};
+
+use self::sink::SinkArguments;
 
 /// What stands below the options in `--help`.
 const EXAMPLES: &str = "\
@@ -12,7 +16,8 @@ Examples:
   acr-emulator --user me:secret
   acr-emulator --tls --cert-dir certs --listen 127.0.0.1:5000 --storage-listen 127.0.0.1:5001
   acr-emulator --data registry --seed layout:library/app --anonymous pull
-  acr-emulator --faults 'status op=get_manifest status=503 nth=2' --journal journal.jsonl";
+  acr-emulator --faults 'status op=get_manifest status=503 nth=2' --journal journal.jsonl
+  acr-emulator --sink --latency-ms 5 --rate 50000000";
 
 /// A fake of Azure Container Registry on loopback
 #[derive(Parser)]
@@ -96,6 +101,8 @@ pub(crate) struct Arguments {
     /// The time whose behaviour it has, where that changed over the years
     #[arg(long, value_enum, default_value_t = EraArgument::Year2026)]
     pub(crate) era: EraArgument,
+    #[command(flatten)]
+    pub(crate) sink: SinkArguments,
 }
 
 #[derive(Clone, Copy, ValueEnum)]

@@ -19,6 +19,7 @@
 mod arguments;
 mod ready;
 mod settings;
+mod sink;
 mod start;
 mod stop;
 
@@ -45,6 +46,11 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> io::Result<()> {
+    if arguments.sink.sink {
+        // One thread: it is given a processor of its own, and must not take the client's.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        return runtime.block_on(sink::serve(&arguments));
+    }
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?

@@ -1,11 +1,13 @@
 //! The line that tells where to connect.
 
 use std::{
+    fs,
     io::{self, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use serde::Serialize;
+use tempfile::TempDir;
 
 /// The line that tells a parent process where to connect.
 #[derive(Serialize)]
@@ -26,4 +28,22 @@ impl Ready {
         output.write_all(line.as_bytes())?;
         output.flush()
     }
+}
+
+/// Where the authority's certificate is: in the folder that it is kept in, or in one that goes
+/// when the guard does.
+pub(crate) fn write_authority(
+    pem: Option<&str>,
+    folder: Option<&Path>,
+) -> io::Result<(Option<PathBuf>, Option<TempDir>)> {
+    let Some(pem) = pem else {
+        return Ok((None, None));
+    };
+    if let Some(folder) = folder {
+        return Ok((Some(folder.join("ca.pem")), None));
+    }
+    let guard = tempfile::Builder::new().prefix("acr-emulator-").tempdir()?;
+    let path = guard.path().join("ca.pem");
+    fs::write(&path, pem)?;
+    Ok((Some(path), Some(guard)))
 }

@@ -1,16 +1,15 @@
 //! Makes the registry, serves it and ends it.
 
-use std::{
-    fs, io,
-    mem::take,
-    net::SocketAddr,
-    path::{Path, PathBuf},
+use std::{io, mem::take, net::SocketAddr};
+
+use acr_testkit::{FakeRegistry, Tls};
+
+use crate::{
+    arguments::Arguments,
+    ready::{Ready, write_authority},
+    settings::settings,
+    stop::stop_signal,
 };
-
-use acr_testkit::{FakeRegistry, Server, Tls};
-use tempfile::TempDir;
-
-use crate::{arguments::Arguments, ready::Ready, settings::settings, stop::stop_signal};
 
 /// Serves until the program shall end.
 pub(crate) async fn serve(arguments: Arguments) -> io::Result<()> {
@@ -22,7 +21,7 @@ pub(crate) async fn serve(arguments: Arguments) -> io::Result<()> {
     let cert_dir = arguments.cert_dir.clone();
     let registry = tokio::task::spawn_blocking(move || registry(arguments)).await??;
     let server = registry.serve_with_storage(listen, storage, tls).await?;
-    let (ca, _folder) = write_authority(&server, cert_dir.as_deref())?;
+    let (ca, _folder) = write_authority(server.ca_pem(), cert_dir.as_deref())?;
     let ready = Ready {
         endpoint: server.endpoint().to_string(),
         storage: server.storage_url().to_owned(),
@@ -55,22 +54,4 @@ fn registry(mut arguments: Arguments) -> io::Result<FakeRegistry> {
         registry.journal().append_to(&path).map_err(named)?;
     }
     Ok(registry)
-}
-
-/// Where the authority's certificate is: in the folder that it is kept in, or in one that goes
-/// when the guard does.
-fn write_authority(
-    server: &Server,
-    folder: Option<&Path>,
-) -> io::Result<(Option<PathBuf>, Option<TempDir>)> {
-    let Some(pem) = server.ca_pem() else {
-        return Ok((None, None));
-    };
-    if let Some(folder) = folder {
-        return Ok((Some(folder.join("ca.pem")), None));
-    }
-    let guard = tempfile::Builder::new().prefix("acr-emulator-").tempdir()?;
-    let path = guard.path().join("ca.pem");
-    fs::write(&path, pem)?;
-    Ok((Some(path), Some(guard)))
 }

@@ -41,6 +41,7 @@
 //! | [`FakeRegistry`], [`FakeRegistryBuilder`] | the registry and its settings |
 //! | [`Profile`], [`Era`] | whose behaviour it has, and of what time |
 //! | `Server`, `Tls` (feature `serve`) | the registry on loopback |
+//! | `Sink`, `SinkBuilder` (feature `serve`) | no registry at all, but what a client is measured against |
 //! | [`Operation`], [`Target`] | what a request asks for, in faults and in the journal |
 //! | [`Fault`] | what shall go wrong, one line of text each |
 //! | [`Journal`], [`Entry`] | what was asked, without any secret |
@@ -112,6 +113,8 @@ mod seal;
 mod server;
 mod service;
 mod shared;
+#[cfg(feature = "serve")]
+mod sink;
 mod site;
 mod state;
 mod storage;
@@ -125,6 +128,8 @@ mod wire;
 
 #[cfg(feature = "serve")]
 pub use self::server::{Server, Tls};
+#[cfg(feature = "serve")]
+pub use self::sink::{Sink, SinkBuilder, SinkStats, sink_content};
 pub use self::{
     builder::{Anonymous, BlobDelivery, FakeRegistryBuilder},
     clock::Clock,

@@ -14,4 +14,6 @@ mod options;
 #[cfg(test)]
 mod seed;
 #[cfg(test)]
+mod sink;
+#[cfg(test)]
 mod support;
