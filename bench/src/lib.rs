@@ -21,6 +21,9 @@
 //!
 //! `cargo bench -p acr-bench --bench overhead -- --test` runs everything once.
 //!
+//! The program `bare` is the yardstick of transfers: hyper-util and sha2 alone, against a sink
+//! (`acr-emulator --sink`).
+//!
 //! [`Pipeline`]: https://docs.rs/acr-core/latest/acr_core/struct.Pipeline.html
 //!
 //! ```text
