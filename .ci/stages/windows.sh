@@ -6,7 +6,7 @@ set -euo pipefail
 source .ci/common.sh
 
 target=x86_64-pc-windows-gnu
-if ! rustup target list --installed | grep -qx "$target"; then
+if ! rustup target list --installed | grep -x "$target" >/dev/null; then
   run rustup target add "$target" || fail "Rust's libraries for $target cannot be installed"
 fi
 

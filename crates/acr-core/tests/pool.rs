@@ -27,14 +27,14 @@ use acr_core::{
     layer::RetryPolicy,
 };
 use bytes::Bytes;
-use futures_util::{TryStreamExt as _, stream};
+use futures_util::{TryStreamExt as _, future::join_all, stream};
 use http::Method;
 use http_body::Frame;
 use http_body_util::{Full, StreamBody};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
-    sync::mpsc,
+    sync::{Barrier, mpsc},
 };
 use tower::ServiceExt as _;
 
@@ -307,4 +307,33 @@ async fn an_idle_connection_is_closed_in_time() {
     read_ok(&kept, get(&server.http())).await;
     let closed = tokio::time::timeout(Duration::from_millis(300), was_closed.recv());
     assert!(closed.await.is_err());
+}
+
+/// As many as there are calls at the same time, and no new ones while these are enough.
+#[tokio::test]
+async fn as_many_connections_are_opened_as_calls_run_at_once() {
+    const TASKS: usize = 64;
+    const ROUNDS: usize = 10;
+    for (kept, is_enough) in [(None, true), (Some(16), false)] {
+        // Nobody is answered before all have asked.
+        let all = Arc::new(Barrier::new(TASKS));
+        let server = Server::start(move |mut socket, _| {
+            let all = Arc::clone(&all);
+            async move {
+                while read_head(&mut socket).await.is_some() {
+                    all.wait().await;
+                    socket.write_all(ANSWER).await.unwrap();
+                }
+            }
+        })
+        .await;
+        let builder = kept.into_iter().fold(builder(), TransportBuilder::pool_max_idle_per_host);
+        let transport = builder.build().unwrap();
+        let uri = server.http();
+        for _ in 0..ROUNDS {
+            join_all((0..TASKS).map(|_| read_ok(&transport, get(&uri)))).await;
+        }
+        let opened = server.connections();
+        assert_eq!(opened <= TASKS + 2, is_enough, "{opened} connections, {kept:?} kept");
+    }
 }

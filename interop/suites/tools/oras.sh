@@ -15,7 +15,7 @@ blobs() { for file in "$layout"/blobs/sha256/*; do [[ "$file" == "$IMAGE_FILE" ]
 pull() { oras cp --from-plain-http=false --to-oci-layout "$ref:v1" "$suite_folder/oras-pulled:v1" && same_blobs "$layout" "$suite_folder/oras-pulled"; }
 tag() { oras tag "$tls" "$ref:v1" v2 && equal "$(oras resolve "$tls" "$ref:v2")" "$IMAGE_DIGEST"; }
 tags() { equal "$(oras repo tags "$tls" "$ref" | sort)" $'v1\nv2'; }
-catalog() { oras repo ls "$tls" "$host" | grep -qx tools/oras; }
+catalog() { oras repo ls "$tls" "$host" | grep -x tools/oras >/dev/null; }
 copy() { oras cp --from-plain-http=false --to-plain-http=false "$ref:v1" "$ref-copy:v1" && equal "$(oras resolve "$tls" "$ref-copy:v1")" "$IMAGE_DIGEST"; }
 artifact() {
   mkdir -p "$suite_folder/files" "$suite_folder/got"

@@ -13,7 +13,7 @@ blobs() { for file in "$layout"/blobs/sha256/*; do [[ "$file" == "$IMAGE_FILE" ]
 pull() { regctl image copy "$ref:v1" "ocidir://$suite_folder/regctl-pulled:v1" && same_blobs "$layout" "$suite_folder/regctl-pulled"; }
 tag() { regctl image copy "$ref:v1" "$ref:v2" && equal "$(regctl image digest "$ref:v2")" "$IMAGE_DIGEST"; }
 tags() { equal "$(regctl tag ls "$ref" | sort)" $'v1\nv2'; }
-catalog() { regctl repo ls "$host" | grep -qx tools/regctl; }
+catalog() { regctl repo ls "$host" | grep -x tools/regctl >/dev/null; }
 copy() { regctl image copy "$ref:v1" "$ref-copy:v1" && equal "$(regctl image digest "$ref-copy:v1")" "$IMAGE_DIGEST"; }
 artifact() {
   printf 'a file' | regctl artifact put --artifact-type application/vnd.example "$ref:artifact"

@@ -31,7 +31,8 @@ use crate::{
 
 /// Builds the transport on hyper-util and rustls.
 ///
-/// It keeps up to 16 idle connections per host. When a request dies on a kept connection
+/// It keeps as many idle connections per host as ran at once, up to
+/// [`pool_max_idle_per_host`](TransportBuilder::pool_max_idle_per_host). When a request dies on a kept connection
 /// before the first byte of an answer, because the server had closed it, it is sent once
 /// more on a fresh one, if its [`Effect`](crate::http::Effect) and its body allow; that is no attempt of the
 /// retry layer. It refuses to follow a redirect to a loopback, link-local, multicast or
@@ -55,6 +56,7 @@ pub struct TransportBuilder {
     proxy: Option<Proxy>,
     connect_timeout: Duration,
     pool_idle_timeout: Duration,
+    pool_max_idle_per_host: usize,
     offers_http2: bool,
 }
 
@@ -73,6 +75,7 @@ impl TransportBuilder {
             proxy: None,
             connect_timeout: CONNECT_TIMEOUT,
             pool_idle_timeout: POOL_IDLE_TIMEOUT,
+            pool_max_idle_per_host: POOL_MAX_IDLE_PER_HOST,
             offers_http2: false,
         }
     }
@@ -164,6 +167,23 @@ impl TransportBuilder {
         self
     }
 
+    /// How many unused connections are kept for each host (default 256). With fewer than a program has
+    /// calls at the same time, it opens a new one for many of them; 0 keeps none.
+    ///
+    /// ```
+    /// use acr_core::{TlsConfig, TransportBuilder};
+    ///
+    /// // For a program of many short bursts behind a firewall that counts connections.
+    /// let transport =
+    ///     TransportBuilder::new().tls(TlsConfig::no_roots()).pool_max_idle_per_host(8).build()?;
+    /// # let _ = transport;
+    /// # Ok::<_, acr_core::Error>(())
+    /// ```
+    pub fn pool_max_idle_per_host(mut self, limit: usize) -> Self {
+        self.pool_max_idle_per_host = limit;
+        self
+    }
+
     /// Whether HTTP/2 is offered to servers on TLS (default no: HTTP/1.1 only). All requests to a
     /// host then share one connection.
     ///
@@ -208,12 +228,13 @@ impl TransportBuilder {
         };
         let foreign = Connector { to: To::Foreign, guard: Guard::On, ..endpoint.clone() };
         let neighbour = Connector { guard: Guard::Off, ..foreign.clone() };
-        let clients = Clients {
-            endpoint: Connections::new(endpoint, self.pool_idle_timeout),
-            foreign: Connections::new(foreign, self.pool_idle_timeout),
-            neighbour: Connections::new(neighbour, self.pool_idle_timeout),
+        let (timeout, max_idle) = (self.pool_idle_timeout, self.pool_max_idle_per_host);
+        let pools = Pools {
+            endpoint: Connections::new(endpoint, timeout, max_idle),
+            foreign: Connections::new(foreign, timeout, max_idle),
+            neighbour: Connections::new(neighbour, timeout, max_idle),
         };
-        Ok(Transport::new(clients))
+        Ok(Transport::new(Clients(Arc::new(pools))))
     }
 }
 
@@ -243,10 +264,13 @@ impl Transport {
     }
 }
 
+/// All clones have the same connections, and a clone is a reference.
+#[derive(Clone)]
+struct Clients(Arc<Pools>);
+
 /// A host that a server named never shares a connection that was opened without the guard,
 /// nor one on which a client certificate was shown.
-#[derive(Clone)]
-struct Clients {
+struct Pools {
     /// What the caller configured.
     endpoint: Connections,
     /// What a server named.
@@ -266,12 +290,12 @@ impl Service<Request> for Clients {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let clients = self.clone();
-        Box::pin(async move { clients.send(request).await })
+        let pools = Arc::clone(&self.0);
+        Box::pin(async move { pools.send(request).await })
     }
 }
 
-impl Clients {
+impl Pools {
     async fn send(&self, mut request: Request) -> Result<http::Response<Incoming>> {
         let hop = request.extensions_mut().remove::<ForeignHop>();
         let own = match request.extensions_mut().remove::<Unidentified>() {
@@ -309,6 +333,9 @@ impl Clients {
 
 /// Long enough for a far region, short enough for a person.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Each costs some ten KiB here and more at the server; a program with more calls at once says so.
+const POOL_MAX_IDLE_PER_HOST: usize = 256;
 
 /// Azure's load balancers forget an idle connection after about four minutes.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(60);

@@ -1,20 +1,10 @@
 //! The pool, the one replay after a stale connection, and what an error means.
 
-use std::{
-    fmt,
-    future::{Future, poll_fn},
-    pin::pin,
-    task::Poll,
-    time::Duration,
-};
+use std::time::Duration;
 
-use http::uri::Authority;
 use hyper::body::Incoming;
 use hyper_util::{
-    client::legacy::{
-        self, Builder, Client,
-        connect::{CaptureConnection, Connect, capture_connection},
-    },
+    client::legacy::{self, Builder, Client, connect::Connect},
     rt::{TokioExecutor, TokioTimer},
 };
 use tracing::debug;
@@ -26,11 +16,13 @@ use crate::{
         operation::Effect,
         request::Request,
     },
-    layer::{Connection, Marks, call_options::CallOptions},
+    layer::{Marks, call_options::CallOptions},
     transport::{
         connect_error::{ConnectError, TlsFailure},
         connector::Connector,
+        peer::Peer,
         stream::Usage,
+        watch::Watch,
     },
 };
 
@@ -43,14 +35,14 @@ pub(crate) struct Connections<C = Connector> {
 }
 
 impl<C: Connect + Clone + Send + Sync + 'static> Connections<C> {
-    pub(crate) fn new(connector: C, idle_timeout: Duration) -> Self {
+    pub(crate) fn new(connector: C, idle_timeout: Duration, max_idle: usize) -> Self {
         let mut builder = Client::builder(TokioExecutor::new());
         builder
             // Without a pool timer hyper-util ignores the idle time-out.
             .pool_timer(TokioTimer::new())
             // The pool adds it to the clock.
             .pool_idle_timeout(idle_timeout.min(MAX_POOL_IDLE_TIMEOUT))
-            .pool_max_idle_per_host(POOL_MAX_IDLE)
+            .pool_max_idle_per_host(max_idle)
             // The one retry loop is the retry layer's, and the one replay is below.
             .retry_canceled_requests(false);
         http2(&mut builder);
@@ -61,13 +53,11 @@ impl<C: Connect + Clone + Send + Sync + 'static> Connections<C> {
 
     pub(crate) async fn exchange(&self, mut request: Request) -> Result<http::Response<Incoming>> {
         let again = copy(&request);
-        let peer = Peer(request.uri().authority().cloned());
+        let peer = Peer::of(request.uri());
         let limit = request.extensions().get().and_then(CallOptions::connect_limit);
         let marks = request.extensions().get::<Marks>().cloned();
-        let capture = capture_connection(&mut request);
-        let told = Told::new(marks.as_ref(), &capture);
-        let answer = connected_within(limit, &peer, &capture, self.pooled.request(request)).await;
-        told.end(&answer);
+        let watch = Watch::new(&mut request, marks.as_ref(), limit);
+        let answer = watch.exchange(&peer, self.pooled.request(request)).await;
         let error = match answer? {
             Ok(mut response) => {
                 if let Some(usage) = response.extensions_mut().remove::<Usage>() {
@@ -78,15 +68,11 @@ impl<C: Connect + Clone + Send + Sync + 'static> Connections<C> {
             Err(error) => error,
         };
         match again {
-            Some(request) if was_stale(&error, &capture) => {
+            Some(mut request) if was_stale(&error) => {
                 debug!("the server had closed the idle connection; sending again on a fresh one");
                 let may_be_taken = !was_never_written(&error);
-                let mut request = request;
-                let capture = capture_connection(&mut request);
-                let told = Told::new(marks.as_ref(), &capture);
-                let answer =
-                    connected_within(limit, &peer, &capture, self.fresh.request(request)).await;
-                told.end(&answer);
+                let watch = Watch::new(&mut request, marks.as_ref(), limit);
+                let answer = watch.exchange(&peer, self.fresh.request(request)).await;
                 let answer = answer.and_then(|answer| answer.map_err(|e| classify(e, &peer)));
                 let answer = match answer {
                     Err(error) if may_be_taken => Err(error.after_sending()),
@@ -97,86 +83,6 @@ impl<C: Connect + Clone + Send + Sync + 'static> Connections<C> {
             _ => Err(classify(error, &peer)),
         }
     }
-}
-
-/// Tells an observer which connection an exchange got, once: also if it is dropped meanwhile.
-struct Told {
-    to: Option<(Marks, CaptureConnection)>,
-    is_unreachable: bool,
-}
-
-impl Told {
-    fn new(marks: Option<&Marks>, capture: &CaptureConnection) -> Self {
-        let to = marks.map(|marks| (marks.clone(), capture.clone()));
-        Self { to, is_unreachable: false }
-    }
-
-    fn end(mut self, answer: &Result<Result<http::Response<Incoming>, legacy::Error>>) {
-        self.is_unreachable = match answer {
-            Ok(answer) => answer.as_ref().is_err_and(legacy::Error::is_connect),
-            Err(_) => true,
-        };
-    }
-}
-
-impl Drop for Told {
-    fn drop(&mut self) {
-        let Some((marks, capture)) = &self.to else {
-            return;
-        };
-        match usage(capture) {
-            Some(usage) if usage.note_told() => marks.connected(Connection::Reused),
-            Some(_) => marks.connected(Connection::Opened),
-            None if self.is_unreachable => marks.connected(Connection::Failed),
-            None => {}
-        }
-    }
-}
-
-/// What is remembered of the connection that was found, if there is one.
-fn usage(capture: &CaptureConnection) -> Option<Usage> {
-    let mut extras = http::Extensions::new();
-    capture.connection_metadata().as_ref()?.get_extras(&mut extras);
-    extras.remove()
-}
-
-/// Whom a request goes to, for errors. What may stand before an `@` is left out.
-struct Peer(Option<Authority>);
-
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(authority) = &self.0 else {
-            return f.write_str("the server");
-        };
-        write!(f, "`{}", authority.host())?;
-        authority.port_u16().map_or(Ok(()), |port| write!(f, ":{port}"))?;
-        f.write_str("`")
-    }
-}
-
-/// The future's output, unless there is no connection by the time limit.
-async fn connected_within<F: Future>(
-    limit: Option<Duration>,
-    peer: &Peer,
-    capture: &CaptureConnection,
-    exchange: F,
-) -> Result<F::Output> {
-    let Some(limit) = limit else {
-        return Ok(exchange.await);
-    };
-    let mut exchange = pin!(exchange);
-    let mut timer = pin!(tokio::time::sleep(limit));
-    poll_fn(|cx| {
-        if let Poll::Ready(output) = exchange.as_mut().poll(cx) {
-            return Poll::Ready(Ok(output));
-        }
-        if timer.as_mut().poll(cx).is_pending() || capture.connection_metadata().is_some() {
-            return Poll::Pending;
-        }
-        let text = format!("no connection to {peer} within the call's {limit:?}");
-        Poll::Ready(Err(Error::new(ErrorKind::Connect, text)))
-    })
-    .await
 }
 
 /// Refuses an answer whose headers alone would fill memory: kept answers add up.
@@ -205,14 +111,11 @@ fn copy(request: &Request) -> Option<Request> {
 }
 
 /// Whether the request died because the pool's connection was dead already.
-fn was_stale(error: &legacy::Error, capture: &CaptureConnection) -> bool {
-    if error.is_connect() {
+fn was_stale(error: &legacy::Error) -> bool {
+    let Some(connection) = error.connect_info().filter(|_| !error.is_connect()) else {
         return false;
-    }
-    if capture.connection_metadata().is_none() {
-        return false;
-    }
-    was_never_written(error) || usage(capture).is_some_and(|usage| usage.went_stale())
+    };
+    was_never_written(error) || Usage::of(connection).is_some_and(|usage| usage.went_stale())
 }
 
 /// Whether the server cannot have got anything of the request.
@@ -277,9 +180,6 @@ const MAX_POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Of one answer, names and values.
 const MAX_HEADERS: usize = 64 * 1024;
-
-/// Idle connections kept per host.
-const POOL_MAX_IDLE: usize = 16;
 
 /// How often a connection with open streams is asked whether it lives.
 #[cfg(feature = "http2")]

@@ -14,6 +14,8 @@ mod erased;
 #[cfg(feature = "_transport")]
 mod no_proxy;
 #[cfg(feature = "_transport")]
+mod peer;
+#[cfg(feature = "_transport")]
 mod proxy;
 #[cfg(feature = "_transport")]
 mod stream;
@@ -21,6 +23,8 @@ mod stream;
 mod tls;
 #[cfg(feature = "_transport")]
 mod tunnel;
+#[cfg(feature = "_transport")]
+mod watch;
 
 pub use self::erased::Transport;
 #[cfg(feature = "_transport")]

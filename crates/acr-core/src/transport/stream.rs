@@ -62,6 +62,13 @@ impl Stream {
 }
 
 impl Usage {
+    /// What is remembered of a connection.
+    pub(crate) fn of(connection: &Connected) -> Option<Self> {
+        let mut extras = http::Extensions::new();
+        connection.get_extras(&mut extras);
+        extras.remove()
+    }
+
     /// Whether a connection that just failed had served before and was silent since: the
     /// server had closed it already, and took nothing of the request.
     ///

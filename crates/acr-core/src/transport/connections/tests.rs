@@ -234,7 +234,7 @@ fn run(seed: u64) -> (usize, usize, usize) {
     runtime.block_on(async {
         let trouble = [10, 30, 60][usize::try_from(seed % 3).unwrap()];
         let world = World::new(seed, trouble);
-        let connections = Connections::new(world.clone(), Duration::from_secs(60));
+        let connections = Connections::new(world.clone(), Duration::from_secs(60), 16);
         let ends = storm(&world, &connections).await;
         let seen = world.seen.lock().unwrap().clone();
         for (id, end) in &ends {
