@@ -189,11 +189,6 @@ impl TlsConfig {
         Ok(self)
     }
 
-    /// For the connections of one transport.
-    pub(crate) fn lazy(self, offers_http2: bool) -> LazyTls {
-        LazyTls::new(self, offers_http2)
-    }
-
     fn client_configs(&self, offers_http2: bool) -> Result<ClientConfigs, Unusable> {
         let proxy = self.anonymous()?;
         let mut foreign = proxy.clone();

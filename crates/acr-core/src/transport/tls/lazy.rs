@@ -40,11 +40,14 @@ pub(crate) enum NotMade {
     Stopped(io::Error),
 }
 
-impl LazyTls {
-    pub(super) fn new(settings: TlsConfig, offers_http2: bool) -> Self {
-        Self { settings, offers_http2, made: OnceCell::new() }
+impl TlsConfig {
+    /// For the connections of one transport.
+    pub(crate) fn lazy(self, offers_http2: bool) -> LazyTls {
+        LazyTls { settings: self, offers_http2, made: OnceCell::new() }
     }
+}
 
+impl LazyTls {
     /// Reads the trust store unless that was done. Connections that begin at once wait for one
     /// reading; if the one that reads is dropped, the next reads.
     pub(crate) async fn get(&self, to: To) -> Result<Pair, NotMade> {
