@@ -90,8 +90,9 @@ impl<T: Send + Sync> Slot<T> {
         Fut: Future<Output = Result<Lease<T>>> + Send,
     {
         let entered = self.rounds.load(Ordering::Acquire);
-        let mut turn = match self.live() {
-            Some(lease) if self.is_fresh(&lease) => return Ok((lease, false)),
+        let now = self.clock.now();
+        let mut turn = match self.live_at(now) {
+            Some(lease) if lease.is_fresh(now) => return Ok((lease, false)),
             Some(lease) => match self.flight.try_enter() {
                 Some(turn) => turn,
                 // Somebody refreshes it already.
@@ -99,8 +100,9 @@ impl<T: Send + Sync> Slot<T> {
             },
             None => self.flight.enter().await,
         };
-        let live = self.live();
-        if let Some(lease) = live.clone().filter(|lease| self.is_fresh(lease)) {
+        let now = self.clock.now();
+        let live = self.live_at(now);
+        if let Some(lease) = live.clone().filter(|lease| lease.is_fresh(now)) {
             return Ok((lease, false));
         }
         match turn.note() {
@@ -159,17 +161,17 @@ impl<T> Slot<T> {
 
     /// The lease in the slot, unless it is dead.
     pub(crate) fn live(&self) -> Option<Lease<T>> {
-        let now = self.clock.now();
+        self.live_at(self.clock.now())
+    }
+
+    fn live_at(&self, now: Moment) -> Option<Lease<T>> {
         self.lease().as_ref().filter(|lease| lease.is_alive(now)).cloned()
     }
 
     /// The lease in the slot, unless it is due to be replaced.
     pub(crate) fn fresh(&self) -> Option<Lease<T>> {
-        self.live().filter(|lease| self.is_fresh(lease))
-    }
-
-    fn is_fresh(&self, lease: &Lease<T>) -> bool {
-        lease.is_fresh(self.clock.now())
+        let now = self.clock.now();
+        self.live_at(now).filter(|lease| lease.is_fresh(now))
     }
 
     /// Lends the slot a lease that was fetched for another one.

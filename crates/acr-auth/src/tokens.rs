@@ -116,7 +116,10 @@ impl Tokens {
         reuse: Reuse,
     ) -> Result<Found> {
         let entry = self.entry(scope);
-        if reuse == Reuse::Supersets && entry.slot.fresh().is_none() {
+        if reuse == Reuse::Supersets {
+            if let Some(lease) = entry.slot.fresh() {
+                return Ok(Found { token: lease.token, is_new: false });
+            }
             let asks = entry.asks();
             if let Some(lease) = self.superset(&asks) {
                 entry.slot.lend(lease);
@@ -312,7 +315,10 @@ impl Tokens {
 
     fn entry(&self, scope: &Scope) -> Arc<Entry> {
         let mut entries = self.entries();
-        if entries.len() >= MAX_SCOPES && !entries.contains_key(scope) {
+        if let Some(entry) = entries.get(scope) {
+            return Arc::clone(entry);
+        }
+        if entries.len() >= MAX_SCOPES {
             // Entries in use stay: somebody waits on them.
             let is_used = |entry: &Arc<Entry>| Arc::strong_count(entry) > 1;
             entries.retain(|_, entry| is_used(entry) || entry.slot.live().is_some());
@@ -320,8 +326,9 @@ impl Tokens {
                 entries.retain(|_, entry| is_used(entry));
             }
         }
-        let new = || Arc::new(Entry::new(scope, self.clock.clone()));
-        Arc::clone(entries.entry(scope.clone()).or_insert_with(new))
+        let entry = Arc::new(Entry::new(scope, self.clock.clone()));
+        entries.insert(scope.clone(), Arc::clone(&entry));
+        entry
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<Scope, Arc<Entry>>> {

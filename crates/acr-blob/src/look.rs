@@ -1,7 +1,7 @@
 //! What is asked about a blob without its content: `HEAD`, or a `GET` that nobody reads.
 
 use acr_core::{
-    Action, ByteRange, Digest, Error, ErrorKind, Result, Scope,
+    ByteRange, Digest, Error, ErrorKind, Result,
     http::{Effect, Response, response},
     layer::drain,
     value::ContentRange,
@@ -90,7 +90,7 @@ async fn look(
         .blob_request(method, digest, "blob_properties")
         // The size that is told must be that of the content, and not of an encoding.
         .header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))
-        .scope(Scope::repository(&repository.name, &[Action::PULL]))
+        .scope(repository.pull.clone())
         .effect(Effect::Read)
         .follow_redirects();
     if let Some(range) = range {

@@ -1,7 +1,7 @@
 //! One repository as everything sees it that sends a request to it.
 
 use acr_core::{
-    CallOptions, Digest, Pipeline, RepositoryName,
+    Action, CallOptions, Digest, Pipeline, RepositoryName, Scope,
     http::{Operation, RequestBuilder},
 };
 use http::Method;
@@ -13,12 +13,18 @@ use crate::upload::Learned;
 pub(crate) struct Repository {
     pub(crate) pipeline: Pipeline,
     pub(crate) name: RepositoryName,
+    /// What every download needs, made once.
+    pub(crate) pull: Scope,
+    /// What every upload needs.
+    pub(crate) push: Scope,
     pub(crate) learned: Learned,
 }
 
 impl Repository {
     pub(crate) fn new(pipeline: Pipeline, name: RepositoryName) -> Self {
-        Self { pipeline, name, learned: Learned::default() }
+        let pull = Scope::repository(&name, &[Action::PULL]);
+        let push = Scope::repository(&name, &[Action::PULL, Action::PUSH]);
+        Self { pipeline, name, pull, push, learned: Learned::default() }
     }
 
     /// The same, with further options for its calls.

@@ -1,7 +1,7 @@
 //! What the requests about the content of manifests have in common.
 
 use acr_core::{
-    Action, Error, ErrorKind, Reference, RepositoryName, Result, Scope,
+    Error, ErrorKind, Reference, RepositoryName, Result,
     http::{Effect, Operation, RequestBuilder},
 };
 use http::{HeaderValue, Method, header};
@@ -27,7 +27,7 @@ pub(crate) fn read_request(
         .header(header::ACCEPT, accept)
         .header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))
         .operation(operation)
-        .scope(Scope::repository(&client.name, &[Action::PULL]))
+        .scope(client.pull.clone())
         .effect(Effect::Read))
 }
 

@@ -22,6 +22,9 @@ use crate::{
 pub struct RepositoryClient {
     pub(crate) pipeline: Pipeline,
     pub(crate) name: RepositoryName,
+    /// What most calls need, made once.
+    pub(crate) pull: Scope,
+    metadata_read: Scope,
     api_version: ApiVersion,
 }
 
@@ -40,7 +43,9 @@ impl RepositoryClient {
     /// # Ok::<(), acr_core::Error>(())
     /// ```
     pub fn new(pipeline: Pipeline, name: RepositoryName) -> Self {
-        Self { pipeline, name, api_version: ApiVersion::default() }
+        let pull = Scope::repository(&name, &[Action::PULL]);
+        let metadata_read = metadata_read(&name);
+        Self { pipeline, name, pull, metadata_read, api_version: ApiVersion::default() }
     }
 
     /// Names this version in metadata calls.
@@ -200,7 +205,7 @@ impl RepositoryClient {
         let request = self
             .metadata(Method::GET, below)
             .operation(operation)
-            .scope(metadata_read(&self.name))
+            .scope(self.metadata_read.clone())
             .effect(Effect::Read)
             .build()?;
         let answer = self.pipeline.send(request).await?;

@@ -1,6 +1,6 @@
 //! What a reference stands for.
 
-use acr_core::{Action, Digest, Error, ErrorKind, Reference, Result, Scope, http::response};
+use acr_core::{Digest, Error, ErrorKind, Reference, Result, Scope, http::response};
 use http::{Method, StatusCode};
 
 use crate::{
@@ -34,7 +34,7 @@ impl RepositoryClient {
     ///
     /// Dropping the future sends nothing more.
     pub async fn resolve(&self, reference: impl Into<Reference> + Send) -> Result<Digest> {
-        let scope = Scope::repository(&self.name, &[Action::PULL]);
+        let scope = self.pull.clone();
         self.resolve_in(reference.into(), scope).await
     }
 

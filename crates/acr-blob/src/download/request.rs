@@ -1,7 +1,7 @@
 //! The requests of downloads, and what may be asked again when they are refused.
 
 use acr_core::{
-    Action, ByteRange, Digest, Error, ErrorKind, Result, Scope,
+    ByteRange, Digest, Error, ErrorKind, Result,
     http::{DataStream, Effect, Framing, Operation, Response, response},
     layer::drain,
     value::{ContentRange, Given},
@@ -99,7 +99,7 @@ async fn send(
         .header(header::ACCEPT, HeaderValue::from_static("application/octet-stream, */*"))
         // A digest is over the bytes as they are stored; nothing here decompresses.
         .header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))
-        .scope(Scope::repository(&repository.name, &[Action::PULL]))
+        .scope(repository.pull.clone())
         .effect(Effect::Read)
         .follow_redirects();
     if let Some(range) = range {

@@ -151,7 +151,7 @@ impl Wire {
     pub(crate) async fn status(&mut self) -> Result<Option<Received>, Refusal> {
         let request = self
             .request(Method::GET, "upload_status")
-            .scope(Scope::repository(&self.repository.name, &[Action::PULL]))
+            .scope(self.repository.pull.clone())
             .effect(Effect::Read)
             .build()
             .map_err(Refusal::fatal)?;
@@ -356,7 +356,7 @@ fn operation(repository: &Repository, name: &'static str) -> Operation {
 }
 
 fn push(repository: &Repository) -> Scope {
-    Scope::repository(&repository.name, &[Action::PULL, Action::PUSH])
+    repository.push.clone()
 }
 
 const OCTET_STREAM: HeaderValue = HeaderValue::from_static("application/octet-stream");

@@ -1,7 +1,7 @@
 //! What a request is for: facts that travel with it as extensions.
 
 use std::{
-    fmt,
+    fmt::{self, Write as _},
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -99,7 +99,10 @@ impl Operation {
     /// Says what it works on: `library/app:v1`.
     #[must_use]
     pub fn on(mut self, subject: impl fmt::Display) -> Self {
-        self.subject = Some(subject.to_string().into());
+        let mut text = Short::default();
+        // Writing to memory cannot fail.
+        let _ = write!(text, "{subject}");
+        self.subject = Some(text.into());
         self
     }
 
@@ -113,6 +116,58 @@ impl Operation {
         self.subject.as_deref()
     }
 }
+
+/// A text that is kept on the stack while it is short: every call makes one.
+enum Short {
+    Here { bytes: [u8; SHORT], len: usize },
+    Long(String),
+}
+
+impl Default for Short {
+    fn default() -> Self {
+        Self::Here { bytes: [0; SHORT], len: 0 }
+    }
+}
+
+impl Short {
+    fn as_str(&self) -> &str {
+        match self {
+            // Only whole texts were put there.
+            Self::Here { bytes, len } => {
+                bytes.get(..*len).and_then(|text| str::from_utf8(text).ok()).unwrap_or_default()
+            }
+            Self::Long(text) => text,
+        }
+    }
+}
+
+impl fmt::Write for Short {
+    fn write_str(&mut self, more: &str) -> fmt::Result {
+        match self {
+            Self::Here { bytes, len } => {
+                let end = len.saturating_add(more.len());
+                match bytes.get_mut(*len..end) {
+                    Some(free) => {
+                        free.copy_from_slice(more.as_bytes());
+                        *len = end;
+                    }
+                    None => *self = Self::Long([self.as_str(), more].concat()),
+                }
+            }
+            Self::Long(text) => text.push_str(more),
+        }
+        Ok(())
+    }
+}
+
+impl From<Short> for Arc<str> {
+    fn from(text: Short) -> Self {
+        text.as_str().into()
+    }
+}
+
+/// A repository and a digest are rarely longer.
+const SHORT: usize = 160;
 
 impl Effect {
     /// What the rules of HTTP say of a method (RFC 9110, 9.2): `GET`, `HEAD`, `OPTIONS` and
@@ -151,5 +206,22 @@ impl Attempt {
     /// The number, from 1.
     pub const fn get(self) -> u32 {
         self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subject_is_what_is_displayed_whatever_its_length() {
+        let digest = "ä".repeat(40);
+        for name in ["", "a", "é", &"x".repeat(SHORT - 81), &"x".repeat(SHORT), &"é".repeat(500)]
+        {
+            let subject = format!("{name}@{digest}@{name}");
+            let operation = Operation::new("get").on(format_args!("{name}@{digest}@{name}"));
+            assert_eq!(operation.subject(), Some(subject.as_str()));
+            assert_eq!(Operation::new("get").on(name).subject(), Some(name));
+        }
     }
 }

@@ -56,7 +56,9 @@ impl RequestBuilder {
     /// # Ok::<(), acr_core::Error>(())
     /// ```
     pub fn new(method: Method, endpoint: &Endpoint, segments: &[&str]) -> Self {
-        let mut path = String::new();
+        // Most segments have nothing to be encoded.
+        let len = segments.iter().map(|segment| segment.len().saturating_add(1)).sum();
+        let mut path = String::with_capacity(len);
         for segment in segments {
             // Writing to a String cannot fail.
             let _ = write!(path, "/{}", utf8_percent_encode(segment, PATH));

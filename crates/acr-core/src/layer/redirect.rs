@@ -2,7 +2,7 @@
 
 use std::task::{Context, Poll};
 
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -101,9 +101,12 @@ impl<S: HttpService> Service<Request> for Redirect<S> {
 
 async fn follow<S: HttpService>(mut inner: S, request: Request) -> Result<Response> {
     let hop = Hop::of(&request);
-    let mut visited = vec![request.uri().clone()];
-    let mut digest = None;
     let mut response = call(&mut inner, request).await?;
+    if !is_redirect(response.status()) {
+        return Ok(response);
+    }
+    let mut visited = vec![hop.mark.from.clone()];
+    let mut digest = None;
     while is_redirect(response.status()) {
         let from = visited.last().cloned().unwrap_or_default();
         let target = url_policy::redirect_target(&from, response.headers())?;
@@ -122,16 +125,15 @@ async fn follow<S: HttpService>(mut inner: S, request: Request) -> Result<Respon
     if let Some(digest) = digest {
         response.extensions_mut().insert(digest);
     }
-    if visited.len() > 1 {
-        response.extensions_mut().insert(CameByRedirect);
-    }
+    response.extensions_mut().insert(CameByRedirect);
     Ok(response)
 }
 
 /// What a hop takes over from the request: an allow-list, so nothing new leaks by default.
 struct Hop {
     method: Method,
-    headers: HeaderMap,
+    /// Of [`TRAVELLING`].
+    headers: [Option<HeaderValue>; TRAVELLERS],
     operation: Option<Operation>,
     attempt: Option<Attempt>,
     effect: Option<Effect>,
@@ -153,13 +155,9 @@ pub fn is_redirect_hop(request: &Request) -> bool {
 
 impl Hop {
     fn of(request: &Request) -> Self {
-        let headers = [header::ACCEPT, header::ACCEPT_ENCODING, header::RANGE]
-            .into_iter()
-            .filter_map(|name| Some((name.clone(), request.headers().get(name)?.clone())))
-            .collect();
         Self {
             method: request.method().clone(),
-            headers,
+            headers: TRAVELLING.map(|name| request.headers().get(name).cloned()),
             operation: request.extensions().get().cloned(),
             attempt: request.extensions().get().copied(),
             effect: request.extensions().get().copied(),
@@ -172,7 +170,8 @@ impl Hop {
         let mut request = Request::default();
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = target;
-        *request.headers_mut() = self.headers.clone();
+        let headers = TRAVELLING.into_iter().zip(self.headers.clone());
+        request.headers_mut().extend(headers.filter_map(|(name, value)| Some((name, value?))));
         let extensions = request.extensions_mut();
         extensions.extend({
             let mut known = http::Extensions::new();
@@ -191,6 +190,12 @@ fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
+/// Headers that a hop takes over.
+const TRAVELLING: [HeaderName; TRAVELLERS] =
+    [header::ACCEPT, header::ACCEPT_ENCODING, header::RANGE];
+
+const TRAVELLERS: usize = 3;
+
 /// A registry needs one; five leave room for a front end.
 const MAX_HOPS: usize = 5;
 
@@ -198,6 +203,7 @@ const MAX_HOPS: usize = 5;
 mod tests {
     use std::sync::{Arc, Mutex};
 
+    use http::HeaderMap;
     use tower::{ServiceExt as _, service_fn};
 
     use super::*;

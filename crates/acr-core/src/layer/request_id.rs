@@ -2,6 +2,7 @@
 
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -122,7 +123,9 @@ fn random() -> HeaderValue {
         *digit = DIGITS.get(usize::from(bits.to_le_bytes()[0] & 0xf)).copied().unwrap_or(b'0');
         bits >>= 4;
     }
-    HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static("0"))
+    // Shared from the start: every attempt clones it.
+    HeaderValue::from_maybe_shared(Bytes::from_owner(text))
+        .unwrap_or_else(|_| HeaderValue::from_static("0"))
 }
 
 impl<S> Layer<S> for RequestIdLayer {

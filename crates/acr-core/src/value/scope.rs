@@ -1,6 +1,7 @@
 //! The permission a request needs.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     fmt,
     str::FromStr,
@@ -62,11 +63,11 @@ pub struct ParseScopeError {
 /// assert_eq!(Action::METADATA_READ.as_str(), "metadata_read");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Action(std::borrow::Cow<'static, str>);
+pub struct Action(Cow<'static, str>);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct Resource {
-    kind: String,
+    kind: Cow<'static, str>,
     name: String,
 }
 
@@ -83,12 +84,12 @@ impl Action {
     pub const METADATA_WRITE: Self = Self::constant("metadata_write");
 
     const fn constant(text: &'static str) -> Self {
-        Self(std::borrow::Cow::Borrowed(text))
+        Self(Cow::Borrowed(text))
     }
 
     /// An action by its name on the wire.
     pub fn new(name: impl Into<String>) -> Self {
-        Self(std::borrow::Cow::Owned(name.into()))
+        Self(Cow::Owned(name.into()))
     }
 
     /// The action's name on the wire.
@@ -210,7 +211,12 @@ impl Scope {
     }
 
     fn single(kind: &str, name: &str, actions: impl IntoIterator<Item = Action>) -> Self {
-        let resource = Resource { kind: kind.to_owned(), name: name.to_owned() };
+        let kind = match kind {
+            "repository" => Cow::Borrowed("repository"),
+            "registry" => Cow::Borrowed("registry"),
+            other => Cow::Owned(other.to_owned()),
+        };
+        let resource = Resource { kind, name: name.to_owned() };
         Self(Arc::new(BTreeMap::from([(resource, actions.into_iter().collect())])))
     }
 }
