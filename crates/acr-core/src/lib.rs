@@ -53,6 +53,7 @@
 //! | put our layers around your client or server, or yours into ours | [`layer`], [`PipelineBuilder::layer_per_call`], [`PipelineBuilder::layer_per_hop`] |
 //! | name things | [`Endpoint`], [`RepositoryName`], [`Tag`], [`Digest`], [`Reference`] |
 //! | verify content | [`Digester`], [`http::Verified`] |
+//! | say where content is hashed | [`hashing::Hashing`] |
 //! | know what went wrong | [`Error`], [`ErrorKind`] |
 //! | change a single call | [`CallOptions`] |
 //! | read lists | [`Pager`] |
@@ -64,6 +65,7 @@
 // What a reader enables instead is said below.
 #![cfg_attr(docsrs, doc(auto_cfg(hide(feature = "_transport"))))]
 
+pub mod hashing;
 pub mod http;
 pub mod layer;
 pub mod oci;

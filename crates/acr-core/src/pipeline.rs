@@ -12,6 +12,7 @@ use tower_service::Service;
 use tracing::Instrument as _;
 
 use crate::{
+    hashing::{Hasher, Hashing},
     http::{
         endpoint::Endpoint,
         error::{Error, Result},
@@ -56,6 +57,7 @@ pub struct Pipeline {
     /// The same without the layers around calls.
     inside: Transport,
     request_id: RequestIdLayer,
+    hasher: Hasher,
     options: Option<Arc<CallOptions>>,
 }
 
@@ -94,6 +96,7 @@ pub struct PipelineBuilder {
     timeouts: Timeouts,
     application_id: Option<String>,
     request_id: RequestIdLayer,
+    hashing: Hashing,
     redaction: Redaction,
     observers: Vec<Arc<dyn Observer>>,
     per_call: Vec<ErasedLayer>,
@@ -128,6 +131,7 @@ impl Pipeline {
             timeouts: Timeouts::default(),
             application_id: None,
             request_id: RequestIdLayer::new(),
+            hashing: Hashing::default(),
             redaction: Redaction::new(),
             observers: Vec::new(),
             per_call: Vec::new(),
@@ -154,6 +158,29 @@ impl Pipeline {
     /// ```
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// What hashes for everybody who transfers content through this pipeline or a clone of it.
+    /// For authors of clients.
+    ///
+    /// ```
+    /// # use acr_core::{Endpoint, Error, Pipeline, Transport};
+    /// # use acr_core::http::{Body, Request};
+    /// # use tower::service_fn;
+    /// # let endpoint: Endpoint = "myregistry.azurecr.io".parse().unwrap();
+    /// # let transport = Transport::new(service_fn(|_: Request| async {
+    /// #     Ok::<_, Error>(http::Response::new(Body::from("{}")))
+    /// # }));
+    /// # let pipeline = Pipeline::builder(endpoint).transport(transport).build()?;
+    /// use acr_core::{Digest, Digester, hashing::Lane};
+    ///
+    /// let lane = Lane::new(pipeline.hasher(), Digester::default());
+    /// lane.give("sample layer".into());
+    /// assert_eq!(lane.settle_now().finish(), Digest::sha256(b"sample layer"));
+    /// # Ok::<_, Error>(())
+    /// ```
+    pub fn hasher(&self) -> &Hasher {
+        &self.hasher
     }
 
     /// The same pipeline with further options for the calls made through it: a cheap clone.
@@ -436,6 +463,31 @@ impl PipelineBuilder {
         self
     }
 
+    /// Sets where content that is uploaded or downloaded is hashed. By default a thread does it
+    /// beside the task that reads or sends, where that is worth it; it is made when it is first
+    /// needed, and ended by the last clone of the pipeline.
+    ///
+    /// ```
+    /// # use acr_core::{Endpoint, Error, Pipeline, Transport};
+    /// # use acr_core::http::{Body, Request};
+    /// # use tower::service_fn;
+    /// # let endpoint: Endpoint = "myregistry.azurecr.io".parse().unwrap();
+    /// # let transport = Transport::new(service_fn(|_: Request| async {
+    /// #     Ok::<_, Error>(http::Response::new(Body::from("{}")))
+    /// # }));
+    /// use acr_core::hashing::Hashing;
+    ///
+    /// // A program that may have no further threads.
+    /// let pipeline =
+    ///     Pipeline::builder(endpoint).transport(transport).hashing(Hashing::Here).build()?;
+    /// # let _ = pipeline;
+    /// # Ok::<_, Error>(())
+    /// ```
+    pub fn hashing(mut self, hashing: Hashing) -> Self {
+        self.hashing = hashing;
+        self
+    }
+
     /// Sets which further names logs and spans may show the values of.
     ///
     /// ```
@@ -637,6 +689,7 @@ impl PipelineBuilder {
             service,
             inside,
             request_id: self.request_id,
+            hasher: Hasher::new(self.hashing),
             options: None,
         })
     }

@@ -1,6 +1,7 @@
-//! The verified reader: reads, hashes, asks again where it broke off.
+//! The verified reader: reads on while it hashes, asks again where it broke off.
 
 use std::{
+    collections::VecDeque,
     fmt,
     future::poll_fn,
     pin::Pin,
@@ -10,11 +11,11 @@ use std::{
 
 use acr_core::{
     Digest, Digester, Error, ErrorKind, Result,
+    hashing::Lane,
     http::{Body, DataStream, Operation, client::Told},
 };
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
-use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::{
     download::{
@@ -23,7 +24,7 @@ use crate::{
         outlet::{Outlet, Piece},
         request,
     },
-    pace::{LARGE, PAUSE},
+    pace::PAUSE,
     progress::{Observer, Phase},
     repository::Repository,
 };
@@ -47,6 +48,9 @@ pub struct BlobReader {
     digest: Digest,
     machine: Machine,
     state: State,
+    lane: Lane,
+    /// Pieces that came and are not hashed yet: the machine does not know of them.
+    flying: VecDeque<Bytes>,
     outlet: Outlet,
     failed: Option<Arc<Error>>,
     /// How often the stream gave the error.
@@ -59,7 +63,8 @@ type Asked = Pin<Box<dyn Future<Output = Result<Option<(Answer, DataStream)>>> +
 
 enum State {
     Reading(DataStream),
-    Hashing(JoinHandle<Digester>, Bytes, DataStream),
+    /// The answer has ended, or broke off for some reason; what it brought may still fly.
+    Ending(Option<Error>),
     Asking(Asked),
     Over,
 }
@@ -74,12 +79,14 @@ impl BlobReader {
     ) -> Self {
         let operation = request::operation(&repository, &digest);
         let outlet = Outlet::new(machine.digester());
-        let state = State::Reading(body);
+        let lane = Lane::new(repository.pipeline.hasher(), machine.digester());
         Self {
             repository,
             digest,
             machine,
-            state,
+            state: State::Reading(body),
+            lane,
+            flying: VecDeque::new(),
             outlet,
             failed: None,
             told: Told::default(),
@@ -252,75 +259,107 @@ impl BlobReader {
     /// Works until there is a piece, the end or an error.
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Piece>>> {
         loop {
-            let piece = match std::mem::replace(&mut self.state, State::Over) {
-                State::Over if self.machine.is_verified() => return Poll::Ready(Ok(None)),
-                State::Over => {
-                    let text = "the download was given up";
-                    return Poll::Ready(Err(Error::new(ErrorKind::Source, text)));
-                }
-                State::Reading(mut body) => match Pin::new(&mut body).poll_next(cx) {
-                    Poll::Pending => {
-                        self.state = State::Reading(body);
-                        return Poll::Pending;
-                    }
-                    Poll::Ready(Some(Ok(piece))) => {
-                        let piece = self.machine.unknown_part(piece);
-                        self.take_in(piece, body)?
-                    }
-                    Poll::Ready(end) => {
-                        drop(body);
-                        self.finish(end.and_then(Result::err))?
-                    }
-                },
-                State::Hashing(mut job, piece, body) => {
-                    let Poll::Ready(hashed) = Pin::new(&mut job).poll(cx) else {
-                        self.state = State::Hashing(job, piece, body);
-                        return Poll::Pending;
-                    };
-                    let after = hashed.map_err(|error| {
-                        let text = "the content could not be hashed";
-                        Error::new(ErrorKind::Source, text).with_source(error)
-                    })?;
-                    self.state = State::Reading(body);
-                    self.machine.piece(piece, after)?
-                }
-                State::Asking(mut asked) => {
-                    let Poll::Ready(answer) = asked.as_mut().poll(cx) else {
-                        self.state = State::Asking(asked);
-                        return Poll::Pending;
-                    };
-                    self.state = match answer? {
-                        Some((answer, body)) => {
-                            self.machine.answered(answer)?;
-                            State::Reading(body)
-                        }
-                        // Nothing is left: what is there ends as if an answer had.
-                        None => State::Reading(Body::empty().into_data_stream()),
-                    };
-                    None
-                }
+            // What is hashed goes on before more is read.
+            let piece = match self.hashed() {
+                Some(after) => self.land(after)?,
+                None => ready!(self.poll_state(cx))?,
             };
             if let Some(piece) = piece {
                 return Poll::Ready(Ok(Some(piece)));
             }
+            if matches!(self.state, State::Over) {
+                return Poll::Ready(self.over());
+            }
         }
     }
 
-    /// Hashes a piece, large ones on a thread that may block.
-    fn take_in(&mut self, piece: Bytes, body: DataStream) -> Result<Option<Piece>> {
-        let mut digester = self.machine.digester();
-        if piece.len() < LARGE {
-            self.state = State::Reading(body);
-            digester.update(&piece);
-            return self.machine.piece(piece, digester);
+    /// Takes one step, after which there may be a piece.
+    fn poll_state(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Piece>>> {
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Over => Poll::Ready(Ok(None)),
+            State::Reading(mut body) if self.has_room() => {
+                match Pin::new(&mut body).poll_next(cx) {
+                    Poll::Ready(Some(Ok(piece))) => {
+                        self.take_in(piece);
+                        self.state = State::Reading(body);
+                        Poll::Ready(Ok(None))
+                    }
+                    Poll::Ready(end) => {
+                        self.state = State::Ending(end.and_then(Result::err));
+                        Poll::Ready(Ok(None))
+                    }
+                    Poll::Pending => {
+                        self.state = State::Reading(body);
+                        self.poll_landed(cx)
+                    }
+                }
+            }
+            State::Ending(broken) if self.flying.is_empty() => Poll::Ready(self.finish(broken)),
+            state @ (State::Reading(_) | State::Ending(_)) => {
+                self.state = state;
+                self.poll_landed(cx)
+            }
+            State::Asking(mut asked) => {
+                let Poll::Ready(answer) = asked.as_mut().poll(cx) else {
+                    self.state = State::Asking(asked);
+                    return Poll::Pending;
+                };
+                self.state = State::Reading(match answer? {
+                    Some((answer, body)) => {
+                        self.machine.answered(answer)?;
+                        body
+                    }
+                    // Nothing is left: what is there ends as if an answer had.
+                    None => Body::empty().into_data_stream(),
+                });
+                Poll::Ready(Ok(None))
+            }
         }
-        let content = piece.clone();
-        let job = spawn_blocking(move || {
-            digester.update(&content);
-            digester
-        });
-        self.state = State::Hashing(job, piece, body);
-        Ok(None)
+    }
+
+    /// What follows when there is nothing to do any more.
+    fn over(&self) -> Result<Option<Piece>> {
+        if self.machine.is_verified() {
+            return Ok(None);
+        }
+        Err(Error::new(ErrorKind::Source, "the download was given up"))
+    }
+
+    /// Whether more may be read before what came is hashed: only where somebody else hashes.
+    fn has_room(&self) -> bool {
+        self.flying.is_empty() || (self.lane.is_beside() && self.lane.waiting() < READ_AHEAD)
+    }
+
+    /// Lets a piece be hashed, as far as it is new.
+    fn take_in(&mut self, piece: Bytes) {
+        let piece = self.machine.unknown_part(piece);
+        if !piece.is_empty() {
+            self.lane.give_and_keep(piece.clone());
+            self.flying.push_back(piece);
+        }
+    }
+
+    /// The hash after the first piece that flies, if it is there.
+    fn hashed(&self) -> Option<Digester> {
+        if self.flying.is_empty() { None } else { self.lane.kept() }
+    }
+
+    /// Waits for the first piece that flies.
+    fn poll_landed(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Piece>>> {
+        if self.flying.is_empty() {
+            return Poll::Pending;
+        }
+        Poll::Ready(match ready!(self.lane.poll_kept(cx)) {
+            Some(after) => self.land(after),
+            None => Err(Error::new(ErrorKind::Source, "the content could not be hashed")),
+        })
+    }
+
+    /// Takes in the first piece that flew, with the hash after it.
+    fn land(&mut self, after: Digester) -> Result<Option<Piece>> {
+        let piece = self.flying.pop_front().unwrap_or_default();
+        debug_assert_eq!(self.machine.position().saturating_add(piece.len() as u64), after.len());
+        self.machine.piece(piece, after)
     }
 
     /// An answer has ended; perhaps another one is asked for.
@@ -347,6 +386,10 @@ impl BlobReader {
         }
     }
 }
+
+/// Read on until so much is not hashed. With what the connection gives at once it is a mebibyte at
+/// most, and enough for the thread to have always something to do.
+const READ_AHEAD: u64 = 512 * 1024;
 
 impl Stream for BlobReader {
     type Item = Result<Bytes>;
