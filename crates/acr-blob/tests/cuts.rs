@@ -11,10 +11,12 @@
 )]
 
 mod line;
+mod modes;
 
 use acr_blob::{BlobClient, BlobInfo, Content};
 use acr_core::{
     Digest, Endpoint, Error, ErrorKind, Pipeline, Transport,
+    hashing::Hashing,
     http::{BoxError, Request},
 };
 use acr_testkit::{BlobDelivery, FakeRegistry, Operation, Tls};
@@ -51,7 +53,8 @@ fn client(endpoint: Endpoint, transport: Transport) -> BlobClient {
         request.headers_mut().insert(header::AUTHORIZATION, basic);
         transport.clone().oneshot(request)
     }));
-    let pipeline = Pipeline::builder(endpoint).transport(transport).build().unwrap();
+    let pipeline =
+        Pipeline::builder(endpoint).transport(transport).hashing(modes::hashing()).build().unwrap();
     BlobClient::new(pipeline, "a".parse().unwrap())
 }
 
@@ -95,10 +98,12 @@ fn paused() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
 }
 
-/// How far apart the cuts are: each of `KINDS` has others.
+/// How far apart the cuts are: each of `KINDS` has others. Where the thread hashes there are fewer.
 /// `.ci/long` cuts at every one.
 fn step() -> usize {
-    std::env::var("ACR_BLOB_CUT_STEP").map_or(7, |step| step.parse().expect("ACR_BLOB_CUT_STEP"))
+    let usual = if modes::hashing() == Hashing::Beside { 21 } else { 7 };
+    std::env::var("ACR_BLOB_CUT_STEP")
+        .map_or(usual, |step| step.parse().expect("ACR_BLOB_CUT_STEP"))
 }
 
 /// Where a cut of this kind is tried.

@@ -8,6 +8,7 @@
     reason = "tests may stop at the first surprise"
 )]
 
+mod modes;
 mod settled;
 
 use std::sync::{
@@ -55,7 +56,8 @@ where
 
 fn at(endpoint: &str, transport: Transport) -> BlobClient {
     let endpoint: Endpoint = endpoint.parse().unwrap();
-    let pipeline = Pipeline::builder(endpoint).transport(transport).build().unwrap();
+    let pipeline =
+        Pipeline::builder(endpoint).transport(transport).hashing(modes::hashing()).build().unwrap();
     BlobClient::new(pipeline, "a".parse().unwrap())
 }
 

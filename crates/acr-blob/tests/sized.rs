@@ -9,6 +9,8 @@
     reason = "tests may stop at the first surprise"
 )]
 
+mod modes;
+
 use std::{
     io::Cursor,
     sync::{
@@ -42,7 +44,7 @@ fn registry() -> FakeRegistry {
 fn client(registry: &FakeRegistry, transport: Transport) -> BlobClient {
     let auth = AuthLayer::new(&registry.endpoint(), Credential::password("me", "secret"));
     let pipeline = Pipeline::builder(registry.endpoint()).transport(transport);
-    let pipeline = pipeline.layer_per_hop(auth).build().unwrap();
+    let pipeline = pipeline.layer_per_hop(auth).hashing(modes::hashing()).build().unwrap();
     BlobClient::new(pipeline, "library/app".parse().unwrap())
 }
 

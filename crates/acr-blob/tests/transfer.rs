@@ -9,6 +9,8 @@
     reason = "tests may stop at the first surprise"
 )]
 
+mod modes;
+
 use std::{
     path::Path,
     sync::{Arc, Mutex},
@@ -35,6 +37,7 @@ fn client(registry: &FakeRegistry) -> BlobClient {
     let pipeline = Pipeline::builder(registry.endpoint())
         .transport(registry.transport())
         .layer_per_hop(auth)
+        .hashing(modes::hashing())
         .build()
         .unwrap();
     BlobClient::new(pipeline, "library/app".parse().unwrap())

@@ -9,6 +9,9 @@
     reason = "tests may stop at the first surprise"
 )]
 
+mod beside;
+#[path = "../modes/mod.rs"]
+mod modes;
 mod origin;
 mod reading;
 mod recovery;
@@ -29,7 +32,8 @@ where
         async move { Ok::<_, Error>(response) }
     }));
     let endpoint = "r.azurecr.io".parse().unwrap();
-    let pipeline = Pipeline::builder(endpoint).transport(transport).build().unwrap();
+    let pipeline =
+        Pipeline::builder(endpoint).transport(transport).hashing(modes::hashing()).build().unwrap();
     BlobClient::new(pipeline, "a".parse().unwrap())
 }
 

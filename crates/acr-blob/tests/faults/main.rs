@@ -13,6 +13,8 @@
 )]
 
 mod matrix;
+#[path = "../modes/mod.rs"]
+mod modes;
 mod transfer;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -113,7 +113,10 @@ fn client(
     });
     let auth = AuthLayer::new(endpoint, Credential::entra(source));
     let auth = if door == Door::Socket { auth.trust_entra_for("127.0.0.1") } else { auth };
-    let mut pipeline = Pipeline::builder(endpoint.clone()).transport(transport).layer_per_hop(auth);
+    let mut pipeline = Pipeline::builder(endpoint.clone())
+        .transport(transport)
+        .layer_per_hop(auth)
+        .hashing(crate::modes::hashing());
     if door == Door::Socket {
         let retry = RetryPolicy::default().base(Duration::from_millis(5));
         pipeline = pipeline

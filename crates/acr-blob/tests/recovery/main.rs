@@ -12,6 +12,8 @@
 mod adapt;
 mod changed;
 mod interrupted;
+#[path = "../modes/mod.rs"]
+mod modes;
 mod promises;
 mod property;
 mod resume;
@@ -42,6 +44,7 @@ fn client_over(registry: &FakeRegistry, transport: Transport, repository: &str) 
     let pipeline = Pipeline::builder(registry.endpoint())
         .transport(transport)
         .layer_per_hop(auth)
+        .hashing(modes::hashing())
         .build()
         .unwrap();
     BlobClient::new(pipeline, repository.parse().unwrap())

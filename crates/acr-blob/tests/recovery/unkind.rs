@@ -118,7 +118,10 @@ impl Unkind {
         }));
         let endpoint: Endpoint = "r.azurecr.io".parse().unwrap();
         let retry = RetryPolicy::default().retries(0);
-        let pipeline = Pipeline::builder(endpoint).transport(transport).retry(retry);
+        let pipeline = Pipeline::builder(endpoint)
+            .transport(transport)
+            .retry(retry)
+            .hashing(crate::modes::hashing());
         BlobClient::new(pipeline.build().unwrap(), "a".parse().unwrap())
     }
 

@@ -3,6 +3,8 @@
 #![cfg(feature = "fs")]
 #![allow(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
 
+#[path = "../modes/mod.rs"]
+mod modes;
 mod place;
 mod remains;
 mod rivals;

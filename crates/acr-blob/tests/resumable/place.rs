@@ -42,7 +42,8 @@ impl Place {
         let pipeline = Pipeline::builder(endpoint)
             .layer_per_hop(auth)
             .transport(self.fake.transport())
-            .retry(RetryPolicy::default().retries(0));
+            .retry(RetryPolicy::default().retries(0))
+            .hashing(crate::modes::hashing());
         BlobClient::new(pipeline.build().unwrap(), repository.parse().unwrap())
     }
 
