@@ -288,7 +288,7 @@ impl Call {
 
         drain(response.into_body()).await;
         let found = self.tokens.find(&self.caller(&inner), &scope, Reuse::Exact).await?;
-        let response = self.exchange(&mut inner, again, &found).await?;
+        let response = self.exchange(&mut inner, marked(again), &found).await?;
         Ok(match self.refusal(&response, &uri, &scope, &found)? {
             None => response,
             Some(refusal) => note_rights(response, &scope, &found, &refusal),
@@ -337,7 +337,7 @@ impl Call {
             .map_err(|error| error.with_status(response.status()).with_url(&uri))?;
         drain(response.into_body()).await;
         // It was sent once already, so a fresh token gets one chance.
-        self.send(inner, again, scope, false).await
+        self.send(inner, marked(again), scope, false).await
     }
 
     /// The Bearer challenge of an answer, unless it is one that ends the call.
@@ -369,15 +369,17 @@ impl Call {
     }
 }
 
-/// The request, and the same once more if its body can be sent twice, marked as what it is.
+/// The request, and the same once more if its body can be sent twice.
 fn copy(request: Request) -> (Request, Option<Request>) {
     let (head, body) = request.into_parts();
-    let again = body.try_clone().map(|body| {
-        let mut again = Request::from_parts(head.clone(), body);
-        again.extensions_mut().insert(SignedAnew::default());
-        again
-    });
+    let again = body.try_clone().map(|body| Request::from_parts(head.clone(), body));
     (Request::from_parts(head, body), again)
+}
+
+/// A request that is sent once more, marked as what it is.
+fn marked(mut again: Request) -> Request {
+    again.extensions_mut().insert(SignedAnew::default());
+    again
 }
 
 /// Once for each attempt by construction; the attempts of one call share a count.

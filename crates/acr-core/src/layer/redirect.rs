@@ -90,12 +90,11 @@ impl<S: HttpService> Service<Request> for Redirect<S> {
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
         let follows = reads && request.extensions().get::<FollowRedirects>().is_some();
         let mut inner = self.inner.clone();
-        Box::pin(async move {
-            match follows {
-                true => follow(inner, request).await,
-                false => call(&mut inner, request).await,
-            }
-        })
+        match follows {
+            true => Box::pin(follow(inner, request)),
+            // A future without the room that a chain of hops takes.
+            false => Box::pin(async move { call(&mut inner, request).await }),
+        }
     }
 }
 
