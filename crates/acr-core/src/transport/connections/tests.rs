@@ -9,7 +9,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU32, AtomicUsize, Ordering},
     },
-    task::Context,
+    task::{Context, Poll},
 };
 
 use http::Uri;
