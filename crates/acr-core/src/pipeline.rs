@@ -22,9 +22,9 @@ use crate::{
         response::Response,
     },
     layer::{
-        self, HttpService, LogLayer, ObserveCallLayer, ObserveExchangeLayer, Observer,
-        RedirectLayer, RequestIdLayer, ResponseFuture, RetryLayer, RetryPolicy, TimeoutLayer,
-        Timeouts, TraceLayer, UserAgentLayer, call_options::CallOptions,
+        self, Governor, GovernorLayer, HttpService, LogLayer, ObserveCallLayer,
+        ObserveExchangeLayer, Observer, RedirectLayer, RequestIdLayer, ResponseFuture, RetryLayer,
+        RetryPolicy, TimeoutLayer, Timeouts, TraceLayer, UserAgentLayer, call_options::CallOptions,
     },
     transport::Transport,
 };
@@ -99,6 +99,7 @@ pub struct PipelineBuilder {
     hashing: Hashing,
     redaction: Redaction,
     observers: Vec<Arc<dyn Observer>>,
+    governor: Option<GovernorLayer>,
     per_call: Vec<ErasedLayer>,
     per_hop: Vec<ErasedLayer>,
 }
@@ -134,6 +135,7 @@ impl Pipeline {
             hashing: Hashing::default(),
             redaction: Redaction::new(),
             observers: Vec::new(),
+            governor: None,
             per_call: Vec::new(),
             per_hop: Vec::new(),
         }
@@ -556,6 +558,28 @@ impl PipelineBuilder {
         self
     }
 
+    /// Lets a governor hold back calls with [`CallOptions::governed`], so that they are not refused;
+    /// all others go past it. Give clones of one governor to all pipelines of a program that ask the same
+    /// registry.
+    ///
+    /// ```
+    /// use acr_core::{Endpoint, Pipeline, layer::Governor};
+    ///
+    /// # let transport = acr_core::Transport::new(tower::service_fn(|_: acr_core::http::Request| async {
+    /// #     Ok::<_, acr_core::Error>(http::Response::new(acr_core::http::Body::empty()))
+    /// # }));
+    /// let endpoint: Endpoint = "myregistry.azurecr.io".parse()?;
+    /// let governor = Governor::new();
+    /// let pipeline = Pipeline::builder(endpoint).transport(transport).governor(&governor).build()?;
+    /// assert!(governor.snapshot().is_empty(), "nothing was asked yet");
+    /// # let _ = pipeline;
+    /// # Ok::<(), acr_core::Error>(())
+    /// ```
+    pub fn governor(mut self, governor: &Governor) -> Self {
+        self.governor = Some(GovernorLayer::new(governor));
+        self
+    }
+
     /// Adds a layer around the whole call, outside of all others: a cache, a
     /// concurrency limit, a log of calls. The layer added last stands outermost.
     ///
@@ -674,8 +698,10 @@ impl PipelineBuilder {
             None => logged(exchange, &self.redaction, &user_agent),
         };
         let hop = self.per_hop.iter().fold(exchange, |inner, layer| layer(inner));
-        let call = RetryLayer::new(self.retry).layer(RedirectLayer::new().layer(hop));
-        let inside = Transport::new(self.request_id.layer(call));
+        let inside = match &self.governor {
+            Some(governor) => repeated(governor.layer(hop), self.retry, &self.request_id),
+            None => repeated(hop, self.retry, &self.request_id),
+        };
         let service = self.per_call.iter().fold(inside.clone(), |inner, layer| layer(inner));
         let [service, inside] = [service, inside].map(|service| match &observer {
             Some(observer) => {
@@ -704,6 +730,12 @@ fn logged<S: HttpService>(
     let exchange = LogLayer::new(redaction.clone()).layer(exchange);
     let exchange = TraceLayer::new(redaction.clone()).layer(exchange);
     Transport::new(user_agent.layer(exchange))
+}
+
+/// Request id, retry and redirect around a hop.
+fn repeated<S: HttpService>(hop: S, retry: RetryPolicy, request_id: &RequestIdLayer) -> Transport {
+    let call = RetryLayer::new(retry).layer(RedirectLayer::new().layer(hop));
+    Transport::new(request_id.layer(call))
 }
 
 fn combined(mut observers: Vec<Arc<dyn Observer>>) -> Option<Arc<dyn Observer>> {

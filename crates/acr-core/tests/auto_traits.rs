@@ -14,8 +14,8 @@ use acr_core::{
     Reference, RepositoryName, Scope, Secret, Tag, Timestamp, Transport,
     http::{Body, PageRequest, Pages, Request, RequestBuilder, Verified},
     layer::{
-        LogLayer, RedirectLayer, RequestIdLayer, RetryLayer, RetryPolicy, TimeoutLayer, Timeouts,
-        TraceLayer, UserAgentLayer,
+        Governor, GovernorLayer, LogLayer, RedirectLayer, RequestIdLayer, RetryLayer, RetryPolicy,
+        TimeoutLayer, Timeouts, TraceLayer, UserAgentLayer,
     },
 };
 
@@ -44,6 +44,8 @@ fn handles_values_and_layers_are_send_sync_clone() {
     send_sync_clone::<TraceLayer>();
     send_sync_clone::<LogLayer>();
     send_sync_clone::<TimeoutLayer>();
+    send_sync_clone::<Governor>();
+    send_sync_clone::<GovernorLayer>();
     value::<RepositoryName>();
     value::<Tag>();
     value::<Digest>();

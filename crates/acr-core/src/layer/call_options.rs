@@ -36,6 +36,7 @@ pub struct CallOptions {
     request_id: Option<String>,
     headers: HeaderMap,
     is_quiet: bool,
+    is_governed: bool,
 }
 
 impl CallOptions {
@@ -189,6 +190,25 @@ impl CallOptions {
         self
     }
 
+    /// Sends these calls no faster than their host takes them, as the pipeline's
+    /// [`Governor`](crate::layer::Governor) learned; without one it changes nothing. For whole runs, such as a
+    /// copy or a purge: a call may wait for its turn behind those that came before it.
+    ///
+    /// The retry policy's `last_start` and deadline go on meanwhile. A run of so many tasks that a turn takes
+    /// minutes needs a later [`RetryPolicy::last_start`].
+    ///
+    /// ```
+    /// use acr_core::CallOptions;
+    ///
+    /// let run = CallOptions::new().governed();
+    /// assert!(format!("{run:?}").contains("is_governed: true"));
+    /// ```
+    #[must_use]
+    pub fn governed(mut self) -> Self {
+        self.is_governed = true;
+        self
+    }
+
     /// Puts the options into a request: as the extension that the layers read, and the
     /// further headers as headers, where the request does not have them. For stacks of one's
     /// own; [`crate::Pipeline::send`] does it by itself.
@@ -233,6 +253,7 @@ impl CallOptions {
             self.headers.entry(name).or_insert_with(|| value.clone());
         }
         self.is_quiet |= others.is_quiet;
+        self.is_governed |= others.is_governed;
         self
     }
 
@@ -261,6 +282,10 @@ impl CallOptions {
         id.filter(|value| value.to_str().is_ok())
     }
 
+    pub(crate) fn is_governed(&self) -> bool {
+        self.is_governed
+    }
+
     pub(crate) fn is_quiet(&self) -> bool {
         self.is_quiet
     }
@@ -277,6 +302,7 @@ impl fmt::Debug for CallOptions {
             .field("request_id", &self.request_id)
             .field("headers", &headers)
             .field("is_quiet", &self.is_quiet)
+            .field("is_governed", &self.is_governed)
             .finish()
     }
 }

@@ -4,8 +4,9 @@
 //! |---|---|---|
 //! | [`ObserveCallLayer`], if there is an observer | all others | it tells what the program waits for |
 //! | [`RequestIdLayer`] | retry | all attempts of a call share one id |
-//! | [`RetryLayer`] | redirect, auth, timeout | each attempt gets a fresh signed link, a live token and its own deadline |
-//! | [`RedirectLayer`] | auth | every hop is judged by its own origin, and a hop is built before a credential exists |
+//! | [`RetryLayer`] | redirect, governor, auth, timeout | each attempt gets a fresh signed link, a live token and its own deadline |
+//! | [`RedirectLayer`] | governor, auth | every hop is judged, and governed, by its own origin, and a hop is built before a credential exists |
+//! | [`GovernorLayer`], if there is a governor | auth | token calls go around it: no call waits for a place that its own token needs |
 //! | authentication | user agent, trace, log, timeout | token calls reuse all of these, and the one retry loop outside |
 //! | [`UserAgentLayer`], [`TraceLayer`], [`LogLayer`], [`ObserveExchangeLayer`] | timeout | they see exactly what goes on the wire |
 //! | [`TimeoutLayer`] | the transport | it measures one exchange, neither waiting nor token calls |
@@ -20,8 +21,8 @@
 //!
 //! All but redirect and authentication wrap any client or server of [`http::Request`] and
 //! [`http::Response`], whatever its bodies and errors are. A layer that never fails by itself
-//! keeps the inner service's error; [`RetryLayer`] and [`TimeoutLayer`] give a [`BoxError`],
-//! which is that error or an [`Error`] of ours. Redirect and authentication send requests of
+//! keeps the inner service's error; [`RetryLayer`], [`GovernorLayer`] and [`TimeoutLayer`] give a
+//! [`BoxError`], which is that error or an [`Error`] of ours. Redirect and authentication send requests of
 //! their own making, so theirs have a [`Body`]; what is inside of them may
 //! answer with any body and any error ([`HttpService`]). `docs/embed.md` of the repository
 //! says which layer fits where.
@@ -52,6 +53,7 @@ mod budget;
 pub(crate) mod call_options;
 mod deadline;
 mod drain;
+mod governor;
 mod hop;
 mod log;
 mod observe;
@@ -79,6 +81,7 @@ pub(crate) use self::observe::Marks;
 pub use self::{
     deadline::DeadlineBody,
     drain::drain,
+    governor::{Governed, GovernedFuture, Governor, GovernorLayer, LaneState},
     log::{Log, LogFuture, LogLayer},
     observe::{
         AttemptEnded, BodyEnd, CallEnded, CallStarted, Connected, Connection, CountedBody,
