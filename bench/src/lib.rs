@@ -24,6 +24,17 @@
 //! The program `bare` is the yardstick of transfers: hyper-util and sha2 alone, against a sink
 //! (`acr-emulator --sink`).
 //!
+//! ```text
+//! cargo bench -p acr-bench --bench compare -- --write
+//! ```
+//!
+//! runs each case of ours and of the yardstick in turn, the client on one processor and the sink on
+//! another, and writes the medians of the ratios into `docs/performance.md`. What a machine that is
+//! busy says is void, and it says so.
+//!
+//! The test `guards` holds counts that no load changes (requests, connections, bytes, allocations)
+//! against the table in [`bounds`].
+//!
 //! [`Pipeline`]: https://docs.rs/acr-core/latest/acr_core/struct.Pipeline.html
 //!
 //! ```text
@@ -43,3 +54,5 @@
 //! The emulator's journal must show one request a page and none ahead of need.
 
 #![forbid(unsafe_code)]
+
+pub mod bounds;
