@@ -13,5 +13,7 @@ bench overhead -- --test
 bench transfer -- --mib 1024
 # A list of any length takes one request a page and the same memory.
 bench listing
+# Ours beside the yardstick: whether both do all cases. What they take is for a quiet machine.
+bench compare -- --mib 16 --count 20 --pairs 1
 # Any answer but the expected one is an error.
 bench load -- --seconds 10 --clients 200 --manifests 10000 --tags 1000
