@@ -30,8 +30,8 @@ pub(crate) struct Transfer {
     pub(crate) repository: Repository,
     pub(crate) machine: Machine,
     pub(crate) wire: Option<Wire>,
-    /// A session that was given up and may be open still: for `cancel` alone.
-    pub(crate) left: Option<Wire>,
+    /// Sessions that were given up and may be open still: for `cancel` alone.
+    pub(crate) left: Vec<Wire>,
     pub(crate) feed: Feed,
     pub(crate) expected: Option<Digest>,
     pub(crate) mount: Option<RepositoryName>,
@@ -67,7 +67,7 @@ impl Transfer {
             repository,
             machine,
             wire: None,
-            left: None,
+            left: Vec::new(),
             feed,
             expected: None,
             mount: None,
@@ -178,8 +178,13 @@ impl Transfer {
 
     /// Cancels the session, if there is one, best effort.
     pub(crate) async fn abandon(&mut self) {
-        if let Some(wire) = self.wire.take() {
-            self.left = wire.abandon().await;
+        // First, so that a drop from here on leaves it to `cancel`.
+        let Some(wire) = self.wire.take() else { return };
+        self.left.push(wire);
+        if let Some(wire) = self.left.last()
+            && wire.abandon().await
+        {
+            self.left.pop();
         }
     }
 

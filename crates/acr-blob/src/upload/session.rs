@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use acr_core::{Digest, Digester, RepositoryName, Result, http::Operation};
+use acr_core::{Digest, Digester, ErrorKind, RepositoryName, Result, http::Operation};
 use bytes::Bytes;
 
 use crate::{
@@ -233,7 +233,8 @@ impl UploadSession {
     }
 
     /// Ends the upload without storing anything: `DELETE {location}`. Needs the right to
-    /// delete. Sends nothing where a write that failed has ended the session already.
+    /// delete. Sends nothing where a write that failed has ended the session already, and one `DELETE`
+    /// more for each session before it that a write lost and could not end.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest.rs")).run(async |blobs, digest| {
@@ -250,10 +251,18 @@ impl UploadSession {
     /// # Cancellation
     ///
     /// After a drop the session may or may not be open still.
-    pub async fn cancel(mut self) -> Result<()> {
-        match self.transfer.wire.take().or(self.transfer.left.take()) {
-            Some(wire) => wire.cancel().await,
-            None => Ok(()),
+    pub async fn cancel(self) -> Result<()> {
+        let mut result = Ok(());
+        for wire in &self.transfer.left {
+            match wire.cancel().await {
+                // It has expired.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                ended => result = result.and(ended),
+            }
+        }
+        match &self.transfer.wire {
+            Some(wire) => result.and(wire.cancel().await),
+            None => result,
         }
     }
 

@@ -176,21 +176,25 @@ impl Wire {
     }
 
     /// Cancels, best effort and in bounded time: the outcome never replaces the error
-    /// that led here. Gives back the session that may be open still.
-    pub(crate) async fn abandon(self) -> Option<Self> {
+    /// that led here. Whether there is nothing left to cancel.
+    pub(crate) async fn abandon(&self) -> bool {
         if !self.is_session {
             debug!("what the checkpoint names is no upload session, and is left alone");
-            return None;
+            return true;
         }
         match tokio::time::timeout(CANCEL_TIMEOUT, self.cancel()).await {
             Ok(Ok(())) => {
                 debug!("upload session cancelled");
-                return None;
+                return true;
+            }
+            Ok(Err(error)) if error.kind() == ErrorKind::NotFound => {
+                debug!("the upload session was gone already");
+                return true;
             }
             Ok(Err(error)) => debug!(%error, "upload session left to expire"),
             Err(_) => debug!("upload session left to expire: no answer in time"),
         }
-        Some(self)
+        false
     }
 
     fn request(&self, method: Method, name: &'static str) -> RequestBuilder {

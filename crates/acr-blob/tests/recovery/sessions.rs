@@ -261,3 +261,32 @@ async fn who_resumes_in_times_of_trouble_can_do_so_later() {
     assert_eq!(upload.await.unwrap().digest, Digest::sha256(&other));
     assert_eq!(registry.open_uploads(), 0);
 }
+
+/// The registry takes its time to end the session, and the caller none.
+#[tokio::test(start_paused = true)]
+async fn a_session_that_was_about_to_be_given_up_is_cancelled() {
+    let registry = FakeRegistry::new();
+    let blobs = client(&registry);
+    let mut session = blobs.start_upload().await.unwrap();
+    registry.inject(Fault::status(Operation::UploadChunk, 1, 403));
+    registry.inject(Fault::stall(Operation::CancelUpload));
+    let write = tokio::time::timeout(Duration::from_secs(3), session.write("content")).await;
+    assert!(write.is_err(), "{write:?}");
+    assert_eq!(registry.open_uploads(), 1);
+    session.cancel().await.unwrap();
+    assert_eq!(registry.open_uploads(), 0);
+}
+
+/// What was there no more when it was given up needs no end.
+#[tokio::test(start_paused = true)]
+async fn a_session_that_has_expired_is_not_cancelled_again() {
+    let registry = FakeRegistry::new();
+    let blobs = client(&registry);
+    let mut session = blobs.start_upload().await.unwrap();
+    registry.inject(Fault::status(Operation::UploadChunk, 1, 403));
+    registry.inject(Fault::status(Operation::CancelUpload, 1, 404));
+    assert_eq!(session.write("content").await.unwrap_err().kind(), ErrorKind::Forbidden);
+    registry.journal().clear();
+    session.cancel().await.unwrap();
+    assert_eq!(registry.journal().count_of(Operation::CancelUpload), 0);
+}

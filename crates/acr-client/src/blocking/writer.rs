@@ -15,8 +15,8 @@ use super::{runtime::refuse_async, upload::UploadSession};
 /// sends each with a request.
 ///
 /// Nothing is stored before [`finish`](UploadWriter::finish), and nothing at all without it. After an
-/// error the upload is over, and all that follows fails with the same one, but
-/// [`cancel`](UploadWriter::cancel). Only what is refused inside of async code changes nothing,
+/// error the upload is over, and all that follows fails with the same one, until it is
+/// [cancelled](UploadWriter::cancel). Only what is refused inside of async code changes nothing,
 /// `finish` and `cancel` included: it works again outside.
 #[derive(Debug)]
 #[must_use = "an upload that is not finished stores nothing"]

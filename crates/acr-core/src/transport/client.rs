@@ -168,7 +168,8 @@ impl TransportBuilder {
     }
 
     /// How many unused connections are kept for each host (default 256). With fewer than a program has
-    /// calls at the same time, it opens a new one for many of them; 0 keeps none.
+    /// calls at the same time, it opens a new one for many of them; 0 keeps none, and shares none over
+    /// HTTP/2 either.
     ///
     /// ```
     /// use acr_core::{TlsConfig, TransportBuilder};

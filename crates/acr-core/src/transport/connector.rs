@@ -32,7 +32,7 @@ use crate::{
         connect_error::{ConnectError, TlsFailure},
         proxy::{Proxy, Server},
         stream::{Io, Stream},
-        tls::{LazyTls, NotMade, Pair, To, Unusable},
+        tls::{LazyTls, Pair, To, Unusable},
         tunnel::{self, TunnelError},
     },
     value::host::{self, Class, without_brackets},
@@ -151,15 +151,10 @@ impl Connector {
 
     async fn settings_of_tls(&self, peer: &str) -> Result<Pair, ConnectError> {
         let made = self.timed(peer, "reading the trust store", self.tls.get(self.to)).await?;
-        made.map_err(|error| match error {
-            NotMade::Unusable(Unusable { text, source }) => {
-                ConnectError::UnusableTls { peer: peer.to_owned(), text, source }
-            }
-            NotMade::Stopped(source) => ConnectError::Tls {
-                peer: peer.to_owned(),
-                failure: TlsFailure::of(&source),
-                source,
-            },
+        made.map_err(|Unusable { text, source }| ConnectError::UnusableTls {
+            peer: peer.to_owned(),
+            text,
+            source,
         })
     }
 

@@ -15,7 +15,7 @@ use rustls_platform_verifier::Verifier;
 
 use crate::http::error::{Error, ErrorKind, Result};
 
-pub(crate) use self::lazy::{LazyTls, NotMade, Pair, To};
+pub(crate) use self::lazy::{LazyTls, Pair, To};
 
 /// Whom to trust, and the certificate to show.
 ///
@@ -61,10 +61,17 @@ struct ClientConfigs {
 }
 
 /// What the platform or the provider lacks.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Unusable {
     pub(crate) text: &'static str,
     pub(crate) source: rustls::Error,
+}
+
+impl Unusable {
+    fn ended() -> Self {
+        let text = "the reading of the platform's trust store ended before its time";
+        Self { text, source: rustls::Error::General("no settings of TLS were made".to_owned()) }
+    }
 }
 
 impl TlsConfig {

@@ -12,7 +12,7 @@ use serde::{
 
 use super::{
     Architecture, ManifestProperties, MediaType, OperatingSystem, Owner, Permissions,
-    TagProperties, UnknownFields,
+    TagProperties, UnknownFields, wire::is_host,
 };
 
 /// The tags of a page.
@@ -31,6 +31,7 @@ pub(crate) fn manifests(body: &[u8], owner: &Owner) -> Option<Vec<ManifestProper
 
 impl Owner {
     fn or(&self, registry: Option<&str>, repository: Option<RepositoryName>) -> Self {
+        let registry = registry.filter(|name| is_host(name));
         Self {
             registry: registry.unwrap_or(&self.registry).to_owned(),
             repository: repository.unwrap_or_else(|| self.repository.clone()),
@@ -66,7 +67,7 @@ struct QuickTag<'a> {
     signed: Option<bool>,
     quarantine_state: Option<&'a str>,
     #[serde(borrow)]
-    changeable_attributes: Option<Object<Attributes<'a>>>,
+    changeable_attributes: Option<Object<TagAttributes<'a>>>,
 }
 
 #[derive(Deserialize)]
@@ -86,6 +87,7 @@ struct QuickManifest<'a> {
     changeable_attributes: Option<Object<Attributes<'a>>>,
 }
 
+/// The locks, and what a manifest has beside them.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Attributes<'a> {
@@ -97,14 +99,37 @@ struct Attributes<'a> {
     quarantine_details: Option<&'a str>,
 }
 
+/// The same of a tag. What has no name there is kept as it is, a null too.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct TagAttributes<'a> {
+    delete_enabled: Option<bool>,
+    write_enabled: Option<bool>,
+    list_enabled: Option<bool>,
+    read_enabled: Option<bool>,
+    #[serde(borrow, default, deserialize_with = "no_null")]
+    quarantine_state: Option<&'a str>,
+}
+
+fn no_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de str>, D::Error> {
+    <&str>::deserialize(deserializer).map(Some)
+}
+
 impl QuickTag<'_> {
     fn of(self, owner: &Owner) -> Option<TagProperties> {
-        let attributes = attributes(self.changeable_attributes);
-        // Of two states one is kept as unknown, and of details there should be none.
-        let has_two = self.quarantine_state.is_some() && attributes.quarantine_state.is_some();
-        if has_two || attributes.quarantine_details.is_some() {
+        let attributes = self.changeable_attributes.map(|Object(it)| it).unwrap_or_default();
+        // Of two states one is kept as unknown.
+        if self.quarantine_state.is_some() && attributes.quarantine_state.is_some() {
             return None;
         }
+        let permissions = Attributes {
+            delete_enabled: attributes.delete_enabled,
+            write_enabled: attributes.write_enabled,
+            list_enabled: attributes.list_enabled,
+            read_enabled: attributes.read_enabled,
+            ..Attributes::default()
+        }
+        .permissions();
         Some(TagProperties {
             registry: owner.registry.clone(),
             repository: owner.repository.clone(),
@@ -117,7 +142,7 @@ impl QuickTag<'_> {
                 .quarantine_state
                 .or(attributes.quarantine_state)
                 .map(str::to_owned),
-            permissions: attributes.permissions(),
+            permissions,
             unknown: UnknownFields::default(),
             unknown_attributes: UnknownFields::default(),
         })
@@ -126,7 +151,7 @@ impl QuickTag<'_> {
 
 impl QuickManifest<'_> {
     fn of(self, owner: &Owner) -> Option<ManifestProperties> {
-        let attributes = attributes(self.changeable_attributes);
+        let attributes = self.changeable_attributes.map(|Object(it)| it).unwrap_or_default();
         let tags = self.tags.unwrap_or_default();
         let tags: Vec<Tag> = tags.into_iter().map(|tag| tag.parse().ok()).collect::<Option<_>>()?;
         let digest: Digest = self.digest.parse().ok()?;
@@ -146,10 +171,6 @@ impl QuickManifest<'_> {
         };
         Some(manifest)
     }
-}
-
-fn attributes(given: Option<Object<Attributes<'_>>>) -> Attributes<'_> {
-    given.map(|Object(attributes)| attributes).unwrap_or_default()
 }
 
 impl Attributes<'_> {

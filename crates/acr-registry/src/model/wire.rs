@@ -19,12 +19,21 @@ pub(crate) struct Owner {
 impl Owner {
     /// What the envelope says, else what is known beforehand.
     pub(crate) fn or_of(self, envelope: &mut Fields<'_>) -> Self {
+        let registry = envelope.take::<String>("registry");
         Self {
-            registry: envelope.take("registry").unwrap_or(self.registry),
+            registry: registry.filter(|name| is_host(name)).unwrap_or(self.registry),
             repository: envelope.take("imageName").unwrap_or(self.repository),
         }
     }
 }
+
+/// Whether it may be the name of a host. Each item of a page has it, so a long one would fill memory.
+pub(super) fn is_host(name: &str) -> bool {
+    name.len() <= LONGEST_HOST
+}
+
+/// With a port.
+const LONGEST_HOST: usize = 260;
 
 impl RepositoryProperties {
     pub(crate) fn read(mut fields: Fields<'_>, owner: Owner) -> Result<Self, String> {

@@ -1,10 +1,13 @@
 //! What TLS needs, made by the first connection that needs it: a client of plain HTTP opens no
 //! file of the platform's trust store.
 
-use std::{fmt, io, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use rustls::ClientConfig;
-use tokio::sync::OnceCell;
+use tokio::sync::watch;
 
 use super::{ClientConfigs, TlsConfig, Unusable};
 
@@ -12,9 +15,19 @@ use super::{ClientConfigs, TlsConfig, Unusable};
 pub(crate) struct LazyTls {
     settings: TlsConfig,
     offers_http2: bool,
-    /// Empty after a failure: a trust store may be mounted later.
-    made: OnceCell<ClientConfigs>,
+    made: Mutex<Made>,
 }
+
+enum Made {
+    /// Also after a failure: a trust store may be mounted later.
+    No,
+    /// On a thread of its own, that belongs to nobody who waits for it: a call that gives up, or is
+    /// not polled any more, holds up no other, and the next one finds how far it got.
+    Begun(watch::Receiver<Option<Outcome>>),
+    Yes(Arc<ClientConfigs>),
+}
+
+type Outcome = Result<Arc<ClientConfigs>, Unusable>;
 
 /// Whom a connection goes to.
 #[derive(Clone, Copy, Debug)]
@@ -32,26 +45,25 @@ pub(crate) struct Pair {
     pub(crate) proxy: Arc<ClientConfig>,
 }
 
-/// Why there is none.
-#[derive(Debug)]
-pub(crate) enum NotMade {
-    Unusable(Unusable),
-    /// The runtime ends.
-    Stopped(io::Error),
-}
-
 impl TlsConfig {
     /// For the connections of one transport.
     pub(crate) fn lazy(self, offers_http2: bool) -> LazyTls {
-        LazyTls { settings: self, offers_http2, made: OnceCell::new() }
+        LazyTls { settings: self, offers_http2, made: Mutex::new(Made::No) }
     }
 }
 
 impl LazyTls {
-    /// Reads the trust store unless that was done. Connections that begin at once wait for one
-    /// reading; if the one that reads is dropped, the next reads.
-    pub(crate) async fn get(&self, to: To) -> Result<Pair, NotMade> {
-        let configs = self.made.get_or_try_init(|| self.make()).await?;
+    /// Reads the trust store unless that was done. Connections that begin meanwhile wait for the same
+    /// reading, and share its failure.
+    pub(crate) async fn get(self: &Arc<Self>, to: To) -> Result<Pair, Unusable> {
+        let configs = match self.begun() {
+            Ok(configs) => configs,
+            Err(mut begun) => match begun.wait_for(Option::is_some).await.as_deref() {
+                Ok(Some(outcome)) => outcome.clone()?,
+                // The runtime ends, or the reading panicked.
+                _ => return Err(Unusable::ended()),
+            },
+        };
         let server = match to {
             To::Endpoint => &configs.endpoint,
             To::Foreign => &configs.foreign,
@@ -59,13 +71,30 @@ impl LazyTls {
         Ok(Pair { server: Arc::clone(server), proxy: Arc::clone(&configs.proxy) })
     }
 
-    /// On a thread that may block: a store has hundreds of files on some systems.
-    async fn make(&self) -> Result<ClientConfigs, NotMade> {
-        let (settings, offers_http2) = (self.settings.clone(), self.offers_http2);
-        tokio::task::spawn_blocking(move || settings.client_configs(offers_http2))
-            .await
-            .map_err(|error| NotMade::Stopped(io::Error::other(error)))?
-            .map_err(NotMade::Unusable)
+    /// What is there, or else what will be.
+    fn begun(self: &Arc<Self>) -> Result<Arc<ClientConfigs>, watch::Receiver<Option<Outcome>>> {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*made {
+            Made::Yes(configs) => return Ok(Arc::clone(configs)),
+            // One that ended without an outcome is begun anew.
+            Made::Begun(outcome) if outcome.has_changed().is_ok() => return Err(outcome.clone()),
+            Made::Begun(_) | Made::No => {}
+        }
+        let (tell, outcome) = watch::channel(None);
+        *made = Made::Begun(outcome.clone());
+        let this = Arc::clone(self);
+        // A store has hundreds of files on some systems.
+        tokio::task::spawn_blocking(move || {
+            let outcome = this.settings.client_configs(this.offers_http2).map(Arc::new);
+            let made = outcome.as_ref().map_or(Made::No, |made| Made::Yes(Arc::clone(made)));
+            *this.made.lock().unwrap_or_else(PoisonError::into_inner) = made;
+            tell.send_replace(Some(outcome));
+        });
+        Err(outcome)
+    }
+
+    fn is_made(&self) -> bool {
+        matches!(*self.made.lock().unwrap_or_else(PoisonError::into_inner), Made::Yes(_))
     }
 }
 
@@ -73,14 +102,17 @@ impl fmt::Debug for LazyTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LazyTls")
             .field("settings", &self.settings)
-            .field("is_made", &self.made.initialized())
+            .field("is_made", &self.is_made())
             .finish()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{
+        task::{Context, Waker},
+        time::Duration,
+    };
 
     use hyper_util::rt::TokioIo;
     use tokio::net::TcpListener;
@@ -113,12 +145,12 @@ mod tests {
         let tls = Arc::new(TlsConfig::new().lazy(false));
 
         connect(&tls, &format!("http://{address}/")).await.unwrap();
-        assert!(!tls.made.initialized(), "plain HTTP has read the platform's trust store");
+        assert!(!tls.is_made(), "plain HTTP has read the platform's trust store");
 
         for _ in 0..2 {
             // The server hangs up: no handshake comes to an end, and none is needed here.
             assert!(connect(&tls, &format!("https://{address}/")).await.is_err());
-            assert!(tls.made.initialized());
+            assert!(tls.is_made());
         }
         let (one, other) = tokio::join!(tls.get(To::Endpoint), tls.get(To::Endpoint));
         assert!(Arc::ptr_eq(&one.unwrap().server, &other.unwrap().server));
@@ -131,5 +163,37 @@ mod tests {
             tokio::join!(tls.get(To::Foreign), tls.get(To::Foreign), tls.get(To::Foreign));
         let [a, b, c] = [a, b, c].map(|pair| pair.unwrap().server);
         assert!(Arc::ptr_eq(&a, &b) && Arc::ptr_eq(&b, &c));
+    }
+
+    /// Whoever came first may be dropped, or wait in a `select!` for what comes after it.
+    #[tokio::test]
+    async fn who_is_not_polled_any_more_holds_up_nobody() {
+        let tls = Arc::new(TlsConfig::no_roots().lazy(false));
+        let mut first = Box::pin(tls.get(To::Endpoint));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(first.as_mut().poll(&mut cx).is_pending());
+        let second = tls.get(To::Endpoint).await.unwrap();
+        drop(tls.get(To::Endpoint));
+        assert!(Arc::ptr_eq(&first.await.unwrap().server, &second.server));
+    }
+
+    #[test]
+    fn a_reading_that_its_runtime_took_along_is_begun_anew() {
+        let tls = Arc::new(TlsConfig::no_roots().lazy(false));
+        let runtime = || tokio::runtime::Builder::new_multi_thread().build().unwrap();
+        let short = runtime();
+        let handle = short.handle().clone();
+        short.shutdown_background();
+        let begun = {
+            let _entered = handle.enter();
+            tls.begun().err().unwrap()
+        };
+        let is_told = runtime().block_on(async {
+            let mut begun = begun;
+            begun.wait_for(Option::is_some).await.is_ok()
+        });
+        assert!(!is_told && !tls.is_made());
+        assert!(runtime().block_on(tls.get(To::Endpoint)).is_ok());
+        assert!(tls.is_made());
     }
 }

@@ -70,7 +70,9 @@ const FIELDS: &[&str] = &[
     "\"new\":{\"deep\":[1]}",
     "\"signed\":true",
     "\"quarantineState\":\"Failed\"",
+    "\"quarantineState\":null",
     "\"quarantineDetails\":\"{}\"",
+    "\"quarantineDetails\":null",
     "\"n\\u0061me\":\"v7\"",
     "\"references\":[]",
     "\"tags\":[]",
@@ -221,4 +223,38 @@ fn every_odd_value_and_field_is_read_alike_or_left() {
         }
     }
     assert!(read > 50 && left > 500, "{read} read, {left} left");
+}
+
+#[test]
+fn a_null_that_is_kept_elsewhere_is_kept() {
+    for (state, attributes, is_quick) in [
+        ("", r#""quarantineDetails":null"#, false),
+        ("", r#""quarantineState":null"#, false),
+        (r#""quarantineState":"Passed","#, r#""quarantineState":null"#, false),
+        (r#""quarantineState":"Passed","#, r#""deleteEnabled":null"#, true),
+        (r#""quarantineState":null,"#, r#""quarantineState":"Failed""#, true),
+    ] {
+        let tag = format!(
+            r#"{{"name":"v1",{state}"digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","changeableAttributes":{{{attributes}}}}}"#
+        );
+        let page = format!(r#"{{"registry":"r","imageName":"a","tags":[{tag}]}}"#);
+        assert_eq!(agree::<TagProperties>(page.as_bytes()), is_quick, "{page}");
+    }
+}
+
+/// Every item has it: a page of 8 MiB would else make gibibytes.
+#[test]
+fn a_host_that_can_be_none_is_not_repeated() {
+    for (len, is_host) in [(260, true), (261, false)] {
+        let name = "r".repeat(len);
+        let known = if is_host { name.as_str() } else { "known" };
+        for oddity in ["", ",\"new\":1"] {
+            let page = TAGS.replace("r.azurecr.io", &name);
+            let page = page.replace("\"signed\":false", &format!("\"signed\":false{oddity}"));
+            let quick = agree::<TagProperties>(page.as_bytes());
+            assert_eq!(quick, oddity.is_empty());
+            let (items, _) = slowly::<TagProperties>(page.as_bytes()).unwrap();
+            assert!(items.iter().all(|item| item.registry == known));
+        }
+    }
 }
