@@ -121,7 +121,7 @@ impl Rate {
 
     /// How long the lane is still paused.
     pub(super) fn pause(&self, now: f64) -> Option<f64> {
-        (self.resumes > now && !self.is_hopeless()).then(|| self.resumes - now)
+        (self.resumes > now && !self.is_hopeless()).then_some(self.resumes - now)
     }
 
     /// Whether the next call may be sent now.

@@ -33,8 +33,7 @@ struct Run {
     filled: f64,
     rate: Rate,
     window: Window,
-    /// Time of arrival, epoch, time of sending, whether it was taken, what it told.
-    out: Vec<(f64, u32, f64, bool, Option<f64>, Option<f64>)>,
+    out: Vec<Call>,
     random: fastrand::Rng,
     events: u32,
     sent: u32,
@@ -42,6 +41,16 @@ struct Run {
     begun: Option<f64>,
     taken: u32,
     refused: u32,
+}
+
+/// A call on the way, and its answer.
+struct Call {
+    arrives: f64,
+    sent: f64,
+    epoch: u32,
+    is_taken: bool,
+    told: Option<f64>,
+    wish: Option<f64>,
 }
 
 impl Run {
@@ -67,7 +76,7 @@ impl Run {
         let mut now = 0.0_f64;
         while f64::from(self.taken) < (2.0 * self.host.per_minute).max(3_000.0) && self.sent < MOST
         {
-            let arrival = self.out.iter().map(|call| call.0).fold(f64::INFINITY, f64::min);
+            let arrival = self.out.iter().map(|call| call.arrives).fold(f64::INFINITY, f64::min);
             let in_flight = u32::try_from(self.out.len()).unwrap();
             let gate = if in_flight >= self.window.size().min(TASKS) {
                 Gate::Held
@@ -105,12 +114,12 @@ impl Run {
             Tells::Lie(figure) => Some(figure),
         };
         let wish = (asks_to_wait && !is_taken).then_some(wait.ceil());
-        self.out.push((now + latency, epoch, now, is_taken, told, wish));
+        self.out.push(Call { arrives: now + latency, sent: now, epoch, is_taken, told, wish });
     }
 
     fn arrive(&mut self, now: f64) {
-        let at = self.out.iter().position(|call| call.0 <= now).unwrap();
-        let (_, epoch, sent, is_taken, told, wish) = self.out.remove(at);
+        let at = self.out.iter().position(|call| call.arrives <= now).unwrap();
+        let Call { sent, epoch, is_taken, told, wish, .. } = self.out.remove(at);
         if is_taken {
             self.rate.taken(now, epoch);
             told.into_iter().for_each(|left| self.rate.told(now, left));

@@ -220,6 +220,45 @@ async fn a_host_that_throttles_for_ever_ends_in_errors() {
     }
 }
 
+/// On several threads, with calls that are dropped at any moment: nobody is forgotten.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_lane_forgets_nobody_on_many_threads() {
+    let governor = Governor::new();
+    let host = service_fn(|_: http::Request<Empty<Bytes>>| async {
+        tokio::task::yield_now().await;
+        Ok::<_, Error>(http::Response::new(Empty::<Bytes>::new()))
+    });
+    let stack = GovernorLayer::new(&governor).layer(host);
+    let tasks: Vec<_> = (0..400_u64)
+        .map(|seed| {
+            let stack = stack.clone();
+            tokio::spawn(async move {
+                let mut random = fastrand::Rng::with_seed(seed);
+                let mut ended = 0;
+                for _ in 0..50 {
+                    let mut call = Box::pin(stack.clone().oneshot(get("https://a/")));
+                    if random.u8(..4) == 0 {
+                        for _ in 0..random.u8(..4) {
+                            if poll_immediate(&mut call).await.is_some() {
+                                break;
+                            }
+                            tokio::task::yield_now().await;
+                        }
+                        continue;
+                    }
+                    call.await.unwrap();
+                    ended += 1;
+                }
+                ended
+            })
+        })
+        .collect();
+    let all = tokio::time::timeout(Duration::from_secs(60), join_all(tasks)).await;
+    let all = all.unwrap_or_else(|_| panic!("somebody waits for ever: {governor:?}"));
+    let ended: u64 = all.into_iter().map(Result::unwrap).sum();
+    assert!(is_idle(&governor) && governor.snapshot()[0].taken >= ended, "{governor:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn more_hosts_than_are_kept_are_no_harm() {
     let governor = Governor::new();
