@@ -166,8 +166,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
     /// Once the host refused three times its quota is used and few answers are 429, whatever it
-    /// is like and whatever it says. Of 20,000 of these hosts one in a thousand misses 90 % used and
-    /// 2 % refused, and none the bounds below.
+    /// is like and whatever it says. Of 3,000 hosts of a wider kind three missed 90 % used or 2 %
+    /// refused; of 20,000 of these none missed the bounds below.
     #[test]
     fn a_quota_is_used_and_seldom_overdrawn(host in host(), seed in any::<u64>()) {
         let mut run = Run::new(host.clone(), seed);
