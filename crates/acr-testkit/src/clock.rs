@@ -59,7 +59,15 @@ impl Clock {
 
     /// The registry's time.
     pub fn now(&self) -> SystemTime {
-        self.timestamp().into()
+        let since = self.timestamp().duration_since(Timestamp::UNIX_EPOCH);
+        let begin = SystemTime::UNIX_EPOCH;
+        let time = if since.is_negative() {
+            begin.checked_sub(since.unsigned_abs())
+        } else {
+            begin.checked_add(since.unsigned_abs())
+        };
+        // Windows knows no time before 1601.
+        time.unwrap_or(begin)
     }
 
     /// Sets the registry's time ahead. What expires meanwhile has expired for the next request.

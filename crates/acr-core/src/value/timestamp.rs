@@ -1,6 +1,11 @@
 //! Points in time as the registry writes them. `jiff` is named only here.
 
-use std::{borrow::Cow, fmt, str::FromStr, time::SystemTime};
+use std::{
+    borrow::Cow,
+    fmt,
+    str::FromStr,
+    time::{Duration, SystemTime},
+};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Visitor};
 use thiserror::Error as ThisError;
@@ -157,9 +162,19 @@ impl From<Timestamp> for String {
     }
 }
 
+/// On Windows no time is before 1601: what is becomes that.
 impl From<Timestamp> for SystemTime {
     fn from(time: Timestamp) -> Self {
-        time.0.into()
+        let since = time.0.duration_since(jiff::Timestamp::UNIX_EPOCH);
+        let length = since.unsigned_abs();
+        let time = if since.is_negative() {
+            Self::UNIX_EPOCH
+                .checked_sub(length)
+                .or_else(|| Self::UNIX_EPOCH.checked_sub(SINCE_1601))
+        } else {
+            Self::UNIX_EPOCH.checked_add(length)
+        };
+        time.unwrap_or(Self::UNIX_EPOCH)
     }
 }
 
@@ -189,6 +204,9 @@ const NANOSECONDS: usize = 9;
 /// What the last of so many digits is worth, from none.
 const NANOSECOND_UNITS: [i32; NANOSECONDS + 1] =
     [0, 100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];
+
+/// From there to 1970.
+const SINCE_1601: Duration = Duration::from_secs(11_644_473_600);
 
 #[cfg(test)]
 mod tests {
@@ -275,6 +293,27 @@ mod tests {
             "2023-05-04T08:26:4\u{e9}Z",
         ] {
             assert!(bad.parse::<Timestamp>().is_err(), "{bad}");
+        }
+    }
+
+    /// Whatever a server says, on every system.
+    #[test]
+    fn every_time_becomes_one_of_the_system() {
+        for (text, seconds) in [
+            ("0000-01-01T00:00:00Z", if cfg!(windows) { -11_644_473_600 } else { -62_167_219_200 }),
+            ("1601-01-01T00:00:00Z", -11_644_473_600_i64),
+            ("1969-12-31T23:59:59Z", -1),
+            ("1970-01-01T00:00:00Z", 0),
+            ("9999-12-30T22:00:00Z", 253_402_207_200),
+        ] {
+            let time = SystemTime::from(text.parse::<Timestamp>().unwrap());
+            let length = Duration::from_secs(seconds.unsigned_abs());
+            let expected = if seconds < 0 {
+                SystemTime::UNIX_EPOCH - length
+            } else {
+                SystemTime::UNIX_EPOCH + length
+            };
+            assert_eq!(time, expected, "{text}");
         }
     }
 }
