@@ -465,9 +465,9 @@ impl PipelineBuilder {
         self
     }
 
-    /// Sets where content that is uploaded or downloaded is hashed. By default a thread does it
-    /// beside the task that reads or sends, where that is worth it; it is made when it is first
-    /// needed, and ended by the last clone of the pipeline.
+    /// Sets where content that is downloaded is hashed. By default a thread does it beside the task
+    /// that reads, where that is worth it; it is made when it is first needed, and ended by the last
+    /// clone of the pipeline. Uploads hash long content on tokio's blocking threads, whatever is set.
     ///
     /// ```
     /// # use acr_core::{Endpoint, Error, Pipeline, Transport};

@@ -10,12 +10,12 @@ use super::{clock, sync::Arc, thread::Thread, work::Work};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Hashing {
-    /// Long content beside the task that reads or sends it, on a thread of the client, while the
+    /// Long content beside the task that reads it, on a thread of the client, while the
     /// next piece travels; short content within the task. Where there is one processor only, or
     /// tokio's clock is paused as tests do it, as [`Hashing::Here`].
     #[default]
     Auto,
-    /// Within the task that reads or sends it.
+    /// Within the task that reads it.
     Here,
     /// On the thread, however short it is. Under a paused clock of tokio the task looks again and
     /// again for what the thread does instead of sleeping, so that time does not pass meanwhile.

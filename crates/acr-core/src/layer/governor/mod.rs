@@ -34,17 +34,23 @@ use crate::{http::error::BoxError, layer::call_options::CallOptions};
 /// Learns what hosts take, and holds calls back so that they are not refused. A handle: give a
 /// clone to each pipeline of a program, so that they share what was learned.
 ///
-/// Nothing is held back before a host answers 429. Then nothing is sent to it for as long as
-/// it says, or a second, and after that so many calls a second as it was seen to take:
-/// between two refusals it took exactly what it allows. From there the rate creeps up until the
-/// host refuses again, about one call of four hundred. Independently of it no more calls are on the way
-/// at once than the host answers quickly. Reads (`GET`, `HEAD`) and writes are governed apart, and each
+/// No rate is kept before a host answers 429. Then nothing is sent to it for as long as it says, up
+/// to a minute, or a second, and after that so many calls a second as it was seen to take:
+/// between two refusals it took exactly what it allows, if what it took comes back little by
+/// little. (A quota that comes back as a whole each minute is used less.) From there the rate creeps
+/// up until the host refuses again, about one call of four hundred. Independently of it, and before any
+/// 429 too, no more calls are on the way at once than the host answers quickly: 64 at first. Reads (`GET`, `HEAD`) and writes are governed apart, and each
 /// host by itself. Waiting calls go in the order in which they came.
 ///
 /// It acts on calls with [`CallOptions::governed`] only: those of whole runs, such as a copy or
 /// a purge. It holds back and never repeats: that is for [`RetryLayer`](crate::layer::RetryLayer), whose deadline and
 /// `last_start` go on while a call waits here. A host that refuses everything for minutes keeps
 /// nobody waiting any more, so that each call ends by its own refusals.
+///
+/// **Poll what you have begun.** Whoever is first in the line, or on the way as the only one that asks
+/// whether the host takes any again, holds up all others of its lane. So never await a governed call
+/// while others of the same run lie in a `buffered` stream or a `select!` that nobody polls meanwhile: put
+/// them into tasks.
 ///
 /// ```
 /// use acr_core::{CallOptions, Endpoint, Error, Pipeline, Transport, layer::Governor};
@@ -141,7 +147,8 @@ impl Governor {
         Self { hosts: Arc::default(), most_waiting: Arc::new(AtomicUsize::new(MOST_WAITING)) }
     }
 
-    /// Sets how many calls may wait in one lane; 10,000 by default. One more is an error at once.
+    /// Sets how many calls may wait in one lane; 10,000 by default. One more is an error,
+    /// unsent, which retry repeats like any other.
     /// Holds for all clones.
     ///
     /// ```

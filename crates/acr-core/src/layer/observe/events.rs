@@ -75,7 +75,8 @@ pub struct CallEnded {
 /// Of the exchanges at [`Target::Asked`] that are not [signed anew](Self::is_signed_anew) a call
 /// has at most one for each attempt, and none for an attempt that sent nothing to the registry, since
 /// its token could not be had or a layer refused it. The attempts of a call are its [`Waited`] events
-/// and one more, unless it ended in a wait or right after one; [`number`](Self::number) tells which of them an exchange belongs to.
+/// and one more, unless it ended in a wait or right after one; [`number`](Self::number) tells which of
+/// them an exchange belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AttemptEnded {
